@@ -1,0 +1,154 @@
+//! Faults of a configuration, all of them at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::BoxError;
+
+/// A configuration that cannot be used, with every fault found in it.
+///
+/// `{}` gives one line; `{:#}` gives a line per fault. Neither shows a configured secret.
+#[derive(Clone, Debug)]
+pub struct ConfigError {
+    origin: Option<String>,
+    faults: Vec<ConfigFault>,
+}
+
+/// One fault of a configuration: the key, or the environment variable, and what was expected of it.
+#[derive(Clone, Debug)]
+pub struct ConfigFault {
+    key: String,
+    problem: String,
+    line: Option<usize>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ConfigError {
+    pub(crate) fn one(fault: ConfigFault) -> Self {
+        Self { origin: None, faults: vec![fault] }
+    }
+
+    /// `Err` with all faults when there are any. `origin` names the file.
+    pub(crate) fn check(origin: Option<&str>, faults: Vec<ConfigFault>) -> Result<(), Self> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Self { origin: origin.map(str::to_owned), faults })
+    }
+
+    /// Every fault, in the order of the configuration's keys.
+    pub fn faults(&self) -> &[ConfigFault] {
+        &self.faults
+    }
+}
+
+impl ConfigFault {
+    /// `problem` goes after the key: "is missing; expected …".
+    pub(crate) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into(), line: None, source: None }
+    }
+
+    pub(crate) fn at_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// The configuration key, such as `authnConfiguration.authnMethod`; empty when the fault is the
+    /// whole file's.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The line of the file, from 1, when the fault is at one.
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "`{}` ", self.key)?;
+        }
+        f.write_str(&self.problem)?;
+        match self.line {
+            Some(line) => write!(f, " (line {line})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ConfigFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(f, "configuration {origin}")?,
+            None => f.write_str("configuration")?,
+        }
+        if let [fault] = self.faults.as_slice() {
+            return write!(f, ": {fault}");
+        }
+        write!(f, " has {} faults:", self.faults.len())?;
+        for (index, fault) in self.faults.iter().enumerate() {
+            match (f.alternate(), index) {
+                (true, _) => write!(f, "\n  - {fault}")?,
+                (false, 0) => write!(f, " {fault}")?,
+                (false, _) => write!(f, "; {fault}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {
+    /// The cause of the first fault that has one.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.faults.iter().find_map(std::error::Error::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(faults: Vec<ConfigFault>) -> ConfigError {
+        ConfigError::check(Some("/etc/client-config.json"), faults).unwrap_err()
+    }
+
+    #[test]
+    fn one_fault_is_one_line() {
+        let fault = ConfigFault::new("clientId", "is missing; expected the application's id").at_line(3);
+        assert_eq!(
+            error(vec![fault]).to_string(),
+            "configuration /etc/client-config.json: `clientId` is missing; expected the application's id (line 3)"
+        );
+    }
+
+    #[test]
+    fn several_faults_are_one_line_or_a_list() {
+        let faults = || vec![ConfigFault::new("a", "is missing"), ConfigFault::new("b", "is blank")];
+        assert_eq!(
+            error(faults()).to_string(),
+            "configuration /etc/client-config.json has 2 faults: `a` is missing; `b` is blank"
+        );
+        assert_eq!(
+            format!("{:#}", error(faults())),
+            "configuration /etc/client-config.json has 2 faults:\n  - `a` is missing\n  - `b` is blank"
+        );
+    }
+
+    #[test]
+    fn no_fault_is_no_error() {
+        assert!(ConfigError::check(None, Vec::new()).is_ok());
+    }
+}

@@ -1,0 +1,178 @@
+//! What can go wrong: [`Error`] while a token is fetched, [`ConfigError`] while a configuration is loaded.
+
+mod config;
+mod kind;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+pub use self::config::{ConfigError, ConfigFault};
+pub use self::kind::ErrorKind;
+
+/// Any error, as in `tower`. Ours is found in it by `downcast_ref::<tower_idaas::Error>()`.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why no token could be had.
+///
+/// One line that says what failed, where, and what to do next; the cause, if there is one, is chained as
+/// [`source`](std::error::Error::source). All requests that waited for the same token share one error, so
+/// it is cheap to clone. It never holds a secret, an assertion or a token.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    transient: bool,
+    status: Option<StatusCode>,
+    oauth_error: Option<String>,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of your own, for an [`Authenticator`](crate::Authenticator) or a
+    /// [`TokenSource`](crate::TokenSource). Whether it counts as transient follows from its kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            transient: kind.is_transient(),
+            status: None,
+            oauth_error: None,
+            request_id: None,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// Chains the cause.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        self.with(|inner| inner.source = Some(Arc::from(source.into())))
+    }
+
+    /// Names the time that the issuer asked to be left alone for.
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: Duration) -> Self {
+        self.with(|inner| inner.retry_after = Some(retry_after))
+    }
+
+    /// Names the request at the issuer.
+    #[must_use]
+    pub fn with_request_id(self, request_id: impl Into<String>) -> Self {
+        self.with(|inner| inner.request_id = Some(request_id.into()))
+    }
+
+    /// Says whether the same call may succeed later.
+    #[must_use]
+    pub fn with_transient(self, transient: bool) -> Self {
+        self.with(|inner| inner.transient = transient)
+    }
+
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        self.with(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn with_oauth_error(self, code: impl Into<String>) -> Self {
+        self.with(|inner| inner.oauth_error = Some(code.into()))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed later with nothing changed: true for an issuer that is down or
+    /// busy, false for a wrong secret.
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    /// How long the issuer asked to be left alone, from its `Retry-After` header (RFC 9110 section 10.2.3).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The issuer's id of the failed request: what its support asks for.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The issuer's error code, such as `invalid_client` (RFC 6749 section 5.2).
+    pub fn oauth_error(&self) -> Option<&str> {
+        self.0.oauth_error.as_deref()
+    }
+
+    /// The HTTP status of the issuer's answer, when there was one.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, transient, status, oauth_error, request_id, retry_after, source } =
+            &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("message", message)
+            .field("transient", transient)
+            .field("status", status)
+            .field("oauth_error", oauth_error)
+            .field("request_id", request_id)
+            .field("retry_after", retry_after)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_chained_and_not_pasted() {
+        let cause = std::io::Error::other("the cause");
+        let error = Error::new(ErrorKind::Connect, "cannot connect").with_source(cause);
+        assert_eq!(error.to_string(), "cannot connect");
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the cause");
+    }
+
+    #[test]
+    fn a_boxed_error_is_found_again_by_downcast() {
+        let boxed: BoxError = Error::new(ErrorKind::Rejected, "no").into();
+        let found = boxed.downcast_ref::<Error>().unwrap();
+        assert_eq!((found.kind(), found.is_transient()), (ErrorKind::Rejected, false));
+    }
+
+    #[test]
+    fn a_change_to_a_shared_error_leaves_the_other_holders_alone() {
+        let first = Error::new(ErrorKind::Unavailable, "busy");
+        let second = first.clone().with_retry_after(Duration::from_secs(3));
+        assert_eq!(first.retry_after(), None);
+        assert_eq!(second.retry_after(), Some(Duration::from_secs(3)));
+    }
+}

@@ -1,0 +1,212 @@
+//! Scopes of IDaaS: `audience|permission` items of one audience.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::error::{ConfigError, ConfigFault};
+
+/// The scope of a token: one audience and the permissions asked for there.
+///
+/// Written as IDaaS writes it: items `audience|permission`, separated by spaces, all of one audience.
+/// `audience|.all` asks for everything that is granted. The audience may be a URL or URN.
+///
+/// Two scopes are equal when they ask for the same: order, repetition and spacing of the items do
+/// not make a second cache entry. The token endpoint is sent the text as it was written.
+///
+/// ```
+/// use tower_idaas::Scope;
+///
+/// let scope: Scope = "api://orders|read api://orders|write".parse()?;
+/// assert_eq!(scope, "api://orders|write  api://orders|read".parse()?);
+/// assert_eq!(scope.audience(), "api://orders");
+/// assert_eq!(scope.permissions().collect::<Vec<_>>(), ["read", "write"]);
+/// # Ok::<(), tower_idaas::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Scope(Arc<Parsed>);
+
+struct Parsed {
+    /// As written, trimmed: what the wire gets.
+    text: String,
+    /// Sorted, each item once: what makes two scopes equal.
+    key: String,
+    /// Hashed once here, so that a look-up per request does not hash the text.
+    hash: u64,
+    /// Where the audience ends in `text`.
+    audience_end: usize,
+}
+
+impl Scope {
+    /// The scope as it was written, without surrounding white space: the `scope` form field.
+    pub fn as_str(&self) -> &str {
+        &self.0.text
+    }
+
+    /// The audience that all items share.
+    pub fn audience(&self) -> &str {
+        self.0.text.get(..self.0.audience_end).unwrap_or_default()
+    }
+
+    /// The permissions, in the order written.
+    pub fn permissions(&self) -> impl Iterator<Item = &str> {
+        items(&self.0.text).filter_map(|item| item.split_once('|').map(|(_, permission)| permission))
+    }
+
+    /// Parses the text, or tells what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let mut audience = None;
+        for item in items(text) {
+            let parts = parse_item(item)?;
+            match audience {
+                None => audience = Some(parts),
+                Some(first) if first != parts => {
+                    return Err(format!(
+                        "expected one audience, found `{first}` and `{parts}`; ask for one token per audience"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let Some(audience) = audience else {
+            return Err("is blank; expected items `audience|permission` separated by spaces".into());
+        };
+        let audience_end = audience.len();
+        let mut sorted: Vec<&str> = items(text).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let key = sorted.join(" ");
+        let mut hasher = std::hash::DefaultHasher::new();
+        key.hash(&mut hasher);
+        Ok(Self(Arc::new(Parsed { text: text.to_owned(), hash: hasher.finish(), key, audience_end })))
+    }
+}
+
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|item| !item.is_empty())
+}
+
+/// The audience of one item.
+fn parse_item(item: &str) -> Result<&str, String> {
+    let shown = item.escape_debug();
+    // RFC 6749 appendix A.4: printable ASCII but for the quotation mark and the backslash.
+    if !item.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+        return Err(format!(
+            "has a character that no scope may hold in `{shown}`; expected printable ASCII without quotation marks and backslashes"
+        ));
+    }
+    match item.split_once('|') {
+        Some((audience, permission)) if !audience.is_empty() && !permission.is_empty() => {
+            match (permission.contains('|'), permission.contains(',')) {
+                (false, _) => Ok(audience),
+                (true, true) => Err(format!("expected items separated by spaces, found commas in `{shown}`")),
+                (true, false) => Err(format!("expected one `|` per item, found more in `{shown}`")),
+            }
+        }
+        _ => Err(format!("expected `audience|permission`, found `{shown}`")),
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text).map_err(|expected| ConfigError::one(ConfigFault::new("scope", expected)))
+    }
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.hash == other.0.hash && self.0.key == other.0.key)
+    }
+}
+
+impl Eq for Scope {}
+
+impl Hash for Scope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({:?})", self.as_str())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_wire_gets_the_text_as_written_but_for_surrounding_space() {
+        let scope = Scope::parse("  a|y a|x ").unwrap();
+        assert_eq!(scope.as_str(), "a|y a|x");
+        assert_eq!(scope.permissions().collect::<Vec<_>>(), ["y", "x"]);
+    }
+
+    #[test]
+    fn audiences_may_be_urls_and_urns() {
+        for (text, audience) in [
+            ("urn:cloud:idaas:pam|.all", "urn:cloud:idaas:pam"),
+            ("https://api.example.com/v1|read:file", "https://api.example.com/v1"),
+            ("api://orders|read", "api://orders"),
+        ] {
+            assert_eq!(Scope::parse(text).unwrap().audience(), audience);
+        }
+    }
+
+    #[test]
+    fn every_malformed_scope_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "is blank"),
+            ("  ", "is blank"),
+            ("read", "expected `audience|permission`"),
+            ("a|", "expected `audience|permission`"),
+            ("|x", "expected `audience|permission`"),
+            ("a|b|c", "expected one `|` per item"),
+            ("a|x,a|y", "found commas"),
+            ("a|x b|x", "expected one audience"),
+            ("a|x\na|y", "no scope may hold"),
+            ("a|\u{e9}", "no scope may hold"),
+        ] {
+            let error = Scope::parse(text).unwrap_err();
+            assert!(error.contains(reason), "{text:?}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn order_repetition_and_spacing_make_no_second_scope(
+            permissions in prop::collection::vec("[a-z:._-]{1,8}", 1..6),
+            seed in any::<u64>(),
+        ) {
+            let mut items: Vec<String> = permissions.iter().map(|p| format!("api://x|{p}")).collect();
+            let first = Scope::parse(&items.join(" ")).unwrap();
+            let count = items.len();
+            items.rotate_left(usize::try_from(seed % count as u64).unwrap());
+            items.push(items[0].clone());
+            let second = Scope::parse(&items.join("   ")).unwrap();
+            prop_assert_eq!(&first, &second);
+            prop_assert_eq!(first.0.hash, second.0.hash);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in any::<String>()) {
+            if let Ok(scope) = Scope::parse(&text) {
+                prop_assert!(text.starts_with(scope.audience()) || text.trim().starts_with(scope.audience()));
+            }
+        }
+    }
+}
