@@ -22,6 +22,11 @@ impl Moment {
         Self { monotonic: self.monotonic.saturating_add(nanos), wall: self.wall.saturating_add(nanos) }
     }
 
+    /// The earlier reading of each clock.
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self { monotonic: self.monotonic.min(other.monotonic), wall: self.wall.min(other.wall) }
+    }
+
     /// How long from `earlier` to here on the monotonic clock; zero when `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.monotonic.saturating_sub(earlier.monotonic))

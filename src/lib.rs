@@ -2,20 +2,30 @@
 //! IDaaS (EIAM) on every outgoing HTTP request.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod authn;
+mod builder;
 mod clock;
-#[allow(dead_code)]
 mod config;
 mod environment;
 mod error;
+mod idaas;
 mod scope;
 mod secret;
+mod service;
+mod token;
+mod transport;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
+pub use authn::{Authenticator, TokenRequest};
+pub use builder::IdaasBuilder;
 pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
+pub use idaas::Idaas;
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
+pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture};
+pub use token::{Token, TokenResponse, TokenSource};
 
 /// A boxed future, for the traits that are called once per token life and never on a hit.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

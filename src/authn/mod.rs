@@ -1,0 +1,44 @@
+//! How a client proves who it is at the token endpoint: one file per method.
+
+mod client_secret;
+mod request;
+
+use std::fmt::Debug;
+
+pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
+pub(crate) use self::request::Client;
+pub use self::request::TokenRequest;
+use crate::BoxFuture;
+use crate::error::Error;
+
+/// How a client proves who it is at the token endpoint (RFC 6749 section 2.3).
+///
+/// It fills in a [`TokenRequest`] and does no HTTP of the token endpoint itself. It is called anew for each
+/// attempt, so that an assertion is never sent twice. Give one of your own to
+/// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator).
+///
+/// ```
+/// use tower_idaas::{Authenticator, BoxFuture, Error, SecretSource, TokenRequest};
+///
+/// /// A method that sends a key in a form field of its own.
+/// #[derive(Debug)]
+/// struct ApiKey(SecretSource);
+///
+/// impl Authenticator for ApiKey {
+///     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+///         Box::pin(async move {
+///             let key = request.read_secret(&self.0)?;
+///             request.add_field("api_key", key);
+///             Ok(())
+///         })
+///     }
+/// }
+/// ```
+pub trait Authenticator: Debug + Send + Sync + 'static {
+    /// Adds the method's form fields or header to the request.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the method from its credentials: a variable that is not set, a file that is gone.
+    fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>>;
+}

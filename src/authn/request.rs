@@ -1,0 +1,157 @@
+//! A token request on its way to being sent.
+
+use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use zeroize::Zeroizing;
+
+use crate::clock::Moment;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::secret::{Secret, SecretSource};
+
+/// The client a token is asked for, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) instance_id: String,
+    pub(crate) client_id: String,
+    pub(crate) token_endpoint: Uri,
+}
+
+impl Client {
+    /// The token endpoint as errors name it: without its query, which may hold anything.
+    pub(crate) fn shown_endpoint(&self) -> String {
+        let endpoint = &self.token_endpoint;
+        let scheme = endpoint.scheme_str().unwrap_or("https");
+        let authority = endpoint.authority().map_or("", http::uri::Authority::as_str);
+        format!("{scheme}://{authority}{}", endpoint.path())
+    }
+}
+
+/// A token request on its way to being sent: form fields and an `Authorization` header, to be filled in by
+/// an [`Authenticator`](crate::Authenticator).
+///
+/// `grant_type`, `client_id` and `scope` are there already. Field values are wiped from memory when the
+/// request is done with; `Debug` shows names only.
+pub struct TokenRequest {
+    client: Client,
+    fields: Vec<(Cow<'static, str>, Secret)>,
+    authorization: Option<HeaderValue>,
+    environment: Environment,
+    now: Moment,
+    /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
+    /// brought anything new.
+    fingerprint: u64,
+    hasher: RandomState,
+}
+
+impl TokenRequest {
+    pub(crate) fn new(client: &Client, environment: &Environment, now: Moment, hasher: &RandomState) -> Self {
+        Self {
+            client: client.clone(),
+            fields: Vec::with_capacity(8),
+            authorization: None,
+            environment: environment.clone(),
+            now,
+            fingerprint: 0,
+            hasher: hasher.clone(),
+        }
+    }
+
+    /// The application's id, `app_…`.
+    pub fn client_id(&self) -> &str {
+        &self.client.client_id
+    }
+
+    /// The IDaaS instance's id, `idaas_…`.
+    pub fn instance_id(&self) -> &str {
+        &self.client.instance_id
+    }
+
+    /// Where the request goes: the audience of a client assertion (RFC 7523 section 3).
+    pub fn token_endpoint(&self) -> &Uri {
+        &self.client.token_endpoint
+    }
+
+    /// The wall clock's time, for the claims of a client assertion.
+    pub fn now(&self) -> SystemTime {
+        self.now.system_time()
+    }
+
+    /// Reads a secret where it lives. Secrets read this way are compared when the issuer answers
+    /// `invalid_client`: if they have changed meanwhile, the request is sent again at once.
+    ///
+    /// # Errors
+    ///
+    /// When the variable is not set or blank, or the file cannot be read; the message names it.
+    pub fn read_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
+        let secret = source.read(&self.environment)?;
+        self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
+        Ok(secret)
+    }
+
+    /// Adds a form field. A name must be added once only.
+    pub fn add_field(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Secret>) {
+        self.fields.push((name.into(), value.into()));
+    }
+
+    /// Sets the `Authorization` header; it is marked sensitive.
+    pub fn set_authorization(&mut self, mut value: HeaderValue) {
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Everything that an answer must not make us show: values of fields that nobody else adds, and what
+    /// the header carries.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        const PUBLIC: [&str; 4] = ["grant_type", "client_id", "scope", "client_assertion_type"];
+        let fields = self.fields.iter().filter(|(name, _)| !PUBLIC.contains(&&**name));
+        let fields = fields.map(|(_, value)| value.expose_secret());
+        let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
+        let credentials = header.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
+        fields.chain(header).chain(credentials).collect()
+    }
+
+    /// The HTTP request. Its body is wiped from memory when the last of its holders lets go of it.
+    pub(crate) fn into_http(self) -> Request<Full<Bytes>> {
+        let longest = self.fields.iter().map(|(name, value)| name.len() + 3 * value.expose_secret().len() + 2).sum();
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(longest));
+        for (name, value) in &self.fields {
+            form.append_pair(name, value.expose_secret());
+        }
+        let body = Bytes::from_owner(Zeroizing::new(form.finish()));
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.client.token_endpoint;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = self.authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        request
+    }
+}
+
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, fields, authorization, environment: _, now: _, fingerprint: _, hasher: _ } = self;
+        let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("TokenRequest")
+            .field("client", client)
+            .field("fields", &names)
+            .field("authorization", authorization)
+            .finish_non_exhaustive()
+    }
+}

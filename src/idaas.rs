@@ -1,0 +1,120 @@
+//! The handle.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::builder::IdaasBuilder;
+use crate::error::{ConfigError, Error};
+use crate::scope::Scope;
+use crate::service::IdaasLayer;
+use crate::token::{Token, TokenCache};
+
+/// A client of IDaaS: its tokens, and the layers that put them on requests.
+///
+/// Build one per client id and clone it freely: clones share the tokens. Nothing is fetched and no task is
+/// started before somebody needs a token.
+///
+/// ```no_run
+/// use http_body_util::Empty;
+/// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+/// use tower::{Service, ServiceBuilder, ServiceExt};
+/// use tower_idaas::Idaas;
+///
+/// # async fn example() -> Result<(), tower_idaas::BoxError> {
+/// let idaas = Idaas::from_env()?;
+/// let mut client = ServiceBuilder::new()
+///     .layer(idaas.layer())
+///     .service(Client::builder(TokioExecutor::new()).build_http());
+///
+/// let request = http::Request::get("http://localhost:8080/orders").body(Empty::<bytes::Bytes>::new())?;
+/// let response = client.ready().await?.call(request).await?;
+/// # let _: http::Response<hyper::body::Incoming> = response;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Idaas(Arc<TokenCache>);
+
+impl Idaas {
+    pub(crate) fn new(cache: TokenCache) -> Self {
+        Self(Arc::new(cache))
+    }
+
+    /// A client as the vendor's configuration file describes it: the file that `CLOUD_IDAAS_CONFIG_PATH`
+    /// names, else `~/.cloud_idaas/client-config.json`.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file, at once: see [`IdaasBuilder::build`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::builder().config_from_env().build()
+    }
+
+    /// A client as the vendor's configuration file at this path describes it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file, at once: see [`IdaasBuilder::build`].
+    pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        Self::builder().config_file(path).build()
+    }
+
+    /// A client built in code, with or without a file.
+    pub fn builder() -> IdaasBuilder {
+        IdaasBuilder::new()
+    }
+
+    /// A layer that puts tokens on requests.
+    pub fn layer(&self) -> IdaasLayer {
+        IdaasLayer::new(Arc::clone(&self.0))
+    }
+
+    /// A live token for the configured scope, from the cache where possible.
+    ///
+    /// # Errors
+    ///
+    /// When there is no live token and none can be fetched. Concurrent callers share one fetch and one error.
+    pub async fn token(&self) -> Result<Token, Error> {
+        let slot = Arc::clone(self.0.default_slot());
+        Ok(slot.acquire().await?.value.clone())
+    }
+
+    /// A live token for another scope. Scopes do not share tokens; the 64 last used keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn token_for(&self, scope: &Scope) -> Result<Token, Error> {
+        Ok(self.0.slot(scope).acquire().await?.value.clone())
+    }
+
+    /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness
+    /// probes.
+    pub fn peek(&self) -> Option<Token> {
+        self.0.default_slot().peek().map(|live| live.value.clone())
+    }
+
+    /// Fetches the token for the configured scope now, to fail at start-up rather than at the first request.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token). The handle stays usable: a later request tries again.
+    pub async fn warm(&self) -> Result<(), Error> {
+        self.token().await.map(drop)
+    }
+
+    /// Withdraws a token that an API has rejected; the layer does so by itself at a 401.
+    ///
+    /// By identity: if the cache holds a newer token already, that one stays. A fetch that was under way is
+    /// void, and the next request starts another, once a second at most.
+    pub fn invalidate(&self, token: &Token) {
+        token.withdraw();
+    }
+}
+
+impl fmt::Debug for Idaas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idaas").field("token", &self.peek()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! The response future.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::answer::Answer;
+use super::outgoing::Outgoing;
+use super::service::authorize;
+use crate::BoxFuture;
+use crate::error::{BoxError, Error};
+use crate::token::{HeaderCopy, Live, Token};
+
+pin_project! {
+    /// The response of an [`IdaasService`](crate::IdaasService). On a hit it is the inner service's own
+    /// future and nothing more; a miss waits for a token first.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, R>
+    where
+        S: Service<R>,
+    {
+        #[pin]
+        state: State<S, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, R>
+    where
+        S: Service<R>,
+    {
+        Sent {
+            #[pin]
+            response: S::Future,
+            header: Option<Arc<HeaderCopy>>,
+        },
+        Waiting {
+            acquiring: BoxFuture<'static, Result<Arc<Live<Token>>, Error>>,
+            call: Option<Box<(S, R)>>,
+        },
+        Failed {
+            error: Option<Error>,
+        },
+    }
+}
+
+impl<S, R> ResponseFuture<S, R>
+where
+    S: Service<R>,
+{
+    /// `header` is what the request left with, if that was ours.
+    #[inline]
+    pub(super) fn sent(response: S::Future, header: Option<Arc<HeaderCopy>>) -> Self {
+        Self { state: State::Sent { response, header } }
+    }
+
+    pub(super) fn waiting(
+        acquiring: impl Future<Output = Result<Arc<Live<Token>>, Error>> + Send + 'static,
+        readied: S,
+        request: R,
+    ) -> Self {
+        // Boxed, so that a hit does not carry the room for it.
+        let call = Some(Box::new((readied, request)));
+        Self { state: State::Waiting { acquiring: Box::pin(acquiring), call } }
+    }
+
+    pub(super) fn failed(error: Error) -> Self {
+        Self { state: State::Failed { error: Some(error) } }
+    }
+}
+
+impl<S, R> Future for ResponseFuture<S, R>
+where
+    S: Service<R>,
+    S::Response: Answer,
+    S::Error: Into<BoxError>,
+    R: Outgoing,
+{
+    type Output = Result<S::Response, BoxError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project().state.project() {
+                StateProjection::Sent { response, header } => {
+                    let result = ready!(response.poll(context));
+                    if let (Ok(response), Some(header)) = (&result, header)
+                        && response.status() == StatusCode::UNAUTHORIZED
+                    {
+                        // The API rejects our token: whatever it says it lives, nobody else gets it.
+                        header.withdraw();
+                    }
+                    return Poll::Ready(result.map_err(Into::into));
+                }
+                StateProjection::Waiting { acquiring, call } => {
+                    let live = ready!(acquiring.as_mut().poll(context))?;
+                    let Some(call) = call.take() else {
+                        return Poll::Pending; // polled again after its end
+                    };
+                    let (mut readied, mut request) = *call;
+                    let header = Arc::clone(live.value.header_copy());
+                    let header = authorize(&mut request, &header).then_some(header);
+                    State::Sent { response: readied.call(request), header }
+                }
+                StateProjection::Failed { error } => {
+                    return match error.take() {
+                        Some(error) => Poll::Ready(Err(error.into())),
+                        None => Poll::Pending, // polled again after its end
+                    };
+                }
+            };
+            self.as_mut().project().state.set(next);
+        }
+    }
+}
+
+impl<S, R> fmt::Debug for ResponseFuture<S, R>
+where
+    S: Service<R>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out.
+
+mod answer;
+mod destination;
+mod future;
+mod layer;
+mod outgoing;
+#[expect(clippy::module_inception, reason = "the file a reader looks for in a Tower middleware")]
+mod service;
+
+pub use self::answer::Answer;
+pub use self::future::ResponseFuture;
+pub use self::layer::IdaasLayer;
+pub use self::outgoing::{NoToken, Outgoing};
+pub use self::service::IdaasService;
+
+/// Keeps [`Outgoing`] and [`Answer`] ours to extend.
+mod sealed {
+    /// Implemented in this crate alone.
+    pub trait Sealed {}
+}

@@ -1,0 +1,200 @@
+//! The service. The hit path is [`IdaasService::call`] down to the first `return`.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{AUTHORIZATION, Entry};
+use tower::Service;
+
+use super::answer::Answer;
+use super::destination::Destinations;
+use super::future::ResponseFuture;
+use super::outgoing::{NoToken, Outgoing};
+use crate::error::{BoxError, Error};
+use crate::scope::Scope;
+use crate::token::{HeaderCopy, Live, Resolution, Slot, Token, TokenCache};
+
+/// An HTTP client whose requests leave with a token.
+///
+/// Ready when the inner service is, and nothing else: the token is fetched, when it must be, after the
+/// request is known. Clone it freely; a clone costs what a clone of the inner service costs and little more.
+pub struct IdaasService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    held: Held,
+}
+
+/// What all services of one layer have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) cache: Arc<TokenCache>,
+    pub(super) slot: Arc<Slot<Token>>,
+    pub(super) destinations: Destinations,
+}
+
+/// The token a service holds on to, to spare itself the look into the slot.
+///
+/// Taking hold counts a reference that all cores share, so a service that is used once, cloned for a single
+/// request, does not.
+enum Held {
+    Unused,
+    UsedOnce,
+    Token(Arc<Live<Token>>),
+}
+
+impl<S> IdaasService<S> {
+    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared, held: Held::Unused }
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The header of the layer's own token, when it needs no closer look.
+    #[inline]
+    fn settled(&mut self) -> Option<Arc<HeaderCopy>> {
+        if let Held::Token(live) = &self.held
+            && live.is_settled(self.shared.slot.clock())
+        {
+            return Some(Arc::clone(live.value.header_copy()));
+        }
+        self.settled_in_slot()
+    }
+
+    fn settled_in_slot(&mut self) -> Option<Arc<HeaderCopy>> {
+        let Self { shared, held, .. } = self;
+        shared.slot.with_settled(|live| {
+            *held = match held {
+                Held::Unused => Held::UsedOnce,
+                Held::UsedOnce | Held::Token(_) => Held::Token(Arc::clone(live)),
+            };
+            Arc::clone(live.value.header_copy())
+        })
+    }
+}
+
+impl<S, R> Service<R> for IdaasService<S>
+where
+    S: Service<R> + Clone,
+    S::Response: Answer,
+    S::Error: Into<BoxError>,
+    R: Outgoing,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, R>;
+
+    #[inline]
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
+        if let Err(error) = self.shared.destinations.check(request.uri()) {
+            return self.refuse_or_pass(request, error);
+        }
+        if !request.has_extensions()
+            && let Some(header) = self.settled()
+        {
+            let sent = authorize(&mut request, &header).then_some(header);
+            return ResponseFuture::sent(self.inner.call(request), sent);
+        }
+        self.call_with_care(request)
+    }
+}
+
+impl<S> IdaasService<S> {
+    /// Everything but the plain hit.
+    fn call_with_care<R>(&mut self, mut request: R) -> ResponseFuture<S, R>
+    where
+        S: Service<R> + Clone,
+        R: Outgoing,
+    {
+        if wants_no_token(&mut request) {
+            return ResponseFuture::sent(self.inner.call(request), None);
+        }
+        let Self { inner, shared, .. } = self;
+        let own;
+        let slot = match request.extension::<Scope>() {
+            Some(scope) => {
+                own = shared.cache.slot(scope);
+                &own
+            }
+            None => &shared.slot,
+        };
+        let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
+        let header = match header {
+            Some(header) => header,
+            None => match slot.resolve() {
+                Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
+                Resolution::Refuse(error) => return ResponseFuture::failed(error),
+                waiting @ Resolution::Wait(_) => {
+                    let acquiring = Arc::clone(slot).settle_for(waiting);
+                    // The readied service goes with the request; a clone, yet to be readied, stays.
+                    let clone = inner.clone();
+                    return ResponseFuture::waiting(acquiring, mem::replace(inner, clone), request);
+                }
+            },
+        };
+        let sent = authorize(&mut request, &header).then_some(header);
+        ResponseFuture::sent(inner.call(request), sent)
+    }
+
+    /// A request that goes without our token may go anywhere.
+    #[cold]
+    fn refuse_or_pass<R>(&mut self, mut request: R, error: Error) -> ResponseFuture<S, R>
+    where
+        S: Service<R>,
+        R: Outgoing,
+    {
+        if wants_no_token(&mut request) {
+            return ResponseFuture::sent(self.inner.call(request), None);
+        }
+        ResponseFuture::failed(error)
+    }
+}
+
+fn wants_no_token<R: Outgoing>(request: &mut R) -> bool {
+    request.extension::<NoToken>().is_some() || request.headers_mut().contains_key(AUTHORIZATION)
+}
+
+/// Puts the header on the request, unless the caller set one. False when the request leaves without ours.
+#[inline]
+pub(super) fn authorize<R: Outgoing>(request: &mut R, header: &HeaderCopy) -> bool {
+    match request.headers_mut().try_entry(AUTHORIZATION) {
+        Ok(Entry::Vacant(vacant)) => vacant.try_insert(header.authorization()).is_ok(),
+        Ok(Entry::Occupied(_)) | Err(_) => false,
+    }
+}
+
+impl<S: Clone> Clone for IdaasService<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+            // Not the token: see `Held`.
+            held: Held::Unused,
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for IdaasService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdaasService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

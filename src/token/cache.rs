@@ -1,0 +1,144 @@
+//! The tokens of one handle: a slot per scope.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::live::Attention;
+use super::response::TokenResponse;
+use super::slot::{Fetch, Fetched, Settings, Slot};
+use super::source::TokenSource;
+use super::window::{DEFAULT_LIFE, LONGEST_LIFE};
+use super::Token;
+use crate::BoxFuture;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::scope::Scope;
+
+/// How many scopes beside the default one keep their slot. The least recently used one beyond it goes.
+const SCOPES: usize = 64;
+
+/// A token slot per scope.
+#[derive(Debug)]
+pub(crate) struct TokenCache {
+    source: Arc<dyn TokenSource>,
+    settings: Settings,
+    default_scope: Scope,
+    default: Arc<Slot<Token>>,
+    /// Read without a lock; replaced whole, under `writing`, when a scope comes or goes.
+    others: ArcSwap<HashMap<Scope, Arc<Entry>>>,
+    writing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    slot: Arc<Slot<Token>>,
+    last_used: AtomicU64,
+}
+
+impl TokenCache {
+    pub(crate) fn new(source: Arc<dyn TokenSource>, default_scope: Scope, settings: Settings) -> Self {
+        Self {
+            default: Arc::new(slot(&source, &default_scope, &settings)),
+            source,
+            settings,
+            default_scope,
+            others: ArcSwap::default(),
+            writing: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn default_slot(&self) -> &Arc<Slot<Token>> {
+        &self.default
+    }
+
+    /// The slot of a scope; made on first use.
+    pub(crate) fn slot(&self, scope: &Scope) -> Arc<Slot<Token>> {
+        if *scope == self.default_scope {
+            return Arc::clone(&self.default);
+        }
+        match self.others.load().get(scope) {
+            Some(entry) => entry.touched(&self.settings.clock),
+            None => self.add(scope),
+        }
+    }
+
+    fn add(&self, scope: &Scope) -> Arc<Slot<Token>> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.others.load_full();
+        if let Some(entry) = before.get(scope) {
+            return entry.touched(&self.settings.clock);
+        }
+        let mut after = HashMap::clone(&before);
+        drop(before);
+        while after.len() >= SCOPES
+            && let Some(idle) = least_recently_used(&after)
+        {
+            after.remove(&idle);
+        }
+        let entry = Entry {
+            slot: Arc::new(slot(&self.source, scope, &self.settings)),
+            last_used: AtomicU64::new(self.settings.clock.coarse_monotonic()),
+        };
+        let slot = Arc::clone(&entry.slot);
+        after.insert(scope.clone(), Arc::new(entry));
+        self.others.store(Arc::new(after));
+        slot
+    }
+}
+
+impl Entry {
+    /// The slot, noting that it is in use. The note is written once a second at most, so that readers on
+    /// several cores do not fight over it.
+    fn touched(&self, clock: &Clock) -> Arc<Slot<Token>> {
+        let now = clock.coarse_monotonic();
+        if now.saturating_sub(self.last_used.load(Ordering::Relaxed)) > 1_000_000_000 {
+            self.last_used.store(now, Ordering::Relaxed);
+        }
+        Arc::clone(&self.slot)
+    }
+}
+
+/// The idle scope to give up. One that a layer or a request holds on to is not idle: giving it up would
+/// make a second flight for its scope possible.
+fn least_recently_used(entries: &HashMap<Scope, Arc<Entry>>) -> Option<Scope> {
+    entries
+        .iter()
+        .filter(|(_, entry)| Arc::strong_count(&entry.slot) == 1)
+        .min_by_key(|(_, entry)| entry.last_used.load(Ordering::Relaxed))
+        .map(|(scope, _)| scope.clone())
+}
+
+fn slot(source: &Arc<dyn TokenSource>, scope: &Scope, settings: &Settings) -> Slot<Token> {
+    let fetch = FetchToken { source: Arc::clone(source), scope: scope.clone(), clock: settings.clock.clone() };
+    Slot::new(Arc::new(fetch), settings.clone())
+}
+
+/// A token of one scope, from any source.
+#[derive(Debug)]
+struct FetchToken {
+    source: Arc<dyn TokenSource>,
+    scope: Scope,
+    clock: Clock,
+}
+
+impl Fetch<Token> for FetchToken {
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<Token>, Error>> {
+        Box::pin(async move {
+            // A life counts from before the request left: whatever the way takes is the token's loss.
+            let sent = self.clock.now();
+            let response: TokenResponse = self.source.fetch(&self.scope).await?;
+            let life = response.expires_in.unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
+            let attention = Arc::new(Attention::new());
+            let expires_at = sent.after(life).system_time();
+            let value = Token::new(response, self.scope.clone(), expires_at, Arc::clone(&attention));
+            Ok(Fetched { value, attention, sent, life })
+        })
+    }
+
+    fn subject(&self) -> &str {
+        self.scope.as_str()
+    }
+}

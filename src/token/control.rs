@@ -1,0 +1,175 @@
+//! What a slot remembers besides its value: the flight under way, failures, and when to ask again.
+
+use std::time::Duration;
+
+use super::backoff::pause_after;
+use super::flight::{Arrival, Flight};
+use crate::clock::{Moment, nanos};
+use crate::error::Error;
+
+/// Forced refreshes, and fetches after a value that was dead on arrival, are at least this far apart: a
+/// broken API or a broken issuer must not become a storm of token requests.
+const FORCED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Guarded by the slot's mutex and held for nanoseconds: nothing here waits or does I/O.
+#[derive(Debug)]
+pub(crate) struct Control<V> {
+    flight: Option<Flight<V>>,
+    last_id: u64,
+    failures: u32,
+    gate: Option<Gate>,
+    /// No request leaves before this reading of the monotonic clock.
+    earliest: u64,
+    /// No forced request leaves before this one.
+    next_forced: u64,
+    forced: bool,
+}
+
+/// Closed after a failure: until it opens, everybody gets the same error and nobody asks.
+#[derive(Debug)]
+struct Gate {
+    opens: Moment,
+    error: Error,
+}
+
+impl<V> Default for Control<V> {
+    fn default() -> Self {
+        Self { flight: None, last_id: 0, failures: 0, gate: None, earliest: 0, next_forced: 0, forced: false }
+    }
+}
+
+impl<V> Control<V> {
+    /// The flight to wait for, if one is under way and not overdue.
+    pub(crate) fn under_way(&self, now: Moment) -> Option<&Arrival<V>> {
+        let flight = self.flight.as_ref()?;
+        (now.monotonic < flight.overdue.monotonic).then_some(&flight.arrival)
+    }
+
+    /// The remembered failure, while its gate is closed.
+    pub(crate) fn refusal(&self, now: Moment) -> Option<&Error> {
+        let gate = self.gate.as_ref()?;
+        (now.monotonic < gate.opens.monotonic).then_some(&gate.error)
+    }
+
+    /// When the gate opens, if it was ever closed since the last success.
+    pub(crate) fn opens(&self) -> Option<Moment> {
+        self.gate.as_ref().map(|gate| gate.opens)
+    }
+
+    /// Notes a new flight, which voids the one before it, and gives its number.
+    pub(crate) fn depart(&mut self, overdue: Moment, arrival: Arrival<V>) -> u64 {
+        self.last_id += 1;
+        self.flight = Some(Flight { id: self.last_id, overdue, arrival });
+        self.last_id
+    }
+
+    /// How long the next flight has to hold its first request back.
+    pub(crate) fn hold_back(&self, now: Moment) -> Duration {
+        Duration::from_nanos(self.earliest.saturating_sub(now.monotonic))
+    }
+
+    /// Whether the next flight follows a withdrawn value; asking resets the answer.
+    pub(crate) fn take_forced(&mut self) -> bool {
+        std::mem::take(&mut self.forced)
+    }
+
+    /// Whether nothing has failed since the last success.
+    pub(crate) fn is_untroubled(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Takes note that the flight `id` has ended; false when it no longer counts.
+    pub(crate) fn arrive(&mut self, id: u64) -> bool {
+        if self.flight.as_ref().is_none_or(|flight| flight.id != id) {
+            return false;
+        }
+        self.flight = None;
+        true
+    }
+
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.gate = None;
+    }
+
+    /// Closes the gate and tells when it opens.
+    pub(crate) fn failed(&mut self, error: &Error, now: Moment, jitter: f64) -> Moment {
+        self.failures = self.failures.saturating_add(1);
+        let opens = now.after(pause_after(self.failures, error, jitter));
+        self.gate = Some(Gate { opens, error: error.clone() });
+        opens
+    }
+
+    /// The issuer handed out a dead value: the next request waits a little.
+    pub(crate) fn space_out(&mut self, now: Moment) {
+        self.earliest = now.monotonic.saturating_add(nanos(FORCED_INTERVAL));
+    }
+
+    /// The value was withdrawn: a flight begun before is void, and the next one leaves at once unless
+    /// another was forced a moment ago.
+    pub(crate) fn withdraw(&mut self, now: Moment) {
+        self.flight = None;
+        self.forced = true;
+        self.earliest = self.earliest.max(self.next_forced);
+        self.next_forced = now.monotonic.max(self.earliest).saturating_add(nanos(FORCED_INTERVAL));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::token::flight::channel;
+
+    const NOW: Moment = Moment { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
+
+    fn later(millis: u64) -> Moment {
+        NOW.after(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn withdrawals_in_quick_succession_force_one_fetch_a_second() {
+        let mut control = Control::<()>::default();
+        control.withdraw(NOW);
+        assert_eq!(control.hold_back(NOW), Duration::ZERO);
+        control.withdraw(later(100));
+        assert_eq!(control.hold_back(later(100)), Duration::from_millis(900));
+        control.withdraw(later(1_100));
+        assert_eq!(control.hold_back(later(1_100)), Duration::from_millis(900));
+        control.withdraw(later(60_000));
+        assert_eq!(control.hold_back(later(60_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_flight_begun_before_a_withdrawal_or_overtaken_does_not_count() {
+        let mut control = Control::<()>::default();
+        let first = control.depart(later(1_000), channel().1);
+        control.withdraw(NOW);
+        assert!(!control.arrive(first));
+        let second = control.depart(later(1_000), channel().1);
+        let third = control.depart(later(2_000), channel().1);
+        assert!(!control.arrive(second));
+        assert!(control.arrive(third));
+        assert!(!control.arrive(third));
+    }
+
+    #[test]
+    fn an_overdue_flight_is_no_longer_waited_for() {
+        let mut control = Control::<()>::default();
+        control.depart(later(1_000), channel().1);
+        assert!(control.under_way(later(999)).is_some());
+        assert!(control.under_way(later(1_000)).is_none());
+    }
+
+    #[test]
+    fn the_gate_opens_by_itself_and_success_forgets_it() {
+        let mut control = Control::<()>::default();
+        let error = Error::new(ErrorKind::Unavailable, "busy");
+        let opens = control.failed(&error, NOW, 0.0);
+        assert!(control.refusal(NOW).is_some());
+        assert!(control.refusal(opens).is_none());
+        assert!(!control.is_untroubled());
+        control.succeeded();
+        assert!(control.refusal(NOW).is_none() && control.is_untroubled());
+    }
+}

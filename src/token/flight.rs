@@ -1,0 +1,76 @@
+//! One fetch that many wait for.
+//!
+//! A flight is a task on the runtime of whoever started it, so its life does not depend on that caller:
+//! a cancelled caller neither restarts nor starves it. A task that dies with its runtime leaves a note, and
+//! the next waiter starts another flight.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::live::Live;
+use crate::clock::Moment;
+use crate::error::Error;
+
+/// How a flight ended.
+#[derive(Debug)]
+pub(crate) enum Outcome<V> {
+    /// With a value, cached unless it was dead on arrival.
+    Landed(Arc<Live<V>>),
+    /// With one error for all who waited.
+    Failed(Error),
+    /// With nothing that counts: its value was withdrawn before it came, or its runtime went away.
+    Void,
+}
+
+impl<V> Clone for Outcome<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Landed(live) => Self::Landed(Arc::clone(live)),
+            Self::Failed(error) => Self::Failed(error.clone()),
+            Self::Void => Self::Void,
+        }
+    }
+}
+
+/// A flight under way, as its slot knows it.
+#[derive(Debug)]
+pub(crate) struct Flight<V> {
+    pub(crate) id: u64,
+    pub(crate) overdue: Moment,
+    pub(crate) arrival: Arrival<V>,
+}
+
+/// A seat at the arrival of a flight.
+#[derive(Debug)]
+pub(crate) struct Arrival<V>(watch::Receiver<Option<Outcome<V>>>);
+
+impl<V> Clone for Arrival<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V> Arrival<V> {
+    pub(crate) async fn wait(mut self) -> Outcome<V> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Outcome::Void),
+            Err(_dropped) => Outcome::Void,
+        }
+    }
+}
+
+/// Announces the outcome to everybody who waits. Dropped without a word, it announces [`Outcome::Void`].
+#[derive(Debug)]
+pub(crate) struct Announcer<V>(watch::Sender<Option<Outcome<V>>>);
+
+impl<V> Announcer<V> {
+    pub(crate) fn announce(&self, outcome: Outcome<V>) {
+        self.0.send_replace(Some(outcome));
+    }
+}
+
+pub(crate) fn channel<V>() -> (Announcer<V>, Arrival<V>) {
+    let (sender, receiver) = watch::channel(None);
+    (Announcer(sender), Arrival(receiver))
+}

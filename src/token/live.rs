@@ -1,0 +1,128 @@
+//! A cached value, and the moment at which somebody must look at it more closely.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::window::{State, Window};
+use crate::clock::{Clock, Moment};
+
+/// A value with its window.
+#[derive(Debug)]
+pub(crate) struct Live<V> {
+    pub(crate) value: V,
+    window: Window,
+    attention: Arc<Attention>,
+}
+
+impl<V> Live<V> {
+    pub(crate) fn new(value: V, window: Window, attention: Arc<Attention>) -> Self {
+        attention.settle_until(window.advisory);
+        Self { value, window, attention }
+    }
+
+    /// Whether the value may be served without a closer look.
+    #[inline]
+    pub(crate) fn is_settled(&self, clock: &Clock) -> bool {
+        self.attention.is_ahead(clock)
+    }
+
+    /// Where in its life the value stands; withdrawn is as good as dead.
+    pub(crate) fn state(&self, now: Moment) -> State {
+        if self.attention.is_withdrawn() { State::Dead } else { self.window.state(now) }
+    }
+
+    pub(crate) fn attention(&self) -> &Attention {
+        &self.attention
+    }
+
+    /// Nothing needs to be done while the value is merely due, or before `moment`.
+    pub(crate) fn settle_while_due(&self, moment: Option<Moment>) {
+        let overdue = self.window.mandatory;
+        self.attention.settle_until(moment.map_or(overdue, |moment| moment.min(overdue)));
+    }
+}
+
+/// When somebody must look at a value more closely.
+///
+/// The hit path compares the coarse clocks with this and nothing else. Past it, the precise clocks and the
+/// slot's control decide, and move it ahead where nothing needs to be done for a while: so serving during a
+/// refresh costs what serving a fresh value costs.
+///
+/// Whoever holds a token, or has sent one, holds this too and can withdraw it: by identity, so that a late
+/// 401 about an old token says nothing about its successor.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    monotonic: AtomicU64,
+    wall: AtomicU64,
+}
+
+/// Stands in `monotonic` for a withdrawn value. No clock reads it: that moment is the origin.
+const WITHDRAWN: u64 = 0;
+
+impl Attention {
+    /// Needed at once.
+    pub(crate) fn new() -> Self {
+        Self { monotonic: AtomicU64::new(1), wall: AtomicU64::new(1) }
+    }
+
+    #[inline]
+    fn is_ahead(&self, clock: &Clock) -> bool {
+        clock.coarse_monotonic() < self.monotonic.load(Ordering::Relaxed)
+            && clock.coarse_wall() < self.wall.load(Ordering::Relaxed)
+    }
+
+    /// The value is not to be served any more. There is no way back.
+    pub(crate) fn withdraw(&self) {
+        self.monotonic.store(WITHDRAWN, Ordering::Release);
+    }
+
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.monotonic.load(Ordering::Acquire) == WITHDRAWN
+    }
+
+    /// Not needed before `moment`, unless the value is withdrawn, then or meanwhile.
+    fn settle_until(&self, moment: Moment) {
+        self.wall.store(moment.wall, Ordering::Relaxed);
+        let monotonic = moment.monotonic.max(WITHDRAWN + 1);
+        let unless_withdrawn = |now| (now != WITHDRAWN).then_some(monotonic);
+        // Refused for a withdrawn value, and rightly so.
+        let _ = self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_withdrawn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::ManualClock;
+
+    #[test]
+    fn a_withdrawn_value_is_never_settled_again() {
+        let clock = ManualClock::new();
+        let sent = clock.now();
+        let window = Window::new(sent, Duration::from_secs(60), 0.0);
+        let live = Live::new((), window, Arc::new(Attention::new()));
+        let clock = Clock::Manual(clock);
+        assert!(live.is_settled(&clock));
+        live.attention().withdraw();
+        live.settle_while_due(None);
+        assert!(!live.is_settled(&clock));
+        assert_eq!(live.state(sent), State::Dead);
+    }
+
+    #[test]
+    fn either_clock_past_the_moment_asks_for_attention() {
+        let manual = ManualClock::new();
+        let clock = Clock::Manual(manual.clone());
+        let window = Window::new(manual.now(), Duration::from_secs(60), 0.0);
+        let live = Live::new((), window, Arc::new(Attention::new()));
+        manual.set_wall_ahead(Duration::from_secs(40));
+        assert!(!live.is_settled(&clock));
+        manual.set_wall_back(Duration::from_secs(40));
+        assert!(live.is_settled(&clock));
+        manual.advance(Duration::from_secs(40));
+        manual.set_wall_back(Duration::from_secs(40));
+        assert!(!live.is_settled(&clock));
+    }
+}

@@ -1,0 +1,278 @@
+//! One cached value: read without a lock, fetched by one flight at a time.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::runtime::Handle;
+
+use super::control::Control;
+use super::flight::{Arrival, Outcome, channel};
+use super::landing::{Landing, Launch};
+use super::live::{Attention, Live};
+use super::pilot::{Cause, Flown, Pilot};
+use super::window::{State, Window};
+use crate::BoxFuture;
+use crate::clock::{Clock, Moment};
+use crate::error::{Error, ErrorKind};
+
+/// Where a slot's value comes from.
+pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
+    /// One attempt.
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<V>, Error>>;
+
+    /// What is fetched, for log lines.
+    fn subject(&self) -> &str;
+}
+
+/// A value as it came, with the moment it was asked for and its life from then.
+#[derive(Debug)]
+pub(crate) struct Fetched<V> {
+    pub(crate) value: V,
+    /// Shared with whoever may find out that the value is no good.
+    pub(crate) attention: Arc<Attention>,
+    pub(crate) sent: Moment,
+    pub(crate) life: Duration,
+}
+
+/// What all slots of a handle share.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) clock: Clock,
+    /// How long a request waits for a value.
+    pub(crate) wait: Duration,
+    /// How long a flight may take before it is given up for lost.
+    pub(crate) flight: Duration,
+}
+
+/// What a request gets when it asks a slot.
+#[derive(Debug)]
+pub(crate) enum Resolution<V> {
+    /// The value, at once.
+    Serve(Arc<Live<V>>),
+    /// The arrival of a flight.
+    Wait(Arrival<V>),
+    /// A failure that is still remembered.
+    Refuse(Error),
+}
+
+/// One cached value of a kind.
+#[derive(Debug)]
+pub(crate) struct Slot<V> {
+    /// Only ever holds a value that was good when it came; checked against the clocks at each use.
+    live: ArcSwapOption<Live<V>>,
+    control: Mutex<Control<V>>,
+    fetch: Arc<dyn Fetch<V>>,
+    settings: Settings,
+}
+
+impl<V: Debug + Send + Sync + 'static> Slot<V> {
+    pub(crate) fn new(fetch: Arc<dyn Fetch<V>>, settings: Settings) -> Self {
+        Self { live: ArcSwapOption::empty(), control: Mutex::default(), fetch, settings }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.settings.clock
+    }
+
+    /// Looks at the value, if it may be served without a closer look, without counting a reference.
+    #[inline]
+    pub(crate) fn with_settled<T>(&self, look: impl FnOnce(&Arc<Live<V>>) -> T) -> Option<T> {
+        let live = self.live.load();
+        live.as_ref().filter(|live| live.is_settled(&self.settings.clock)).map(look)
+    }
+
+    /// The value, if it is alive. Fetches nothing.
+    pub(crate) fn peek(&self) -> Option<Arc<Live<V>>> {
+        let now = self.settings.clock.now();
+        self.live.load_full().filter(|live| live.state(now) < State::Dead)
+    }
+
+    /// The value, waiting for it where need be.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the fetch, or of the wait for it, when there is no live value either.
+    pub(crate) async fn acquire(self: Arc<Self>) -> Result<Arc<Live<V>>, Error> {
+        match self.with_settled(Arc::clone) {
+            Some(live) => Ok(live),
+            None => Arc::clone(&self).settle_for(self.resolve()).await,
+        }
+    }
+
+    /// What comes of a resolution, within the time that a request waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub(crate) async fn settle_for(self: Arc<Self>, resolution: Resolution<V>) -> Result<Arc<Live<V>>, Error> {
+        // Without a runtime there is no timer; the flight that is waited for has its own end.
+        if Handle::try_current().is_err() {
+            return self.await_flights(resolution).await;
+        }
+        match tokio::time::timeout(self.settings.wait, self.await_flights(resolution)).await {
+            Ok(result) => result,
+            Err(_elapsed) => self.peek().ok_or_else(|| self.waited_in_vain()),
+        }
+    }
+
+    async fn await_flights(self: &Arc<Self>, mut resolution: Resolution<V>) -> Result<Arc<Live<V>>, Error> {
+        loop {
+            let arrival = match resolution {
+                Resolution::Serve(live) => return Ok(live),
+                Resolution::Refuse(error) => return Err(error),
+                Resolution::Wait(arrival) => arrival,
+            };
+            match arrival.wait().await {
+                Outcome::Landed(live) => return Ok(live),
+                Outcome::Failed(error) => return self.peek().ok_or(error),
+                Outcome::Void => resolution = self.resolve(),
+            }
+        }
+    }
+
+    /// Decides what a request gets, by the precise clocks, and starts a flight where one is due.
+    pub(crate) fn resolve(self: &Arc<Self>) -> Resolution<V> {
+        let now = self.settings.clock.now();
+        let mut control = self.control();
+        let live = self.clear_withdrawn(&mut control, now);
+        let state = live.as_ref().map_or(State::Dead, |live| live.state(now));
+        let (resolution, launch) = match (live, state) {
+            (Some(live), State::Fresh) => (Resolution::Serve(live), None),
+            (Some(live), State::Advisory) => {
+                let launch = match self.flight(&mut control, now, Cause::Advisory) {
+                    Ok((_, launch)) => {
+                        live.settle_while_due(None);
+                        launch
+                    }
+                    Err(_) => {
+                        live.settle_while_due(control.opens().or(Some(now)));
+                        None
+                    }
+                };
+                (Resolution::Serve(live), launch)
+            }
+            (Some(live), State::Mandatory) => match self.flight(&mut control, now, Cause::Mandatory) {
+                Ok((arrival, launch)) => (Resolution::Wait(arrival), launch),
+                Err(_) => (Resolution::Serve(live), None),
+            },
+            (dead, _) => {
+                if dead.is_some() {
+                    self.live.store(None);
+                }
+                match self.flight(&mut control, now, Cause::Missing) {
+                    Ok((arrival, launch)) => (Resolution::Wait(arrival), launch),
+                    Err(error) => (Resolution::Refuse(error), None),
+                }
+            }
+        };
+        // Without the lock: a runtime that is shutting down drops the task at once, which takes it.
+        drop(control);
+        if let Some(launch) = launch {
+            launch.go();
+        }
+        resolution
+    }
+
+    /// The flight under way, or a new one, to be launched, when the gate is open.
+    fn flight(
+        self: &Arc<Self>,
+        control: &mut Control<V>,
+        now: Moment,
+        cause: Cause,
+    ) -> Result<(Arrival<V>, Option<Launch<V>>), Error> {
+        if let Some(arrival) = control.under_way(now) {
+            return Ok((arrival.clone(), None));
+        }
+        if let Some(error) = control.refusal(now) {
+            return Err(error.clone());
+        }
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let (announcer, arrival) = channel();
+        let hold_back = control.hold_back(now);
+        let forced = control.take_forced();
+        let id = control.depart(now.after(self.settings.flight.saturating_add(hold_back)), arrival.clone());
+        let pilot = Pilot {
+            fetch: Arc::clone(&self.fetch),
+            clock: self.settings.clock.clone(),
+            cause: if forced { Cause::Invalidated } else { cause },
+            patient: cause != Cause::Advisory && control.is_untroubled(),
+            hold_back,
+        };
+        let landing = Landing::new(Arc::clone(self), id, announcer);
+        Ok((arrival, Some(Launch { runtime, pilot, landing })))
+    }
+
+    /// Records what a flight brought: publishes the value, or closes the gate.
+    pub(super) fn record(&self, id: u64, flown: Flown<V>) -> Outcome<V> {
+        let now = self.settings.clock.now();
+        let mut control = self.control();
+        self.clear_withdrawn(&mut control, now);
+        if !control.arrive(id) {
+            return Outcome::Void;
+        }
+        match flown {
+            Ok(Fetched { value, attention, sent, life }) => {
+                control.succeeded();
+                let live = Arc::new(Live::new(value, Window::new(sent, life, fastrand::f64()), attention));
+                if live.state(now) == State::Dead {
+                    // Good for those who waited for it and for nobody else; and no fetch loop.
+                    control.space_out(now);
+                } else if let Some(before) = self.live.swap(Some(Arc::clone(&live))) {
+                    // Whoever holds on to the old value for speed comes and gets the new one.
+                    before.attention().withdraw();
+                }
+                Outcome::Landed(live)
+            }
+            Err(error) => {
+                let opens = control.failed(&error, now, fastrand::f64());
+                if let Some(live) = self.live.load().as_ref()
+                    && live.state(now) == State::Advisory
+                {
+                    live.settle_while_due(Some(opens));
+                }
+                Outcome::Failed(error)
+            }
+        }
+    }
+
+    /// The value, unless it was withdrawn: then it is forgotten, and a flight begun before is void.
+    fn clear_withdrawn(&self, control: &mut Control<V>, now: Moment) -> Option<Arc<Live<V>>> {
+        let live = self.live.load_full()?;
+        if live.attention().is_withdrawn() {
+            self.live.store(None);
+            control.withdraw(now);
+            return None;
+        }
+        Some(live)
+    }
+
+    /// A flight that was dropped on the way: the next request starts another.
+    pub(super) fn lose(&self, id: u64) {
+        self.control().arrive(id);
+    }
+
+    pub(super) fn subject(&self) -> &str {
+        self.fetch.subject()
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control<V>> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waited_in_vain(&self) -> Error {
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "no answer for {} within {:?}; the fetch goes on, try again",
+                self.fetch.subject(),
+                self.settings.wait
+            ),
+        )
+    }
+}
+
+fn no_runtime() -> Error {
+    Error::new(ErrorKind::Runtime, "a token can be fetched only within a tokio runtime; call from one")
+}

@@ -1,0 +1,165 @@
+//! When a value is fresh, due, overdue and dead: arithmetic alone, no clock and no I/O.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// A life longer than this is taken for a mistake of the issuer; IDaaS grants 24 hours at most.
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The life of a token whose issuer names none.
+pub(crate) const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+
+/// Taken off the end of every life: issuers count in whole seconds, and a request needs time to arrive.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// The longest stretch before the end in which requests wait for the next value.
+const MANDATORY: Duration = Duration::from_secs(60);
+
+/// Where in its life a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// Served; nothing to do.
+    Fresh,
+    /// Served; somebody should fetch the next one behind it.
+    Advisory,
+    /// Requests wait for the next one, and are served this one if that fails.
+    Mandatory,
+    /// Not served.
+    Dead,
+}
+
+/// The edges of a value's life, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) advisory: Moment,
+    pub(crate) mandatory: Moment,
+    pub(crate) dead: Moment,
+}
+
+impl Window {
+    /// The window of a value that was asked for at `sent` and lives for `life` from then.
+    ///
+    /// `jitter`, from 0 to 1, moves the advisory edge earlier by up to a fifth, never later, so that
+    /// instances started together do not renew together.
+    pub(crate) fn new(sent: Moment, life: Duration, jitter: f64) -> Self {
+        let life = life.min(LONGEST_LIFE);
+        let tenth = life / 10;
+        let usable = life.saturating_sub(MARGIN.min(tenth));
+        let mandatory = usable.saturating_sub(MANDATORY.min(tenth));
+        let advisory = (life * 2 / 3).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 5.0).min(mandatory);
+        Self { advisory: sent.after(advisory), mandatory: sent.after(mandatory), dead: sent.after(usable) }
+    }
+
+    /// The later of what the two clocks say: a suspended machine stops one, a clock set back the other.
+    pub(crate) fn state(&self, now: Moment) -> State {
+        let reached = |edge: Moment| now.monotonic >= edge.monotonic || now.wall >= edge.wall;
+        if reached(self.dead) {
+            State::Dead
+        } else if reached(self.mandatory) {
+            State::Mandatory
+        } else if reached(self.advisory) {
+            State::Advisory
+        } else {
+            State::Fresh
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SENT: Moment = Moment { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn state_at(life: f64, age: f64) -> State {
+        Window::new(SENT, seconds(life), 0.0).state(SENT.after(seconds(age)))
+    }
+
+    #[test]
+    fn a_twenty_minute_token_is_due_at_two_thirds_and_overdue_in_its_last_minute() {
+        for (age, state) in [
+            (0.0, State::Fresh),
+            (799.9, State::Fresh),
+            (800.0, State::Advisory),
+            (1138.9, State::Advisory),
+            (1139.0, State::Mandatory),
+            (1198.9, State::Mandatory),
+            (1199.0, State::Dead),
+            (1200.0, State::Dead),
+        ] {
+            assert_eq!(state_at(1200.0, age), state, "at {age} s");
+        }
+    }
+
+    #[test]
+    fn short_tokens_are_cached_too() {
+        for life in [300.0, 5.0, 1.0, 0.2] {
+            assert_eq!(state_at(life, 0.0), State::Fresh);
+            assert_eq!(state_at(life, life * 0.6), State::Fresh);
+            assert_eq!(state_at(life, life), State::Dead);
+        }
+    }
+
+    #[test]
+    fn a_life_of_nothing_is_dead_at_once() {
+        assert_eq!(state_at(0.0, 0.0), State::Dead);
+    }
+
+    #[test]
+    fn a_life_of_centuries_is_cut_to_the_longest_one() {
+        let window = Window::new(SENT, Duration::MAX, 0.0);
+        assert_eq!(window.state(SENT.after(LONGEST_LIFE)), State::Dead);
+    }
+
+    #[test]
+    fn a_suspended_machine_and_a_clock_set_back_both_leave_the_token_dead() {
+        let window = Window::new(SENT, seconds(1200.0), 0.0);
+        let suspended = Moment { wall: SENT.after(seconds(7200.0)).wall, ..SENT };
+        let set_back = Moment { monotonic: SENT.after(seconds(1200.0)).monotonic, wall: SENT.wall - 1 };
+        assert_eq!(window.state(suspended), State::Dead);
+        assert_eq!(window.state(set_back), State::Dead);
+    }
+
+    proptest! {
+        #[test]
+        fn never_alive_at_expiry_by_either_clock(
+            life in 0u64..200_000_000_000_000, past in 0u64..1_000_000_000_000, jitter in -1.0f64..2.0,
+        ) {
+            let life = Duration::from_nanos(life);
+            let window = Window::new(SENT, life, jitter);
+            let end = SENT.after(life.min(LONGEST_LIFE) + Duration::from_nanos(past));
+            let monotonic_only = Moment { wall: SENT.wall, ..end };
+            let wall_only = Moment { monotonic: SENT.monotonic, ..end };
+            prop_assert_eq!(window.state(monotonic_only), State::Dead);
+            prop_assert_eq!(window.state(wall_only), State::Dead);
+        }
+
+        #[test]
+        fn jitter_only_moves_the_advisory_edge_earlier_and_by_a_fifth_at_most(
+            life in 1u64..86_400_000, jitter in 0.0f64..=1.0,
+        ) {
+            let life = Duration::from_millis(life);
+            let (plain, moved) = (Window::new(SENT, life, 0.0), Window::new(SENT, life, jitter));
+            prop_assert!(moved.advisory.monotonic <= plain.advisory.monotonic);
+            let (plain_age, moved_age) = (plain.advisory.since(SENT), moved.advisory.since(SENT));
+            prop_assert!(moved_age + Duration::from_nanos(1) >= plain_age.mul_f64(0.799_999));
+            prop_assert_eq!(plain.dead, moved.dead);
+        }
+
+        #[test]
+        fn states_only_move_forward(life in 0u64..100_000_000, mut ages in prop::collection::vec(0u64..100_000_000, 2..20)) {
+            ages.sort_unstable();
+            let window = Window::new(SENT, Duration::from_micros(life), 0.5);
+            let states: Vec<State> =
+                ages.iter().map(|age| window.state(SENT.after(Duration::from_micros(*age)))).collect();
+            prop_assert!(states.is_sorted());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which certificate authorities are trusted.
+
+use std::path::PathBuf;
+
+use rustls::RootCertStore;
+use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::environment::Environment;
+use crate::error::ConfigFault;
+
+const FILE: &str = "SSL_CERT_FILE";
+const FOLDERS: &str = "SSL_CERT_DIR";
+
+/// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, of the platform
+/// otherwise, and those given in code.
+///
+/// # Errors
+///
+/// A variable that names nothing readable, certificates in code that are none, or no authority at all.
+pub(super) fn load(environment: &Environment, pem: &[Vec<u8>]) -> Result<RootCertStore, Vec<ConfigFault>> {
+    let mut faults = Vec::new();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(from_environment(environment, &mut faults));
+    for pem in pem {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        match certificates {
+            Ok(certificates) if !certificates.is_empty() => {
+                roots.add_parsable_certificates(certificates);
+            }
+            _ => faults.push(ConfigFault::new(
+                "root_certificate",
+                "holds no certificate; expected PEM text with `BEGIN CERTIFICATE`",
+            )),
+        }
+    }
+    if roots.is_empty() && faults.is_empty() {
+        faults.push(ConfigFault::new(
+            FILE,
+            "is not set and the platform has no certificate authorities; install them or name a PEM file",
+        ));
+    }
+    if faults.is_empty() { Ok(roots) } else { Err(faults) }
+}
+
+fn from_environment(environment: &Environment, faults: &mut Vec<ConfigFault>) -> Vec<CertificateDer<'static>> {
+    let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let folders: Vec<PathBuf> = environment
+        .variable(FOLDERS)
+        .map(|paths| std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect())
+        .unwrap_or_default();
+    if file.is_none() && folders.is_empty() {
+        // A platform store with some unreadable entries is still a store.
+        return load_native_certs().certs;
+    }
+    let mut certificates = Vec::new();
+    if let Some(path) = file {
+        let loaded = load_certs_from_paths(Some(&path), None);
+        let shown = path.display().to_string();
+        certificates.extend(checked(FILE, &shown, loaded, true, faults));
+    }
+    for folder in folders {
+        let loaded = load_certs_from_paths(None, Some(&folder));
+        let shown = folder.display().to_string();
+        certificates.extend(checked(FOLDERS, &shown, loaded, false, faults));
+    }
+    certificates
+}
+
+fn checked(
+    variable: &str,
+    path: &str,
+    loaded: CertificateResult,
+    must_hold_some: bool,
+    faults: &mut Vec<ConfigFault>,
+) -> Vec<CertificateDer<'static>> {
+    let CertificateResult { certs, errors, .. } = loaded;
+    if certs.is_empty() && (must_hold_some || !errors.is_empty()) {
+        let fault = ConfigFault::new(variable, format!("names {path}, which holds no readable certificate; expected PEM text"));
+        faults.push(match errors.into_iter().next() {
+            Some(error) => fault.with_source(error),
+            None => fault,
+        });
+    }
+    certs
+}
