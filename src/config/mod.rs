@@ -1,1 +1,91 @@
-//! The vendor's `client-config.json`.
+//! The vendor's `client-config.json`: found, read leniently, checked completely.
+
+mod authn;
+mod check;
+mod document;
+pub(crate) mod endpoint;
+mod load;
+mod model;
+mod section;
+mod spelling;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+pub(crate) use self::model::ClientConfig;
+use crate::environment::Environment;
+use crate::error::ConfigError;
+use crate::scope::Scope;
+use crate::secret::SecretSource;
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) instance_id: String,
+    pub(crate) client_id: String,
+    pub(crate) issuer: Uri,
+    pub(crate) token_endpoint: Uri,
+    pub(crate) scope: Scope,
+    pub(crate) open_api_endpoint: Option<Uri>,
+    pub(crate) developer_api_endpoint: Option<Uri>,
+    pub(crate) device_authorization_endpoint: Option<Uri>,
+    pub(crate) authn: AuthnMethod,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) read_timeout: Duration,
+}
+
+/// How the client proves who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum AuthnMethod {
+    ClientSecretBasic {
+        secret: SecretSource,
+    },
+    ClientSecretPost {
+        secret: SecretSource,
+    },
+    /// By an authenticator given in code.
+    Custom,
+}
+
+/// Which file a configuration is loaded from.
+#[derive(Clone, Debug)]
+pub(crate) enum ConfigFile {
+    /// The one that `CLOUD_IDAAS_CONFIG_PATH` names, else the vendor's default.
+    Search,
+    At(PathBuf),
+    /// None: code gives everything.
+    Absent,
+}
+
+impl Config {
+    /// Fills up from the file what code has given, and checks it all. Each warning becomes one event.
+    pub(crate) fn load(
+        file: &ConfigFile,
+        mut given: ClientConfig,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let path = match file {
+            ConfigFile::Search => Some(load::locate(None, environment)?),
+            ConfigFile::At(path) => Some(load::locate(Some(path), environment)?),
+            ConfigFile::Absent => None,
+        };
+        let origin = path.as_deref().map(load::origin);
+        let origin = origin.as_deref();
+        if let Some(path) = &path {
+            let text = load::read(path, environment)?;
+            given.fill(&text).map_err(|fault| ConfigError::all(origin, vec![fault]))?;
+        }
+        let (config, warnings) = check::check(&given, origin, environment)?;
+        for warning in warnings {
+            match origin {
+                Some(origin) => tracing::warn!("configuration {origin}: {warning}"),
+                None => tracing::warn!("configuration: {warning}"),
+            }
+        }
+        Ok(config)
+    }
+}

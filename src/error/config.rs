@@ -25,7 +25,12 @@ pub struct ConfigFault {
 
 impl ConfigError {
     pub(crate) fn one(fault: ConfigFault) -> Self {
-        Self { origin: None, faults: vec![fault] }
+        Self::all(None, vec![fault])
+    }
+
+    /// `origin` names the file. For one who knows that there is a fault; else see [`check`](Self::check).
+    pub(crate) fn all(origin: Option<&str>, faults: Vec<ConfigFault>) -> Self {
+        Self { origin: origin.map(str::to_owned), faults }
     }
 
     /// `Err` with all faults when there are any. `origin` names the file.
@@ -33,7 +38,7 @@ impl ConfigError {
         if faults.is_empty() {
             return Ok(());
         }
-        Err(Self { origin: origin.map(str::to_owned), faults })
+        Err(Self::all(origin, faults))
     }
 
     /// Every fault, in the order of the configuration's keys.

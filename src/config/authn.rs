@@ -1,0 +1,145 @@
+//! `authnConfiguration`: which method, and whether everything it needs is there.
+
+use std::error::Error as _;
+
+use super::AuthnMethod;
+use super::check::Checker;
+use super::model::ClientConfig;
+use super::section::Field;
+use super::spelling::{nearest, shown};
+use crate::error::{ConfigFault, Error};
+use crate::secret::SecretSource;
+
+/// All methods that IDaaS knows.
+const METHODS: [&str; 8] = [
+    "CLIENT_SECRET_BASIC",
+    "CLIENT_SECRET_POST",
+    "CLIENT_SECRET_JWT",
+    "PRIVATE_KEY_JWT",
+    "PKCS7",
+    "OIDC",
+    "PCA",
+    "PLUGIN",
+];
+const SUPPORTED: &str = "CLIENT_SECRET_BASIC or CLIENT_SECRET_POST";
+const PLUGIN: &str = "alibabacloudPluginCredentialProvider";
+
+/// The method given in code, else the file's.
+pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<AuthnMethod> {
+    if let Some(method) = &given.authn_in_code {
+        if let AuthnMethod::ClientSecretBasic { secret } | AuthnMethod::ClientSecretPost { secret } = method
+            && let Err(error) = secret.read(checker.environment)
+        {
+            checker.fault(with_cause(ConfigFault::new("", format!("no client secret: {error}")), error));
+        }
+        return Some(method.clone());
+    }
+    let authn = &given.authn;
+    if given.authn_section.is_absent() && authn.authn_method.is_absent() {
+        checker.fault(given.authn_section.fault("is missing; expected an object with `authnMethod`"));
+        return None;
+    }
+    if given.authn_section.get().is_none() && authn.authn_method.is_absent() {
+        return None; // something else than an object, which is told
+    }
+    one_of(checker, &authn.identity_type, &["CLIENT"]);
+    match checker.required(&authn.authn_method, SUPPORTED)?.as_str() {
+        "CLIENT_SECRET_BASIC" => {
+            client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretBasic { secret })
+        }
+        "CLIENT_SECRET_POST" => {
+            client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretPost { secret })
+        }
+        name if METHODS.contains(&name) => {
+            let problem = format!("is {name}, which this version does not support yet; expected {SUPPORTED}");
+            checker.fault(authn.authn_method.fault(problem));
+            needs(name, checker, given);
+            None
+        }
+        name => {
+            let meant = nearest(name, METHODS).map(|method| format!("; did you mean `{method}`?"));
+            let problem = format!("is `{}`; expected {SUPPORTED}{}", shown(name), meant.unwrap_or_default());
+            checker.fault(authn.authn_method.fault(problem));
+            None
+        }
+    }
+}
+
+/// What the methods to come ask of the file.
+fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
+    let authn = &given.authn;
+    if method == "CLIENT_SECRET_JWT" {
+        client_secret(checker, given);
+    }
+    if ["PRIVATE_KEY_JWT", "PCA"].contains(&method) {
+        checker
+            .required(&authn.private_key_env_var_name, "the name of the private key's environment variable");
+    }
+    if ["PKCS7", "OIDC", "PCA"].contains(&method) {
+        checker.required(&authn.application_federated_credential_name, "the federated credential's name");
+    }
+    match method {
+        "PKCS7" => required_one_of(checker, &authn.client_deploy_environment, &["ALIBABA_CLOUD_ECS"]),
+        "OIDC" => required_one_of(checker, &authn.client_deploy_environment, &["KUBERNETES"]),
+        "PCA" => {
+            checker.required(&authn.client_x509_certificate, "the certificate in PEM");
+            // A leaf that the root itself signed has no chain.
+            if !authn.x509_cert_chains.is_absent() {
+                checker.required(&authn.x509_cert_chains, "the intermediate certificates in PEM");
+            }
+        }
+        "PLUGIN" => {
+            required_one_of(checker, &authn.plugin_name, &[PLUGIN]);
+            checker.required(&given.client.open_api_endpoint, "the host of the EIAM OpenAPI");
+        }
+        _ => {}
+    }
+}
+
+fn required_one_of(checker: &mut Checker<'_>, field: &Field<String>, values: &[&str]) {
+    if checker.required(field, &values.join(" or ")).is_some() {
+        one_of(checker, field, values);
+    }
+}
+
+/// These keys hold words of a fixed list, so that showing a wrong one is safe and helps.
+fn one_of(checker: &mut Checker<'_>, field: &Field<String>, values: &[&str]) {
+    if let Some(text) = field.get()
+        && !values.contains(&text.trim())
+    {
+        checker.fault(field.fault(format!("is `{}`; expected {}", shown(text), values.join(" or "))));
+    }
+}
+
+fn client_secret(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<SecretSource> {
+    let field = &given.authn.client_secret_env_var_name;
+    let name = checker.required(field, "the name of the client secret's environment variable")?;
+    let secret = SecretSource::variable(&name);
+    match secret.read(checker.environment) {
+        Ok(_) => return Some(secret),
+        Err(error) if looks_like_a_variable(&name) => {
+            checker.fault(with_cause(field.fault(format!("leads to no client secret: {error}")), error));
+        }
+        Err(_) => checker.fault(field.fault(
+            "does not look like the name of an environment variable, and none of that name has a value; \
+             expected the name of the variable, never the secret itself",
+        )),
+    }
+    None
+}
+
+/// People paste the secret where its variable's name belongs; such a text must not get into a message.
+/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
+fn looks_like_a_variable(name: &str) -> bool {
+    const LONGEST_WORD: usize = 24;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
+}
+
+/// The error itself is in the fault's text; it is chained only for the cause that it may have.
+fn with_cause(fault: ConfigFault, error: Error) -> ConfigFault {
+    match error.source() {
+        Some(_) => fault.with_source(error),
+        None => fault,
+    }
+}

@@ -1,0 +1,183 @@
+//! Finds the configuration file and reads its text.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+use crate::error::{ConfigError, ConfigFault};
+
+pub(crate) const PATH_VARIABLE: &str = "CLOUD_IDAAS_CONFIG_PATH";
+pub(crate) const DEFAULT_PATH: &str = "~/.cloud_idaas/client-config.json";
+
+/// Real files have a few kilobytes. The limit keeps a wrong path, such as a device's, from eating memory.
+const SIZE_LIMIT: u64 = 1 << 20;
+
+/// The path that the program gave, else the variable's, else the vendor's default.
+pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<PathBuf, ConfigError> {
+    let path = match explicit {
+        Some(path) if is_blank(path) => {
+            let problem = "the path of the configuration file is blank; give the path of a file";
+            return Err(ConfigError::one(ConfigFault::new("", problem)));
+        }
+        Some(path) => path.to_owned(),
+        None => environment
+            .variable(PATH_VARIABLE)
+            .map(trimmed)
+            .filter(|path| !is_blank(path))
+            .unwrap_or_else(|| DEFAULT_PATH.into()),
+    };
+    Ok(environment.expand(&path))
+}
+
+fn is_blank(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.trim().is_empty())
+}
+
+fn trimmed(path: OsString) -> PathBuf {
+    path.to_str().map(|path| path.trim().into()).unwrap_or_else(|| path.into())
+}
+
+/// The file's text, without a byte-order mark.
+pub(crate) fn read(path: &Path, environment: &Environment) -> Result<String, ConfigError> {
+    read_text(path, environment).map_err(|fault| ConfigError::all(Some(&origin(path)), vec![fault]))
+}
+
+/// How the file is called in messages.
+pub(super) fn origin(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn read_text(path: &Path, environment: &Environment) -> Result<String, ConfigFault> {
+    let bytes = read_bytes(path).map_err(|cause| unreadable(path, cause, environment))?;
+    if u64::try_from(bytes.len()).is_ok_and(|size| size > SIZE_LIMIT) {
+        return Err(ConfigFault::new("", "is larger than 1 MiB; expected a client-config.json"));
+    }
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes.as_slice() {
+        return Err(ConfigFault::new("", "is not UTF-8 text but UTF-16; save it as UTF-8"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|cause| {
+        let before = bytes.iter().take(cause.valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        ConfigFault::new("", "is not UTF-8 text; save it as UTF-8").at_line(line).with_source(cause)
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(ConfigFault::new("", "is empty; expected a JSON object"));
+    }
+    Ok(text.to_owned())
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked for first: opening a directory fails with a puzzling error, and on some systems only on reading.
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> ConfigFault {
+    let problem = match cause.kind() {
+        io::ErrorKind::NotFound if path == environment.expand(Path::new(DEFAULT_PATH)) => format!(
+            "does not exist; put the file there, or set environment variable {PATH_VARIABLE} to its path, \
+             or give the path in code"
+        ),
+        io::ErrorKind::NotFound => "does not exist; check the path".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory; give the path of the file in it".to_owned(),
+        io::ErrorKind::PermissionDenied => "cannot be read for lack of permission".to_owned(),
+        _ => "cannot be read".to_owned(),
+    };
+    ConfigFault::new("", problem).with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::testing::ManualEnvironment;
+
+    fn environment<const N: usize>(variables: [(&str, &str); N]) -> Environment {
+        Environment::Manual(ManualEnvironment::from_iter(variables))
+    }
+
+    #[test]
+    fn the_path_in_code_wins_over_the_variable_which_wins_over_the_default() {
+        let located = |explicit: Option<&str>, variable: &str| {
+            let environment = environment([("HOME", "/home/u"), (PATH_VARIABLE, variable)]);
+            locate(explicit.map(Path::new), &environment).unwrap()
+        };
+        let default = Path::new("/home/u/.cloud_idaas/client-config.json");
+        assert_eq!(located(Some("/a.json"), "/b.json"), Path::new("/a.json"));
+        assert_eq!(located(Some("~/a.json"), "/b.json"), Path::new("/home/u/a.json"));
+        assert_eq!(located(Some("a.json"), ""), Path::new("a.json"));
+        assert_eq!(located(None, "/b.json"), Path::new("/b.json"));
+        assert_eq!(located(None, "~/b.json\n"), Path::new("/home/u/b.json"));
+        assert_eq!(located(None, ""), default);
+        assert_eq!(located(None, "  "), default);
+        assert_eq!(locate(None, &environment([("HOME", "/home/u")])).unwrap(), default);
+    }
+
+    #[test]
+    fn a_blank_path_in_code_is_refused() {
+        let error = locate(Some(Path::new(" ")), &environment([])).unwrap_err();
+        assert!(error.to_string().contains("is blank"), "{error}");
+    }
+
+    #[test]
+    fn text_is_read_without_its_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, "\u{feff}{}\n").unwrap();
+        assert_eq!(read(&path, &environment([])).unwrap(), "{}\n");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_refused_with_its_path_and_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.json");
+        let utf16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let huge = vec![b' '; (1 << 20) + 1];
+        for (bytes, reason) in [
+            (&b""[..], "is empty"),
+            (b" \n", "is empty"),
+            (b"\xef\xbb\xbf", "is empty"),
+            (b"\xff\xfe{\0}\0", "UTF-16"),
+            (&utf16, "UTF-16"),
+            (b"{\n\"clientId\": \"\xff\"}", "is not UTF-8 text; save it as UTF-8 (line 2)"),
+            (&huge, "is larger than 1 MiB"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = read(&path, &environment([])).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+            assert!(error.contains(&*path.to_string_lossy()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_the_cause_chained() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |path: &Path| {
+            let error = read(path, &environment([])).unwrap_err();
+            assert!(error.source().unwrap().is::<io::Error>());
+            let text = error.to_string();
+            assert!(text.contains(&*path.to_string_lossy()), "{text}");
+            text
+        };
+        assert!(error(folder.path()).contains("is a directory"));
+        assert!(error(&folder.path().join("none.json")).contains("does not exist; check the path"));
+    }
+
+    #[test]
+    fn a_missing_default_file_tells_the_three_ways_to_give_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = environment([("HOME", folder.path().to_str().unwrap())]);
+        let error = read(&locate(None, &environment).unwrap(), &environment).unwrap_err().to_string();
+        for way in [".cloud_idaas", PATH_VARIABLE, "in code"] {
+            assert!(error.contains(way), "{error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The keys of `client-config.json`, as they were given.
+
+use std::time::Duration;
+
+use super::AuthnMethod;
+use super::document::Document;
+use super::section::{Field, Section};
+use crate::error::ConfigFault;
+
+/// Declares one object of the file: each key once, with its type and its place.
+macro_rules! keys {
+    ($(#[$about:meta])* $name:ident in $prefix:literal { $($field:ident: $type:ty = $key:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug)]
+        pub(crate) struct $name { $(pub(crate) $field: Field<$type>,)* }
+
+        impl $name {
+            const PATHS: &'static [&'static str] = &[$(concat!($prefix, $key)),*];
+
+            fn fill(&mut self, section: Section<'_>, faults: &mut Vec<ConfigFault>) {
+                $(section.fill(&mut self.$field, faults);)*
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: Field::absent(concat!($prefix, $key)),)* }
+            }
+        }
+    };
+}
+
+keys! {
+    /// The keys of the top level.
+    ClientKeys in "" {
+        idaas_instance_id: String = "idaasInstanceId",
+        client_id: String = "clientId",
+        issuer: String = "issuer",
+        token_endpoint: String = "tokenEndpoint",
+        scope: String = "scope",
+        open_api_endpoint: String = "openApiEndpoint",
+        developer_api_endpoint: String = "developerApiEndpoint",
+        device_authorization_endpoint: String = "deviceAuthorizationEndpoint",
+    }
+}
+
+keys! {
+    /// How the client proves who it is.
+    AuthnKeys in "authnConfiguration." {
+        identity_type: String = "identityType",
+        authn_method: String = "authnMethod",
+        client_secret_env_var_name: String = "clientSecretEnvVarName",
+        private_key_env_var_name: String = "privateKeyEnvVarName",
+        application_federated_credential_name: String = "applicationFederatedCredentialName",
+        client_deploy_environment: String = "clientDeployEnvironment",
+        oidc_token_file_path: String = "oidcTokenFilePath",
+        oidc_token_file_path_env_var_name: String = "oidcTokenFilePathEnvVarName",
+        client_x509_certificate: String = "clientX509Certificate",
+        x509_cert_chains: String = "x509CertChains",
+        plugin_name: String = "pluginName",
+    }
+}
+
+keys! {
+    /// How token requests are sent.
+    HttpKeys in "httpConfiguration." {
+        connect_timeout: Duration = "connectTimeout",
+        read_timeout: Duration = "readTimeout",
+        unsafe_ignore_ssl_cert: bool = "unsafeIgnoreSslCert",
+    }
+}
+
+/// Everything that was given: what code sets, filled up from a file.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientConfig {
+    pub(crate) client: ClientKeys,
+    pub(crate) authn: AuthnKeys,
+    pub(crate) http: HttpKeys,
+    /// The method and its secret, or an authenticator, given in code: `authnConfiguration` is not asked.
+    pub(crate) authn_in_code: Option<AuthnMethod>,
+    pub(super) authn_section: Field<()>,
+    http_section: Field<()>,
+    /// What the file's values cannot be.
+    pub(super) faults: Vec<ConfigFault>,
+    /// The file's keys that nobody knows.
+    pub(super) unknown_keys: Vec<ConfigFault>,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            client: ClientKeys::default(),
+            authn: AuthnKeys::default(),
+            http: HttpKeys::default(),
+            authn_in_code: None,
+            authn_section: Field::absent("authnConfiguration"),
+            http_section: Field::absent("httpConfiguration"),
+            faults: Vec::new(),
+            unknown_keys: Vec::new(),
+        }
+    }
+}
+
+impl ClientConfig {
+    /// Every known key, in the order in which faults are told.
+    pub(super) fn paths() -> Vec<&'static str> {
+        let sections = [
+            ClientKeys::PATHS,
+            &["authnConfiguration"],
+            AuthnKeys::PATHS,
+            &["httpConfiguration"],
+            HttpKeys::PATHS,
+        ];
+        sections.concat()
+    }
+
+    /// Takes from the file's text what code has not set.
+    pub(super) fn fill(&mut self, text: &str) -> Result<(), ConfigFault> {
+        let document = Document::parse(text)?;
+        let known = Self::paths();
+        let root = Section::root(document.members(), document.lines());
+        self.client.fill(root, &mut self.faults);
+        self.unknown_keys.extend(root.unknown_keys(&known));
+        if let Some(authn) = root.section(&mut self.authn_section, "authnConfiguration.", &mut self.faults) {
+            self.authn.fill(authn, &mut self.faults);
+            self.unknown_keys.extend(authn.unknown_keys(&known));
+        }
+        if let Some(http) = root.section(&mut self.http_section, "httpConfiguration.", &mut self.faults) {
+            self.http.fill(http, &mut self.faults);
+            self.unknown_keys.extend(http.unknown_keys(&known));
+        }
+        Ok(())
+    }
+}

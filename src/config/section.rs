@@ -1,0 +1,190 @@
+//! One object of the file, read key by key.
+
+use std::fmt;
+use std::time::Duration;
+
+use jsonc_parser::ast::{ObjectProp, Value};
+
+use super::document::{Lines, kind};
+use super::spelling::{is_spelling_of, last_part, nearest, shown};
+use crate::error::ConfigFault;
+
+/// A key and what was given for it, in the file or in code.
+#[derive(Clone)]
+pub(crate) struct Field<T> {
+    path: &'static str,
+    state: State<T>,
+    line: Option<usize>,
+}
+
+#[derive(Clone)]
+enum State<T> {
+    Absent,
+    /// There is a value, but not one, or not one of this type; the fault is already reported.
+    Faulty,
+    Given(T),
+}
+
+impl<T> Field<T> {
+    pub(super) const fn absent(path: &'static str) -> Self {
+        Self { path, state: State::Absent, line: None }
+    }
+
+    /// Gives the value in code, which wins over the file's.
+    pub(crate) fn set(&mut self, value: impl Into<T>) {
+        self.state = State::Given(value.into());
+        self.line = None;
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        match &self.state {
+            State::Given(value) => Some(value),
+            State::Absent | State::Faulty => None,
+        }
+    }
+
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.state, State::Absent)
+    }
+
+    /// A fault, or a warning, about this key.
+    pub(super) fn fault(&self, problem: impl Into<String>) -> ConfigFault {
+        let fault = ConfigFault::new(self.path, problem);
+        match self.line {
+            Some(line) => fault.at_line(line),
+            None => fault,
+        }
+    }
+
+    fn fill(&mut self, value: Result<T, String>, line: usize, faults: &mut Vec<ConfigFault>) {
+        if self.is_absent() {
+            self.line = Some(line);
+        }
+        match value {
+            Ok(value) if self.is_absent() => self.state = State::Given(value),
+            Ok(_) => {}
+            Err(problem) => {
+                faults.push(ConfigFault::new(self.path, problem).at_line(line));
+                if self.is_absent() {
+                    self.state = State::Faulty;
+                }
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Field<T> {
+    /// Without the value: nobody has checked yet that it is no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Absent => "absent",
+            State::Faulty => "faulty",
+            State::Given(_) => "given",
+        };
+        f.write_str(state)
+    }
+}
+
+/// A type that a key's value may have. The error goes after the key and does not show the value.
+pub(super) trait FromJson: Sized {
+    fn from_json(value: &Value<'_>) -> Result<Self, String>;
+}
+
+impl FromJson for String {
+    fn from_json(value: &Value<'_>) -> Result<Self, String> {
+        let text = value.as_string_lit().map(|text| text.value.as_ref().to_owned());
+        text.ok_or_else(|| format!("expected a string, found {}", kind(value)))
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(value: &Value<'_>) -> Result<Self, String> {
+        let flag = value.as_boolean_lit().map(|flag| flag.value);
+        flag.ok_or_else(|| format!("expected true or false, found {}", kind(value)))
+    }
+}
+
+impl FromJson for Duration {
+    /// Milliseconds, in the range that the vendor's readers accept.
+    fn from_json(value: &Value<'_>) -> Result<Self, String> {
+        let milliseconds = value.as_number_lit().and_then(|number| number.value.parse().ok());
+        milliseconds
+            .filter(|milliseconds| (2_000..=60_000).contains(milliseconds))
+            .map(Self::from_millis)
+            .ok_or_else(|| "expected an integer number of milliseconds from 2000 to 60000".to_owned())
+    }
+}
+
+/// An object of the file.
+#[derive(Clone, Copy)]
+pub(super) struct Section<'d> {
+    /// What goes before its keys in messages, such as `httpConfiguration.`.
+    prefix: &'static str,
+    members: &'d [ObjectProp<'d>],
+    lines: &'d Lines,
+}
+
+impl<'d> Section<'d> {
+    pub(super) fn root(members: &'d [ObjectProp<'d>], lines: &'d Lines) -> Self {
+        Self { prefix: "", members, lines }
+    }
+
+    /// Reads the key into its field, unless code has given a value already.
+    pub(super) fn fill<T: FromJson>(self, field: &mut Field<T>, faults: &mut Vec<ConfigFault>) {
+        if let Some((value, line)) = self.value(field.path) {
+            field.fill(value.and_then(T::from_json), line, faults);
+        }
+    }
+
+    /// The object under a key.
+    pub(super) fn section(
+        self,
+        field: &mut Field<()>,
+        prefix: &'static str,
+        faults: &mut Vec<ConfigFault>,
+    ) -> Option<Self> {
+        let (value, line) = self.value(field.path)?;
+        let object = value.and_then(|value| {
+            value.as_object().ok_or_else(|| format!("expected an object, found {}", kind(value)))
+        });
+        let section = object.as_ref().ok().map(|object| Self { prefix, members: &object.properties, ..self });
+        field.fill(object.map(|_| ()), line, faults);
+        section
+    }
+
+    /// The key's value, or why there is no telling it, and the line; `null` is as good as no key.
+    fn value(self, path: &str) -> Option<(Result<&'d Value<'d>, String>, usize)> {
+        let key = last_part(path);
+        let mut found = self.members.iter().filter(|member| is_spelling_of(member.name.as_str(), key));
+        let member = found.next()?;
+        let line = self.lines.line_of(member);
+        match (found.next(), &member.value) {
+            (Some(again), _) => {
+                let problem = format!("is given more than once, first on line {line}; keep one");
+                Some((Err(problem), self.lines.line_of(again)))
+            }
+            (None, Value::NullKeyword(_)) => None,
+            (None, value) => Some((Ok(value), line)),
+        }
+    }
+
+    /// Every key that is not among `known`, with the known one that was likely meant.
+    pub(super) fn unknown_keys(self, known: &[&'static str]) -> Vec<ConfigFault> {
+        let is_ours = |path: &str| path.strip_suffix(last_part(path)) == Some(self.prefix);
+        let ours: Vec<&str> = known.iter().copied().filter(|path| is_ours(path)).map(last_part).collect();
+        let strangers = self.members.iter().filter(|member| {
+            let name = member.name.as_str();
+            !ours.iter().any(|key| is_spelling_of(name, key))
+        });
+        let fault = |member: &ObjectProp<'_>| {
+            let name = member.name.as_str();
+            let problem = match nearest(name, known.iter().copied()) {
+                Some(path) => format!("is an unknown key; did you mean `{path}`?"),
+                None => "is an unknown key".to_owned(),
+            };
+            ConfigFault::new(format!("{}{}", self.prefix, shown(name)), problem)
+                .at_line(self.lines.line_of(member))
+        };
+        strangers.map(fault).collect()
+    }
+}

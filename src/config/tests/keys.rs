@@ -1,0 +1,149 @@
+//! Keys that are missing, mistyped, unknown or given twice.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn every_key_may_be_written_in_snake_case() {
+    let text = r#"{
+        "idaas_instance_id": "i", "client_id": "c", "issuer": "https://t.example.com",
+        "token_endpoint": "https://t.example.com/token", "scope": "a|b", "open_api_endpoint": "o.example.com",
+        "developer_api_endpoint": "d.example.com", "device_authorization_endpoint": "https://t.example.com/device",
+        "authn_configuration": {
+            "identity_type": "CLIENT", "authn_method": "CLIENT_SECRET_BASIC",
+            "client_secret_env_var_name": "APP_SECRET", "private_key_env_var_name": "K",
+            "application_federated_credential_name": "f", "client_deploy_environment": "KUBERNETES",
+            "oidc_token_file_path": "/t", "oidc_token_file_path_env_var_name": "T",
+            "client_x509_certificate": "x", "x509_cert_chains": "y", "plugin_name": "p"
+        },
+        "http_configuration": { "connect_timeout": 2000, "read_timeout": 60000, "unsafe_ignore_ssl_cert": false }
+    }"#;
+    let (config, warnings) = check_text(text).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!((config.connect_timeout, config.read_timeout), (ms(2000), ms(60_000)));
+    assert!(matches!(config.authn, AuthnMethod::ClientSecretBasic { .. }));
+    assert!(config.device_authorization_endpoint.is_some());
+}
+
+#[test]
+fn what_must_be_there_and_is_not_is_named() {
+    for path in ["idaasInstanceId", "clientId", "issuer", "tokenEndpoint", METHOD, SECRET_NAME] {
+        assert_refused(&with(&[(path, remove())]), path, "is missing; expected ");
+        assert_refused(&with(&[(path, Value::Null)]), path, "is missing; expected ");
+        assert_refused(&with(&[(path, json!(""))]), path, "is blank; expected ");
+        assert_refused(&with(&[(path, json!(" \n"))]), path, "is blank; expected ");
+    }
+    assert_refused(&with(&[("authnConfiguration", remove())]), "authnConfiguration", "is missing");
+    assert_refused(&with(&[("authnConfiguration", Value::Null)]), "authnConfiguration", "is missing");
+    assert_refused(&with(&[("scope", json!(" "))]), "scope", "is blank");
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_without_being_shown() {
+    let integer = "expected an integer number of milliseconds from 2000 to 60000";
+    for (path, value, reason) in [
+        ("clientId", json!(123), "expected a string, found a number"),
+        ("scope", json!([MARKER]), "expected a string, found an array"),
+        ("tokenEndpoint", json!(5), "expected a string, found a number"),
+        ("issuer", json!({ MARKER: 1 }), "expected a string, found an object"),
+        (SECRET_NAME, json!(true), "expected a string, found true or false"),
+        ("authnConfiguration.pluginName", json!(5), "expected a string, found a number"),
+        ("authnConfiguration", json!([]), "expected an object, found an array"),
+        ("httpConfiguration", json!(MARKER), "expected an object, found a string"),
+        ("httpConfiguration.unsafeIgnoreSslCert", json!(MARKER), "expected true or false, found a string"),
+        ("httpConfiguration.connectTimeout", json!(0), integer),
+        ("httpConfiguration.connectTimeout", json!(-1), integer),
+        ("httpConfiguration.connectTimeout", json!(1999), integer),
+        ("httpConfiguration.connectTimeout", json!(60_001), integer),
+        ("httpConfiguration.connectTimeout", json!(u64::MAX), integer),
+        ("httpConfiguration.connectTimeout", json!("5000"), integer),
+        ("httpConfiguration.connectTimeout", json!(5000.5), integer),
+        ("httpConfiguration.connectTimeout", json!(true), integer),
+        ("httpConfiguration.readTimeout", json!(1999), integer),
+    ] {
+        assert_refused(&with(&[(path, value)]), path, reason);
+    }
+    let huge = with(&[]).replace("4000", "1e99999");
+    assert_refused(&huge, "httpConfiguration.connectTimeout", integer);
+}
+
+#[test]
+fn an_unknown_key_is_a_warning_while_all_else_is_well() {
+    let text = with(&[("clientSecret", json!(MARKER)), ("authnConfiguration.comment", json!(MARKER))]);
+    let (config, warnings) = check_text(&text).unwrap();
+    assert_eq!(
+        warnings,
+        [
+            "`clientSecret` is an unknown key; did you mean `authnConfiguration.clientSecretEnvVarName`? (line 1)",
+            "`authnConfiguration.comment` is an unknown key (line 1)"
+        ]
+    );
+    assert!(!format!("{config:?}").contains(MARKER));
+}
+
+#[test]
+fn a_misspelt_key_is_named_beside_the_missing_one() {
+    for (key, slip) in [("clientId", "ClientID"), (SECRET_NAME, "authnConfiguration.clientSecretEnvVarNam")] {
+        let text = with(&[(key, remove()), (slip, json!(MARKER))]);
+        let error = check_text(&text).unwrap_err();
+        assert_eq!(keys(&error), [key, slip]);
+        assert!(error.to_string().contains(&format!("did you mean `{key}`?")), "{error}");
+        assert!(!error.to_string().contains(MARKER));
+    }
+}
+
+#[test]
+fn a_key_given_twice_is_refused_in_either_spelling() {
+    let text = with(&[]);
+    for again in ["\"clientId\": \"hunter2\"", "\"client_id\": \"hunter2\"", "\"client_id\": null"] {
+        assert_refused(
+            &text.replacen('{', &format!("{{{again},\n"), 1),
+            "clientId",
+            "is given more than once",
+        );
+    }
+    let text = format!("{},\n\"authn_configuration\": {{}}}}", text.strip_suffix('}').unwrap());
+    assert_refused(
+        &text,
+        "authnConfiguration",
+        "is given more than once, first on line 1; keep one (line 2)",
+    );
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_the_order_of_the_keys() {
+    let text = with(&[
+        ("httpConfiguration.readTimeout", json!(1)),
+        ("httpConfiguration.connectTimeout", json!("x")),
+        (SECRET_NAME, json!("UNSET_SECRET")),
+        ("scope", json!("x")),
+        ("tokenEndpoint", json!(5)),
+        ("clientId", json!("")),
+        ("idaasInstanceId", remove()),
+        ("stranger", json!(MARKER)),
+    ]);
+    let error = check_text(&text).unwrap_err();
+    assert_eq!(
+        keys(&error),
+        [
+            "idaasInstanceId",
+            "clientId",
+            "tokenEndpoint",
+            "scope",
+            SECRET_NAME,
+            "httpConfiguration.connectTimeout",
+            "httpConfiguration.readTimeout",
+            "stranger"
+        ]
+    );
+    assert!(error.to_string().starts_with("configuration c.json has 8 faults: `idaasInstanceId` is missing"));
+}
+
+#[test]
+fn faults_know_their_lines() {
+    let text = "{\n\"clientId\": 5,\n\n\"scope\": \"x\"}";
+    let error = check_text(text).unwrap_err();
+    let line = |key| error.faults().iter().find(|fault| fault.key() == key).unwrap().line();
+    assert_eq!((line("clientId"), line("scope"), line("issuer")), (Some(2), Some(4), None));
+}

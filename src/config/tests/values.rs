@@ -1,0 +1,189 @@
+//! What each key's value may be.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn an_absent_http_configuration_means_the_defaults() {
+    for absent in [remove(), Value::Null, json!({}), json!({ "connectTimeout": null })] {
+        let (config, warnings) = check_text(&with(&[("httpConfiguration", absent)])).unwrap();
+        assert_eq!((config.connect_timeout, config.read_timeout), (ms(5000), ms(10_000)));
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+    let (config, _) = check_text(&with(&[("httpConfiguration.connectTimeout", json!(60_000))])).unwrap();
+    assert_eq!(config.connect_timeout, ms(60_000));
+}
+
+#[test]
+fn a_method_that_cannot_be_used_is_refused_with_what_can() {
+    let supported = "expected CLIENT_SECRET_BASIC or CLIENT_SECRET_POST";
+    for (name, reason) in [
+        ("FOO", supported),
+        ("client_secret_post", "did you mean `CLIENT_SECRET_POST`?"),
+        ("CLIENT_SECRET_PSOT", "did you mean `CLIENT_SECRET_POST`?"),
+        ("CLIENT_SECRET_JWT", supported),
+    ] {
+        assert_refused(&with(&[(METHOD, json!(name))]), METHOD, reason);
+    }
+    for identity in ["FOO", "HUMAN", "client", ""] {
+        let path = "authnConfiguration.identityType";
+        assert_refused(&with(&[(path, json!(identity))]), path, "expected CLIENT");
+    }
+}
+
+#[test]
+fn a_method_to_come_is_named_together_with_what_it_lacks() {
+    let credential = "applicationFederatedCredentialName";
+    for (name, parameters, lacks) in [
+        ("PRIVATE_KEY_JWT", json!({}), vec!["authnConfiguration.privateKeyEnvVarName"]),
+        ("PRIVATE_KEY_JWT", json!({ "privateKeyEnvVarName": "K" }), vec![]),
+        ("PKCS7", json!({}), vec![CREDENTIAL, DEPLOYED]),
+        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![DEPLOYED]),
+        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "AWS_EC2" }), vec![DEPLOYED]),
+        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "ALIBABA_CLOUD_ECS" }), vec![]),
+        ("OIDC", json!({ credential: "f" }), vec![DEPLOYED]),
+        ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "kubernetes" }), vec![DEPLOYED]),
+        ("OIDC", json!({ credential: "", "clientDeployEnvironment": "KUBERNETES" }), vec![CREDENTIAL]),
+        ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![]),
+        (
+            "PCA",
+            json!({ credential: "f", "privateKeyEnvVarName": "K" }),
+            vec!["authnConfiguration.clientX509Certificate"],
+        ),
+        (
+            "PCA",
+            json!({ credential: "f", "privateKeyEnvVarName": "K", "clientX509Certificate": " ",
+                    "x509CertChains": "" }),
+            vec!["authnConfiguration.clientX509Certificate", "authnConfiguration.x509CertChains"],
+        ),
+        ("PLUGIN", json!({}), vec!["authnConfiguration.pluginName"]),
+        ("PLUGIN", json!({ "pluginName": "foo" }), vec!["authnConfiguration.pluginName"]),
+        ("PLUGIN", json!({ "pluginName": "alibabacloudPluginCredentialProvider" }), vec![]),
+    ] {
+        let error = check_text(&method(name, parameters)).unwrap_err();
+        assert_eq!(keys(&error), [vec![METHOD], lacks].concat(), "{name}: {error}");
+        assert!(error.to_string().contains("does not support yet"), "{error}");
+    }
+    let listed = |name, parameters| check_text(&method(name, parameters)).unwrap_err().to_string();
+    assert!(
+        listed("PLUGIN", json!({ "pluginName": "foo" })).contains("alibabacloudPluginCredentialProvider")
+    );
+    assert!(listed("PKCS7", json!({ "clientDeployEnvironment": "AWS_EC2" })).contains("ALIBABA_CLOUD_ECS"));
+    assert!(listed("OIDC", json!({ "clientDeployEnvironment": "kubernetes" })).contains("KUBERNETES"));
+}
+
+#[test]
+fn a_scope_is_checked_as_a_scope() {
+    for (scope, reason) in [
+        ("a|x b|x", "expected one audience"),
+        ("a|b|c", "expected one `|` per item"),
+        ("a|", "expected `audience|permission`"),
+        ("a|x,a|y", "found commas"),
+    ] {
+        assert_refused(&with(&[("scope", json!(scope))]), "scope", reason);
+    }
+    for scope in [" a|x ", "a|x a|x"] {
+        let (config, _) = check_text(&with(&[("scope", json!(scope))])).unwrap();
+        assert_eq!(config.scope.as_str(), scope.trim());
+    }
+}
+
+#[test]
+fn an_absent_scope_is_the_vendors_default_with_a_warning() {
+    for absent in [remove(), Value::Null] {
+        let (config, warnings) = check_text(&with(&[("scope", absent)])).unwrap();
+        assert_eq!(config.scope.as_str(), "urn:cloud:idaas:pam|cloud_account:obtain_access_credential");
+        assert!(warnings.len() == 1 && warnings[0].starts_with("`scope` is missing"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_is_mended_or_refused() {
+    for (given, used, warned) in [
+        ("http://t.example.com/token", "https://t.example.com/token", 1),
+        ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/token", 0),
+        ("t.example.com/token", "https://t.example.com/token", 0),
+        ("https://t.example.com/token ", "https://t.example.com/token", 0),
+        ("https://t.example.com/token?a=b", "https://t.example.com/token?a=b", 0),
+    ] {
+        let (config, warnings) = check_text(&with(&[("tokenEndpoint", json!(given))])).unwrap();
+        assert_eq!(config.token_endpoint.to_string(), used);
+        assert_eq!(warnings.len(), warned, "{warnings:?}");
+    }
+    for (given, reason) in [
+        ("ftp://t.example.com/hunter2", "scheme other than https"),
+        ("https://", "has no host"),
+        ("https://user:hunter2@t.example.com/", "user name or password"),
+        ("https://t.example.com/\nhunter2", "no URL may hold"),
+        ("hunter2", "is not a URL"),
+    ] {
+        for path in ["tokenEndpoint", "issuer", "openApiEndpoint", "developerApiEndpoint"] {
+            assert_refused(&with(&[(path, json!(given))]), path, reason);
+        }
+    }
+    for blank in ["", " "] {
+        let (config, _) = check_text(&with(&[("openApiEndpoint", json!(blank))])).unwrap();
+        assert!(config.open_api_endpoint.is_none());
+    }
+}
+
+#[test]
+fn the_secrets_variable_must_have_a_value_and_is_named() {
+    assert_refused(
+        &with(&[(SECRET_NAME, json!("UNSET_SECRET"))]),
+        SECRET_NAME,
+        "variable UNSET_SECRET is not set",
+    );
+    assert_refused(
+        &with(&[(SECRET_NAME, json!("EMPTY_SECRET"))]),
+        SECRET_NAME,
+        "variable EMPTY_SECRET is empty",
+    );
+}
+
+#[test]
+fn a_secret_pasted_in_place_of_its_variables_name_is_not_shown() {
+    for pasted in ["hunter2 hunter2", "hunter2+/=", "CSyhunter2hunter2hunter2hunter2"] {
+        let text = with(&[(SECRET_NAME, json!(pasted))]);
+        assert_refused(&text, SECRET_NAME, "never the secret itself");
+        let mut given = ClientConfig::default();
+        given.fill(&text).unwrap();
+        assert!(!format!("{given:?}").contains(MARKER));
+    }
+}
+
+#[test]
+fn tls_is_verified_whatever_the_file_says() {
+    let (_, warnings) = check_text(&with(&[("httpConfiguration.unsafeIgnoreSslCert", json!(true))])).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("SSL_CERT_FILE"), "{warnings:?}");
+}
+
+#[test]
+fn a_secret_source_given_in_code_is_tried_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none");
+    for (secret, reason, has_cause) in [
+        (SecretSource::variable("UNSET_SECRET"), "variable UNSET_SECRET is not set".to_owned(), false),
+        (SecretSource::file(&missing), missing.display().to_string(), true),
+    ] {
+        let mut given = ClientConfig::default();
+        given.fill(&with(&[])).unwrap();
+        given.authn_in_code = Some(AuthnMethod::ClientSecretPost { secret });
+        let error = check::check(&given, None, &environment()).unwrap_err();
+        assert!(error.to_string().contains(&reason), "{error}");
+        assert_eq!(std::error::Error::source(&error).is_some(), has_cause);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_key_makes_the_checks_panic(
+        path in prop::sample::select(ClientConfig::paths()),
+        text in any::<String>(),
+    ) {
+        prop_assume!(json!(text) != remove());
+        let _ = check_text(&with(&[(path, json!(text))]));
+    }
+}
