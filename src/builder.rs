@@ -228,10 +228,11 @@ impl IdaasBuilder {
     }
 
     fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
-        let scope = self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
-        let scope = scope.and_then(Scope::parse).map_err(|problem| {
-            ConfigError::one(ConfigFault::new("scope", problem))
-        })?;
+        let scope =
+            self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
+        let scope = scope
+            .and_then(Scope::parse)
+            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
         let settings = self.settings(connect, read);
         Ok(Idaas::new(TokenCache::new(source, scope, settings)))
@@ -244,11 +245,11 @@ impl IdaasBuilder {
             Err(error) => {
                 // The transport's faults belong in the same report.
                 let (connect, read) = self.given.timeouts();
-                let more = self.transport(connect, read).err().unwrap_or_default();
+                let more = self.make_transport(connect, read).err().unwrap_or_default();
                 return Err(error.and(more));
             }
         };
-        let transport = self.transport(config.connect_timeout, config.read_timeout);
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let settings = self.settings(config.connect_timeout, config.read_timeout);
         let authenticator: Arc<dyn Authenticator> = match (config.authn, self.authenticator) {
@@ -258,7 +259,8 @@ impl IdaasBuilder {
             (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
             (AuthnMethod::Custom, None) => {
-                let fault = ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
+                let fault =
+                    ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
                 return Err(ConfigError::one(fault));
             }
         };
@@ -282,7 +284,7 @@ impl IdaasBuilder {
         Settings { clock: self.clock.clone(), wait: self.wait_timeout.unwrap_or(flight), flight }
     }
 
-    fn transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
+    fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
         if let Some(make) = self.transport.take() {
             return Ok(make(connect, read));
         }

@@ -12,11 +12,11 @@ mod idaas;
 mod scope;
 mod secret;
 mod service;
-mod token;
-mod transport;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod token;
+mod transport;
 
 pub use authn::{Authenticator, TokenRequest};
 pub use builder::IdaasBuilder;

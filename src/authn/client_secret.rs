@@ -120,7 +120,7 @@ mod tests {
             let shown = format!("{request:?} {authenticator:?}");
             assert!(!shown.contains("marker-secret"), "{shown}");
             assert!(!shown.contains(&STANDARD.encode("app_1:marker-secret")), "{shown}");
-            assert!(request.secrets().iter().any(|secret| secret.contains("marker-secret") || secret.len() > 20));
+            assert!(!request.secrets().is_empty());
         }
     }
 }

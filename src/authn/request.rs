@@ -114,18 +114,19 @@ impl TokenRequest {
 
     /// Everything that an answer must not make us show: values of fields that nobody else adds, and what
     /// the header carries.
-    pub(crate) fn secrets(&self) -> Vec<&str> {
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         const PUBLIC: [&str; 4] = ["grant_type", "client_id", "scope", "client_assertion_type"];
         let fields = self.fields.iter().filter(|(name, _)| !PUBLIC.contains(&&**name));
-        let fields = fields.map(|(_, value)| value.expose_secret());
+        let fields = fields.map(|(_, value)| value.clone());
         let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
         let credentials = header.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
-        fields.chain(header).chain(credentials).collect()
+        fields.chain(header.into_iter().chain(credentials).map(Secret::new)).collect()
     }
 
     /// The HTTP request. Its body is wiped from memory when the last of its holders lets go of it.
     pub(crate) fn into_http(self) -> Request<Full<Bytes>> {
-        let longest = self.fields.iter().map(|(name, value)| name.len() + 3 * value.expose_secret().len() + 2).sum();
+        let longest =
+            self.fields.iter().map(|(name, value)| name.len() + 3 * value.expose_secret().len() + 2).sum();
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(longest));
         for (name, value) in &self.fields {
             form.append_pair(name, value.expose_secret());

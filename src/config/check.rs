@@ -14,8 +14,6 @@ use crate::scope::Scope;
 
 /// What the vendor's own clients ask for when the file names no scope.
 const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|cloud_account:obtain_access_credential";
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The usable configuration and its warnings, or all faults. `origin` is the file's name.
 ///
@@ -63,8 +61,10 @@ impl Checker<'_> {
         let device_authorization_endpoint =
             self.endpoint(&client.device_authorization_endpoint, Query::Allowed);
         let authn = authn::method(given, self);
-        let connect_timeout = self.timeout(&given.http.connect_timeout, DEFAULT_CONNECT_TIMEOUT);
-        let read_timeout = self.timeout(&given.http.read_timeout, DEFAULT_READ_TIMEOUT);
+        let (connect_timeout, read_timeout) = given.timeouts();
+        for field in [&given.http.connect_timeout, &given.http.read_timeout] {
+            self.check_timeout(field);
+        }
         if given.http.unsafe_ignore_ssl_cert.get() == Some(&true) {
             self.warn(given.http.unsafe_ignore_ssl_cert.fault(
                 "is ignored: certificates stay verified; to trust a private authority, set environment \
@@ -144,11 +144,9 @@ impl Checker<'_> {
     }
 
     /// The file's range is already checked; code may choose freely, but not "none".
-    fn timeout(&mut self, field: &Field<Duration>, default: Duration) -> Duration {
-        let timeout = field.get().copied().unwrap_or(default);
-        if timeout.is_zero() {
+    fn check_timeout(&mut self, field: &Field<Duration>) {
+        if field.get().is_some_and(Duration::is_zero) {
             self.fault(field.fault("is zero; expected a time to wait"));
         }
-        timeout
     }
 }

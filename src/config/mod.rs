@@ -3,7 +3,7 @@
 mod authn;
 mod check;
 mod document;
-pub(crate) mod endpoint;
+mod endpoint;
 mod load;
 mod model;
 mod section;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use http::Uri;
 
+pub(crate) use self::endpoint::is_loopback;
 pub(crate) use self::model::ClientConfig;
 use crate::environment::Environment;
 use crate::error::ConfigError;

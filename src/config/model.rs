@@ -7,6 +7,9 @@ use super::document::Document;
 use super::section::{Field, Section};
 use crate::error::ConfigFault;
 
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Declares one object of the file: each key once, with its type and its place.
 macro_rules! keys {
     ($(#[$about:meta])* $name:ident in $prefix:literal { $($field:ident: $type:ty = $key:literal,)* }) => {
@@ -102,6 +105,13 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
+    /// The time-outs given in code, with the defaults for the others.
+    pub(crate) fn timeouts(&self) -> (Duration, Duration) {
+        let connect = self.http.connect_timeout.get().copied();
+        let read = self.http.read_timeout.get().copied();
+        (connect.unwrap_or(DEFAULT_CONNECT_TIMEOUT), read.unwrap_or(DEFAULT_READ_TIMEOUT))
+    }
+
     /// Every known key, in the order in which faults are told.
     pub(super) fn paths() -> Vec<&'static str> {
         let sections = [

@@ -28,17 +28,15 @@ impl ConfigError {
         Self::all(None, vec![fault])
     }
 
-    /// `origin` names the file. For one who knows that there is a fault; else see [`check`](Self::check).
+    /// `origin` names the file. There is at least one fault.
     pub(crate) fn all(origin: Option<&str>, faults: Vec<ConfigFault>) -> Self {
         Self { origin: origin.map(str::to_owned), faults }
     }
 
-    /// `Err` with all faults when there are any. `origin` names the file.
-    pub(crate) fn check(origin: Option<&str>, faults: Vec<ConfigFault>) -> Result<(), Self> {
-        if faults.is_empty() {
-            return Ok(());
-        }
-        Err(Self::all(origin, faults))
+    /// The same with further faults.
+    pub(crate) fn and(mut self, more: Vec<ConfigFault>) -> Self {
+        self.faults.extend(more);
+        self
     }
 
     /// Every fault, in the order of the configuration's keys.
@@ -127,7 +125,7 @@ mod tests {
     use super::*;
 
     fn error(faults: Vec<ConfigFault>) -> ConfigError {
-        ConfigError::check(Some("/etc/client-config.json"), faults).unwrap_err()
+        ConfigError::all(Some("/etc/client-config.json"), faults)
     }
 
     #[test]
@@ -150,10 +148,5 @@ mod tests {
             format!("{:#}", error(faults())),
             "configuration /etc/client-config.json has 2 faults:\n  - `a` is missing\n  - `b` is blank"
         );
-    }
-
-    #[test]
-    fn no_fault_is_no_error() {
-        assert!(ConfigError::check(None, Vec::new()).is_ok());
     }
 }

@@ -50,7 +50,8 @@ pub(crate) fn read(
     }
     let answer = success(headers, &object, asked.now);
     answer.map_err(|problem| {
-        let message = format!("{} answered {status}, but {problem}; ask the issuer's support", asked.endpoint);
+        let message =
+            format!("{} answered {status}, but {problem}; ask the issuer's support", asked.endpoint);
         with_request_id(Error::new(ErrorKind::InvalidAnswer, message), headers, &object, asked)
             .with_status(status)
             .with_transient(false)
@@ -63,7 +64,11 @@ fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
     object.get("error").is_some_and(|error| !error.is_null()) || !status.is_success()
 }
 
-fn success(headers: &HeaderMap, object: &Map<String, Value>, now: SystemTime) -> Result<TokenResponse, String> {
+fn success(
+    headers: &HeaderMap,
+    object: &Map<String, Value>,
+    now: SystemTime,
+) -> Result<TokenResponse, String> {
     let Some(Value::String(access_token)) = object.get("access_token") else {
         return Err("carries no access token".into());
     };
@@ -75,10 +80,11 @@ fn success(headers: &HeaderMap, object: &Map<String, Value>, now: SystemTime) ->
         }
         Some(_) => return Err("the token type is not a string".into()),
     }
-    let mut response = TokenResponse::bearer(access_token).map_err(|error| match access_token.is_empty() {
-        true => "carries no access token".into(),
-        false => error.to_string(),
-    })?;
+    let mut response =
+        TokenResponse::bearer(access_token).map_err(|error| match access_token.is_empty() {
+            true => "carries no access token".into(),
+            false => error.to_string(),
+        })?;
     response.expires_in = life(headers, object, now);
     response.granted_scope = text(object, &["scope"]).map(str::to_owned);
     response.issued_token_type = text(object, &["issued_token_type"]).map(str::to_owned);
@@ -172,7 +178,12 @@ fn redirect(status: StatusCode, asked: &Asked<'_>) -> Error {
     Error::new(ErrorKind::InvalidAnswer, message).with_status(status).with_transient(false)
 }
 
-fn with_request_id(error: Error, headers: &HeaderMap, object: &Map<String, Value>, asked: &Asked<'_>) -> Error {
+fn with_request_id(
+    error: Error,
+    headers: &HeaderMap,
+    object: &Map<String, Value>,
+    asked: &Asked<'_>,
+) -> Error {
     match request_id(headers, object, asked) {
         Some(id) => error.with_request_id(id),
         None => error,
@@ -180,7 +191,8 @@ fn with_request_id(error: Error, headers: &HeaderMap, object: &Map<String, Value
 }
 
 fn request_id(headers: &HeaderMap, object: &Map<String, Value>, asked: &Asked<'_>) -> Option<String> {
-    let in_headers = || ["x-acs-request-id", "x-request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
+    let in_headers =
+        || ["x-acs-request-id", "x-request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
     let id = text(object, &["request_id", "RequestId", "requestId"]).or_else(in_headers)?;
     Some(shown(id, asked.secrets.iter().copied()))
 }

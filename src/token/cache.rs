@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::Token;
 use super::live::Attention;
 use super::response::TokenResponse;
 use super::slot::{Fetch, Fetched, Settings, Slot};
 use super::source::TokenSource;
 use super::window::{DEFAULT_LIFE, LONGEST_LIFE};
-use super::Token;
 use crate::BoxFuture;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -112,7 +112,8 @@ fn least_recently_used(entries: &HashMap<Scope, Arc<Entry>>) -> Option<Scope> {
 }
 
 fn slot(source: &Arc<dyn TokenSource>, scope: &Scope, settings: &Settings) -> Slot<Token> {
-    let fetch = FetchToken { source: Arc::clone(source), scope: scope.clone(), clock: settings.clock.clone() };
+    let fetch =
+        FetchToken { source: Arc::clone(source), scope: scope.clone(), clock: settings.clock.clone() };
     Slot::new(Arc::new(fetch), settings.clone())
 }
 

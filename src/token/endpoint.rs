@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::secret::Secret;
 use crate::transport::Transport;
 
 /// Asks the token endpoint, proving who the client is with an [`Authenticator`].
@@ -55,13 +56,13 @@ impl TokenEndpoint {
     }
 
     async fn send(&self, request: TokenRequest, scope: &Scope) -> Result<TokenResponse, Error> {
-        let secrets: Vec<_> = request.secrets().into_iter().map(crate::Secret::new).collect();
+        let secrets: Vec<Secret> = request.secrets();
         let endpoint = self.client.shown_endpoint();
         let answer = self.transport.send(request.into_http(), &endpoint).await?;
         let asked = Asked {
             endpoint: &endpoint,
             scope: scope.as_str(),
-            secrets: secrets.iter().map(crate::Secret::expose_secret).collect(),
+            secrets: secrets.iter().map(Secret::expose_secret).collect(),
             now: self.clock.now().system_time(),
         };
         answer::read(answer.status(), answer.headers(), answer.body(), &asked)

@@ -24,11 +24,11 @@ use http::HeaderValue;
 
 pub(crate) use self::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
 pub(crate) use self::cache::TokenCache;
-pub(crate) use self::endpoint::TokenEndpoint;
-pub(crate) use self::copies::HeaderCopy;
-pub(crate) use self::live::Live;
 use self::copies::Copies;
+pub(crate) use self::copies::HeaderCopy;
+pub(crate) use self::endpoint::TokenEndpoint;
 use self::live::Attention;
+pub(crate) use self::live::Live;
 pub use self::response::TokenResponse;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
@@ -116,8 +116,15 @@ impl Token {
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { authorization: _, scope, granted_scope, issued_token_type, expires_at, copies: _, attention: _ } =
-            &*self.0;
+        let Inner {
+            authorization: _,
+            scope,
+            granted_scope,
+            issued_token_type,
+            expires_at,
+            copies: _,
+            attention: _,
+        } = &*self.0;
         f.debug_struct("Token")
             .field("scope", scope)
             .field("granted_scope", granted_scope)

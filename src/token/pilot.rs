@@ -45,7 +45,7 @@ pub(crate) struct Pilot<V> {
     pub(crate) hold_back: Duration,
 }
 
-impl<V> Pilot<V> {
+impl<V: 'static> Pilot<V> {
     pub(crate) async fn fly(self) -> Flown<V> {
         if !self.hold_back.is_zero() {
             tokio::time::sleep(self.hold_back).await;

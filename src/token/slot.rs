@@ -106,7 +106,10 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     /// # Errors
     ///
     /// As [`acquire`](Self::acquire).
-    pub(crate) async fn settle_for(self: Arc<Self>, resolution: Resolution<V>) -> Result<Arc<Live<V>>, Error> {
+    pub(crate) async fn settle_for(
+        self: Arc<Self>,
+        resolution: Resolution<V>,
+    ) -> Result<Arc<Live<V>>, Error> {
         // Without a runtime there is no timer; the flight that is waited for has its own end.
         if Handle::try_current().is_err() {
             return self.await_flights(resolution).await;

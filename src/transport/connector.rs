@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
@@ -96,9 +96,9 @@ impl Service<Uri> for Router {
         Box::pin(async move {
             match proxies.proxy_for(&destination) {
                 None => Ok(tcp.oneshot(destination).await?.into()),
-                Some(proxy) => through(&proxy, to_proxy, destination).await.map_err(|cause| {
-                    ProxyFailure { proxy: proxy.uri().to_string(), cause }.into()
-                }),
+                Some(proxy) => through(&proxy, to_proxy, destination)
+                    .await
+                    .map_err(|cause| ProxyFailure { proxy: proxy.uri().to_string(), cause }.into()),
             }
         })
     }

@@ -37,21 +37,35 @@ pub(super) fn explain(cause: BoxError, endpoint: &str) -> Error {
 
 fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, String) {
     if let Some(ConnectTimeout(limit)) = find(cause) {
-        let message = format!("no connection to {endpoint} within {limit:?}; check the network, or raise connectTimeout");
+        let message = format!(
+            "no connection to {endpoint} within {limit:?}; check the network, or raise connectTimeout"
+        );
         (ErrorKind::Timeout, message)
     } else if let Some(ReadTimeout(limit)) = find(cause) {
-        let message = format!("no complete answer from {endpoint} within {limit:?}; ask again, or raise readTimeout");
+        let message =
+            format!("no complete answer from {endpoint} within {limit:?}; ask again, or raise readTimeout");
         (ErrorKind::Timeout, message)
     } else if find::<LengthLimitError>(cause).is_some() {
-        let message = format!("the answer of {endpoint} is longer than {LONGEST_ANSWER} bytes and was cut off; check the endpoint");
+        let message = format!(
+            "the answer of {endpoint} is longer than {LONGEST_ANSWER} bytes and was cut off; check the endpoint"
+        );
         (ErrorKind::InvalidAnswer, message)
     } else if let Some(ProxyFailure { proxy, .. }) = find(cause) {
-        let message = format!("the proxy {proxy} did not connect to {endpoint}; check HTTPS_PROXY and NO_PROXY");
+        let message =
+            format!("the proxy {proxy} did not connect to {endpoint}; check HTTPS_PROXY and NO_PROXY");
         (ErrorKind::Connect, message)
     } else if find::<ResolveFailure>(cause).is_some() {
-        (ErrorKind::Connect, format!("the host name of {endpoint} has no address; check the name and the resolver"))
+        (
+            ErrorKind::Connect,
+            format!("the host name of {endpoint} has no address; check the name and the resolver"),
+        )
     } else if let Some(tls) = tls_failure(cause) {
-        (ErrorKind::Connect, format!("no TLS connection to {endpoint}: {tls}; check its certificate, and SSL_CERT_FILE if its authority is a private one"))
+        (
+            ErrorKind::Connect,
+            format!(
+                "no TLS connection to {endpoint}: {tls}; check its certificate, and SSL_CERT_FILE if its authority is a private one"
+            ),
+        )
     } else if is_connect(cause) {
         let what = match find::<io::Error>(cause).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => "connection refused",
@@ -59,7 +73,9 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, Str
         };
         (ErrorKind::Connect, format!("{what} by {endpoint}; check that it is up and reachable"))
     } else {
-        let message = format!("the connection to {endpoint} broke before the answer was complete; it will be asked again");
+        let message = format!(
+            "the connection to {endpoint} broke before the answer was complete; it will be asked again"
+        );
         (ErrorKind::Transport, message)
     }
 }
@@ -80,18 +96,19 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 #[cfg(feature = "transport")]
-fn tls_failure(error: &(dyn StdError + 'static)) -> Option<&rustls::Error> {
+fn tls_failure<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     find(error)
 }
 
 #[cfg(not(feature = "transport"))]
-fn tls_failure(_error: &(dyn StdError + 'static)) -> Option<&io::Error> {
+fn tls_failure<'a>(_error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
     None
 }
 
 #[cfg(feature = "transport")]
 fn is_connect(error: &(dyn StdError + 'static)) -> bool {
-    find::<hyper_util::client::legacy::Error>(error).is_some_and(hyper_util::client::legacy::Error::is_connect)
+    find::<hyper_util::client::legacy::Error>(error)
+        .is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
 #[cfg(not(feature = "transport"))]

@@ -26,6 +26,7 @@ use tower::{Service, ServiceExt};
 #[cfg(feature = "transport")]
 pub(crate) use self::client::BuiltIn;
 use self::fault::ReadTimeout;
+use crate::BoxFuture;
 use crate::error::{BoxError, Error};
 
 /// An answer longer than this is cut off: a token answer is a few kilobytes.
@@ -97,8 +98,10 @@ impl Transport {
 
 async fn answer(service: AnyService, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError> {
     let (head, body) = service.oneshot(request).await?.into_parts();
-    let body = Limited::new(body, LONGEST_ANSWER).collect().await?.to_bytes();
-    Ok(Response::from_parts(head, body))
+    // Boxed, because the compiler cannot see through the type to tell that this future is `Send`.
+    let collecting: BoxFuture<'static, Result<_, BoxError>> =
+        Box::pin(Limited::new(body, LONGEST_ANSWER).collect());
+    Ok(Response::from_parts(head, collecting.await?.to_bytes()))
 }
 
 /// Resolves when the request has a connection. Only hyper-util's clients tell; for any other service it

@@ -24,7 +24,10 @@ impl Proxies {
         let mut matcher = Matcher::builder().no(no_proxy);
         if let Some((name, value)) = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) {
             if !is_http_proxy(&value) {
-                return Err(ConfigFault::new(name, "is not the address of an HTTP proxy; expected `http://host:port`"));
+                return Err(ConfigFault::new(
+                    name,
+                    "is not the address of an HTTP proxy; expected `http://host:port`",
+                ));
             }
             matcher = matcher.https(value);
         }
@@ -74,7 +77,9 @@ mod tests {
     #[test]
     fn loopback_and_plain_http_never_go_through_a_proxy() {
         let variables = [("ALL_PROXY", "http://proxy:3128")];
-        for destination in ["https://localhost/x", "https://127.0.0.1/x", "https://[::1]/x", "http://100.100.100.200/x"] {
+        for destination in
+            ["https://localhost/x", "https://127.0.0.1/x", "https://[::1]/x", "http://100.100.100.200/x"]
+        {
             assert_eq!(proxy(&variables, destination), None, "{destination}");
         }
     }

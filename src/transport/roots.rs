@@ -44,7 +44,10 @@ pub(super) fn load(environment: &Environment, pem: &[Vec<u8>]) -> Result<RootCer
     if faults.is_empty() { Ok(roots) } else { Err(faults) }
 }
 
-fn from_environment(environment: &Environment, faults: &mut Vec<ConfigFault>) -> Vec<CertificateDer<'static>> {
+fn from_environment(
+    environment: &Environment,
+    faults: &mut Vec<ConfigFault>,
+) -> Vec<CertificateDer<'static>> {
     let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
     let folders: Vec<PathBuf> = environment
         .variable(FOLDERS)
@@ -77,7 +80,10 @@ fn checked(
 ) -> Vec<CertificateDer<'static>> {
     let CertificateResult { certs, errors, .. } = loaded;
     if certs.is_empty() && (must_hold_some || !errors.is_empty()) {
-        let fault = ConfigFault::new(variable, format!("names {path}, which holds no readable certificate; expected PEM text"));
+        let fault = ConfigFault::new(
+            variable,
+            format!("names {path}, which holds no readable certificate; expected PEM text"),
+        );
         faults.push(match errors.into_iter().next() {
             Some(error) => fault.with_source(error),
             None => fault,
