@@ -455,6 +455,22 @@ async fn a_success_can_be_changed_on_its_way_out() {
 }
 
 #[tokio::test]
+async fn an_echo_gives_the_credentials_away() {
+    let idaas = TestIdaas::start().await.unwrap();
+    let http = client(&idaas, Version::HTTP_2);
+    let form = post_form(&idaas, "api://x|read");
+    let header = basic("app_test", "x");
+    let mut request = token_request(&idaas, &form);
+    request.headers_mut().insert(AUTHORIZATION, header.clone());
+    idaas.behave_once(Behaviour::Echo);
+    let response = http.request(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let answer = json_of(response).await;
+    let description = answer["error_description"].as_str().unwrap();
+    assert!(description.contains(&form) && description.contains(header.to_str().unwrap()));
+}
+
+#[tokio::test]
 async fn slow_answers_take_their_time() {
     let idaas = TestIdaas::start().await.unwrap();
     let http = client(&idaas, Version::HTTP_2);

@@ -39,6 +39,9 @@ pub enum Behaviour {
     Answer(Response<Bytes>),
     /// As normal, but a success is changed on its way out. See [`change`](Self::change).
     Change(AnswerChange),
+    /// Refuses with `invalid_request`, and an `error_description` that repeats the request's
+    /// `Authorization` header and form: credentials must not get into logs by this way.
+    Echo,
     /// As normal, but the connection closes after half of the answer's body.
     CutMidBody,
     /// As normal, but the body starts with blanks that arrive one by one; the JSON follows them.
@@ -136,6 +139,7 @@ impl fmt::Debug for Behaviour {
             Self::Hold => f.write_str("Hold"),
             Self::Answer(answer) => f.debug_tuple("Answer").field(&answer.status()).finish(),
             Self::Change(_) => f.write_str("Change"),
+            Self::Echo => f.write_str("Echo"),
             Self::CutMidBody => f.write_str("CutMidBody"),
             Self::Drip { interval, blanks } => {
                 f.debug_struct("Drip").field("interval", interval).field("blanks", blanks).finish()

@@ -62,7 +62,7 @@ impl IdaasService {
             Ok(body) => body.to_bytes(),
             Err(fault) => return self.refuse(Refusal::invalid_request(fault.to_string())).send(),
         };
-        let request = TokenRequest::new(head, &body);
+        let request = TokenRequest::new(head, body);
         self.ledger.write(|entries| entries.received.push(request.describe()));
 
         match self.stage.next(&self.ledger).await {
@@ -73,6 +73,7 @@ impl IdaasService {
             }
             Behaviour::Answer(answer) => answer.map(AnswerBody::whole),
             Behaviour::Change(change) => self.judge(request, Some(&change)).send(),
+            Behaviour::Echo => Refusal::invalid_request(request.echo()).into_answer().send(),
             Behaviour::CutMidBody => self
                 .judge(request, None)
                 .announce_length()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{Method, StatusCode, request};
 use serde_json::{Map, Value, json};
 
@@ -24,12 +24,21 @@ const COMMON_FIELDS: [&str; 3] = ["grant_type", "client_id", "scope"];
 /// A request to the token endpoint, read as far as it can be read.
 pub(super) struct TokenRequest {
     head: request::Parts,
+    body: Bytes,
     form: Result<Form, Refusal>,
 }
 
 impl TokenRequest {
-    pub(super) fn new(head: request::Parts, body: &Bytes) -> Self {
-        Self { form: Form::parse(body), head }
+    pub(super) fn new(head: request::Parts, body: Bytes) -> Self {
+        Self { form: Form::parse(&body), head, body }
+    }
+
+    /// The credentials and the form as they came, for the behaviour that gives them away.
+    pub(super) fn echo(&self) -> String {
+        let authorization =
+            self.head.headers.get(AUTHORIZATION).map_or(&b"none"[..], |value| value.as_bytes());
+        let authorization = String::from_utf8_lossy(authorization);
+        format!("cannot read Authorization: {authorization}, form: {}", String::from_utf8_lossy(&self.body))
     }
 
     /// What the log says about it.
