@@ -1,7 +1,114 @@
-//! An IDaaS to test against, in process.
+//! An IDaaS to test against, in process, and an API that its tokens protect.
+//!
+//! Nothing here is a mock of this crate: [`TestIdaas`] is an HTTPS server on the loopback interface that
+//! verifies client id and secret, refuses what the real thing refuses, and signs what it issues; a
+//! [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life are right. So a
+//! test covers what goes over the wire, whatever client sends it.
+//!
+//! # A token, and what it opens
+//!
+//! Clients need to trust [`root_certificate_pem`](TestIdaas::root_certificate_pem), or, if they read
+//! `SSL_CERT_FILE`, the file that [`write_root_certificate`](TestIdaas::write_root_certificate) writes.
+//! [`write_config`](TestIdaas::write_config) writes the `client-config.json`, and
+//! [`environment`](TestIdaas::environment) holds the secret that it names. Here a plain client asks by hand:
+//!
+//! ```
+//! use http::{Request, StatusCode, header};
+//! use http_body_util::{BodyExt, Full};
+//! # use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! # use rustls::pki_types::{CertificateDer, pem::PemObject};
+//! use tower_idaas::testing::TestIdaas;
+//!
+//! # fn client_that_trusts(
+//! #     pem: &str,
+//! # ) -> Client<
+//! #     hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
+//! #     Full<bytes::Bytes>,
+//! # > {
+//! #     let mut roots = rustls::RootCertStore::empty();
+//! #     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+//! #     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+//! #     let tls = rustls::ClientConfig::builder_with_provider(provider)
+//! #         .with_safe_default_protocol_versions()
+//! #         .unwrap()
+//! #         .with_root_certificates(roots)
+//! #         .with_no_client_auth();
+//! #     let connector = hyper_rustls::HttpsConnectorBuilder::new()
+//! #         .with_tls_config(tls)
+//! #         .https_only()
+//! #         .enable_all_versions()
+//! #         .build();
+//! #     Client::builder(TokioExecutor::new()).build(connector)
+//! # }
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let idaas = TestIdaas::start().await?;
+//! let orders = idaas.api("api://orders").permission("read").start().await?;
+//! let client = client_that_trusts(idaas.root_certificate_pem());
+//!
+//! let form = form_urlencoded::Serializer::new(String::new())
+//!     .append_pair("grant_type", "client_credentials")
+//!     .append_pair("client_id", idaas.client_id())
+//!     .append_pair("client_secret", idaas.secret().expose_secret())
+//!     .append_pair("scope", "api://orders|read")
+//!     .finish();
+//! let request = Request::post(idaas.token_endpoint())
+//!     .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+//!     .body(Full::from(form))?;
+//! let answer = client.request(request).await?.into_body().collect().await?.to_bytes();
+//! let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+//! let token = answer["access_token"].as_str().ok_or("no token")?;
+//!
+//! let request = Request::get(orders.url())
+//!     .header(header::AUTHORIZATION, format!("Bearer {token}"))
+//!     .body(Full::default())?;
+//! assert_eq!(client.request(request).await?.status(), StatusCode::OK);
+//! assert_eq!((idaas.tokens_issued(), orders.accepted()), (1, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When things go wrong
+//!
+//! | to see what happens when | do |
+//! |---|---|
+//! | a token ends | give the builder a [`ManualClock`](TestIdaasBuilder::clock), and advance it |
+//! | a live token is refused | [`revoke`](ProtectedApi::revoke) it at the API |
+//! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
+//! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
+//! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
+//! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
+//! | TLS fails | [`TestIdaasBuilder::certificate`], [`Behaviour::HangHandshake`] |
+//!
+//! The servers run on the Tokio runtime that starts them, which needs its I/O and time drivers, and stop
+//! when they are dropped, be it inside or outside of that runtime.
 
+mod access_token;
+mod answer;
+mod api;
+mod behaviour;
+mod body;
+mod builder;
+mod certificates;
+mod client_authentication;
 mod clock;
 mod environment;
+mod form;
+mod grants;
+mod idaas;
+mod ledger;
+mod refusal;
+mod server;
+mod service;
+mod stage;
+mod token_endpoint;
 
+pub use api::{ApiRefusal, ProtectedApi, ProtectedApiBuilder};
+pub use behaviour::{AnswerChange, Behaviour};
+pub use builder::TestIdaasBuilder;
+pub use certificates::ServerCertificate;
+pub use client_authentication::ClientAuthentication;
 pub use clock::ManualClock;
 pub use environment::ManualEnvironment;
+pub use idaas::TestIdaas;
+pub use ledger::ReceivedRequest;

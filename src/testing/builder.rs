@@ -1,0 +1,150 @@
+//! Choices to make before a test IDaaS starts.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::access_token::Issuer;
+use super::certificates::{Authority, ServerCertificate};
+use super::client_authentication::{ClientAuthentication, RegisteredClient};
+use super::clock::ManualClock;
+use super::grants::Grants;
+use super::idaas::TestIdaas;
+use super::ledger::Ledger;
+use super::server::{Server, reserve};
+use super::service::{ISSUER_PATH, IdaasService};
+use super::stage::Stage;
+use super::token_endpoint::TokenEndpoint;
+use crate::clock::Clock;
+use crate::scope::Scope;
+use crate::secret::Secret;
+
+/// What `client-config.json` asks for when no scope was granted explicitly.
+const DEFAULT_SCOPE: &str = "api://test|read";
+
+/// Builds a [`TestIdaas`]; made by [`TestIdaas::builder`].
+pub struct TestIdaasBuilder {
+    client_id: String,
+    secret: Secret,
+    allowed: Vec<ClientAuthentication>,
+    scopes: Vec<String>,
+    token_life: Duration,
+    clock: Clock,
+    certificate: ServerCertificate,
+}
+
+impl TestIdaasBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            client_id: "app_test".into(),
+            secret: Secret::new("not-a-real-secret"),
+            allowed: Vec::new(),
+            scopes: Vec::new(),
+            token_life: Duration::from_secs(20 * 60),
+            clock: Clock::System,
+            certificate: ServerCertificate::default(),
+        }
+    }
+
+    /// The one client that may ask for tokens. Default: `app_test` with `not-a-real-secret`.
+    #[must_use]
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.client_id = id.into();
+        self.secret = Secret::new(secret);
+        self
+    }
+
+    /// Lets the client prove itself in this way, and in no other that is not allowed likewise. Default: in
+    /// all ways.
+    #[must_use]
+    pub fn allow(mut self, method: ClientAuthentication) -> Self {
+        self.allowed.push(method);
+        self
+    }
+
+    /// Grants the client a scope, `audience|permission` items separated by spaces; each call adds to the
+    /// ones before. Everything else is then refused with `invalid_scope`. Default: any well-formed scope is
+    /// granted.
+    ///
+    /// A malformed scope makes [`start`](Self::start) fail.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    /// How long tokens live. Default: 20 minutes, as in the product.
+    ///
+    /// Answers announce whole seconds, rounded down, and the token lives at least that long; a life under
+    /// one second is announced as zero.
+    #[must_use]
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.token_life = life;
+        self
+    }
+
+    /// The clock that tokens are issued and judged by. Default: the machine's.
+    ///
+    /// Behaviours that take time, as [`Behaviour::Slow`](super::Behaviour::Slow), do not follow it, and
+    /// neither does the header `Date`.
+    #[must_use]
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Clock::Manual(clock);
+        self
+    }
+
+    /// What the server shows in its TLS handshake. Default: a certificate that clients who trust
+    /// [`TestIdaas::root_certificate_pem`] accept.
+    #[must_use]
+    pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
+        self.certificate = certificate;
+        self
+    }
+
+    /// Starts the server on a free port of the loopback interface, on the Tokio runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// If a granted scope is malformed (kind `InvalidInput`), or no port or no certificate is to be had.
+    pub async fn start(self) -> io::Result<TestIdaas> {
+        let parse = |scope: &str| {
+            let fault = |fault| io::Error::new(io::ErrorKind::InvalidInput, format!("scope {fault}"));
+            Scope::parse(scope).map_err(fault)
+        };
+        let mut grants = Grants::default();
+        for scope in &self.scopes {
+            grants.add(parse(scope)?);
+        }
+        let scope = grants.first().cloned().map_or_else(|| parse(DEFAULT_SCOPE), Ok)?;
+        let allowed = if self.allowed.is_empty() { ClientAuthentication::ALL.to_vec() } else { self.allowed };
+
+        let authority = Authority::generate()?;
+        let tls = authority.server_config(self.certificate)?;
+        let socket = reserve()?;
+        let port = socket.local_addr()?.port();
+        let service = Arc::new(IdaasService {
+            endpoint: TokenEndpoint {
+                issuer: Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?,
+                client: RegisteredClient::new(self.client_id, self.secret, allowed),
+                grants,
+                token_life: self.token_life,
+                clock: self.clock,
+            },
+            stage: Stage::new(),
+            ledger: Ledger::default(),
+        });
+        let server = Server::start(socket, Arc::clone(&service) as _, Some(tls))?;
+        Ok(TestIdaas::new(server, service, authority, scope))
+    }
+}
+
+impl fmt::Debug for TestIdaasBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestIdaasBuilder")
+            .field("client_id", &self.client_id)
+            .field("scopes", &self.scopes)
+            .field("token_life", &self.token_life)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! How a client proves who it is at the token endpoint: one file per method.
+
+mod secret_basic;
+mod secret_post;
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use http::HeaderMap;
+use subtle::ConstantTimeEq;
+
+use super::form::Form;
+use super::refusal::Refusal;
+use crate::secret::Secret;
+
+/// A way for a client to prove who it is; the vendor's name for it is [`as_str`](Self::as_str).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `CLIENT_SECRET_BASIC`: client id and secret in the `Authorization` header.
+    ///
+    /// The form-encoding of RFC 6749 section 2.3.1 is accepted, and so is the raw pair.
+    SecretBasic,
+    /// `CLIENT_SECRET_POST`: the secret in the form.
+    SecretPost,
+}
+
+impl ClientAuthentication {
+    pub(super) const ALL: [Self; 2] = [Self::SecretBasic, Self::SecretPost];
+
+    /// The method's name in `client-config.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretBasic => "CLIENT_SECRET_BASIC",
+            Self::SecretPost => "CLIENT_SECRET_POST",
+        }
+    }
+
+    /// The form fields that belong to the method alone.
+    pub(super) fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::SecretBasic => &[],
+            Self::SecretPost => secret_post::FIELDS,
+        }
+    }
+
+    fn is_presented(self, credentials: &Credentials<'_>) -> bool {
+        match self {
+            Self::SecretBasic => secret_basic::is_presented(credentials),
+            Self::SecretPost => secret_post::is_presented(credentials),
+        }
+    }
+
+    /// The one method that the request uses; `None` if it uses none, or several.
+    pub(super) fn presented(credentials: &Credentials<'_>) -> Option<Self> {
+        let mut presented = Self::ALL.into_iter().filter(|method| method.is_presented(credentials));
+        presented.next().filter(|_| presented.next().is_none())
+    }
+}
+
+impl fmt::Display for ClientAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The parts of a request that may hold credentials.
+pub(super) struct Credentials<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) form: &'a Form,
+}
+
+/// The client that the token endpoint knows.
+pub(super) struct RegisteredClient {
+    id: String,
+    secret: Mutex<Secret>,
+    allowed: Vec<ClientAuthentication>,
+}
+
+impl RegisteredClient {
+    pub(super) fn new(id: String, secret: Secret, allowed: Vec<ClientAuthentication>) -> Self {
+        Self { id, secret: Mutex::new(secret), allowed }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn secret(&self) -> Secret {
+        self.secret.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_secret(&self, secret: Secret) {
+        *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = secret;
+    }
+
+    /// Refuses every request that does not prove, in exactly one allowed way, to come from the client.
+    pub(super) fn authenticate(&self, credentials: &Credentials<'_>) -> Result<(), Refusal> {
+        if credentials.form.required("client_id")? != self.id {
+            return Err(Refusal::invalid_client("no such client"));
+        }
+        let Some(method) = ClientAuthentication::presented(credentials) else {
+            let several = ClientAuthentication::ALL.iter().any(|method| method.is_presented(credentials));
+            return Err(if several {
+                Refusal::invalid_request("the client authenticates in more than one way")
+            } else {
+                Refusal::invalid_client("the client does not authenticate")
+            });
+        };
+        if !self.allowed.contains(&method) {
+            return Err(Refusal::invalid_client(format!("the client may not use {method}")));
+        }
+        match method {
+            ClientAuthentication::SecretBasic => secret_basic::verify(credentials, self),
+            ClientAuthentication::SecretPost => secret_post::verify(credentials, self),
+        }
+    }
+
+    /// In constant time, so that nobody learns to write a real server from this one's bad example.
+    fn has_secret(&self, secret: &[u8]) -> bool {
+        self.secret().expose_secret().as_bytes().ct_eq(secret).into()
+    }
+}

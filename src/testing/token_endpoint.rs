@@ -1,0 +1,136 @@
+//! The token endpoint: who asks, for what, and what it gets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::{Method, StatusCode, request};
+use serde_json::{Map, Value, json};
+
+use super::access_token::Issuer;
+use super::client_authentication::{ClientAuthentication, Credentials, RegisteredClient};
+use super::form::Form;
+use super::grants::Grants;
+use super::ledger::ReceivedRequest;
+use super::refusal::Refusal;
+use crate::clock::Clock;
+use crate::scope::Scope;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The form fields that every method of client authentication shares.
+const COMMON_FIELDS: [&str; 3] = ["grant_type", "client_id", "scope"];
+
+/// A request to the token endpoint, read as far as it can be read.
+pub(super) struct TokenRequest {
+    head: request::Parts,
+    body: Bytes,
+    form: Result<Form, Refusal>,
+}
+
+impl TokenRequest {
+    pub(super) fn new(head: request::Parts, body: Bytes) -> Self {
+        Self { form: Form::parse(&body), head, body }
+    }
+
+    /// The credentials and the form as they came, for the behaviour that gives them away.
+    pub(super) fn echo(&self) -> String {
+        let authorization =
+            self.head.headers.get(AUTHORIZATION).map_or(&b"none"[..], |value| value.as_bytes());
+        let authorization = String::from_utf8_lossy(authorization);
+        format!("cannot read Authorization: {authorization}, form: {}", String::from_utf8_lossy(&self.body))
+    }
+
+    /// What the log says about it.
+    pub(super) fn describe(&self) -> ReceivedRequest {
+        let form = self.form.as_ref().ok();
+        let field = |name: &str| form.and_then(|form| form.get(name)).map(str::to_owned);
+        let mut header_names: Vec<HeaderName> = self.head.headers.keys().cloned().collect();
+        header_names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        let user_agent = self.head.headers.get(USER_AGENT);
+        ReceivedRequest {
+            method: self.head.method.clone(),
+            version: self.head.version,
+            client_authentication: form.and_then(|form| {
+                ClientAuthentication::presented(&Credentials { headers: &self.head.headers, form })
+            }),
+            grant_type: field("grant_type"),
+            scope: field("scope"),
+            user_agent: user_agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()),
+            header_names,
+            field_names: form.map(|form| form.names().map(str::to_owned).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+/// What the token endpoint knows.
+pub(super) struct TokenEndpoint {
+    pub(super) issuer: Issuer,
+    pub(super) client: RegisteredClient,
+    pub(super) grants: Grants,
+    pub(super) token_life: Duration,
+    pub(super) clock: Clock,
+}
+
+impl TokenEndpoint {
+    /// The JSON of a success, or why there is none.
+    pub(super) fn grant(&self, request: TokenRequest) -> Result<Map<String, Value>, Refusal> {
+        check_head(&request.head)?;
+        let form = request.form?;
+        check_names(&form)?;
+        self.client.authenticate(&Credentials { headers: &request.head.headers, form: &form })?;
+
+        let grant_type = form.required("grant_type")?;
+        if grant_type != "client_credentials" {
+            let description = "expected grant_type `client_credentials`";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", description));
+        }
+        let invalid_scope = |text| Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", text);
+        let scope = Scope::parse(form.get("scope").unwrap_or_default())
+            .map_err(|fault| invalid_scope(format!("scope {fault}")))?;
+        let granted = self
+            .grants
+            .grant(&scope)
+            .map_err(|item| invalid_scope(format!("`{item}` is not granted to the client")))?;
+
+        let issued =
+            self.issuer.issue(self.client.id(), &granted, self.clock.now(), self.token_life).map_err(
+                |fault| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string()),
+            )?;
+        Ok(Map::from_iter([
+            ("access_token".to_owned(), json!(issued.token)),
+            ("token_type".to_owned(), json!("Bearer")),
+            ("expires_in".to_owned(), json!(issued.expires_in)),
+            ("expires_at".to_owned(), json!(issued.expires_at)),
+            ("scope".to_owned(), json!(granted.scope())),
+        ]))
+    }
+}
+
+fn check_head(head: &request::Parts) -> Result<(), Refusal> {
+    if head.method != Method::POST {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        return Err(Refusal::new(status, "invalid_request", "the token endpoint takes POST only"));
+    }
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case(FORM) {
+        return Err(Refusal::invalid_request(format!("expected a body of type {FORM}")));
+    }
+    if head.uri.query().is_some() {
+        return Err(Refusal::invalid_request("the token endpoint takes no query"));
+    }
+    Ok(())
+}
+
+/// A field that nobody reads is a mistake of the sender, and a test should say so.
+fn check_names(form: &Form) -> Result<(), Refusal> {
+    let known = |name: &str| {
+        COMMON_FIELDS.contains(&name)
+            || ClientAuthentication::ALL.iter().any(|method| method.fields().contains(&name))
+    };
+    match form.names().find(|name| !known(name)) {
+        Some(name) => Err(Refusal::invalid_request(format!("field `{}` is unknown", name.escape_debug()))),
+        None => Ok(()),
+    }
+}
