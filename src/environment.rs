@@ -26,6 +26,7 @@ impl Environment {
     }
 
     /// The variable's value as text, when it is set, is Unicode, and is not blank.
+    #[cfg(feature = "transport")]
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let text = self.variable(name)?.into_string().ok()?;
         let trimmed = text.trim();

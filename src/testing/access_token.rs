@@ -36,6 +36,7 @@ pub(super) struct IssuedToken {
 }
 
 /// What a token says whose signature is ours.
+#[derive(Clone)]
 pub(super) struct Claims {
     pub(super) issuer: String,
     pub(super) subject: String,

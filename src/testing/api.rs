@@ -5,10 +5,15 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::middleware::{self, Next};
+use axum::{Extension, Json, Router};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
+use tower::ServiceExt;
 
 use super::access_token::Claims;
 use super::answer::Answer;
@@ -82,7 +87,7 @@ impl ProtectedApiBuilder {
             permission: self.permission,
             record: Mutex::default(),
         });
-        let server = Server::start(reserve()?, Arc::clone(&service) as _, tls)?;
+        let server = Server::start(reserve()?, Arc::new(Routes::new(&service)), tls)?;
         let scheme = if self.plain_http { "http" } else { "https" };
         let url = format!("{scheme}://localhost:{}/", server.port());
         Ok(ProtectedApi { url, server, service })
@@ -190,25 +195,55 @@ struct Record {
     revoked_up_to: u64,
 }
 
-impl Handler for ApiService {
+/// The API proper: an axum service whose every route is behind the verification.
+#[derive(Clone)]
+struct Routes(Router);
+
+impl Routes {
+    fn new(service: &Arc<ApiService>) -> Self {
+        let verification = middleware::from_fn_with_state(Arc::clone(service), verify);
+        Self(Router::new().fallback(who_am_i).layer(verification))
+    }
+}
+
+impl Handler for Routes {
     fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
         _connection: Connection,
     ) -> BoxFuture<'static, Response<AnswerBody>> {
-        let answer = match self.judge(request.headers()) {
-            Ok(claims) => {
-                self.record().accepted += 1;
-                let body = json!({ "sub": claims.subject, "aud": claims.audience, "scope": claims.scope });
-                Answer::json(StatusCode::OK, &body)
-            }
-            Err(reason) => {
-                *self.record().refused.entry(reason).or_default() += 1;
-                refuse(reason)
-            }
-        };
-        Box::pin(std::future::ready(answer.send()))
+        let answering = self.0.clone().oneshot(request.map(Body::new));
+        Box::pin(async move {
+            let Ok(response) = answering.await;
+            let (head, body) = response.into_parts();
+            // Our own answers: short, and whole before they get here.
+            let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+            Response::from_parts(head, AnswerBody::whole(body))
+        })
     }
+}
+
+/// Lets requests with a good token through, with its claims attached.
+async fn verify(
+    State(service): State<Arc<ApiService>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    match service.judge(request.headers()) {
+        Ok(claims) => {
+            service.record().accepted += 1;
+            request.extensions_mut().insert(claims);
+            next.run(request).await
+        }
+        Err(reason) => {
+            *service.record().refused.entry(reason).or_default() += 1;
+            refuse(reason).send().map(Body::new)
+        }
+    }
+}
+
+async fn who_am_i(Extension(claims): Extension<Claims>) -> Json<serde_json::Value> {
+    Json(json!({ "sub": claims.subject, "aud": claims.audience, "scope": claims.scope }))
 }
 
 impl ApiService {
