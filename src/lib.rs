@@ -29,3 +29,8 @@ pub use token::{Token, TokenResponse, TokenSource};
 
 /// A boxed future, for the traits that are called once per token life and never on a hit.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "transport"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -75,11 +75,11 @@ impl<V: 'static> Pilot<V> {
         match flown {
             Ok(fetched) => {
                 let expires_in = fetched.life.as_secs_f64();
-                tracing::debug!(name: "idaas.refresh", subject, cause, attempts, ?elapsed, expires_in, "token fetched");
+                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, expires_in, "token fetched");
             }
             Err(error) => {
                 let request_id = error.request_id();
-                tracing::warn!(name: "idaas.refresh", subject, cause, attempts, ?elapsed, request_id, %error, "token not fetched");
+                tracing::warn!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, request_id, %error, "token not fetched");
             }
         }
     }

@@ -1,0 +1,158 @@
+//! A request with a live token allocates nothing.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{Request, Response};
+use tower::{Layer, Service};
+use tower_idaas::testing::ManualClock;
+use tower_idaas::{BoxFuture, Error, Idaas, IdaasService, Scope, TokenResponse, TokenSource};
+
+/// Gives the request back as the response's body: allocates nothing itself.
+#[derive(Clone)]
+struct GiveBack;
+
+impl Service<Request<()>> for GiveBack {
+    type Response = Response<Request<()>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(request)))
+    }
+}
+
+/// Issues a token for each scope once and never answers again.
+#[derive(Debug, Default)]
+struct Once(Mutex<Vec<Scope>>);
+
+impl TokenSource for Once {
+    fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async {
+            let served = self.0.lock().unwrap().contains(scope);
+            if served {
+                std::future::pending::<()>().await;
+            }
+            self.0.lock().unwrap().push(scope.clone());
+            Ok(TokenResponse::bearer(&"t".repeat(900))?.with_expires_in(Duration::from_secs(1200)))
+        })
+    }
+}
+
+fn call(service: &mut IdaasService<GiveBack>, request: Request<()>) -> Request<()> {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready());
+    match pin!(service.call(request)).poll(&mut context) {
+        Poll::Ready(Ok(response)) => {
+            let mut request = response.into_body();
+            assert!(request.headers_mut().remove(AUTHORIZATION).is_some(), "left without a token");
+            request
+        }
+        _ => panic!("a hit is answered at once"),
+    }
+}
+
+fn request() -> Request<()> {
+    let mut request = Request::get("https://api.example.com/orders");
+    for name in ["accept", "user-agent", "x-request-id", "traceparent", "accept-encoding"] {
+        request = request.header(name, "value");
+    }
+    request.body(()).unwrap()
+}
+
+/// A live token, with the clock to age it.
+async fn warm() -> (IdaasService<GiveBack>, ManualClock, Idaas) {
+    let clock = ManualClock::new();
+    let source = Once::default();
+    let idaas = Idaas::builder().token_source(source).scope("api://orders|.all").clock(clock.clone());
+    let idaas = idaas.build().unwrap();
+    idaas.warm().await.unwrap();
+    (idaas.layer().layer(GiveBack), clock, idaas)
+}
+
+fn allocations(mut work: impl FnMut()) -> u64 {
+    work(); // what a thread allocates once in its life is not a request's
+    allocation_counter::measure(work).count_total
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_when_the_service_is_kept() {
+    let (mut service, ..) = warm().await;
+    let mut spare = Some(request());
+    let count = allocations(|| {
+        for _ in 0..100 {
+            spare = spare.take().map(|request| call(&mut service, request));
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_when_the_service_is_cloned_for_each_request() {
+    let (service, ..) = warm().await;
+    let mut spare = Some(request());
+    let count = allocations(|| {
+        for _ in 0..100 {
+            spare = spare.take().map(|request| call(&mut service.clone(), request));
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_while_a_refresh_is_under_way() {
+    let (mut service, clock, _idaas) = warm().await;
+    clock.advance(Duration::from_secs(900));
+    // The first request starts the refresh, which never ends; the ones after it are as cheap as ever.
+    let mut spare = Some(call(&mut service, request()));
+    let count = allocations(|| {
+        for _ in 0..100 {
+            spare = spare.take().map(|request| call(&mut service, request));
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_on_two_threads_at_once() {
+    let (service, ..) = warm().await;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let mut service = service.clone();
+            scope.spawn(move || {
+                let mut spare = Some(request());
+                let count = allocations(|| {
+                    for _ in 0..100 {
+                        spare = spare.take().map(|request| call(&mut service, request));
+                    }
+                });
+                assert_eq!(count, 0);
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_for_a_scope_of_the_requests_own() {
+    let (mut service, _clock, idaas) = warm().await;
+    let scope: Scope = "api://billing|read".parse().unwrap();
+    idaas.token_for(&scope).await.unwrap();
+    let mut spare = Some(request());
+    spare.as_mut().unwrap().extensions_mut().insert(scope);
+    let count = allocations(|| {
+        for _ in 0..100 {
+            spare = spare.take().map(|request| call(&mut service, request));
+        }
+    });
+    assert_eq!(count, 0);
+}
