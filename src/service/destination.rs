@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Uri;
+use http::uri::Scheme;
 
 use crate::config::is_loopback;
 use crate::error::{Error, ErrorKind};
@@ -21,8 +22,9 @@ impl Destinations {
     /// Whether a token may go there. A request without a scheme is for the inner service to place.
     #[inline]
     pub(super) fn check(&self, uri: &Uri) -> Result<(), Error> {
-        match uri.scheme_str() {
-            None | Some("https") => Ok(()),
+        match uri.scheme() {
+            None => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
             Some(_) => self.check_plaintext(uri),
         }
     }

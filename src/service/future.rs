@@ -89,14 +89,20 @@ where
         loop {
             let next = match self.as_mut().project().state.project() {
                 StateProjection::Sent { response, header } => {
-                    let result = ready!(response.poll(context));
-                    if let (Ok(response), Some(header)) = (&result, header)
-                        && response.status() == StatusCode::UNAUTHORIZED
-                    {
-                        // The API rejects our token: whatever it says it lives, nobody else gets it.
-                        header.withdraw();
-                    }
-                    return Poll::Ready(result.map_err(Into::into));
+                    // Arm by arm, so that the response is moved once.
+                    return match response.poll(context) {
+                        Poll::Pending => Poll::Pending,
+                        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+                        Poll::Ready(Ok(response)) => {
+                            if response.status() == StatusCode::UNAUTHORIZED
+                                && let Some(header) = header
+                            {
+                                // The API rejects our token: nobody else gets it, however long it lives.
+                                header.withdraw();
+                            }
+                            Poll::Ready(Ok(response))
+                        }
+                    };
                 }
                 StateProjection::Waiting { acquiring, call } => {
                     let live = ready!(acquiring.as_mut().poll(context))?;

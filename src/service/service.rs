@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{AUTHORIZATION, Entry};
+use http::header::AUTHORIZATION;
 use tower::Service;
 
 use super::answer::Answer;
@@ -41,7 +41,7 @@ pub(super) struct Shared {
 enum Held {
     Unused,
     UsedOnce,
-    Token(Arc<Live<Token>>),
+    Token { live: Arc<Live<Token>>, last_tick: u64 },
 }
 
 impl<S> IdaasService<S> {
@@ -67,8 +67,8 @@ impl<S> IdaasService<S> {
     /// The header of the layer's own token, when it needs no closer look.
     #[inline]
     fn settled(&mut self) -> Option<Arc<HeaderCopy>> {
-        if let Held::Token(live) = &self.held
-            && live.is_settled(self.shared.slot.clock())
+        if let Held::Token { live, last_tick } = &mut self.held
+            && live.is_settled_since(self.shared.slot.clock(), last_tick)
         {
             return Some(Arc::clone(live.value.header_copy()));
         }
@@ -80,7 +80,7 @@ impl<S> IdaasService<S> {
         shared.slot.with_settled(|live| {
             *held = match held {
                 Held::Unused => Held::UsedOnce,
-                Held::UsedOnce | Held::Token(_) => Held::Token(Arc::clone(live)),
+                Held::UsedOnce | Held::Token { .. } => Held::Token { live: Arc::clone(live), last_tick: 0 },
             };
             Arc::clone(live.value.header_copy())
         })
@@ -176,10 +176,9 @@ fn wants_no_token<R: Outgoing>(request: &mut R) -> bool {
 /// Puts the header on the request, unless the caller set one. False when the request leaves without ours.
 #[inline]
 pub(super) fn authorize<R: Outgoing>(request: &mut R, header: &HeaderCopy) -> bool {
-    match request.headers_mut().try_entry(AUTHORIZATION) {
-        Ok(Entry::Vacant(vacant)) => vacant.try_insert(header.authorization()).is_ok(),
-        Ok(Entry::Occupied(_)) | Err(_) => false,
-    }
+    let headers = request.headers_mut();
+    // Two look-ups of a standard name cost less than one through an entry.
+    !headers.contains_key(AUTHORIZATION) && headers.try_insert(AUTHORIZATION, header.authorization()).is_ok()
 }
 
 impl<S: Clone> Clone for IdaasService<S> {

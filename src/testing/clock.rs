@@ -31,8 +31,10 @@ impl ManualClock {
         self.0.wall.fetch_add(nanos(by), Ordering::SeqCst);
     }
 
-    /// The machine was suspended, or its wall clock set ahead: only the wall clock moves.
+    /// The machine was suspended, or its wall clock set ahead: the wall clock moves, and the monotonic clock
+    /// no more than a tick.
     pub fn set_wall_ahead(&self, by: Duration) {
+        self.0.monotonic.fetch_add(1, Ordering::SeqCst);
         self.0.wall.fetch_add(nanos(by), Ordering::SeqCst);
     }
 

@@ -23,7 +23,14 @@ impl<V> Live<V> {
     /// Whether the value may be served without a closer look.
     #[inline]
     pub(crate) fn is_settled(&self, clock: &Clock) -> bool {
-        self.attention.is_ahead(clock)
+        self.is_settled_since(clock, &mut 0)
+    }
+
+    /// The same for one who asks again and again: within one tick of the monotonic clock, which `last_tick`
+    /// remembers, the wall clock is read once.
+    #[inline]
+    pub(crate) fn is_settled_since(&self, clock: &Clock, last_tick: &mut u64) -> bool {
+        self.attention.is_ahead(clock, last_tick)
     }
 
     /// Where in its life the value stands; withdrawn is as good as dead.
@@ -66,9 +73,19 @@ impl Attention {
     }
 
     #[inline]
-    fn is_ahead(&self, clock: &Clock) -> bool {
-        clock.coarse_monotonic() < self.monotonic.load(Ordering::Relaxed)
-            && clock.coarse_wall() < self.wall.load(Ordering::Relaxed)
+    fn is_ahead(&self, clock: &Clock, last_tick: &mut u64) -> bool {
+        let tick = clock.coarse_monotonic();
+        if tick >= self.monotonic.load(Ordering::Relaxed) {
+            return false;
+        }
+        if tick == *last_tick {
+            return true;
+        }
+        let ahead = clock.coarse_wall() < self.wall.load(Ordering::Relaxed);
+        if ahead {
+            *last_tick = tick;
+        }
+        ahead
     }
 
     /// The value is not to be served any more. There is no way back.
