@@ -21,7 +21,9 @@ use crate::scope::Scope;
 use crate::secret::SecretSource;
 #[cfg(feature = "testing")]
 use crate::testing::{ManualClock, ManualEnvironment};
-use crate::token::{LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, TokenCache, TokenEndpoint, TokenSource};
+use crate::token::{
+    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, TokenCache, TokenEndpoint, TokenSource,
+};
 use crate::transport::Transport;
 
 /// Builds an [`Idaas`]: from the vendor's file, in code, or from both, where code wins.
@@ -51,9 +53,13 @@ pub struct IdaasBuilder {
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
+    exchange_capacity: usize,
     environment: Environment,
     clock: Clock,
 }
+
+/// A few kilobytes each.
+const EXCHANGED_TOKENS: usize = 10_000;
 
 /// Gives the user's service its limits, which are known once the configuration is.
 type MakeTransport = Box<dyn FnOnce(Duration, Duration) -> Transport + Send>;
@@ -70,6 +76,7 @@ impl IdaasBuilder {
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
+            exchange_capacity: EXCHANGED_TOKENS,
             environment: Environment::default(),
             clock: Clock::default(),
         }
@@ -176,6 +183,12 @@ impl IdaasBuilder {
         self
     }
 
+    /// How many exchanged tokens are cached: the least recently used one makes room. 10,000 by default.
+    pub fn exchange_capacity(mut self, tokens: usize) -> Self {
+        self.exchange_capacity = tokens;
+        self
+    }
+
     /// Trusts further certificate authorities, in PEM form, beside the platform's. `SSL_CERT_FILE` and
     /// `SSL_CERT_DIR` replace the platform's. Without effect on a transport of your own.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -235,7 +248,7 @@ impl IdaasBuilder {
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
         let settings = self.settings(connect, read);
-        Ok(Idaas::new(TokenCache::new(source, scope, settings)))
+        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
     }
 
     fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
@@ -276,7 +289,9 @@ impl IdaasBuilder {
             clock: self.clock,
             hasher: RandomState::new(),
         };
-        Ok(Idaas::new(TokenCache::new(Arc::new(endpoint), config.scope, settings)))
+        let endpoint = Arc::new(endpoint);
+        let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
+        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
     }
 
     fn settings(&self, connect: Duration, read: Duration) -> Settings {

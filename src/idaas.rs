@@ -8,7 +8,7 @@ use crate::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 use crate::service::IdaasLayer;
-use crate::token::{Token, TokenCache};
+use crate::token::{SubjectToken, Token, TokenCache};
 
 /// A client of IDaaS: its tokens, and the layers that put them on requests.
 ///
@@ -87,6 +87,26 @@ impl Idaas {
     /// As for [`token`](Self::token).
     pub async fn token_for(&self, scope: &Scope) -> Result<Token, Error> {
         Ok(self.0.slot(scope).acquire().await?.value.clone())
+    }
+
+    /// A token for the configured scope on somebody's behalf, exchanged for theirs (RFC 8693). Exchanged tokens
+    /// are cached by subject token, scope and type, and renewed like any other when they are used.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn exchange(&self, subject: &SubjectToken) -> Result<Token, Error> {
+        self.exchange_for(subject, self.0.default_scope()).await
+    }
+
+    /// The same for another scope.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn exchange_for(&self, subject: &SubjectToken, scope: &Scope) -> Result<Token, Error> {
+        let slot = self.0.exchange_slot(subject, scope)?;
+        Ok(slot.acquire().await?.value.clone())
     }
 
     /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness

@@ -17,14 +17,16 @@ use crate::token::{Slot, Token, TokenCache};
 #[derive(Clone, Debug)]
 pub struct IdaasLayer {
     cache: Arc<TokenCache>,
+    scope: Scope,
     slot: Arc<Slot<Token>>,
     destinations: Destinations,
 }
 
 impl IdaasLayer {
     pub(crate) fn new(cache: Arc<TokenCache>) -> Self {
+        let scope = cache.default_scope().clone();
         let slot = Arc::clone(cache.default_slot());
-        Self { cache, slot, destinations: Destinations::default() }
+        Self { cache, scope, slot, destinations: Destinations::default() }
     }
 
     /// Asks for tokens of this scope instead of the configured one. A request that carries a [`Scope`] as an
@@ -32,6 +34,7 @@ impl IdaasLayer {
     #[must_use]
     pub fn scope(mut self, scope: &Scope) -> Self {
         self.slot = self.cache.slot(scope);
+        self.scope = scope.clone();
         self
     }
 
@@ -49,7 +52,7 @@ impl<S> Layer<S> for IdaasLayer {
     type Service = IdaasService<S>;
 
     fn layer(&self, inner: S) -> IdaasService<S> {
-        let Self { cache, slot, destinations } = self.clone();
-        IdaasService::new(inner, Arc::new(Shared { cache, slot, destinations }))
+        let Self { cache, scope, slot, destinations } = self.clone();
+        IdaasService::new(inner, Arc::new(Shared { cache, scope, slot, destinations }))
     }
 }

@@ -14,7 +14,7 @@ use super::future::ResponseFuture;
 use super::outgoing::{NoToken, Outgoing};
 use crate::error::{BoxError, Error};
 use crate::scope::Scope;
-use crate::token::{HeaderCopy, Live, Resolution, Slot, Token, TokenCache};
+use crate::token::{HeaderCopy, Live, Resolution, Slot, SubjectToken, Token, TokenCache};
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -30,8 +30,21 @@ pub struct IdaasService<S> {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) cache: Arc<TokenCache>,
+    pub(super) scope: Scope,
     pub(super) slot: Arc<Slot<Token>>,
     pub(super) destinations: Destinations,
+}
+
+impl Shared {
+    /// The slot that the request's extensions ask for, if they ask for another than the layer's.
+    fn slot_of<R: Outgoing>(&self, request: &R) -> Option<Result<Arc<Slot<Token>>, Error>> {
+        let scope = request.extension::<Scope>();
+        match (request.extension::<SubjectToken>(), scope) {
+            (Some(subject), scope) => Some(self.cache.exchange_slot(subject, scope.unwrap_or(&self.scope))),
+            (None, Some(scope)) => Some(Ok(self.cache.slot(scope))),
+            (None, None) => None,
+        }
+    }
 }
 
 /// The token a service holds on to, to spare itself the look into the slot.
@@ -130,12 +143,13 @@ impl<S> IdaasService<S> {
         }
         let Self { inner, shared, .. } = self;
         let own;
-        let slot = match request.extension::<Scope>() {
-            Some(scope) => {
-                own = shared.cache.slot(scope);
+        let slot = match shared.slot_of(&request) {
+            None => &shared.slot,
+            Some(Ok(slot)) => {
+                own = slot;
                 &own
             }
-            None => &shared.slot,
+            Some(Err(error)) => return ResponseFuture::failed(error),
         };
         let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
         let header = match header {

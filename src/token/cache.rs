@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::Token;
-use super::live::Attention;
-use super::response::TokenResponse;
+use super::exchange::ExchangeCache;
 use super::slot::{Fetch, Fetched, Settings, Slot};
 use super::source::TokenSource;
-use super::window::{DEFAULT_LIFE, LONGEST_LIFE};
+use super::subject::SubjectToken;
+use super::{Token, fetched};
 use crate::BoxFuture;
 use crate::clock::Clock;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
 
 /// How many scopes beside the default one keep their slot. The least recently used one beyond it goes.
@@ -27,6 +26,8 @@ pub(crate) struct TokenCache {
     settings: Settings,
     default_scope: Scope,
     default: Arc<Slot<Token>>,
+    /// None when tokens come from a source of the user's own, which exchanges nothing.
+    exchange: Option<ExchangeCache>,
     /// Read without a lock; replaced whole, under `writing`, when a scope comes or goes.
     others: ArcSwap<HashMap<Scope, Arc<Entry>>>,
     writing: Mutex<()>,
@@ -39,12 +40,18 @@ struct Entry {
 }
 
 impl TokenCache {
-    pub(crate) fn new(source: Arc<dyn TokenSource>, default_scope: Scope, settings: Settings) -> Self {
+    pub(crate) fn new(
+        source: Arc<dyn TokenSource>,
+        exchange: Option<ExchangeCache>,
+        default_scope: Scope,
+        settings: Settings,
+    ) -> Self {
         Self {
             default: Arc::new(slot(&source, &default_scope, &settings)),
             source,
             settings,
             default_scope,
+            exchange,
             others: ArcSwap::default(),
             writing: Mutex::new(()),
         }
@@ -52,6 +59,28 @@ impl TokenCache {
 
     pub(crate) fn default_slot(&self) -> &Arc<Slot<Token>> {
         &self.default
+    }
+
+    pub(crate) fn default_scope(&self) -> &Scope {
+        &self.default_scope
+    }
+
+    /// The slot of an exchange; made on first use.
+    ///
+    /// # Errors
+    ///
+    /// When there is no token endpoint to exchange at.
+    pub(crate) fn exchange_slot(
+        &self,
+        subject: &SubjectToken,
+        scope: &Scope,
+    ) -> Result<Arc<Slot<Token>>, Error> {
+        let exchange = self.exchange.as_ref().ok_or_else(|| {
+            let message =
+                "tokens come from a source given in code, which exchanges none; configure a token endpoint";
+            Error::new(ErrorKind::Rejected, message)
+        })?;
+        Ok(exchange.slot(subject, scope))
     }
 
     /// The slot of a scope; made on first use.
@@ -128,14 +157,8 @@ struct FetchToken {
 impl Fetch<Token> for FetchToken {
     fn fetch(&self) -> BoxFuture<'_, Result<Fetched<Token>, Error>> {
         Box::pin(async move {
-            // A life counts from before the request left: whatever the way takes is the token's loss.
             let sent = self.clock.now();
-            let response: TokenResponse = self.source.fetch(&self.scope).await?;
-            let life = response.expires_in.unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
-            let attention = Arc::new(Attention::new());
-            let expires_at = sent.after(life).system_time();
-            let value = Token::new(response, self.scope.clone(), expires_at, Arc::clone(&attention));
-            Ok(Fetched { value, attention, sent, life })
+            Ok(fetched(self.source.fetch(&self.scope).await?, &self.scope, sent))
         })
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::answer::{self, Asked};
 use super::response::TokenResponse;
 use super::source::TokenSource;
+use super::subject::SubjectToken;
 use crate::BoxFuture;
 use crate::authn::{Authenticator, Client, TokenRequest};
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::transport::Transport;
@@ -28,27 +29,50 @@ pub(crate) struct TokenEndpoint {
 
 impl TokenSource for TokenEndpoint {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-        Box::pin(async move {
-            let request = self.request(scope).await?;
-            let tried = request.fingerprint();
-            let refused = match self.send(request, scope).await {
-                Err(error) if error.oauth_error() == Some("invalid_client") => error,
-                result => return result,
-            };
-            // The secret may have been rotated between reading it and now.
-            match self.request(scope).await {
-                Ok(request) if request.fingerprint() != tried => self.send(request, scope).await,
-                _ => Err(refused),
-            }
-        })
+        Box::pin(self.ask(Grant::ClientCredentials, scope))
     }
 }
 
+/// What a token is asked for with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Grant<'a> {
+    /// RFC 6749 section 4.4.2.
+    ClientCredentials,
+    /// RFC 8693 section 2.1.
+    TokenExchange(&'a SubjectToken),
+}
+
 impl TokenEndpoint {
-    /// A request for client credentials (RFC 6749 section 4.4.2), with everything read anew.
-    async fn request(&self, scope: &Scope) -> Result<TokenRequest, Error> {
+    /// Makes one attempt, or two when the first was refused and the secret has changed meanwhile.
+    pub(super) async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenResponse, Error> {
+        let request = self.request(grant, scope).await?;
+        let tried = request.fingerprint();
+        let refused = match self.send(request, scope).await {
+            Err(error) if error.oauth_error() == Some("invalid_client") => error,
+            result => return result,
+        };
+        match self.request(grant, scope).await {
+            Ok(request) if request.fingerprint() != tried => self.send(request, scope).await,
+            _ => Err(refused),
+        }
+    }
+
+    /// A request, with everything read anew.
+    async fn request(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenRequest, Error> {
         let mut request = TokenRequest::new(&self.client, &self.environment, self.clock.now(), &self.hasher);
-        request.add_field("grant_type", "client_credentials".to_owned());
+        match grant {
+            Grant::ClientCredentials => request.add_field("grant_type", "client_credentials".to_owned()),
+            Grant::TokenExchange(subject) if subject.is_blank() => {
+                let message = "the subject token is blank; pass the token that is to be exchanged";
+                return Err(Error::new(ErrorKind::Rejected, message));
+            }
+            Grant::TokenExchange(subject) => {
+                request.add_field("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned());
+                for (name, value) in subject.fields() {
+                    request.add_field(name, value);
+                }
+            }
+        }
         request.add_field("client_id", self.client.client_id.clone());
         request.add_field("scope", scope.as_str().to_owned());
         self.authenticator.authenticate(&mut request).await?;

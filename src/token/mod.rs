@@ -6,14 +6,17 @@ mod cache;
 mod control;
 mod copies;
 mod endpoint;
+mod exchange;
 mod flight;
 mod landing;
 mod live;
 mod mask;
 mod pilot;
+mod recent;
 mod response;
 mod slot;
 mod source;
+mod subject;
 mod window;
 
 use std::fmt;
@@ -27,11 +30,16 @@ pub(crate) use self::cache::TokenCache;
 use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
 pub(crate) use self::endpoint::TokenEndpoint;
+pub(crate) use self::exchange::ExchangeCache;
 use self::live::Attention;
 pub(crate) use self::live::Live;
 pub use self::response::TokenResponse;
+use self::slot::Fetched;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
+pub use self::subject::SubjectToken;
+use self::window::{DEFAULT_LIFE, LONGEST_LIFE};
+use crate::clock::Moment;
 use crate::scope::Scope;
 
 /// A live bearer token, as the cache hands it out. Cheap to clone; `Debug` does not show it.
@@ -132,4 +140,14 @@ impl fmt::Debug for Token {
             .field("expires_at", expires_at)
             .finish_non_exhaustive()
     }
+}
+
+/// What a response is worth to a slot. A life counts from before the request left: whatever the way takes is
+/// the token's loss.
+fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
+    let life = response.expires_in.unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
+    let attention = Arc::new(Attention::new());
+    let expires_at = sent.after(life).system_time();
+    let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&attention));
+    Fetched { value, attention, sent, life }
 }

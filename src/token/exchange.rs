@@ -1,0 +1,63 @@
+//! Exchanged tokens (RFC 8693), cached like any other: one slot per subject token, scope and type.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::endpoint::{Grant, TokenEndpoint};
+use super::recent::Recent;
+use super::slot::{Fetch, Fetched, Settings, Slot};
+use super::subject::{ExchangeKey, SubjectToken};
+use super::{Token, fetched};
+use crate::BoxFuture;
+use crate::error::Error;
+use crate::scope::Scope;
+
+/// The exchanged tokens of one handle.
+#[derive(Debug)]
+pub(crate) struct ExchangeCache {
+    endpoint: Arc<TokenEndpoint>,
+    settings: Settings,
+    slots: Mutex<Recent<ExchangeKey, Arc<Slot<Token>>>>,
+}
+
+impl ExchangeCache {
+    pub(crate) fn new(endpoint: Arc<TokenEndpoint>, settings: Settings, capacity: usize) -> Self {
+        Self { endpoint, settings, slots: Mutex::new(Recent::new(capacity)) }
+    }
+
+    /// The slot of an exchange; made on first use, and the least recently used one gone for it.
+    pub(crate) fn slot(&self, subject: &SubjectToken, scope: &Scope) -> Arc<Slot<Token>> {
+        let key = subject.key(scope);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get_or_insert_with(key, || {
+            let fetch = FetchExchanged {
+                endpoint: Arc::clone(&self.endpoint),
+                subject: subject.clone(),
+                scope: scope.clone(),
+            };
+            Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
+        });
+        Arc::clone(slot)
+    }
+}
+
+/// One exchange.
+#[derive(Debug)]
+struct FetchExchanged {
+    endpoint: Arc<TokenEndpoint>,
+    subject: SubjectToken,
+    scope: Scope,
+}
+
+impl Fetch<Token> for FetchExchanged {
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<Token>, Error>> {
+        Box::pin(async move {
+            let sent = self.endpoint.clock.now();
+            let response = self.endpoint.ask(Grant::TokenExchange(&self.subject), &self.scope).await?;
+            Ok(fetched(response, &self.scope, sent))
+        })
+    }
+
+    fn subject(&self) -> &str {
+        self.scope.as_str()
+    }
+}
