@@ -35,11 +35,19 @@ pub(super) struct IssuedToken {
     pub(super) expires_at: u64,
 }
 
+/// Whom a token speaks of.
+pub(super) struct Holder<'a> {
+    pub(super) subject: &'a str,
+    /// Who acts on the subject's behalf (RFC 8693 section 4.1).
+    pub(super) actor: Option<&'a str>,
+}
+
 /// What a token says whose signature is ours.
 #[derive(Clone)]
 pub(super) struct Claims {
     pub(super) issuer: String,
     pub(super) subject: String,
+    pub(super) actor: Option<String>,
     pub(super) audience: String,
     pub(super) scope: String,
     /// Unix seconds; the token is dead from here on.
@@ -88,7 +96,7 @@ impl Issuer {
     /// A token that lives at least as long as its answer says: the life is rounded down, the end up.
     pub(super) fn issue(
         &self,
-        client_id: &str,
+        holder: &Holder<'_>,
         granted: &Granted,
         now: Moment,
         life: Duration,
@@ -96,15 +104,18 @@ impl Issuer {
         let serial = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
         let end = now.after(life).wall;
         let header = json!({ "alg": "ES256", "typ": "JWT", "kid": self.key_id });
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.url,
-            "sub": client_id,
+            "sub": holder.subject,
             "aud": granted.audience,
             "scope": granted.permissions.join(" "),
             "iat": now.unix_seconds(),
             "exp": end.div_ceil(NANOS),
             "jti": format!("{serial}-{:016x}", fastrand::u64(..)),
         });
+        if let (Some(actor), Some(claims)) = (holder.actor, claims.as_object_mut()) {
+            claims.insert("act".to_owned(), json!({ "sub": actor }));
+        }
         let message = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
         // The provider is named: the process-wide default panics when a second one is compiled in.
         let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::ES256, &self.private_key)
@@ -134,6 +145,7 @@ impl Issuer {
         Some(Claims {
             issuer: text("iss")?,
             subject: text("sub")?,
+            actor: claims.pointer("/act/sub").and_then(Value::as_str).map(str::to_owned),
             audience: text("aud")?,
             scope: text("scope")?,
             expires: claims.get("exp")?.as_u64()?,
@@ -163,7 +175,8 @@ mod tests {
     }
 
     fn issue(issuer: &Issuer, now: Moment, life: Duration) -> IssuedToken {
-        issuer.issue("app_test", &granted(), now, life).unwrap()
+        let holder = Holder { subject: "app_test", actor: None };
+        issuer.issue(&holder, &granted(), now, life).unwrap()
     }
 
     #[test]

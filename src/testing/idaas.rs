@@ -105,6 +105,17 @@ impl TestIdaas {
         &self.scope
     }
 
+    /// An access token of a user's, as one would arrive at a service: to be accepted by a
+    /// [`ProtectedApi`] of that audience, and to be exchanged. It lives as long as any other
+    /// token of this server; the counts do not know of it.
+    ///
+    /// # Errors
+    ///
+    /// If the token cannot be signed.
+    pub fn user_token(&self, user: &str, scope: &Scope) -> io::Result<Secret> {
+        self.service.endpoint.user_token(user, scope).map(Secret::new)
+    }
+
     /// The text of a `client-config.json` for this server and this method of authentication.
     pub fn client_config(&self, method: ClientAuthentication) -> String {
         let config = json!({

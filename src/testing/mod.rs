@@ -93,6 +93,7 @@ mod certificates;
 mod client_authentication;
 mod clock;
 mod environment;
+mod exchange;
 mod form;
 mod grants;
 mod idaas;

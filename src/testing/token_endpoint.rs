@@ -1,5 +1,6 @@
 //! The token endpoint: who asks, for what, and what it gets.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,10 +8,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{Method, StatusCode, request};
 use serde_json::{Map, Value, json};
 
-use super::access_token::Issuer;
+use super::access_token::{Holder, Issuer};
 use super::client_authentication::{ClientAuthentication, Credentials, RegisteredClient};
+use super::exchange::{self, Exchange};
 use super::form::Form;
-use super::grants::Grants;
+use super::grants::{Granted, Grants};
 use super::ledger::ReceivedRequest;
 use super::refusal::Refusal;
 use crate::clock::Clock;
@@ -80,11 +82,15 @@ impl TokenEndpoint {
         check_names(&form)?;
         self.client.authenticate(&Credentials { headers: &request.head.headers, form: &form })?;
 
-        let grant_type = form.required("grant_type")?;
-        if grant_type != "client_credentials" {
-            let description = "expected grant_type `client_credentials`";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", description));
-        }
+        let now = self.clock.now();
+        let exchange = match form.required("grant_type")? {
+            "client_credentials" => None,
+            exchange::GRANT_TYPE => Some(Exchange::verify(&form, &self.issuer, now.unix_seconds())?),
+            _ => {
+                let description = "expected `client_credentials` or the grant type of token exchange";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", description));
+            }
+        };
         let invalid_scope = |text| Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", text);
         let scope = Scope::parse(form.get("scope").unwrap_or_default())
             .map_err(|fault| invalid_scope(format!("scope {fault}")))?;
@@ -93,17 +99,37 @@ impl TokenEndpoint {
             .grant(&scope)
             .map_err(|item| invalid_scope(format!("`{item}` is not granted to the client")))?;
 
-        let issued =
-            self.issuer.issue(self.client.id(), &granted, self.clock.now(), self.token_life).map_err(
-                |fault| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string()),
-            )?;
-        Ok(Map::from_iter([
+        let holder = match &exchange {
+            None => Holder { subject: self.client.id(), actor: None },
+            Some(exchange) => {
+                let actor = exchange.actor.as_deref().unwrap_or(self.client.id());
+                Holder { subject: &exchange.subject, actor: Some(actor) }
+            }
+        };
+        let issued = self.issuer.issue(&holder, &granted, now, self.token_life).map_err(|fault| {
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string())
+        })?;
+        let issued_token_type = exchange.map(|exchange| exchange.issued_token_type);
+        let issued_token_type = issued_token_type.map(|kind| ("issued_token_type".to_owned(), json!(kind)));
+        Ok(Map::from_iter(issued_token_type.into_iter().chain([
             ("access_token".to_owned(), json!(issued.token)),
             ("token_type".to_owned(), json!("Bearer")),
             ("expires_in".to_owned(), json!(issued.expires_in)),
             ("expires_at".to_owned(), json!(issued.expires_at)),
             ("scope".to_owned(), json!(granted.scope())),
-        ]))
+        ])))
+    }
+}
+
+impl TokenEndpoint {
+    /// A token that speaks of a user, whatever the client is granted.
+    pub(super) fn user_token(&self, user: &str, scope: &Scope) -> io::Result<String> {
+        let holder = Holder { subject: user, actor: None };
+        let granted = Granted {
+            audience: scope.audience().to_owned(),
+            permissions: scope.permissions().map(str::to_owned).collect(),
+        };
+        Ok(self.issuer.issue(&holder, &granted, self.clock.now(), self.token_life)?.token)
     }
 }
 
@@ -127,6 +153,7 @@ fn check_head(head: &request::Parts) -> Result<(), Refusal> {
 fn check_names(form: &Form) -> Result<(), Refusal> {
     let known = |name: &str| {
         COMMON_FIELDS.contains(&name)
+            || (form.get("grant_type") == Some(exchange::GRANT_TYPE) && exchange::FIELDS.contains(&name))
             || ClientAuthentication::ALL.iter().any(|method| method.fields().contains(&name))
     };
     match form.names().find(|name| !known(name)) {
