@@ -89,7 +89,10 @@ async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>,
             while stream.write_all(next.as_bytes()).await.is_ok() {
                 written.fetch_add(next.len(), Ordering::SeqCst);
                 next = piece;
-                tokio::time::sleep(pause).await;
+                match pause {
+                    Duration::ZERO => tokio::task::yield_now().await,
+                    pause => tokio::time::sleep(pause).await,
+                }
             }
             cut_off.fetch_add(1, Ordering::SeqCst);
         }
