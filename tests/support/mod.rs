@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used)]
 
+pub mod log;
 pub mod proxy;
 pub mod raw;
 
