@@ -44,6 +44,8 @@ pub struct TokenRequest {
     client: Client,
     fields: Vec<(Cow<'static, str>, Secret)>,
     authorization: Option<HeaderValue>,
+    /// The secrets read so far.
+    read: Vec<Secret>,
     environment: Environment,
     now: Moment,
     /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
@@ -58,6 +60,7 @@ impl TokenRequest {
             client: client.clone(),
             fields: Vec::with_capacity(8),
             authorization: None,
+            read: Vec::new(),
             environment: environment.clone(),
             now,
             fingerprint: 0,
@@ -94,6 +97,7 @@ impl TokenRequest {
     pub fn read_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
         let secret = source.read(&self.environment)?;
         self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
+        self.read.push(secret.clone());
         Ok(secret)
     }
 
@@ -112,15 +116,16 @@ impl TokenRequest {
         self.fingerprint
     }
 
-    /// Everything that an answer must not make us show: values of fields that nobody else adds, and what
-    /// the header carries.
+    /// Everything that an answer must not make us show: what was read, values of fields that nobody else
+    /// adds, and what the header carries.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         const PUBLIC: [&str; 4] = ["grant_type", "client_id", "scope", "client_assertion_type"];
         let fields = self.fields.iter().filter(|(name, _)| !PUBLIC.contains(&&**name));
         let fields = fields.map(|(_, value)| value.clone());
         let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
         let credentials = header.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
-        fields.chain(header.into_iter().chain(credentials).map(Secret::new)).collect()
+        let sent = fields.chain(header.into_iter().chain(credentials).map(Secret::new));
+        self.read.iter().cloned().chain(sent).collect()
     }
 
     /// The HTTP request. Its body is wiped from memory when the last of its holders lets go of it.
@@ -147,7 +152,16 @@ impl TokenRequest {
 
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, fields, authorization, environment: _, now: _, fingerprint: _, hasher: _ } = self;
+        let Self {
+            client,
+            fields,
+            authorization,
+            read: _,
+            environment: _,
+            now: _,
+            fingerprint: _,
+            hasher: _,
+        } = self;
         let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("TokenRequest")
             .field("client", client)

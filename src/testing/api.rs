@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use super::access_token::Claims;
 use super::answer::Answer;
 use super::body::AnswerBody;
-use super::certificates::{Authority, ServerCertificate};
+use super::certificates::{Authority, ServerCertificate, TlsOptions};
 use super::grants::ALL;
 use super::server::{Connection, Handler, Server, reserve};
 use super::service::IdaasService;
@@ -79,7 +79,7 @@ impl ProtectedApiBuilder {
     pub async fn start(self) -> io::Result<ProtectedApi> {
         let tls = match self.plain_http {
             true => None,
-            false => Some(self.authority.server_config(ServerCertificate::Trusted)?),
+            false => Some(self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())?),
         };
         let service = Arc::new(ApiService {
             idaas: self.idaas,

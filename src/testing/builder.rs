@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access_token::Issuer;
-use super::certificates::{Authority, ServerCertificate};
+use super::certificates::{Authority, ServerCertificate, TlsOptions};
 use super::client_authentication::{ClientAuthentication, RegisteredClient};
 use super::clock::ManualClock;
 use super::grants::Grants;
@@ -32,6 +32,7 @@ pub struct TestIdaasBuilder {
     token_life: Duration,
     clock: Clock,
     certificate: ServerCertificate,
+    tls: TlsOptions,
 }
 
 impl TestIdaasBuilder {
@@ -44,6 +45,7 @@ impl TestIdaasBuilder {
             token_life: Duration::from_secs(20 * 60),
             clock: Clock::System,
             certificate: ServerCertificate::default(),
+            tls: TlsOptions::default(),
         }
     }
 
@@ -102,6 +104,21 @@ impl TestIdaasBuilder {
         self
     }
 
+    /// A further name that the certificate is for, so that clients can reach the server as another host than
+    /// the loopback interface, through a proxy that leads there.
+    #[must_use]
+    pub fn host_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.host_names.push(name.into());
+        self
+    }
+
+    /// Speaks HTTP/1.1 only. Default: HTTP/2 as well.
+    #[must_use]
+    pub fn without_http2(mut self) -> Self {
+        self.tls.without_http2 = true;
+        self
+    }
+
     /// Starts the server on a free port of the loopback interface, on the Tokio runtime of the caller.
     ///
     /// # Errors
@@ -120,7 +137,7 @@ impl TestIdaasBuilder {
         let allowed = if self.allowed.is_empty() { ClientAuthentication::ALL.to_vec() } else { self.allowed };
 
         let authority = Authority::generate()?;
-        let tls = authority.server_config(self.certificate)?;
+        let tls = authority.server_config(self.certificate, &self.tls)?;
         let socket = reserve()?;
         let port = socket.local_addr()?.port();
         let service = Arc::new(IdaasService {

@@ -28,6 +28,14 @@ pub enum ServerCertificate {
     Expired,
 }
 
+/// What else a server can be told about its TLS.
+#[derive(Debug, Default)]
+pub(super) struct TlsOptions {
+    /// Names of the host beside those of the loopback interface.
+    pub(super) host_names: Vec<String>,
+    pub(super) without_http2: bool,
+}
+
 /// The authority that signs the servers of one test IDaaS.
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -51,15 +59,23 @@ impl Authority {
         &self.root_pem
     }
 
-    /// The TLS side of a server with a new certificate of the given kind; it speaks HTTP/2 and HTTP/1.1.
-    pub(super) fn server_config(&self, kind: ServerCertificate) -> io::Result<Arc<ServerConfig>> {
+    /// The TLS side of a server with a new certificate of the given kind; it speaks HTTP/2 and HTTP/1.1
+    /// unless told otherwise.
+    pub(super) fn server_config(
+        &self,
+        kind: ServerCertificate,
+        options: &TlsOptions,
+    ) -> io::Result<Arc<ServerConfig>> {
         if kind == ServerCertificate::UnknownAuthority {
-            return Self::generate()?.server_config(ServerCertificate::Trusted);
+            return Self::generate()?.server_config(ServerCertificate::Trusted, options);
         }
-        let names = match kind {
+        let mut names = match kind {
             ServerCertificate::WrongName => vec!["elsewhere.invalid".to_owned()],
             _ => ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
         };
+        if kind != ServerCertificate::WrongName {
+            names.extend(options.host_names.iter().cloned());
+        }
         let mut parameters = CertificateParams::new(names).map_err(io::Error::other)?;
         parameters.distinguished_name.push(DnType::CommonName, "tower-idaas test server");
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -80,7 +96,10 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .map_err(io::Error::other)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = match options.without_http2 {
+            true => vec![b"http/1.1".to_vec()],
+            false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
         Ok(Arc::new(config))
     }
 }

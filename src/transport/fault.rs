@@ -50,9 +50,11 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, Str
             "the answer of {endpoint} is longer than {LONGEST_ANSWER} bytes and was cut off; check the endpoint"
         );
         (ErrorKind::InvalidAnswer, message)
-    } else if let Some(ProxyFailure { proxy, .. }) = find(cause) {
-        let message =
-            format!("the proxy {proxy} did not connect to {endpoint}; check HTTPS_PROXY and NO_PROXY");
+    } else if let Some(ProxyFailure { proxy, cause }) = find(cause) {
+        let reason = root(&**cause);
+        let message = format!(
+            "the proxy {proxy} did not connect to {endpoint}: {reason}; check HTTPS_PROXY and NO_PROXY"
+        );
         (ErrorKind::Connect, message)
     } else if find::<ResolveFailure>(cause).is_some() {
         (
@@ -78,6 +80,14 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, Str
         );
         (ErrorKind::Transport, message)
     }
+}
+
+/// The last error of the chain: why, where the ones before say what for.
+fn root<'a>(mut error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error
 }
 
 /// The first error of this type in the chain, wrapped in an I/O error or not.

@@ -25,23 +25,36 @@ pub(super) fn load(environment: &Environment, pem: &[Vec<u8>]) -> Result<RootCer
     roots.add_parsable_certificates(from_environment(environment, &mut faults));
     for pem in pem {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-        match certificates {
-            Ok(certificates) if !certificates.is_empty() => {
-                roots.add_parsable_certificates(certificates);
-            }
-            _ => faults.push(ConfigFault::new(
+        let (added, _) = roots.add_parsable_certificates(certificates.unwrap_or_default());
+        if added == 0 {
+            faults.push(ConfigFault::new(
                 "root_certificate",
                 "holds no certificate; expected PEM text with `BEGIN CERTIFICATE`",
-            )),
+            ));
         }
     }
     if roots.is_empty() && faults.is_empty() {
-        faults.push(ConfigFault::new(
-            FILE,
-            "is not set and the platform has no certificate authorities; install them or name a PEM file",
-        ));
+        faults.push(nobody_to_trust(environment));
     }
     if faults.is_empty() { Ok(roots) } else { Err(faults) }
+}
+
+fn nobody_to_trust(environment: &Environment) -> ConfigFault {
+    let set = |name| environment.variable(name).filter(|value| !value.is_empty()).map(|value| (name, value));
+    match [FILE, FOLDERS].into_iter().find_map(set) {
+        Some((name, value)) => empty(name, &value.to_string_lossy()),
+        None => ConfigFault::new(
+            FILE,
+            "is not set and the platform has no certificate authorities; install them or name a PEM file",
+        ),
+    }
+}
+
+fn empty(variable: &str, path: &str) -> ConfigFault {
+    ConfigFault::new(
+        variable,
+        format!("names {path}, which holds no readable certificate; expected PEM text"),
+    )
 }
 
 fn from_environment(
@@ -80,10 +93,7 @@ fn checked(
 ) -> Vec<CertificateDer<'static>> {
     let CertificateResult { certs, errors, .. } = loaded;
     if certs.is_empty() && (must_hold_some || !errors.is_empty()) {
-        let fault = ConfigFault::new(
-            variable,
-            format!("names {path}, which holds no readable certificate; expected PEM text"),
-        );
+        let fault = empty(variable, path);
         faults.push(match errors.into_iter().next() {
             Some(error) => fault.with_source(error),
             None => fault,

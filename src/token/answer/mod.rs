@@ -1,6 +1,9 @@
 //! Reads an answer of the token endpoint: a token, or one readable error. No I/O; nothing here panics,
 //! whatever the answer is.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
@@ -36,7 +39,7 @@ pub(crate) fn read(
     asked: &Asked<'_>,
 ) -> Result<TokenResponse, Error> {
     if status.is_redirection() {
-        return Err(redirect(status, asked));
+        return Err(redirect(status, headers, asked));
     }
     let object = match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => object,
@@ -48,7 +51,7 @@ pub(crate) fn read(
     if !status.is_success() {
         return Err(no_answer_at_all(status, headers, body.len(), asked));
     }
-    let answer = success(headers, &object, asked.now);
+    let answer = success(headers, &object, asked);
     answer.map_err(|problem| {
         let message =
             format!("{} answered {status}, but {problem}; ask the issuer's support", asked.endpoint);
@@ -67,7 +70,7 @@ fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
 fn success(
     headers: &HeaderMap,
     object: &Map<String, Value>,
-    now: SystemTime,
+    asked: &Asked<'_>,
 ) -> Result<TokenResponse, String> {
     let Some(Value::String(access_token)) = object.get("access_token") else {
         return Err("carries no access token".into());
@@ -76,7 +79,8 @@ fn success(
         None | Some(Value::Null) => {}
         Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
         Some(Value::String(kind)) => {
-            return Err(format!("the token type `{}` is not supported, only Bearer is", shown(kind, [])));
+            let kind = shown(kind, asked.secrets.iter().copied().chain([access_token.as_str()]));
+            return Err(format!("the token type `{kind}` is not supported, only Bearer is"));
         }
         Some(_) => return Err("the token type is not a string".into()),
     }
@@ -85,7 +89,7 @@ fn success(
             true => "carries no access token".into(),
             false => error.to_string(),
         })?;
-    response.expires_in = life(headers, object, now);
+    response.expires_in = life(headers, object, asked.now);
     response.granted_scope = text(object, &["scope"]).map(str::to_owned);
     response.issued_token_type = text(object, &["issued_token_type"]).map(str::to_owned);
     Ok(response)
@@ -93,13 +97,11 @@ fn success(
 
 /// The shorter of what `expires_in` and `expires_at` say; `None` when neither says anything.
 ///
-/// `expires_at` is by the issuer's clock, so it counts against the issuer's `Date`, and against this
-/// machine's clock only when there is none.
+/// `expires_at` is by the issuer's clock.
 fn life(headers: &HeaderMap, object: &Map<String, Value>, now: SystemTime) -> Option<Duration> {
     let relative = object.get("expires_in").and_then(seconds);
     let absolute = object.get("expires_at").and_then(seconds).map(|expires_at| {
-        let issuer_now = header(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-        let since_epoch = issuer_now.unwrap_or(now).duration_since(SystemTime::UNIX_EPOCH);
+        let since_epoch = issuer_now(headers, now).duration_since(SystemTime::UNIX_EPOCH);
         expires_at - since_epoch.unwrap_or_default().as_secs_f64()
     });
     let shorter = match (relative, absolute) {
@@ -107,6 +109,11 @@ fn life(headers: &HeaderMap, object: &Map<String, Value>, now: SystemTime) -> Op
         (one, other) => one.or(other)?,
     };
     Some(Duration::from_secs_f64(shorter.clamp(0.0, LONGEST_LIFE.as_secs_f64())))
+}
+
+/// The issuer's `Date`, against which its points in time count; this machine's clock when there is none.
+fn issuer_now(headers: &HeaderMap, now: SystemTime) -> SystemTime {
+    header(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now)
 }
 
 /// A number of seconds, however it is written; never a NaN.
@@ -170,12 +177,13 @@ fn no_answer_at_all(status: StatusCode, headers: &HeaderMap, length: usize, aske
     with_retry_after(with_request_id(error, headers, &Map::new(), asked), headers, asked.now)
 }
 
-fn redirect(status: StatusCode, asked: &Asked<'_>) -> Error {
+fn redirect(status: StatusCode, headers: &HeaderMap, asked: &Asked<'_>) -> Error {
     let message = format!(
         "{} answered {status}: redirects of the token endpoint are refused, because following one would hand the client's credentials on; configure the final address",
         asked.endpoint
     );
-    Error::new(ErrorKind::InvalidAnswer, message).with_status(status).with_transient(false)
+    let error = Error::new(ErrorKind::InvalidAnswer, message).with_status(status).with_transient(false);
+    with_request_id(error, headers, &Map::new(), asked)
 }
 
 fn with_request_id(
@@ -204,7 +212,9 @@ fn with_retry_after(error: Error, headers: &HeaderMap, now: SystemTime) -> Error
     };
     let pause = match value.parse::<u64>() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(value).ok().and_then(|date| date.duration_since(now).ok()),
+        Err(_) => httpdate::parse_http_date(value)
+            .ok()
+            .and_then(|date| date.duration_since(issuer_now(headers, now)).ok()),
     };
     match pause {
         Some(pause) => error.with_retry_after(pause),

@@ -1,0 +1,166 @@
+//! An HTTP service of the user's own carries the token requests; the limits hold for it too.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::convert::Infallible;
+use std::future::{pending, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use tower::service_fn;
+use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::{ErrorKind, Idaas, IdaasBuilder, SecretSource};
+
+const LIMIT: Duration = Duration::from_millis(150);
+
+fn builder() -> IdaasBuilder {
+    // Variables for the built-in client do not concern a transport of one's own.
+    let environment =
+        ManualEnvironment::from_iter([("HTTPS_PROXY", "no proxy"), ("SSL_CERT_FILE", "/nonexistent")]);
+    Idaas::builder()
+        .instance_id("idaas_1")
+        .client_id("app_1")
+        .issuer("https://issuer.example")
+        .token_endpoint("https://issuer.example/token?tenant=1")
+        .scope("api://x|read")
+        .client_secret_post(SecretSource::value("not-a-real-secret".to_owned()))
+        .environment(environment)
+}
+
+fn token() -> Response<Full<Bytes>> {
+    Response::new(Full::from(r#"{"access_token":"opaque","expires_in":1200}"#))
+}
+
+#[tokio::test]
+async fn it_is_given_the_token_request_as_it_goes_out() {
+    let idaas = builder()
+        .transport(service_fn(|request: Request<Full<Bytes>>| async {
+            assert_eq!(request.method(), Method::POST);
+            assert_eq!(request.uri(), "https://issuer.example/token?tenant=1");
+            assert_eq!(request.headers()[CONTENT_TYPE], "application/x-www-form-urlencoded");
+            assert_eq!(request.headers()[ACCEPT], "application/json");
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            assert!(body.starts_with(b"grant_type=client_credentials&client_id=app_1&scope="), "{body:?}");
+            Ok::<_, Infallible>(token())
+        }))
+        .build()
+        .unwrap();
+    assert_eq!(idaas.token().await.unwrap().expose_token(), "opaque");
+}
+
+#[tokio::test]
+async fn its_failures_are_transient_and_chained() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let idaas = builder()
+        .transport(service_fn(move |_: Request<Full<Bytes>>| {
+            count.fetch_add(1, Ordering::SeqCst);
+            ready(Err::<Response<Full<Bytes>>, _>(io::Error::other("the cable is cut")))
+        }))
+        .build()
+        .unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Transport, true));
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the cable is cut");
+    assert!(!error.to_string().contains("tenant"), "{error}");
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn the_time_outs_hold_whether_it_keeps_the_request_or_the_answer() {
+    let keeps_request = builder().transport(service_fn(|request: Request<Full<Bytes>>| async move {
+        let _kept = request;
+        pending::<Result<Response<Full<Bytes>>, Infallible>>().await
+    }));
+    let drops_request = builder().transport(service_fn(|request: Request<Full<Bytes>>| {
+        drop(request);
+        pending::<Result<Response<Full<Bytes>>, Infallible>>()
+    }));
+    let keeps_answer = builder().transport(service_fn(|_: Request<Full<Bytes>>| {
+        ready(Ok::<_, Infallible>(Response::new(Endless { left: 0, served: Arc::default() })))
+    }));
+    for builder in [keeps_request, drops_request, keeps_answer] {
+        let idaas = builder.connect_timeout(LIMIT).read_timeout(LIMIT).build().unwrap();
+        let start = Instant::now();
+        let error = idaas.token().await.unwrap_err();
+        let elapsed = start.elapsed();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true), "{error}");
+        assert!(elapsed >= LIMIT && elapsed < 2 * LIMIT + Duration::from_secs(2), "{elapsed:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&served);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let called = Arc::clone(&calls);
+    let idaas = builder()
+        .transport(service_fn(move |_: Request<Full<Bytes>>| {
+            called.fetch_add(1, Ordering::SeqCst);
+            ready(Ok::<_, Infallible>(Response::new(Endless {
+                left: usize::MAX,
+                served: Arc::clone(&count),
+            })))
+        }))
+        .build()
+        .unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
+    assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
+    let per_call = served.load(Ordering::SeqCst) / calls.load(Ordering::SeqCst);
+    assert!(per_call <= (1 << 20) + 2 * PIECE.len(), "{per_call} bytes were read");
+}
+
+#[tokio::test]
+async fn its_redirects_are_refused() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let idaas = builder()
+        .transport(service_fn(move |_: Request<Full<Bytes>>| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut answer = token();
+            *answer.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            answer.headers_mut().insert(LOCATION, "https://evil.example/".parse().unwrap());
+            ready(Ok::<_, Infallible>(answer))
+        }))
+        .build()
+        .unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidAnswer, false));
+    assert!(error.to_string().contains("redirects of the token endpoint are refused"), "{error}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+static PIECE: [u8; 64 * 1024] = [b' '; 64 * 1024];
+
+/// Blanks, as many pieces of them as are left; then silence.
+struct Endless {
+    left: usize,
+    served: Arc<AtomicUsize>,
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            return Poll::Pending;
+        }
+        self.left -= 1;
+        self.served.fetch_add(PIECE.len(), Ordering::SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&PIECE)))))
+    }
+}

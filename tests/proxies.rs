@@ -1,0 +1,138 @@
+//! Token requests through a proxy, and around it.
+#![cfg(feature = "transport")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use support::proxy::Proxy;
+use support::raw::{Manner, RawServer};
+use support::{builder, chain};
+use tower_idaas::testing::{ManualEnvironment, ServerCertificate, TestIdaas, TestIdaasBuilder};
+use tower_idaas::{ConfigError, ErrorKind, Idaas, Scope};
+
+const HOST: &str = "idaas.example.test";
+
+/// An issuer that only the proxy knows the way to.
+fn issuer() -> TestIdaasBuilder {
+    TestIdaas::builder().host_name(HOST)
+}
+
+fn port(issuer: &TestIdaas) -> u16 {
+    issuer.token_endpoint().split([':', '/']).nth(4).unwrap().parse().unwrap()
+}
+
+fn idaas(issuer: &TestIdaas, variables: &[(&str, &str)]) -> Result<Idaas, ConfigError> {
+    let environment = ManualEnvironment::from_iter(variables.iter().copied());
+    let endpoint = issuer.token_endpoint().replace("localhost", HOST);
+    builder(issuer).token_endpoint(endpoint).environment(environment).build()
+}
+
+#[tokio::test]
+async fn token_requests_go_through_a_tunnel_and_share_it() {
+    let issuer = issuer().start().await.unwrap();
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let proxy = Proxy::start("200 Connection established", port(&issuer)).await;
+        let idaas = idaas(&issuer, &[(variable, &proxy.url())]).unwrap();
+        idaas.token().await.unwrap();
+        idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
+        let [tunnel] = &proxy.tunnels()[..] else { panic!("{variable}: {:?}", proxy.tunnels()) };
+        assert_eq!(tunnel.target, format!("{HOST}:{}", port(&issuer)));
+        assert_eq!(tunnel.authorization, None);
+    }
+    assert_eq!(issuer.tokens_issued(), 8);
+}
+
+#[tokio::test]
+async fn a_proxy_is_given_the_password_in_its_variable_decoded() {
+    let issuer = issuer().start().await.unwrap();
+    let proxy = Proxy::start("200 OK", port(&issuer)).await;
+    let idaas = idaas(&issuer, &[("HTTPS_PROXY", &proxy.url_with("us%40er", "pass%3Aword"))]).unwrap();
+    idaas.token().await.unwrap();
+    let expected = format!("Basic {}", STANDARD.encode("us@er:pass:word"));
+    assert_eq!(proxy.tunnels()[0].authorization.as_deref(), Some(&*expected));
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_with_its_reason_and_without_its_password() {
+    let issuer = issuer().start().await.unwrap();
+    for (status, reason) in [
+        ("407 Proxy Authentication Required", "proxy authorization required"),
+        ("403 Forbidden", "unsuccessful"),
+        ("502 Bad Gateway", "unsuccessful"),
+    ] {
+        let proxy = Proxy::start(status, port(&issuer)).await;
+        let idaas = idaas(&issuer, &[("HTTPS_PROXY", &proxy.url_with("user", "hunter2"))]).unwrap();
+        let error = idaas.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true), "{error}");
+        let text = error.to_string();
+        for part in ["the proxy http://127.0.0.1:", HOST, reason, "HTTPS_PROXY", "NO_PROXY"] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        assert!(!format!("{} {error:?} {idaas:?}", chain(&error)).contains("hunter2"), "{error:?}");
+        assert_eq!(proxy.tunnels().len(), 3);
+    }
+    assert_eq!(issuer.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_or_never_answers_is_told_apart() {
+    let issuer = issuer().start().await.unwrap();
+    let gone = RawServer::start(Manner::Silent).await;
+    let nowhere = format!("http://127.0.0.1:{}", gone.port());
+    drop(gone);
+    tokio::task::yield_now().await;
+    let error = idaas(&issuer, &[("HTTPS_PROXY", &nowhere)]).unwrap().token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert!(error.to_string().contains(&format!("the proxy {nowhere}/ did not connect")), "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+
+    let silent = RawServer::start(Manner::Silent).await;
+    let environment =
+        ManualEnvironment::from_iter([("HTTPS_PROXY", format!("http://127.0.0.1:{}", silent.port()))]);
+    let idaas = builder(&issuer)
+        .token_endpoint(format!("https://{HOST}/token"))
+        .connect_timeout(std::time::Duration::from_millis(200))
+        .environment(environment)
+        .build()
+        .unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains(&format!("no connection to https://{HOST}/token within 200ms")));
+}
+
+#[tokio::test]
+async fn the_issuers_certificate_is_verified_through_the_tunnel() {
+    for certificate in [ServerCertificate::UnknownAuthority, ServerCertificate::WrongName] {
+        let issuer = issuer().certificate(certificate).start().await.unwrap();
+        let proxy = Proxy::start("200 OK", port(&issuer)).await;
+        let idaas = idaas(&issuer, &[("HTTPS_PROXY", &proxy.url())]).unwrap();
+        let error = idaas.token().await.unwrap_err();
+        assert!(error.to_string().contains(&format!("no TLS connection to https://{HOST}")), "{error}");
+        assert_eq!(issuer.token_requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn hosts_in_no_proxy_and_loopback_hosts_go_straight() {
+    let issuer = issuer().start().await.unwrap();
+    let proxy = Proxy::start("200 OK", port(&issuer)).await;
+    for exempt in [HOST, "example.test", ".test", "*"] {
+        let variables = [("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", exempt)];
+        let error = idaas(&issuer, &variables).unwrap().token().await.unwrap_err();
+        assert!(error.to_string().contains("has no address"), "{exempt}: {error}");
+    }
+    let environment = ManualEnvironment::from_iter([("HTTPS_PROXY", proxy.url())]);
+    builder(&issuer).environment(environment).build().unwrap().token().await.unwrap();
+    assert_eq!(proxy.tunnels(), []);
+}
+
+#[tokio::test]
+async fn a_variable_that_is_no_proxy_is_a_fault_before_any_request() {
+    let issuer = issuer().start().await.unwrap();
+    let error = idaas(&issuer, &[("HTTPS_PROXY", "socks5://user:hunter2@proxy:1080")]).unwrap_err();
+    assert_eq!(error.faults()[0].key(), "HTTPS_PROXY");
+    assert!(error.to_string().contains("is not the address of an HTTP proxy"), "{error}");
+    assert!(!format!("{error:?}").contains("hunter2"));
+}

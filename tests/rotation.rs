@@ -1,0 +1,177 @@
+//! A secret that is rotated under a running process.
+#![cfg(feature = "transport")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::builder_without_secret;
+use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualClock, TestIdaas};
+use tower_idaas::{ErrorKind, Idaas, SecretSource};
+
+/// Longer than any pause of the cache, shorter than a token's life.
+const LATER: Duration = Duration::from_secs(6);
+
+async fn issuer(clock: &ManualClock) -> TestIdaas {
+    TestIdaas::builder().client("app_1", "first").clock(clock.clone()).start().await.unwrap()
+}
+
+/// A client whose secret is in a variable, as the vendor's file names it.
+fn from_file(issuer: &TestIdaas, method: ClientAuthentication, clock: &ManualClock) -> (Idaas, Rotate) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = issuer.write_config(folder.path(), method).unwrap();
+    let environment = issuer.environment();
+    let idaas = Idaas::builder()
+        .config_file(path)
+        .root_certificate(issuer.root_certificate_pem())
+        .environment(environment.clone())
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    (idaas, Box::new(move |secret| environment.set(TestIdaas::SECRET_VARIABLE, secret)))
+}
+
+type Rotate = Box<dyn Fn(&str)>;
+
+#[tokio::test]
+async fn the_next_refresh_uses_the_secret_that_is_in_the_variable_then() {
+    for method in [ClientAuthentication::SecretBasic, ClientAuthentication::SecretPost] {
+        let clock = ManualClock::new();
+        let issuer = issuer(&clock).await;
+        let (idaas, rotate) = from_file(&issuer, method, &clock);
+        let before = idaas.token().await.unwrap();
+        issuer.set_secret("second");
+        rotate("second\n");
+        // The live token stays; rotation alone fetches nothing.
+        assert_eq!(idaas.token().await.unwrap().expose_token(), before.expose_token());
+        clock.advance(Duration::from_secs(1200));
+        assert_ne!(idaas.token().await.unwrap().expose_token(), before.expose_token());
+        assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn the_next_refresh_uses_the_secret_that_is_in_the_file_then() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "first\n").unwrap();
+    let idaas = builder_without_secret(&issuer)
+        .client_secret_basic(SecretSource::file(&file))
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    idaas.token().await.unwrap();
+
+    // As Kubernetes does it: a new file takes the old one's place.
+    let new = folder.path().join("new");
+    std::fs::write(&new, "second\n").unwrap();
+    std::fs::rename(&new, &file).unwrap();
+    issuer.set_secret("second");
+    clock.advance(Duration::from_secs(1200));
+    idaas.token().await.unwrap();
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 0));
+
+    // A file that is gone is an error that names it, and heals when it is back.
+    std::fs::remove_file(&file).unwrap();
+    clock.advance(Duration::from_secs(1200));
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+    assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+    assert_eq!(issuer.token_requests(), 2);
+    std::fs::write(&file, "second").unwrap();
+    clock.advance(LATER);
+    idaas.token().await.unwrap();
+    assert_eq!(issuer.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_while_it_is_refused_is_tried_once_more_at_once() {
+    for method in [ClientAuthentication::SecretBasic, ClientAuthentication::SecretPost] {
+        let clock = ManualClock::new();
+        let issuer = issuer(&clock).await;
+        let (idaas, rotate) = from_file(&issuer, method, &clock);
+        issuer.set_secret("second");
+        issuer.set_behaviour(Behaviour::Hold);
+        let waiting = tokio::spawn(async move { idaas.token().await });
+        issuer.wait_for_held(1).await;
+        rotate("second");
+        issuer.release();
+        waiting.await.unwrap().unwrap();
+        assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_changed_secret_that_is_refused_as_well_is_not_tried_a_third_time() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let (idaas, rotate) = from_file(&issuer, ClientAuthentication::SecretPost, &clock);
+    issuer.set_secret("third");
+    issuer.set_behaviour(Behaviour::Hold);
+    let waiting = tokio::spawn(async move { idaas.token().await });
+    issuer.wait_for_held(1).await;
+    rotate("second");
+    issuer.release();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.oauth_error(), Some("invalid_client"));
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 2));
+}
+
+#[tokio::test]
+async fn an_unchanged_secret_is_refused_once_remembered_a_few_seconds_and_then_recovers() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let (idaas, rotate) = from_file(&issuer, ClientAuthentication::SecretBasic, &clock);
+    issuer.set_secret("second");
+    for _ in 0..3 {
+        let error = idaas.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+        assert_eq!(error.oauth_error(), Some("invalid_client"));
+    }
+    assert_eq!(issuer.token_requests(), 1);
+    clock.advance(LATER);
+    idaas.token().await.unwrap_err();
+    assert_eq!(issuer.token_requests(), 2);
+
+    rotate("second");
+    // Half the pause is jitter; before that, the refusal is still remembered.
+    clock.advance(Duration::from_secs(2));
+    idaas.token().await.unwrap_err();
+    assert_eq!(issuer.token_requests(), 2);
+    clock.advance(LATER);
+    idaas.token().await.unwrap();
+    assert_eq!(issuer.token_requests(), 3);
+}
+
+#[tokio::test]
+async fn a_refused_secret_does_not_take_a_live_token_away() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let (idaas, _) = from_file(&issuer, ClientAuthentication::SecretPost, &clock);
+    let token = idaas.token().await.unwrap();
+    issuer.set_secret("second");
+    // In the stretch in which requests wait for the next token: this one is served when that fails.
+    clock.advance(Duration::from_secs(1150));
+    assert_eq!(idaas.token().await.unwrap().expose_token(), token.expose_token());
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_variable_that_is_unset_under_way_is_named() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let environment = issuer.environment();
+    let idaas = builder_without_secret(&issuer)
+        .client_secret_post(SecretSource::variable(TestIdaas::SECRET_VARIABLE))
+        .environment(environment.clone())
+        .build()
+        .unwrap();
+    environment.remove(TestIdaas::SECRET_VARIABLE);
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+    assert!(error.to_string().contains("IDAAS_CLIENT_SECRET is not set"), "{error}");
+    assert_eq!(issuer.token_requests(), 0);
+}

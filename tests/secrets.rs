@@ -1,0 +1,281 @@
+//! No secret and no token in any log line, at any level, of this crate or of what it is built on, nor in
+//! anything that can be printed.
+#![cfg(feature = "transport")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use support::log::{Log, forms};
+use support::proxy::Proxy;
+use support::{builder_without_secret, chain};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualEnvironment, TestIdaas};
+use tower_idaas::{Authenticator, BoxFuture, Error, Idaas, SecretSource, TokenRequest};
+
+/// Every form encoding and base64 of it differs from it.
+const SECRET: &str = "S3CRETmarker+/=%& \u{e9}~x";
+const CLIENT: &str = "app_1";
+const HOST: &str = "idaas.example.test";
+
+/// The secret by itself, its beginning, and as either form of HTTP Basic carries it.
+fn secrets() -> Vec<String> {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    [
+        SECRET.to_owned(),
+        "S3CRETmarker".to_owned(),
+        format!("{CLIENT}:{SECRET}"),
+        format!("{}:{}", encode(CLIENT), encode(SECRET)),
+        "pr0xyPassword".to_owned(),
+        "user:pr0xyPassword".to_owned(),
+    ]
+    .iter()
+    .flat_map(|secret| forms(secret))
+    .collect()
+}
+
+fn assert_hidden(shown: &str, tokens: &[String], what: &str) {
+    for hidden in secrets().into_iter().chain(tokens.iter().flat_map(|token| forms(token))) {
+        if let Some(at) = shown.find(&hidden) {
+            let start = shown[..at].rfind('\n').map_or(0, |end| end + 1);
+            let line: String = shown[start..].lines().next().unwrap_or_default().chars().take(400).collect();
+            panic!("{what} shows `{hidden}`: {line}");
+        }
+    }
+}
+
+/// Everything that a value and an error can be printed as.
+fn debug(value: &impl Debug) -> String {
+    format!("{value:?} {value:#?}\n")
+}
+
+fn printed(error: &Error) -> String {
+    format!("{error} {error:#} {} {}", chain(error), debug(error))
+}
+
+/// One life of a client: what it printed, and the tokens that it got.
+struct Life {
+    idaas: Idaas,
+    shown: String,
+    tokens: Vec<String>,
+}
+
+impl Life {
+    fn new(idaas: Idaas) -> Self {
+        Self { shown: debug(&idaas) + &debug(&idaas.layer()), idaas, tokens: Vec::new() }
+    }
+
+    /// Gets a token, or fails to, puts it on a request, and prints all there is.
+    async fn live(mut self) -> Self {
+        match self.idaas.token().await {
+            Ok(token) => {
+                self.tokens.push(token.expose_token().to_owned());
+                self.shown += &debug(&token);
+                self.shown += &debug(&token.expose_authorization());
+            }
+            Err(error) => self.shown += &printed(&error),
+        }
+        let echo = service_fn(|request: Request<Empty<bytes::Bytes>>| async move {
+            tracing::trace!(?request, "what the inner service would log");
+            let mut answer = Response::new(());
+            // A 401 withdraws the token, and says so.
+            *answer.status_mut() = StatusCode::UNAUTHORIZED;
+            Ok::<_, io::Error>(answer)
+        });
+        let service = ServiceBuilder::new().layer(self.idaas.layer()).service(echo);
+        self.shown += &debug(&service);
+        let request = Request::get("https://api.example.test/").body(Empty::new()).unwrap();
+        if let Err(error) = service.oneshot(request).await {
+            self.shown += &format!("{error} {error:?} {error:#?}");
+        }
+        self.shown += &debug(&self.idaas);
+        self
+    }
+}
+
+async fn issuer(http2: bool) -> TestIdaas {
+    let builder = TestIdaas::builder().client(CLIENT, SECRET).host_name(HOST);
+    if http2 { builder } else { builder.without_http2() }.start().await.unwrap()
+}
+
+/// A client from a file, with the secret in a variable.
+fn client(issuer: &TestIdaas, method: ClientAuthentication, raw: bool, limit: Duration) -> Idaas {
+    let folder = tempfile::tempdir().unwrap();
+    let path = issuer.write_config(folder.path(), method).unwrap();
+    let builder = Idaas::builder()
+        .config_file(path)
+        .root_certificate(issuer.root_certificate_pem())
+        .environment(issuer.environment())
+        .connect_timeout(limit)
+        .read_timeout(limit);
+    assert_hidden(&debug(&builder), &[], "IdaasBuilder");
+    if raw { builder.raw_basic_credentials() } else { builder }.build().unwrap()
+}
+
+const METHODS: [(ClientAuthentication, bool); 3] = [
+    (ClientAuthentication::SecretPost, false),
+    (ClientAuthentication::SecretBasic, false),
+    (ClientAuthentication::SecretBasic, true),
+];
+
+#[tokio::test]
+async fn no_life_shows_a_secret_or_a_token() {
+    let log = Log::start();
+    let mut lives = tokio::task::JoinSet::new();
+    for http2 in [true, false] {
+        for (method, raw) in METHODS {
+            for behaviour in [
+                Behaviour::Normal,
+                Behaviour::Echo,
+                Behaviour::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client"),
+                Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
+                Behaviour::Slow(Duration::from_secs(60)),
+                Behaviour::CutMidBody,
+                Behaviour::HangHandshake,
+                Behaviour::change(|answer| drop(answer.insert("token_type".into(), "mac".into()))),
+                Behaviour::change(|answer| drop(answer.insert("expires_in".into(), 0.into()))),
+                Behaviour::change(|answer| {
+                    // A token that no header can hold is not shown either.
+                    answer.insert("access_token".into(), format!("{SECRET}\r\n").into());
+                }),
+            ] {
+                // The time-outs themselves, where nothing else ends the wait.
+                let limit = match behaviour {
+                    Behaviour::Slow(_) | Behaviour::HangHandshake => Duration::from_millis(300),
+                    _ => Duration::from_secs(30),
+                };
+                lives.spawn(async move {
+                    let issuer = issuer(http2).await;
+                    issuer.set_behaviour(behaviour);
+                    Life::new(client(&issuer, method, raw, limit)).live().await
+                });
+            }
+        }
+    }
+    let lives = lives.join_all().await;
+    let tokens: Vec<String> = lives.iter().flat_map(|life| life.tokens.iter().cloned()).collect();
+    assert_eq!(tokens.len(), 12, "the lives that were to succeed");
+    for life in &lives {
+        assert_hidden(&life.shown, &life.tokens, "what can be printed");
+    }
+
+    // The log is complete: our own lines, and those of the libraries below.
+    let log = log.text();
+    let ours = ["token fetched", "token not fetched", "what the inner service would log"];
+    for line in ours.into_iter().chain(["h2::", "hyper_util::", "rustls::"]) {
+        assert!(log.contains(line), "no `{line}` in the log");
+    }
+    assert_hidden(&log, &tokens, "the log");
+}
+
+#[tokio::test]
+async fn a_proxys_password_is_not_shown_either() {
+    let log = Log::start();
+    let issuer = issuer(true).await;
+    let port = issuer.token_endpoint().split([':', '/']).nth(4).unwrap().parse().unwrap();
+    let mut shown = String::new();
+    let mut tokens = Vec::new();
+    for status in ["200 OK", "407 Proxy Authentication Required", "403 Forbidden"] {
+        let proxy = Proxy::start(status, port).await;
+        let environment =
+            ManualEnvironment::from_iter([("HTTPS_PROXY", proxy.url_with("user", "pr0xyPassword"))]);
+        let builder = builder_without_secret(&issuer)
+            .token_endpoint(issuer.token_endpoint().replace("localhost", HOST))
+            .client_secret_basic(SecretSource::value(SECRET.to_owned()))
+            .environment(environment);
+        shown += &debug(&builder);
+        let life = Life::new(builder.build().unwrap()).live().await;
+        shown += &life.shown;
+        tokens.extend(life.tokens);
+        assert!(proxy.tunnels()[0].authorization.is_some());
+    }
+    assert_eq!(tokens.len(), 1);
+    assert_hidden(&shown, &tokens, "what can be printed");
+    assert_hidden(&log.text(), &tokens, "the log");
+
+    let bad = ManualEnvironment::from_iter([("HTTPS_PROXY", "socks5://user:pr0xyPassword@proxy")]);
+    let error = builder_without_secret(&issuer)
+        .client_secret_post(SecretSource::value(SECRET.to_owned()))
+        .environment(bad)
+        .build()
+        .unwrap_err();
+    assert_hidden(&format!("{error} {error:#} {error:?} {error:#?} {}", chain(&error)), &[], "ConfigError");
+}
+
+#[tokio::test]
+async fn a_token_request_and_the_source_of_a_secret_do_not_show_it() {
+    /// Prints the request while it holds everything.
+    #[derive(Debug)]
+    struct Printing(SecretSource, Arc<Mutex<String>>);
+
+    impl Authenticator for Printing {
+        fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+            Box::pin(async move {
+                let secret = request.read_secret(&self.0)?;
+                let header = HeaderValue::try_from(format!("Own {}", STANDARD.encode(SECRET))).unwrap();
+                let seen = debug(&secret) + &debug(&self.0);
+                request.add_field("own_secret", secret);
+                request.set_authorization(header);
+                self.1.lock().unwrap().push_str(&(seen + &debug(request)));
+                Ok(())
+            })
+        }
+    }
+
+    let log = Log::start();
+    let issuer = issuer(true).await;
+    issuer.set_behaviour(Behaviour::Echo);
+    let seen = Arc::<Mutex<String>>::default();
+    let own = Printing(SecretSource::value(SECRET.to_owned()), Arc::clone(&seen));
+    let builder = builder_without_secret(&issuer).authenticator(own);
+    let life = Life::new(builder.build().unwrap()).live().await;
+    let seen = seen.lock().unwrap().clone();
+    assert!(seen.contains("own_secret"), "{seen}");
+    assert!(life.shown.contains("[redacted]"), "{}", life.shown);
+    assert_hidden(&(seen + &life.shown), &[], "what can be printed");
+    assert_hidden(&log.text(), &[], "the log");
+}
+
+#[test]
+fn a_configuration_with_the_secret_in_the_wrong_place_does_not_show_it() {
+    let log = Log::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("client-config.json");
+    for config in [
+        // The secret where its variable's name belongs, under an unknown key, as a method, in a broken file.
+        format!(
+            r#"{{"authnConfiguration":{{"authnMethod":"CLIENT_SECRET_POST","clientSecretEnvVarName":"{SECRET}"}}}}"#
+        ),
+        format!(r#"{{"clientSecret":"{SECRET}","authnConfiguration":{{"clientSecret":"{SECRET}"}}}}"#),
+        format!(r#"{{"authnConfiguration":"{SECRET}","httpConfiguration":["{SECRET}"],"clientId":"app"}}"#),
+        format!(r#"{{"clientId":"{SECRET}" "{SECRET}""#),
+        format!(r#"{{"tokenEndpoint":"https://u:{SECRET}@host/","issuer":"https://u:{SECRET}@host/"}}"#),
+        format!(r#"["{SECRET}"]"#),
+    ] {
+        std::fs::write(&path, &config).unwrap();
+        let builder = Idaas::builder().config_file(&path).environment(ManualEnvironment::new());
+        let error = builder.build().unwrap_err();
+        let shown = format!("{error} {error:#} {error:?} {error:#?} {}", chain(&error));
+        assert_hidden(&shown, &[], &config);
+    }
+    assert_hidden(&log.text(), &[], "the log");
+}
+
+#[test]
+fn whatever_the_form_it_would_be_found() {
+    let token = ["a.signed.token".to_owned()];
+    for form in secrets().into_iter().chain(forms(&token[0])) {
+        let shown = format!("TRACE h2: sent\nTRACE h2: {form}\n");
+        let found = std::panic::catch_unwind(|| assert_hidden(&shown, &token, "the log"));
+        assert!(found.is_err(), "{form}");
+    }
+    assert_hidden("TRACE h2: sent Headers { stream_id: StreamId(1) }", &token, "the log");
+}

@@ -1,0 +1,107 @@
+//! A plain TCP server on the loopback interface, for answers that no HTTP library would give.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What the server does with each connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Manner {
+    /// Never says a word.
+    Silent,
+    /// Reads the request, then writes this and closes.
+    Says(&'static str),
+    /// Reads the request, then writes the first, and this piece again and again with this pause.
+    Drips(&'static str, &'static str, Duration),
+    /// Reads the request, then resets the connection after half an answer.
+    Resets,
+}
+
+#[derive(Debug)]
+pub struct RawServer {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    written: Arc<AtomicUsize>,
+    cut_off: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl RawServer {
+    pub async fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let [connections, written, cut_off] = std::array::from_fn(|_| Arc::<AtomicUsize>::default());
+        let counts = [&connections, &written, &cut_off].map(Arc::clone);
+        let accepting = tokio::spawn(async move {
+            let [connections, written, cut_off] = counts;
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, manner, Arc::clone(&written), Arc::clone(&cut_off)));
+            }
+        });
+        Self { address, connections, written, cut_off, accepting }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// The bytes that the other sides took, or their systems for them.
+    pub fn written(&self) -> usize {
+        self.written.load(Ordering::SeqCst)
+    }
+
+    /// Returns when this many connections were closed by the other side in mid-answer.
+    pub async fn wait_for_cut_offs(&self, count: usize) {
+        while self.cut_off.load(Ordering::SeqCst) < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for RawServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>, cut_off: Arc<AtomicUsize>) {
+    let mut request = [0; 16 * 1024];
+    match manner {
+        Manner::Silent => while matches!(stream.read(&mut request).await, Ok(1..)) {},
+        Manner::Says(answer) => {
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+        Manner::Drips(first, piece, pause) => {
+            let _ = stream.read(&mut request).await;
+            let mut next = first;
+            while stream.write_all(next.as_bytes()).await.is_ok() {
+                written.fetch_add(next.len(), Ordering::SeqCst);
+                next = piece;
+                match pause {
+                    Duration::ZERO => tokio::task::yield_now().await,
+                    pause => tokio::time::sleep(pause).await,
+                }
+            }
+            cut_off.fetch_add(1, Ordering::SeqCst);
+        }
+        Manner::Resets => {
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access").await;
+            // Time for the half to arrive; without lingering, closing resets.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let _ = stream.set_zero_linger();
+        }
+    }
+}
