@@ -1,7 +1,8 @@
 //! Every answer of the token endpoint, over TLS, through the public API: what the caller gets, and how often
 //! the endpoint is asked.
 #![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 
 mod support;
 

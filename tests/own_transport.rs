@@ -1,5 +1,6 @@
 //! An HTTP service of the user's own carries the token requests; the limits hold for it too.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 
 use std::convert::Infallible;
 use std::future::{pending, ready};

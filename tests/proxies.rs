@@ -1,6 +1,6 @@
 //! Token requests through a proxy, and around it.
 #![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

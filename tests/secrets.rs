@@ -1,7 +1,7 @@
 //! No secret and no token in any log line, at any level, of this crate or of what it is built on, nor in
 //! anything that can be printed.
 #![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! How long a token lives, however the issuer tells it, over TLS and through the public API.
 #![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 
 mod support;
 

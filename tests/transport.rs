@@ -1,6 +1,7 @@
 //! The way to the token endpoint and back: what can go wrong on it, told apart and within its time.
 #![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Which certificate authorities are trusted: by variable, and in code.
 #![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 

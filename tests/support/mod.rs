@@ -1,6 +1,6 @@
 //! Set-up that the tests of answers, transport and secrecy share.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub mod log;
 pub mod proxy;

@@ -1,0 +1,295 @@
+//! From a file, from variables, from code: what a configuration comes to, through the public API.
+#![cfg(feature = "transport")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{builder, chain};
+use tempfile::TempDir;
+use tower_idaas::testing::{ClientAuthentication, ManualEnvironment, TestIdaas};
+use tower_idaas::{
+    BoxFuture, ConfigError, Error, Idaas, IdaasBuilder, Scope, SecretSource, TokenResponse, TokenSource,
+};
+
+const MARKER: &str = "hunter2";
+
+fn good() -> Value {
+    json!({
+        "idaasInstanceId": "idaas_1",
+        "clientId": "app_1",
+        "issuer": "https://tenant.example.com/api/v2/iauths_system/oauth2",
+        "tokenEndpoint": "https://tenant.example.com/api/v2/iauths_system/oauth2/token",
+        "scope": "api.example.com|read:file",
+        "authnConfiguration": {
+            "authnMethod": "CLIENT_SECRET_POST",
+            "clientSecretEnvVarName": "APP_SECRET",
+        },
+    })
+}
+
+/// The good file without this key, or with another value for it.
+fn with(path: &str, value: Option<Value>) -> String {
+    let mut config = good();
+    let (object, key) = match path.split_once('.') {
+        Some((section, key)) => (&mut config[section], key),
+        None => (&mut config, path),
+    };
+    match value {
+        Some(value) => object[key] = value,
+        None => drop(object.as_object_mut().unwrap().remove(key)),
+    }
+    config.to_string()
+}
+
+struct File {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+impl File {
+    fn new(bytes: impl AsRef<[u8]>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client-config.json");
+        std::fs::write(&path, bytes).unwrap();
+        Self { _folder: folder, path }
+    }
+
+    fn builder(&self) -> IdaasBuilder {
+        let environment = ManualEnvironment::from_iter([("APP_SECRET", MARKER)]);
+        Idaas::builder().config_file(&self.path).environment(environment)
+    }
+
+    /// The faults, in a report that names the file and shows no secret.
+    fn faults(&self, builder: IdaasBuilder) -> ConfigError {
+        let error = builder.build().unwrap_err();
+        let shown = format!("{error} {error:#} {error:?} {}", chain(&error));
+        assert!(shown.contains(&*self.path.to_string_lossy()), "{error}");
+        assert!(!shown.contains(MARKER), "{shown}");
+        error
+    }
+}
+
+fn keys(error: &ConfigError) -> Vec<&str> {
+    error.faults().iter().map(|fault| fault.key()).collect()
+}
+
+#[test]
+fn every_fault_is_told_with_its_key_and_what_was_expected() {
+    const METHOD: &str = "authnConfiguration.authnMethod";
+    const SECRET_NAME: &str = "authnConfiguration.clientSecretEnvVarName";
+    for (key, value, reason) in [
+        ("idaasInstanceId", None, "is missing"),
+        ("clientId", None, "is missing"),
+        ("issuer", None, "is missing"),
+        ("tokenEndpoint", None, "is missing"),
+        ("authnConfiguration", None, "is missing"),
+        (METHOD, None, "is missing"),
+        (SECRET_NAME, None, "is missing"),
+        ("clientId", Some(json!("")), "is blank"),
+        ("idaasInstanceId", Some(json!("  ")), "is blank"),
+        (SECRET_NAME, Some(json!("")), "is blank"),
+        ("clientId", Some(json!(null)), "expected"),
+        ("clientId", Some(json!(123)), "expected a string, found a number"),
+        ("scope", Some(json!(["a|b"])), "expected a string, found an array"),
+        ("tokenEndpoint", Some(json!(5)), "expected a string"),
+        ("authnConfiguration", Some(json!([])), "expected an object"),
+        ("httpConfiguration", Some(json!("x")), "expected an object"),
+        (METHOD, Some(json!("FOO")), "CLIENT_SECRET_BASIC"),
+        (METHOD, Some(json!("client_secret_post")), "did you mean `CLIENT_SECRET_POST`?"),
+        ("authnConfiguration.identityType", Some(json!("FOO")), "expected CLIENT"),
+        ("scope", Some(json!("a|x b|y")), "one audience"),
+        ("scope", Some(json!("a|b|c")), "expected"),
+        ("tokenEndpoint", Some(json!("ftp://tenant.example.com/")), "scheme other than https"),
+        ("tokenEndpoint", Some(json!("https://")), "has no host"),
+        ("tokenEndpoint", Some(json!("https://user:hunter2@h.example/")), "user name or password"),
+        ("tokenEndpoint", Some(json!("https://h.example/\nhunter2")), "no URL may hold"),
+        ("issuer", Some(json!("abc")), "is not a URL"),
+        ("httpConfiguration", Some(json!({ "connectTimeout": 0 })), "from 2000 to 60000"),
+        ("httpConfiguration", Some(json!({ "readTimeout": 60001 })), "from 2000 to 60000"),
+        ("httpConfiguration", Some(json!({ "connectTimeout": "5000" })), "an integer number of milliseconds"),
+        (SECRET_NAME, Some(json!("UNSET_VARIABLE")), "environment variable UNSET_VARIABLE is not set"),
+    ] {
+        let file = File::new(with(key, value));
+        let error = file.faults(file.builder());
+        let [fault] = error.faults() else { panic!("{key}: {error}") };
+        assert!(fault.key().starts_with(key), "{error}");
+        assert!(fault.to_string().contains(reason), "{reason} is missing in: {error}");
+    }
+}
+
+#[test]
+fn every_method_of_the_vendor_is_known_be_it_supported_or_not() {
+    for method in
+        ["CLIENT_SECRET_BASIC", "CLIENT_SECRET_JWT", "PRIVATE_KEY_JWT", "PKCS7", "OIDC", "PCA", "PLUGIN"]
+    {
+        let file = File::new(with("authnConfiguration.authnMethod", Some(json!(method))));
+        let Err(error) = file.builder().build() else { continue };
+        for fault in error.faults() {
+            let is_about_method = fault.key().ends_with("authnMethod");
+            let reason = if is_about_method { "does not support yet" } else { "is missing" };
+            assert!(fault.to_string().contains(reason), "{method}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_configuration_are_told_by_path_and_reason() {
+    for (bytes, reason) in [
+        (&b""[..], "is empty"),
+        (b"[]", "expected a JSON object, found an array"),
+        (b"null", "expected a JSON object, found null"),
+        (b"{'clientId': 1}", "at column 2"),
+        (b"{\"clientId\": \"\xff\"}", "is not UTF-8"),
+        (b"\xff\xfe{\0}\0", "UTF-16"),
+    ] {
+        let file = File::new(bytes);
+        let error = file.faults(file.builder());
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.json");
+    for (path, reason) in [(folder.path(), "is a directory"), (&missing, "does not exist")] {
+        let error = Idaas::from_file(path).unwrap_err();
+        assert!(error.to_string().contains(reason) && error.to_string().contains(&*path.to_string_lossy()));
+    }
+}
+
+#[test]
+fn all_faults_come_at_once_those_of_the_transport_included() {
+    let file = File::new(
+        r#"{"clientID": "app_1", "issuer": "", "tokenEndpoint": 5, "scope": "a|",
+            "authnConfiguration": {"authnMethod": "FOO"}, "httpConfiguration": {"readTimeout": 1}}"#,
+    );
+    let environment = ManualEnvironment::from_iter([
+        ("APP_SECRET", MARKER),
+        ("HTTPS_PROXY", "socks5://user:hunter2@proxy"),
+        ("SSL_CERT_FILE", "/nonexistent/roots.pem"),
+    ]);
+    let error = file.faults(file.builder().environment(environment));
+    let found = keys(&error);
+    for key in [
+        "idaasInstanceId",
+        "clientId",
+        "issuer",
+        "tokenEndpoint",
+        "scope",
+        "authnConfiguration.authnMethod",
+        "httpConfiguration.readTimeout",
+        "clientID",
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+    ] {
+        assert!(found.contains(&key), "{key} is missing in: {error:#}");
+    }
+    assert_eq!(format!("{error:#}").lines().count(), 1 + error.faults().len());
+}
+
+#[tokio::test]
+async fn what_people_write_is_understood() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let text = issuer.client_config(ClientAuthentication::SecretPost);
+    let lenient = text.replacen('{', "{ // the vendor's own example\n", 1).replace("\n}", ",\n} /* end */");
+    for text in [text.clone(), format!("\u{feff}{text}"), lenient] {
+        let file = File::new(&text);
+        let builder = Idaas::builder().config_file(&file.path).environment(issuer.environment());
+        let idaas = builder.root_certificate(issuer.root_certificate_pem()).build().expect(&text);
+        idaas.token().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_searched_where_the_vendor_searches_it() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".cloud_idaas");
+    std::fs::create_dir(&folder).unwrap();
+    let build = |path: Option<&str>| {
+        let environment = issuer.environment();
+        environment.set("HOME", home.path().as_os_str());
+        if let Some(path) = path {
+            environment.set("CLOUD_IDAAS_CONFIG_PATH", path);
+        }
+        let builder = Idaas::builder().config_from_env().environment(environment);
+        builder.root_certificate(issuer.root_certificate_pem()).build()
+    };
+    let error = build(None).unwrap_err().to_string();
+    assert!(error.contains(".cloud_idaas/client-config.json: does not exist"), "{error}");
+    assert!(error.contains("CLOUD_IDAAS_CONFIG_PATH"), "{error}");
+
+    issuer.write_config(&folder, ClientAuthentication::SecretBasic).unwrap();
+    build(None).unwrap().token().await.unwrap();
+    build(Some("  ")).unwrap().token().await.unwrap();
+    build(Some("~/.cloud_idaas/client-config.json")).unwrap().token().await.unwrap();
+    assert_eq!(issuer.tokens_issued(), 3);
+
+    // The variable wins, and a file that it names and that is not there is no reason to look elsewhere.
+    let error = build(Some("/nonexistent/named.json")).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/named.json: does not exist"), "{error}");
+}
+
+#[tokio::test]
+async fn code_needs_no_file_and_wins_over_one() {
+    let issuer = TestIdaas::start().await.unwrap();
+    builder(&issuer).build().unwrap().token().await.unwrap();
+
+    let file = File::new(good().to_string());
+    let idaas = builder(&issuer)
+        .config_file(&file.path)
+        .client_secret_basic(SecretSource::value(issuer.secret()))
+        .connect_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    assert_eq!(idaas.token().await.unwrap().scope(), issuer.scope());
+    let methods: Vec<_> = issuer.requests().iter().map(|request| request.client_authentication).collect();
+    let expected = [ClientAuthentication::SecretPost, ClientAuthentication::SecretBasic];
+    assert_eq!(methods, expected.map(Some));
+
+    // What neither gives is a fault.
+    let error =
+        Idaas::builder().client_id("app_1").environment(ManualEnvironment::new()).build().unwrap_err();
+    for key in ["idaasInstanceId", "issuer", "tokenEndpoint", "authnConfiguration"] {
+        assert!(keys(&error).contains(&key), "{key} is missing in: {error}");
+    }
+}
+
+#[test]
+fn faults_of_what_code_gives_are_found_as_well() {
+    let file = File::new(good().to_string());
+    for (builder, reason) in [
+        (file.builder().scope("a|b|c"), "`scope`"),
+        (file.builder().token_endpoint("ftp://x.example/"), "`tokenEndpoint`"),
+        (file.builder().client_id(" "), "`clientId` is blank"),
+        (file.builder().connect_timeout(Duration::ZERO), "connectTimeout` is zero"),
+        (file.builder().client_secret_post(SecretSource::variable("UNSET")), "UNSET is not set"),
+        (file.builder().client_secret_post(SecretSource::value(String::new())), "is empty"),
+        (file.builder().client_secret_basic(SecretSource::file("/nonexistent/s")), "/nonexistent/s"),
+    ] {
+        let error = file.faults(builder);
+        assert_eq!(error.faults().len(), 1, "{error}");
+        assert!(error.to_string().contains(reason), "{reason} is missing in: {error}");
+    }
+}
+
+#[derive(Debug)]
+struct Sidecar;
+
+impl TokenSource for Sidecar {
+    fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async move { TokenResponse::bearer(&format!("for-{}", scope.audience())) })
+    }
+}
+
+#[tokio::test]
+async fn a_token_source_needs_a_scope_and_nothing_else() {
+    let idaas = Idaas::builder().token_source(Sidecar).scope("orders|read").build().unwrap();
+    assert_eq!(idaas.token().await.unwrap().expose_token(), "for-orders");
+
+    let error = Idaas::builder().token_source(Sidecar).build().unwrap_err();
+    assert_eq!(keys(&error), ["scope"]);
+    let error = Idaas::builder().token_source(Sidecar).scope("a|x b|y").build().unwrap_err();
+    assert!(error.to_string().contains("one audience"), "{error}");
+}
