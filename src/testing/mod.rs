@@ -75,6 +75,7 @@
 //! | a token ends | give the builder a [`ManualClock`](TestIdaasBuilder::clock), and advance it |
 //! | a live token is refused | [`revoke`](ProtectedApi::revoke) it at the API |
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
+//! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -91,6 +92,8 @@ mod body;
 mod builder;
 mod certificates;
 mod client_authentication;
+mod client_configuration;
+mod client_keys;
 mod clock;
 mod environment;
 mod form;

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, request};
 use serde_json::{Map, Value, json};
 
 use super::access_token::Issuer;
-use super::client_authentication::{ClientAuthentication, Credentials, RegisteredClient};
+use super::client_authentication::{ClientAuthentication, Credentials, Occasion, RegisteredClient};
 use super::form::Form;
 use super::grants::Grants;
 use super::ledger::ReceivedRequest;
@@ -78,7 +78,9 @@ impl TokenEndpoint {
         check_head(&request.head)?;
         let form = request.form?;
         check_names(&form)?;
-        self.client.authenticate(&Credentials { headers: &request.head.headers, form: &form })?;
+        let now = self.clock.now();
+        let occasion = Occasion { audience: &format!("{}/token", self.issuer.url()), now };
+        self.client.authenticate(&Credentials { headers: &request.head.headers, form: &form }, &occasion)?;
 
         let grant_type = form.required("grant_type")?;
         if grant_type != "client_credentials" {
@@ -94,9 +96,9 @@ impl TokenEndpoint {
             .map_err(|item| invalid_scope(format!("`{item}` is not granted to the client")))?;
 
         let issued =
-            self.issuer.issue(self.client.id(), &granted, self.clock.now(), self.token_life).map_err(
-                |fault| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string()),
-            )?;
+            self.issuer.issue(self.client.id(), &granted, now, self.token_life).map_err(|fault| {
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string())
+            })?;
         Ok(Map::from_iter([
             ("access_token".to_owned(), json!(issued.token)),
             ("token_type".to_owned(), json!("Bearer")),
