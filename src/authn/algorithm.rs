@@ -41,7 +41,7 @@ impl SigningAlgorithm {
     pub(super) fn for_rsa(bits: usize) -> Self {
         match bits {
             ..=2048 => Self::Rs256,
-            ..=3072 => Self::Rs384,
+            2049..=3072 => Self::Rs384,
             _ => Self::Rs512,
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::client_authentication::ClientAuthentication;
 use super::environment::ManualEnvironment;
@@ -39,8 +39,10 @@ impl TestIdaas {
     }
 
     fn authn_configuration(&self, method: ClientAuthentication) -> Value {
-        let mut config = json!({ "identityType": "CLIENT", "authnMethod": method.as_str() });
-        let mut set = |key: &str, value: &str| config[key] = value.into();
+        let mut config = Map::new();
+        let mut set = |key: &str, value: &str| drop(config.insert(key.to_owned(), value.into()));
+        set("identityType", "CLIENT");
+        set("authnMethod", method.as_str());
         match method {
             ClientAuthentication::SecretBasic
             | ClientAuthentication::SecretPost
@@ -55,7 +57,7 @@ impl TestIdaas {
                 set("privateKeyEnvVarName", Self::PRIVATE_KEY_VARIABLE);
             }
         }
-        config
+        Value::Object(config)
     }
 
     /// Writes [`client_config`](Self::client_config) to `client-config.json` in the directory, and says

@@ -199,3 +199,49 @@ fn neither_key_nor_assertion_is_shown() {
         }
     }
 }
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn warnings(work: impl FnOnce()) -> Vec<String> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    text.lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_expired_certificate_is_a_warning_at_load_and_at_each_attempt_and_is_sent() {
+    let key = || SecretSource::value(golden!("rsa2048.pkcs8.pem").to_owned());
+    let expired = || SecretSource::value(golden!("pca_leaf_expired_rsa2048.cert.pem").to_owned());
+    let transport = tower::service_fn(|_| async {
+        Ok::<_, std::io::Error>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+    });
+    let at_load = warnings(|| {
+        let builder =
+            crate::Idaas::builder().instance_id("i").client_id("c").scope("a|b").transport(transport);
+        let builder = builder.issuer("https://t.example.com").token_endpoint("https://t.example.com/token");
+        builder.pca("credential", expired(), key()).build().unwrap();
+    });
+    let pca = Pca { key: key().into(), ..pca(expired().into()) };
+    let at_attempt = warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap()));
+    let expected = "the client certificate in the value given in code expired on 2021-01-01; replace it";
+    for found in [at_load, at_attempt] {
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    let good = SecretSource::value(golden!("pca_leaf_rsa2048.cert.pem").to_owned());
+    let pca = Pca { certificates: good.into(), ..pca };
+    assert!(warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap())).is_empty());
+}
