@@ -21,7 +21,7 @@ macro_rules! golden {
     };
 }
 
-/// Private key, its public half, and whether PCA's authority can read it.
+/// Private keys and their public halves.
 const KEYS: [(&str, &str); 6] = [
     (golden!("rsa2048.pkcs1.pem"), golden!("rsa2048.pub.pem")),
     (golden!("rsa3072.pkcs8.pem"), golden!("rsa3072.pub.pem")),
@@ -292,13 +292,4 @@ async fn a_clock_that_is_ahead_is_told_by_the_issuer() {
         let error = refused(&builder.clock(clock).build().unwrap()).await;
         assert!(error.to_string().contains("from the future"), "{error}");
     }
-}
-
-#[tokio::test]
-async fn what_the_tests_register_must_be_a_key() {
-    let error = TestIdaas::builder().public_key("garbage").start().await.unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    let idaas = TestIdaas::start().await.unwrap();
-    assert_eq!(idaas.set_public_key("garbage").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
-    assert_eq!(idaas.certify("garbage").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }

@@ -97,11 +97,14 @@ pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> O
     signer.try_sign(message).ok()
 }
 
-/// `jsonwebtoken` takes EC keys in PKCS#8 only.
+/// `jsonwebtoken` takes EC keys in PKCS#8 only, so SEC1 is converted.
 fn ec(algorithm: &'static EcdsaSigningAlgorithm, form: Form, der: &[u8]) -> Result<(Key, Vec<u8>), String> {
     let pair = ec_pair(algorithm, form, der)?;
-    let pkcs8 = pair.to_pkcs8v1().map_err(|_| rejected())?;
-    Ok((Key::Encoding(EncodingKey::from_ec_der(pkcs8.as_ref())), pair.public_key().as_ref().to_vec()))
+    let key = match form {
+        Form::Sec1 => EncodingKey::from_ec_der(pair.to_pkcs8v1().map_err(|_| rejected())?.as_ref()),
+        Form::Pkcs1 | Form::Pkcs8 => EncodingKey::from_ec_der(der),
+    };
+    Ok((Key::Encoding(key), pair.public_key().as_ref().to_vec()))
 }
 
 fn ec_pair(

@@ -163,3 +163,42 @@ fn public_key(pem: &str) -> io::Result<SubjectPublicKeyInfoDer<'static>> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ManualClock;
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let kind = |result: io::Result<()>| result.unwrap_err().kind();
+        let keys = ClientKeys::generate(&[]).unwrap();
+        assert_eq!(kind(ClientKeys::generate(&["x".into()]).map(drop)), io::ErrorKind::InvalidInput);
+        assert_eq!(kind(keys.set("x")), io::ErrorKind::InvalidInput);
+        assert_eq!(kind(keys.certify("x").map(drop)), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_certificate_leads_to_its_key_only_through_the_authority_that_issued_it() {
+        let (keys, other) = (ClientKeys::generate(&[]).unwrap(), ClientKeys::generate(&[]).unwrap());
+        let now = ManualClock::new().now();
+        let (leaf, chain) = keys.certificates().unwrap();
+        assert_eq!(keys.certified(&leaf, &chain, now).unwrap(), keys.registered()[0]);
+        for (leaf, chain) in [(&*leaf, ""), (&chain, &leaf), ("", &chain), (&format!("{leaf}{chain}"), "")] {
+            keys.certified(leaf, chain, now).unwrap_err();
+        }
+        other.certified(&leaf, &chain, now).unwrap_err();
+    }
+
+    #[test]
+    fn an_id_is_remembered_as_long_as_its_assertion_lives() {
+        let keys = ClientKeys::generate(&[]).unwrap();
+        let clock = ManualClock::new();
+        let expires = clock.now().unix_seconds() + 60;
+        assert!(keys.spend("1", expires, clock.now()));
+        assert!(!keys.spend("1", expires, clock.now()));
+        clock.advance(Duration::from_secs(61));
+        assert!(keys.spend("2", expires + 60, clock.now()));
+        assert_eq!(lock(&keys.spent).len(), 1);
+    }
+}

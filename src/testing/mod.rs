@@ -1,9 +1,9 @@
 //! An IDaaS to test against, in process, and an API that its tokens protect.
 //!
 //! Nothing here is a mock of this crate: [`TestIdaas`] is an HTTPS server on the loopback interface that
-//! verifies client id and secret, refuses what the real thing refuses, and signs what it issues; a
-//! [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life are right. So a
-//! test covers what goes over the wire, whatever client sends it.
+//! verifies who asks, by secret, signature or certificate, refuses what the real thing refuses, and signs
+//! what it issues; a [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life
+//! are right. So a test covers what goes over the wire, whatever client sends it.
 //!
 //! # A token, and what it opens
 //!

@@ -75,6 +75,19 @@ fn an_unusable_key_is_refused_by_the_name_of_its_variable() {
 }
 
 #[test]
+fn an_algorithm_given_in_code_must_suit_the_files_key() {
+    for (algorithm, suits) in [(SigningAlgorithm::Rs512, true), (SigningAlgorithm::Es256, false)] {
+        let mut given = ClientConfig::default();
+        given.fill(&private_key_jwt("K")).unwrap();
+        given.signing_algorithm = Some(algorithm);
+        let variables = Environment::Manual(ManualEnvironment::from_iter([("K", OTHER_KEY)]));
+        let checked = check::check(&given, None, &variables);
+        assert_eq!(checked.is_ok(), suits);
+        assert!(checked.err().is_none_or(|error| keys(&error) == [KEY_NAME]));
+    }
+}
+
+#[test]
 fn the_name_of_the_keys_variable_is_required_and_is_not_the_key() {
     for (parameters, reason) in [
         (json!({}), "is missing"),
