@@ -1,5 +1,7 @@
 //! Where configuration meets method, transport and cache.
 
+mod assertion;
+
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use http_body_util::Full;
 use tower::Service;
 
 use crate::authn::{Authenticator, Client, ClientSecretBasic, ClientSecretPost};
+use crate::authn::{ClientSecretJwt, PrivateKeyJwt};
 use crate::clock::Clock;
 use crate::config::{AuthnMethod, ClientConfig, Config, ConfigFile};
 use crate::environment::Environment;
@@ -270,6 +273,12 @@ impl IdaasBuilder {
                 Arc::new(ClientSecretBasic { secret, raw: self.raw_basic })
             }
             (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
+            (AuthnMethod::ClientSecretJwt { secret }, _) => Arc::new(ClientSecretJwt { secret }),
+            (AuthnMethod::PrivateKeyJwt { key }, _) => Arc::new(PrivateKeyJwt { key }),
+            (AuthnMethod::Pca(pca), _) => {
+                pca.warn_at_load(&self.environment, self.clock.now().system_time());
+                Arc::new(pca)
+            }
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
             (AuthnMethod::Custom, None) => {
                 let fault =

@@ -18,6 +18,7 @@ pub mod testing;
 mod token;
 mod transport;
 
+pub use authn::{AssertionKey, AssertionSigner, SigningAlgorithm};
 pub use authn::{Authenticator, TokenRequest};
 pub use builder::IdaasBuilder;
 pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};

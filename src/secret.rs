@@ -75,6 +75,15 @@ impl SecretSource {
         Self(Place::File(path.into()))
     }
 
+    /// Where the secret is, for messages.
+    pub(crate) fn name(&self) -> String {
+        match &self.0 {
+            Place::Value(_) => "the value given in code".to_owned(),
+            Place::Variable(name) => format!("environment variable {name}"),
+            Place::File(path) => format!("file {}", path.display()),
+        }
+    }
+
     /// Reads the secret.
     pub(crate) fn read(&self, environment: &Environment) -> Result<Secret, Error> {
         match &self.0 {

@@ -580,7 +580,10 @@ async fn a_client_finds_all_it_needs_in_the_files_and_the_environment() {
     assert!(!config.to_string().contains("not-a-real-secret"));
     let root = idaas.write_root_certificate(directory.path()).unwrap();
     assert_eq!(std::fs::read_to_string(root).unwrap(), idaas.root_certificate_pem());
-    assert_eq!(format!("{:?}", idaas.environment()), "ManualEnvironment([\"IDAAS_CLIENT_SECRET\"])");
+    assert_eq!(
+        format!("{:?}", idaas.environment()),
+        "ManualEnvironment([\"IDAAS_CLIENT_SECRET\", \"IDAAS_PRIVATE_KEY\"])"
+    );
 }
 
 #[tokio::test]

@@ -1,11 +1,28 @@
 //! How a client proves who it is at the token endpoint: one file per method.
 
+mod algorithm;
+mod assertion_key;
+mod certificate;
+mod client_assertion;
 mod client_secret;
+mod der;
+mod kept;
+mod pca;
+mod pem;
+mod private_key;
 mod request;
+mod signing_key;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 
+pub use self::algorithm::SigningAlgorithm;
+pub use self::assertion_key::{AssertionKey, AssertionSigner};
+pub(crate) use self::certificate::Certificate;
+pub(crate) use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
 pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
+pub(crate) use self::pca::{CertificateSource, Certificates, Pca};
 pub(crate) use self::request::Client;
 pub use self::request::TokenRequest;
 use crate::BoxFuture;

@@ -119,7 +119,15 @@ impl TokenRequest {
     /// Everything that an answer must not make us show: what was read, values of fields that nobody else
     /// adds, and what the header carries.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        const PUBLIC: [&str; 4] = ["grant_type", "client_id", "scope", "client_assertion_type"];
+        const PUBLIC: &[&str] = &[
+            "grant_type",
+            "client_id",
+            "scope",
+            "client_assertion_type",
+            "application_federated_credential_name",
+            "client_x509",
+            "client_x509_chain",
+        ];
         let fields = self.fields.iter().filter(|(name, _)| !PUBLIC.contains(&&**name));
         let fields = fields.map(|(_, value)| value.clone());
         let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());

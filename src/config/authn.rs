@@ -2,11 +2,11 @@
 
 use std::error::Error as _;
 
-use super::AuthnMethod;
 use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
 use super::spelling::{nearest, shown};
+use super::{AuthnMethod, assertion};
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 
@@ -21,18 +21,24 @@ const METHODS: [&str; 8] = [
     "PCA",
     "PLUGIN",
 ];
-const SUPPORTED: &str = "CLIENT_SECRET_BASIC or CLIENT_SECRET_POST";
+const SUPPORTED: &str = "CLIENT_SECRET_BASIC, \
+    CLIENT_SECRET_POST, \
+    CLIENT_SECRET_JWT, \
+    PRIVATE_KEY_JWT \
+    or PCA";
 const PLUGIN: &str = "alibabacloudPluginCredentialProvider";
 
 /// The method given in code, else the file's.
 pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<AuthnMethod> {
     if let Some(method) = &given.authn_in_code {
-        if let AuthnMethod::ClientSecretBasic { secret } | AuthnMethod::ClientSecretPost { secret } = method
+        if let AuthnMethod::ClientSecretBasic { secret }
+        | AuthnMethod::ClientSecretPost { secret }
+        | AuthnMethod::ClientSecretJwt { secret } = method
             && let Err(error) = secret.read(checker.environment)
         {
             checker.fault(with_cause(ConfigFault::new("", format!("no client secret: {error}")), error));
         }
-        return Some(method.clone());
+        return Some(assertion::of_code(method, given, checker));
     }
     let authn = &given.authn;
     if given.authn_section.is_absent() && authn.authn_method.is_absent() {
@@ -50,6 +56,11 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         "CLIENT_SECRET_POST" => {
             client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretPost { secret })
         }
+        "CLIENT_SECRET_JWT" => {
+            client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretJwt { secret })
+        }
+        "PRIVATE_KEY_JWT" => assertion::private_key_jwt(checker, given),
+        "PCA" => assertion::pca(checker, given),
         name if METHODS.contains(&name) => {
             let problem = format!("is {name}, which this version does not support yet; expected {SUPPORTED}");
             checker.fault(authn.authn_method.fault(problem));
@@ -68,26 +79,12 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
 /// What the methods to come ask of the file.
 fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
     let authn = &given.authn;
-    if method == "CLIENT_SECRET_JWT" {
-        client_secret(checker, given);
-    }
-    if ["PRIVATE_KEY_JWT", "PCA"].contains(&method) {
-        checker
-            .required(&authn.private_key_env_var_name, "the name of the private key's environment variable");
-    }
-    if ["PKCS7", "OIDC", "PCA"].contains(&method) {
+    if ["PKCS7", "OIDC"].contains(&method) {
         checker.required(&authn.application_federated_credential_name, "the federated credential's name");
     }
     match method {
         "PKCS7" => required_one_of(checker, &authn.client_deploy_environment, &["ALIBABA_CLOUD_ECS"]),
         "OIDC" => required_one_of(checker, &authn.client_deploy_environment, &["KUBERNETES"]),
-        "PCA" => {
-            checker.required(&authn.client_x509_certificate, "the certificate in PEM");
-            // A leaf that the root itself signed has no chain.
-            if !authn.x509_cert_chains.is_absent() {
-                checker.required(&authn.x509_cert_chains, "the intermediate certificates in PEM");
-            }
-        }
         "PLUGIN" => {
             required_one_of(checker, &authn.plugin_name, &[PLUGIN]);
             checker.required(&given.client.open_api_endpoint, "the host of the EIAM OpenAPI");
@@ -130,14 +127,14 @@ fn client_secret(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<Secr
 
 /// People paste the secret where its variable's name belongs; such a text must not get into a message.
 /// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
-fn looks_like_a_variable(name: &str) -> bool {
+pub(super) fn looks_like_a_variable(name: &str) -> bool {
     const LONGEST_WORD: usize = 24;
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
 }
 
 /// The error itself is in the fault's text; it is chained only for the cause that it may have.
-fn with_cause(fault: ConfigFault, error: Error) -> ConfigFault {
+pub(super) fn with_cause(fault: ConfigFault, error: Error) -> ConfigFault {
     match error.source() {
         Some(_) => fault.with_source(error),
         None => fault,

@@ -17,7 +17,7 @@ const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|cloud_account:obtain_access_cre
 
 /// The usable configuration and its warnings, or all faults. `origin` is the file's name.
 ///
-/// The environment is asked for one thing only: whether the secret is there.
+/// The environment is asked for one thing only: whether the secret or the key is there and can be used.
 pub(super) fn check(
     given: &ClientConfig,
     origin: Option<&str>,

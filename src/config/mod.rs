@@ -1,5 +1,6 @@
 //! The vendor's `client-config.json`: found, read leniently, checked completely.
 
+mod assertion;
 mod authn;
 mod check;
 mod document;
@@ -18,6 +19,7 @@ use http::Uri;
 
 pub(crate) use self::endpoint::is_loopback;
 pub(crate) use self::model::ClientConfig;
+use crate::authn::{AssertionKey, Pca};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::scope::Scope;
@@ -49,6 +51,13 @@ pub(crate) enum AuthnMethod {
     ClientSecretPost {
         secret: SecretSource,
     },
+    ClientSecretJwt {
+        secret: SecretSource,
+    },
+    PrivateKeyJwt {
+        key: AssertionKey,
+    },
+    Pca(Pca),
     /// By an authenticator given in code.
     Custom,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::AuthnMethod;
 use super::document::Document;
 use super::section::{Field, Section};
+use crate::authn::SigningAlgorithm;
 use crate::error::ConfigFault;
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,6 +82,8 @@ pub(crate) struct ClientConfig {
     pub(crate) http: HttpKeys,
     /// The method and its secret, or an authenticator, given in code: `authnConfiguration` is not asked.
     pub(crate) authn_in_code: Option<AuthnMethod>,
+    /// Given in code only: the algorithm to sign assertions with.
+    pub(crate) signing_algorithm: Option<SigningAlgorithm>,
     pub(super) authn_section: Field<()>,
     http_section: Field<()>,
     /// What the file's values cannot be.
@@ -96,6 +99,7 @@ impl Default for ClientConfig {
             authn: AuthnKeys::default(),
             http: HttpKeys::default(),
             authn_in_code: None,
+            signing_algorithm: None,
             authn_section: Field::absent("authnConfiguration"),
             http_section: Field::absent("httpConfiguration"),
             faults: Vec::new(),

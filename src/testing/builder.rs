@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::access_token::Issuer;
 use super::certificates::{Authority, ServerCertificate, TlsOptions};
 use super::client_authentication::{ClientAuthentication, RegisteredClient};
+use super::client_keys::ClientKeys;
 use super::clock::ManualClock;
 use super::grants::Grants;
 use super::idaas::TestIdaas;
@@ -28,6 +29,7 @@ pub struct TestIdaasBuilder {
     client_id: String,
     secret: Secret,
     allowed: Vec<ClientAuthentication>,
+    public_keys: Vec<String>,
     scopes: Vec<String>,
     token_life: Duration,
     clock: Clock,
@@ -41,6 +43,7 @@ impl TestIdaasBuilder {
             client_id: "app_test".into(),
             secret: Secret::new("not-a-real-secret"),
             allowed: Vec::new(),
+            public_keys: Vec::new(),
             scopes: Vec::new(),
             token_life: Duration::from_secs(20 * 60),
             clock: Clock::System,
@@ -62,6 +65,17 @@ impl TestIdaasBuilder {
     #[must_use]
     pub fn allow(mut self, method: ClientAuthentication) -> Self {
         self.allowed.push(method);
+        self
+    }
+
+    /// Registers the public half of a private key that the client may sign assertions with, as PEM
+    /// (`-----BEGIN PUBLIC KEY-----`); each call adds one. Default: that of
+    /// [`TestIdaas::private_key_pem`].
+    ///
+    /// A malformed key makes [`start`](Self::start) fail.
+    #[must_use]
+    pub fn public_key(mut self, pem: impl Into<String>) -> Self {
+        self.public_keys.push(pem.into());
         self
     }
 
@@ -123,7 +137,8 @@ impl TestIdaasBuilder {
     ///
     /// # Errors
     ///
-    /// If a granted scope is malformed (kind `InvalidInput`), or no port or no certificate is to be had.
+    /// If a granted scope or a public key is malformed (kind `InvalidInput`), or no port or no certificate is
+    /// to be had.
     pub async fn start(self) -> io::Result<TestIdaas> {
         let parse = |scope: &str| {
             let fault = |fault| io::Error::new(io::ErrorKind::InvalidInput, format!("scope {fault}"));
@@ -136,6 +151,7 @@ impl TestIdaasBuilder {
         let scope = grants.first().cloned().map_or_else(|| parse(DEFAULT_SCOPE), Ok)?;
         let allowed = if self.allowed.is_empty() { ClientAuthentication::ALL.to_vec() } else { self.allowed };
 
+        let keys = ClientKeys::generate(&self.public_keys)?;
         let authority = Authority::generate()?;
         let tls = authority.server_config(self.certificate, &self.tls)?;
         let socket = reserve()?;
@@ -143,7 +159,7 @@ impl TestIdaasBuilder {
         let service = Arc::new(IdaasService {
             endpoint: TokenEndpoint {
                 issuer: Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?,
-                client: RegisteredClient::new(self.client_id, self.secret, allowed),
+                client: RegisteredClient::new(self.client_id, self.secret, allowed, keys),
                 grants,
                 token_life: self.token_life,
                 clock: self.clock,

@@ -5,14 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::api::ProtectedApiBuilder;
 use super::behaviour::Behaviour;
 use super::builder::TestIdaasBuilder;
 use super::certificates::Authority;
-use super::client_authentication::ClientAuthentication;
-use super::environment::ManualEnvironment;
 use super::ledger::ReceivedRequest;
 use super::server::Server;
 use super::service::IdaasService;
@@ -25,19 +21,12 @@ use crate::secret::Secret;
 /// its own making. It stops, and its connections close, when it is dropped.
 pub struct TestIdaas {
     server: Server,
-    service: Arc<IdaasService>,
+    pub(super) service: Arc<IdaasService>,
     authority: Arc<Authority>,
     scope: Scope,
 }
 
 impl TestIdaas {
-    /// The name of the environment variable that holds the client's secret, in
-    /// [`client_config`](Self::client_config) and [`environment`](Self::environment).
-    pub const SECRET_VARIABLE: &str = "IDAAS_CLIENT_SECRET";
-
-    /// The instance id in [`client_config`](Self::client_config).
-    pub const INSTANCE_ID: &str = "idaas_test";
-
     pub(super) fn new(
         server: Server,
         service: Arc<IdaasService>,
@@ -114,44 +103,6 @@ impl TestIdaas {
     /// If the token cannot be signed.
     pub fn user_token(&self, user: &str, scope: &Scope) -> io::Result<Secret> {
         self.service.endpoint.user_token(user, scope).map(Secret::new)
-    }
-
-    /// The text of a `client-config.json` for this server and this method of authentication.
-    pub fn client_config(&self, method: ClientAuthentication) -> String {
-        let config = json!({
-            "idaasInstanceId": Self::INSTANCE_ID,
-            "clientId": self.client_id(),
-            "issuer": self.issuer(),
-            "tokenEndpoint": self.token_endpoint(),
-            "scope": self.scope.as_str(),
-            "authnConfiguration": {
-                "identityType": "CLIENT",
-                "authnMethod": method.as_str(),
-                "clientSecretEnvVarName": Self::SECRET_VARIABLE,
-            },
-        });
-        format!("{config:#}")
-    }
-
-    /// Writes [`client_config`](Self::client_config) to `client-config.json` in the directory, and says
-    /// where that is.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub fn write_config(
-        &self,
-        directory: impl AsRef<Path>,
-        method: ClientAuthentication,
-    ) -> io::Result<PathBuf> {
-        let path = directory.as_ref().join("client-config.json");
-        std::fs::write(&path, self.client_config(method))?;
-        Ok(path)
-    }
-
-    /// New environment variables that hold the client's present secret and nothing else.
-    pub fn environment(&self) -> ManualEnvironment {
-        ManualEnvironment::from_iter([(Self::SECRET_VARIABLE, self.secret().expose_secret())])
     }
 
     /// The certificate of the authority that signs this server and its [`api`](Self::api)s, as PEM.

@@ -1,9 +1,9 @@
 //! An IDaaS to test against, in process, and an API that its tokens protect.
 //!
 //! Nothing here is a mock of this crate: [`TestIdaas`] is an HTTPS server on the loopback interface that
-//! verifies client id and secret, refuses what the real thing refuses, and signs what it issues; a
-//! [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life are right. So a
-//! test covers what goes over the wire, whatever client sends it.
+//! verifies who asks, by secret, signature or certificate, refuses what the real thing refuses, and signs
+//! what it issues; a [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life
+//! are right. So a test covers what goes over the wire, whatever client sends it.
 //!
 //! # A token, and what it opens
 //!
@@ -75,6 +75,7 @@
 //! | a token ends | give the builder a [`ManualClock`](TestIdaasBuilder::clock), and advance it |
 //! | a live token is refused | [`revoke`](ProtectedApi::revoke) it at the API |
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
+//! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -91,6 +92,8 @@ mod body;
 mod builder;
 mod certificates;
 mod client_authentication;
+mod client_configuration;
+mod client_keys;
 mod clock;
 mod environment;
 mod exchange;

@@ -9,7 +9,7 @@ use http::{Method, StatusCode, request};
 use serde_json::{Map, Value, json};
 
 use super::access_token::{Holder, Issuer};
-use super::client_authentication::{ClientAuthentication, Credentials, RegisteredClient};
+use super::client_authentication::{ClientAuthentication, Credentials, Occasion, RegisteredClient};
 use super::exchange::{self, Exchange};
 use super::form::Form;
 use super::grants::{Granted, Grants};
@@ -80,9 +80,10 @@ impl TokenEndpoint {
         check_head(&request.head)?;
         let form = request.form?;
         check_names(&form)?;
-        self.client.authenticate(&Credentials { headers: &request.head.headers, form: &form })?;
-
         let now = self.clock.now();
+        let occasion = Occasion { audience: &format!("{}/token", self.issuer.url()), now };
+        self.client.authenticate(&Credentials { headers: &request.head.headers, form: &form }, &occasion)?;
+
         let exchange = match form.required("grant_type")? {
             "client_credentials" => None,
             exchange::GRANT_TYPE => Some(Exchange::verify(&form, &self.issuer, now.unix_seconds())?),

@@ -18,12 +18,12 @@ fn an_absent_http_configuration_means_the_defaults() {
 
 #[test]
 fn a_method_that_cannot_be_used_is_refused_with_what_can() {
-    let supported = "expected CLIENT_SECRET_BASIC or CLIENT_SECRET_POST";
+    let supported = "expected CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, ";
     for (name, reason) in [
         ("FOO", supported),
         ("client_secret_post", "did you mean `CLIENT_SECRET_POST`?"),
         ("CLIENT_SECRET_PSOT", "did you mean `CLIENT_SECRET_POST`?"),
-        ("CLIENT_SECRET_JWT", supported),
+        ("PLUGIN_", "did you mean `PLUGIN`?"),
     ] {
         assert_refused(&with(&[(METHOD, json!(name))]), METHOD, reason);
     }
@@ -37,8 +37,6 @@ fn a_method_that_cannot_be_used_is_refused_with_what_can() {
 fn a_method_to_come_is_named_together_with_what_it_lacks() {
     let credential = "applicationFederatedCredentialName";
     for (name, parameters, lacks) in [
-        ("PRIVATE_KEY_JWT", json!({}), vec!["authnConfiguration.privateKeyEnvVarName"]),
-        ("PRIVATE_KEY_JWT", json!({ "privateKeyEnvVarName": "K" }), vec![]),
         ("PKCS7", json!({}), vec![CREDENTIAL, DEPLOYED]),
         ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![DEPLOYED]),
         ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "AWS_EC2" }), vec![DEPLOYED]),
@@ -47,17 +45,6 @@ fn a_method_to_come_is_named_together_with_what_it_lacks() {
         ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "kubernetes" }), vec![DEPLOYED]),
         ("OIDC", json!({ credential: "", "clientDeployEnvironment": "KUBERNETES" }), vec![CREDENTIAL]),
         ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![]),
-        (
-            "PCA",
-            json!({ credential: "f", "privateKeyEnvVarName": "K" }),
-            vec!["authnConfiguration.clientX509Certificate"],
-        ),
-        (
-            "PCA",
-            json!({ credential: "f", "privateKeyEnvVarName": "K", "clientX509Certificate": " ",
-                    "x509CertChains": "" }),
-            vec!["authnConfiguration.clientX509Certificate", "authnConfiguration.x509CertChains"],
-        ),
         ("PLUGIN", json!({}), vec!["authnConfiguration.pluginName"]),
         ("PLUGIN", json!({ "pluginName": "foo" }), vec!["authnConfiguration.pluginName"]),
         ("PLUGIN", json!({ "pluginName": "alibabacloudPluginCredentialProvider" }), vec![]),

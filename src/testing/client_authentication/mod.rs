@@ -1,6 +1,10 @@
 //! How a client proves who it is at the token endpoint: one file per method.
 
+mod assertion;
+mod pca;
+mod private_key_jwt;
 mod secret_basic;
+mod secret_jwt;
 mod secret_post;
 
 use std::fmt;
@@ -9,8 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
+use super::client_keys::ClientKeys;
 use super::form::Form;
 use super::refusal::Refusal;
+use crate::clock::Moment;
 use crate::secret::Secret;
 
 /// A way for a client to prove who it is; the vendor's name for it is [`as_str`](Self::as_str).
@@ -23,16 +29,26 @@ pub enum ClientAuthentication {
     SecretBasic,
     /// `CLIENT_SECRET_POST`: the secret in the form.
     SecretPost,
+    /// `CLIENT_SECRET_JWT`: an assertion under an HMAC of the secret.
+    SecretJwt,
+    /// `PRIVATE_KEY_JWT`: an assertion signed with a private key.
+    PrivateKeyJwt,
+    /// `PCA`: an assertion signed with the key of a certificate.
+    Pca,
 }
 
 impl ClientAuthentication {
-    pub(super) const ALL: [Self; 2] = [Self::SecretBasic, Self::SecretPost];
+    pub(super) const ALL: &[Self] =
+        &[Self::SecretBasic, Self::SecretPost, Self::SecretJwt, Self::PrivateKeyJwt, Self::Pca];
 
     /// The method's name in `client-config.json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SecretBasic => "CLIENT_SECRET_BASIC",
             Self::SecretPost => "CLIENT_SECRET_POST",
+            Self::SecretJwt => "CLIENT_SECRET_JWT",
+            Self::PrivateKeyJwt => "PRIVATE_KEY_JWT",
+            Self::Pca => "PCA",
         }
     }
 
@@ -41,6 +57,8 @@ impl ClientAuthentication {
         match self {
             Self::SecretBasic => &[],
             Self::SecretPost => secret_post::FIELDS,
+            Self::SecretJwt | Self::PrivateKeyJwt => assertion::FIELDS,
+            Self::Pca => pca::FIELDS,
         }
     }
 
@@ -48,12 +66,15 @@ impl ClientAuthentication {
         match self {
             Self::SecretBasic => secret_basic::is_presented(credentials),
             Self::SecretPost => secret_post::is_presented(credentials),
+            Self::SecretJwt => secret_jwt::is_presented(credentials),
+            Self::PrivateKeyJwt => private_key_jwt::is_presented(credentials),
+            Self::Pca => pca::is_presented(credentials),
         }
     }
 
     /// The one method that the request uses; `None` if it uses none, or several.
     pub(super) fn presented(credentials: &Credentials<'_>) -> Option<Self> {
-        let mut presented = Self::ALL.into_iter().filter(|method| method.is_presented(credentials));
+        let mut presented = Self::ALL.iter().copied().filter(|method| method.is_presented(credentials));
         presented.next().filter(|_| presented.next().is_none())
     }
 }
@@ -70,16 +91,33 @@ pub(super) struct Credentials<'a> {
     pub(super) form: &'a Form,
 }
 
+/// When and where a client authenticates.
+pub(super) struct Occasion<'a> {
+    /// The token endpoint's URL, as assertions name it.
+    pub(super) audience: &'a str,
+    pub(super) now: Moment,
+}
+
 /// The client that the token endpoint knows.
 pub(super) struct RegisteredClient {
     id: String,
     secret: Mutex<Secret>,
     allowed: Vec<ClientAuthentication>,
+    keys: ClientKeys,
 }
 
 impl RegisteredClient {
-    pub(super) fn new(id: String, secret: Secret, allowed: Vec<ClientAuthentication>) -> Self {
-        Self { id, secret: Mutex::new(secret), allowed }
+    pub(super) fn new(
+        id: String,
+        secret: Secret,
+        allowed: Vec<ClientAuthentication>,
+        keys: ClientKeys,
+    ) -> Self {
+        Self { id, secret: Mutex::new(secret), allowed, keys }
+    }
+
+    pub(super) fn keys(&self) -> &ClientKeys {
+        &self.keys
     }
 
     pub(super) fn id(&self) -> &str {
@@ -95,7 +133,11 @@ impl RegisteredClient {
     }
 
     /// Refuses every request that does not prove, in exactly one allowed way, to come from the client.
-    pub(super) fn authenticate(&self, credentials: &Credentials<'_>) -> Result<(), Refusal> {
+    pub(super) fn authenticate(
+        &self,
+        credentials: &Credentials<'_>,
+        occasion: &Occasion<'_>,
+    ) -> Result<(), Refusal> {
         if credentials.form.required("client_id")? != self.id {
             return Err(Refusal::invalid_client("no such client"));
         }
@@ -113,6 +155,9 @@ impl RegisteredClient {
         match method {
             ClientAuthentication::SecretBasic => secret_basic::verify(credentials, self),
             ClientAuthentication::SecretPost => secret_post::verify(credentials, self),
+            ClientAuthentication::SecretJwt => secret_jwt::verify(credentials, self, occasion),
+            ClientAuthentication::PrivateKeyJwt => private_key_jwt::verify(credentials, self, occasion),
+            ClientAuthentication::Pca => pca::verify(credentials, self, occasion),
         }
     }
 

@@ -59,19 +59,23 @@ fn decode(part: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::secret::Secret;
-    use crate::testing::ClientAuthentication;
+    use crate::testing::client_authentication::Occasion;
+    use crate::testing::client_keys::ClientKeys;
     use crate::testing::form::Form;
+    use crate::testing::{ClientAuthentication, ManualClock};
 
     fn verify_pair(pair: &str) -> Result<(), Refusal> {
         let client = RegisteredClient::new(
             "app".into(),
             Secret::new("a+b%41&=: ü"),
             vec![ClientAuthentication::SecretBasic],
+            ClientKeys::generate(&[]).unwrap(),
         );
         let mut headers = http::HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)).parse().unwrap());
         let form = Form::parse(b"client_id=app").unwrap();
-        client.authenticate(&Credentials { headers: &headers, form: &form })
+        let occasion = Occasion { audience: "https://idaas.test/token", now: ManualClock::new().now() };
+        client.authenticate(&Credentials { headers: &headers, form: &form }, &occasion)
     }
 
     #[test]

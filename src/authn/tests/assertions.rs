@@ -1,0 +1,247 @@
+//! What the methods put on a request.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use serde_json::{Value, json};
+
+use super::super::certificate::Certificate;
+use super::super::pca::Certificates;
+use super::*;
+use crate::BoxFuture;
+use crate::error::{Error, ErrorKind};
+use crate::secret::SecretSource;
+
+const LEAF: &str = golden!("pca_leaf_ec_p256.cert.pem");
+const CHAIN: &str = golden!("pca_intermediate.cert.pem");
+const KEY: &str = golden!("ec_p256.pkcs8.pem");
+
+fn authenticate(authenticator: &dyn Authenticator, environment: &Environment) -> Result<TokenRequest, Error> {
+    let mut request = request(environment);
+    tokio_test::block_on(authenticator.authenticate(&mut request))?;
+    Ok(request)
+}
+
+fn form(request: TokenRequest) -> Vec<(String, String)> {
+    use http_body_util::BodyExt;
+    let body = tokio_test::block_on(request.into_http().into_body().collect()).unwrap().to_bytes();
+    form_urlencoded::parse(&body).into_owned().collect()
+}
+
+fn field(form: &[(String, String)], name: &str) -> String {
+    form.iter().find(|(known, _)| known == name).unwrap().1.clone()
+}
+
+fn part(assertion: &str, place: usize) -> Value {
+    serde_json::from_slice(&BASE64.decode(assertion.split('.').nth(place).unwrap()).unwrap()).unwrap()
+}
+
+fn of_variable() -> PrivateKeyJwt {
+    PrivateKeyJwt { key: SecretSource::variable("K").into() }
+}
+
+fn pca(certificates: CertificateSource) -> Pca {
+    Pca { credential_name: "credential".into(), certificates, key: SecretSource::variable("K").into() }
+}
+
+#[test]
+fn an_assertion_says_who_to_whom_and_for_how_long_and_no_two_are_alike() {
+    let variables = environment(&[("K", KEY), ("S", "s3cret")]);
+    let by_secret = ClientSecretJwt { secret: SecretSource::variable("S") };
+    let mut ids = Vec::new();
+    for (authenticator, algorithm) in [
+        (&by_secret as &dyn Authenticator, "HS256"),
+        (&by_secret, "HS256"),
+        (&of_variable(), "ES256"),
+        (&of_variable(), "ES256"),
+    ] {
+        let request = authenticate(authenticator, &variables).unwrap();
+        let now = request.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let form = form(request);
+        assert_eq!(
+            field(&form, "client_assertion_type"),
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        );
+        let assertion = field(&form, "client_assertion");
+        assert_eq!(part(&assertion, 0), json!({ "alg": algorithm, "typ": "JWT" }));
+        let claims = part(&assertion, 1);
+        let id = claims["jti"].as_str().unwrap().to_owned();
+        assert_eq!(
+            claims,
+            json!({
+                "iss": "app_test", "sub": "app_test", "aud": ENDPOINT, "jti": id,
+                "iat": now, "exp": now + 300,
+            })
+        );
+        assert!(id.len() == 36 && id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19]), "{id}");
+        ids.push(id);
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn a_key_that_is_replaced_is_used_at_once_and_one_that_stays_is_parsed_once() {
+    let variables = ManualEnvironment::from_iter([("K", KEY)]);
+    let environment = Environment::Manual(variables.clone());
+    let authenticator = of_variable();
+    let algorithm = || -> Result<String, Error> {
+        let form = form(authenticate(&authenticator, &environment)?);
+        Ok(part(&field(&form, "client_assertion"), 0)["alg"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(algorithm().unwrap(), "ES256");
+    variables.set("K", golden!("ec_p521.sec1.pem"));
+    assert_eq!(algorithm().unwrap(), "ES512");
+    variables.set("K", "garbage");
+    let error = algorithm().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Secret);
+    assert!(error.to_string().starts_with("environment variable K holds no private key; "), "{error}");
+    variables.remove("K");
+    assert!(algorithm().unwrap_err().to_string().contains("environment variable K is not set"));
+    variables.set("K", golden!("rsa2048.pkcs1.pem"));
+    assert_eq!(algorithm().unwrap(), "RS256");
+}
+
+#[test]
+fn a_chosen_algorithm_is_used_or_refused() {
+    let key = AssertionKey::from(SecretSource::variable("K"));
+    let key = key.with_algorithm(Some(SigningAlgorithm::Rs512));
+    let authenticator = PrivateKeyJwt { key };
+    let rsa = environment(&[("K", golden!("rsa2048.pkcs8.pem"))]);
+    let form = form(authenticate(&authenticator, &rsa).unwrap());
+    assert_eq!(part(&field(&form, "client_assertion"), 0)["alg"], "RS512");
+    let error = authenticate(&authenticator, &environment(&[("K", KEY)])).unwrap_err();
+    assert!(error.to_string().contains("holds an EC key on P-256, which cannot sign with RS512"), "{error}");
+}
+
+#[derive(Debug)]
+struct Own(usize);
+
+impl AssertionSigner for Own {
+    fn algorithm(&self) -> SigningAlgorithm {
+        SigningAlgorithm::Es384
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+        assert_eq!(message.split(|byte| *byte == b'.').count(), 2);
+        Box::pin(async {
+            if self.0 == 0 { Err(Error::new(ErrorKind::Connect, "gone")) } else { Ok(vec![7; self.0]) }
+        })
+    }
+}
+
+#[test]
+fn a_signer_of_ones_own_signs_and_its_faults_are_told() {
+    let sign = |length| authenticate(&PrivateKeyJwt { key: Own(length).into() }, &environment(&[]));
+    let assertion = field(&form(sign(96).unwrap()), "client_assertion");
+    assert_eq!(part(&assertion, 0)["alg"], "ES384");
+    assert_eq!(BASE64.decode(assertion.rsplit('.').next().unwrap()).unwrap(), [7; 96]);
+    assert_eq!(sign(0).unwrap_err().kind(), ErrorKind::Connect);
+    let error = sign(102).unwrap_err().to_string();
+    assert!(error.contains("of 102 bytes; expected r and s in 96 bytes"), "{error}");
+}
+
+#[test]
+fn certificates_go_with_the_assertion_however_they_were_written() {
+    let leaf = LEAF.trim_end();
+    let both = format!("{leaf}\n{}", CHAIN.trim_end());
+    for text in [both.clone(), both.replace('\n', "\\n"), both.replace('\n', "\r\n"), format!("\n{both}\n")] {
+        let variables = environment(&[("K", KEY), ("C", &text)]);
+        let form = form(authenticate(&pca(SecretSource::variable("C").into()), &variables).unwrap());
+        assert_eq!(field(&form, "application_federated_credential_name"), "credential");
+        assert_eq!(
+            field(&form, "client_assertion_type"),
+            "urn:cloud:idaas:params:oauth:client-assertion-type:x509-jwt-bearer"
+        );
+        assert_eq!(field(&form, "client_x509"), leaf);
+        assert_eq!(field(&form, "client_x509_chain"), CHAIN.trim_end());
+        assert_eq!(part(&field(&form, "client_assertion"), 0)["alg"], "ES256");
+    }
+    let alone = environment(&[("K", KEY), ("C", LEAF)]);
+    let form = form(authenticate(&pca(SecretSource::variable("C").into()), &alone).unwrap());
+    assert!(form.iter().all(|(name, _)| name != "client_x509_chain"));
+}
+
+#[test]
+fn a_certificate_of_another_key_is_not_sent() {
+    for source in [
+        SecretSource::variable("C").into(),
+        CertificateSource::Fixed(std::sync::Arc::new(
+            Certificates::new(Certificate::all(LEAF).unwrap()).unwrap(),
+        )),
+    ] {
+        let variables = environment(&[("K", golden!("ec_p256.pkcs8.pem")), ("C", LEAF)]);
+        let pca = pca(source);
+        authenticate(&pca, &variables).unwrap();
+        let variables = environment(&[("K", golden!("rsa2048.pkcs8.pem")), ("C", LEAF)]);
+        let error = authenticate(&pca, &variables).unwrap_err().to_string();
+        assert!(error.starts_with("the private key in environment variable K does not match"), "{error}");
+    }
+}
+
+#[test]
+fn neither_key_nor_assertion_is_shown() {
+    let source = || SecretSource::value(golden!("rsa2048.pkcs1.pem").to_owned());
+    let leaf = SecretSource::value(golden!("pca_leaf_rsa2048.cert.pem").to_owned());
+    let pca = Pca { key: source().into(), ..pca(leaf.into()) };
+    for authenticator in [
+        &ClientSecretJwt { secret: SecretSource::value("hunter2".to_owned()) } as &dyn Authenticator,
+        &PrivateKeyJwt { key: source().into() },
+        &pca,
+    ] {
+        let request = authenticate(authenticator, &environment(&[])).unwrap();
+        let shown = format!("{request:?} {authenticator:?}");
+        let secrets = request.secrets();
+        let assertion = secrets[0].expose_secret().to_owned();
+        assert_eq!((secrets.len(), assertion.split('.').count()), (1, 3));
+        for secret in ["hunter2", &assertion, golden!("rsa2048.pkcs1.pem").lines().nth(2).unwrap()] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn warnings(work: impl FnOnce()) -> Vec<String> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    text.lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_expired_certificate_is_a_warning_at_load_and_at_each_attempt_and_is_sent() {
+    let key = || SecretSource::value(golden!("rsa2048.pkcs8.pem").to_owned());
+    let expired = || SecretSource::value(golden!("pca_leaf_expired_rsa2048.cert.pem").to_owned());
+    let transport = tower::service_fn(|_| async {
+        Ok::<_, std::io::Error>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+    });
+    let at_load = warnings(|| {
+        let builder =
+            crate::Idaas::builder().instance_id("i").client_id("c").scope("a|b").transport(transport);
+        let builder = builder.issuer("https://t.example.com").token_endpoint("https://t.example.com/token");
+        builder.pca("credential", expired(), key()).build().unwrap();
+    });
+    let pca = Pca { key: key().into(), ..pca(expired().into()) };
+    let at_attempt = warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap()));
+    let expected = "the client certificate in the value given in code expired on 2021-01-01; replace it";
+    for found in [at_load, at_attempt] {
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    let good = SecretSource::value(golden!("pca_leaf_rsa2048.cert.pem").to_owned());
+    let pca = Pca { certificates: good.into(), ..pca };
+    assert!(warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap())).is_empty());
+}

@@ -1,0 +1,42 @@
+//! Every shape of key, and what each method puts on a request.
+
+mod assertions;
+mod keys;
+
+use std::collections::hash_map::RandomState;
+
+use super::request::Client;
+use super::*;
+use crate::clock::Clock;
+use crate::environment::Environment;
+use crate::testing::ManualEnvironment;
+
+const ENDPOINT: &str = "https://localhost/oauth2/token?a=b";
+
+/// A key of the captures.
+macro_rules! golden {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/golden/keys/", $name))
+    };
+}
+
+macro_rules! odd {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/odd_keys/", $name))
+    };
+}
+
+use {golden, odd};
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::Manual(ManualEnvironment::from_iter(variables.iter().copied()))
+}
+
+fn request(environment: &Environment) -> TokenRequest {
+    let client = Client {
+        instance_id: "idaas_test".into(),
+        client_id: "app_test".into(),
+        token_endpoint: http::Uri::from_static(ENDPOINT),
+    };
+    TokenRequest::new(&client, environment, Clock::System.now(), &RandomState::new())
+}
