@@ -1,5 +1,7 @@
 //! Where configuration meets method, transport and cache.
 
+mod federated;
+
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +13,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
-use crate::authn::{Authenticator, Client, ClientSecretBasic, ClientSecretPost};
+use crate::authn::{AssertionSource, Authenticator, Client, ClientSecretBasic, ClientSecretPost};
 use crate::clock::Clock;
 use crate::config::{AuthnMethod, ClientConfig, Config, ConfigFile};
 use crate::environment::Environment;
@@ -47,6 +49,8 @@ pub struct IdaasBuilder {
     scope: Option<String>,
     raw_basic: bool,
     authenticator: Option<Arc<dyn Authenticator>>,
+    assertion_source: Option<Arc<dyn AssertionSource>>,
+    metadata_address: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
@@ -66,6 +70,8 @@ impl IdaasBuilder {
             scope: None,
             raw_basic: false,
             authenticator: None,
+            assertion_source: None,
+            metadata_address: None,
             source: None,
             transport: None,
             root_certificates: Vec::new(),
@@ -257,6 +263,13 @@ impl IdaasBuilder {
                 Arc::new(ClientSecretBasic { secret, raw: self.raw_basic })
             }
             (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
+            (AuthnMethod::Oidc { credential_name, token_file }, _) => {
+                federated::oidc(credential_name, token_file, self.assertion_source)?
+            }
+            (AuthnMethod::Pkcs7 { credential_name, cloud }, _) => {
+                let address = self.metadata_address.as_deref();
+                federated::pkcs7(credential_name, cloud, address, self.assertion_source)?
+            }
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
             (AuthnMethod::Custom, None) => {
                 let fault =

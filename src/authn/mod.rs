@@ -1,11 +1,23 @@
 //! How a client proves who it is at the token endpoint: one file per method.
 
+mod assertion_source;
 mod client_secret;
+mod id_token;
+#[cfg(feature = "transport")]
+mod metadata;
+mod oidc;
+mod oidc_token_file;
+mod pkcs7;
 mod request;
 
 use std::fmt::Debug;
 
+pub use self::assertion_source::AssertionSource;
 pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
+#[cfg(feature = "transport")]
+pub(crate) use self::metadata::MetadataDocument;
+pub(crate) use self::oidc::Oidc;
+pub(crate) use self::pkcs7::Pkcs7;
 pub(crate) use self::request::Client;
 pub use self::request::TokenRequest;
 use crate::BoxFuture;

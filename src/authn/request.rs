@@ -49,6 +49,8 @@ pub struct TokenRequest {
     /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
     /// brought anything new.
     fingerprint: u64,
+    /// The fingerprint of the attempt before, which was refused.
+    refused: Option<u64>,
     hasher: RandomState,
 }
 
@@ -61,6 +63,7 @@ impl TokenRequest {
             environment: environment.clone(),
             now,
             fingerprint: 0,
+            refused: None,
             hasher: hasher.clone(),
         }
     }
@@ -93,8 +96,15 @@ impl TokenRequest {
     /// When the variable is not set or blank, or the file cannot be read; the message names it.
     pub fn read_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
         let secret = source.read(&self.environment)?;
-        self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
+        self.note_secret(&secret);
         Ok(secret)
+    }
+
+    /// Whether the issuer has just answered `invalid_client` to a request that was authenticated with this
+    /// secret alone. An [`AssertionSource`](crate::AssertionSource) that keeps what it gives asks, and gets
+    /// another; the request is sent again at once if it has one.
+    pub fn was_refused(&self, secret: &Secret) -> bool {
+        self.refused == Some(self.hasher.hash_one((0_u64, secret.expose_secret())))
     }
 
     /// Adds a form field. A name must be added once only.
@@ -108,6 +118,26 @@ impl TokenRequest {
         self.authorization = Some(value);
     }
 
+    /// Counts a secret that was read elsewhere among those that are compared after `invalid_client`.
+    pub(crate) fn note_secret(&mut self, secret: &Secret) {
+        self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
+    }
+
+    /// The attempt after one with this fingerprint was refused.
+    pub(crate) fn after_refusal(mut self, fingerprint: Option<u64>) -> Self {
+        self.refused = fingerprint;
+        self
+    }
+
+    /// Both clocks' time.
+    pub(crate) fn moment(&self) -> Moment {
+        self.now
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     pub(crate) fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -115,7 +145,13 @@ impl TokenRequest {
     /// Everything that an answer must not make us show: values of fields that nobody else adds, and what
     /// the header carries.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        const PUBLIC: [&str; 4] = ["grant_type", "client_id", "scope", "client_assertion_type"];
+        const PUBLIC: [&str; 5] = [
+            "grant_type",
+            "client_id",
+            "scope",
+            "client_assertion_type",
+            "application_federated_credential_name",
+        ];
         let fields = self.fields.iter().filter(|(name, _)| !PUBLIC.contains(&&**name));
         let fields = fields.map(|(_, value)| value.clone());
         let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
@@ -147,7 +183,16 @@ impl TokenRequest {
 
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, fields, authorization, environment: _, now: _, fingerprint: _, hasher: _ } = self;
+        let Self {
+            client,
+            fields,
+            authorization,
+            environment: _,
+            now: _,
+            fingerprint: _,
+            refused: _,
+            hasher: _,
+        } = self;
         let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("TokenRequest")
             .field("client", client)

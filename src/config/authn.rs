@@ -2,11 +2,11 @@
 
 use std::error::Error as _;
 
-use super::AuthnMethod;
 use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
 use super::spelling::{nearest, shown};
+use super::{AuthnMethod, federated, unused};
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 
@@ -21,7 +21,7 @@ const METHODS: [&str; 8] = [
     "PCA",
     "PLUGIN",
 ];
-const SUPPORTED: &str = "CLIENT_SECRET_BASIC or CLIENT_SECRET_POST";
+const SUPPORTED: &str = "CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, OIDC or PKCS7";
 const PLUGIN: &str = "alibabacloudPluginCredentialProvider";
 
 /// The method given in code, else the file's.
@@ -32,6 +32,7 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         {
             checker.fault(with_cause(ConfigFault::new("", format!("no client secret: {error}")), error));
         }
+        federated::check_given(checker, method);
         return Some(method.clone());
     }
     let authn = &given.authn;
@@ -43,13 +44,19 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         return None; // something else than an object, which is told
     }
     one_of(checker, &authn.identity_type, &["CLIENT"]);
-    match checker.required(&authn.authn_method, SUPPORTED)?.as_str() {
+    let name = checker.required(&authn.authn_method, SUPPORTED)?;
+    if METHODS.contains(&name.as_str()) {
+        unused::warn(checker, authn, &name);
+    }
+    match name.as_str() {
         "CLIENT_SECRET_BASIC" => {
             client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretBasic { secret })
         }
         "CLIENT_SECRET_POST" => {
             client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretPost { secret })
         }
+        "OIDC" => federated::oidc(checker, authn),
+        "PKCS7" => federated::pkcs7(checker, authn),
         name if METHODS.contains(&name) => {
             let problem = format!("is {name}, which this version does not support yet; expected {SUPPORTED}");
             checker.fault(authn.authn_method.fault(problem));
@@ -75,12 +82,10 @@ fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
         checker
             .required(&authn.private_key_env_var_name, "the name of the private key's environment variable");
     }
-    if ["PKCS7", "OIDC", "PCA"].contains(&method) {
+    if method == "PCA" {
         checker.required(&authn.application_federated_credential_name, "the federated credential's name");
     }
     match method {
-        "PKCS7" => required_one_of(checker, &authn.client_deploy_environment, &["ALIBABA_CLOUD_ECS"]),
-        "OIDC" => required_one_of(checker, &authn.client_deploy_environment, &["KUBERNETES"]),
         "PCA" => {
             checker.required(&authn.client_x509_certificate, "the certificate in PEM");
             // A leaf that the root itself signed has no chain.
@@ -96,10 +101,14 @@ fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
     }
 }
 
-fn required_one_of(checker: &mut Checker<'_>, field: &Field<String>, values: &[&str]) {
-    if checker.required(field, &values.join(" or ")).is_some() {
-        one_of(checker, field, values);
-    }
+pub(super) fn required_one_of(
+    checker: &mut Checker<'_>,
+    field: &Field<String>,
+    values: &[&str],
+) -> Option<String> {
+    let word = checker.required(field, &values.join(" or "))?;
+    one_of(checker, field, values);
+    Some(word).filter(|word| values.contains(&word.as_str()))
 }
 
 /// These keys hold words of a fixed list, so that showing a wrong one is safe and helps.
@@ -130,14 +139,14 @@ fn client_secret(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<Secr
 
 /// People paste the secret where its variable's name belongs; such a text must not get into a message.
 /// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
-fn looks_like_a_variable(name: &str) -> bool {
+pub(super) fn looks_like_a_variable(name: &str) -> bool {
     const LONGEST_WORD: usize = 24;
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
 }
 
 /// The error itself is in the fault's text; it is chained only for the cause that it may have.
-fn with_cause(fault: ConfigFault, error: Error) -> ConfigFault {
+pub(super) fn with_cause(fault: ConfigFault, error: Error) -> ConfigFault {
     match error.source() {
         Some(_) => fault.with_source(error),
         None => fault,

@@ -29,14 +29,14 @@ pub(crate) struct TokenEndpoint {
 impl TokenSource for TokenEndpoint {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
-            let request = self.request(scope).await?;
+            let request = self.request(scope, None).await?;
             let tried = request.fingerprint();
             let refused = match self.send(request, scope).await {
                 Err(error) if error.oauth_error() == Some("invalid_client") => error,
                 result => return result,
             };
             // The secret may have been rotated between reading it and now.
-            match self.request(scope).await {
+            match self.request(scope, Some(tried)).await {
                 Ok(request) if request.fingerprint() != tried => self.send(request, scope).await,
                 _ => Err(refused),
             }
@@ -45,9 +45,11 @@ impl TokenSource for TokenEndpoint {
 }
 
 impl TokenEndpoint {
-    /// A request for client credentials (RFC 6749 section 4.4.2), with everything read anew.
-    async fn request(&self, scope: &Scope) -> Result<TokenRequest, Error> {
-        let mut request = TokenRequest::new(&self.client, &self.environment, self.clock.now(), &self.hasher);
+    /// A request for client credentials (RFC 6749 section 4.4.2), with everything read anew. `refused` is the
+    /// fingerprint of the attempt before, if that was refused.
+    async fn request(&self, scope: &Scope, refused: Option<u64>) -> Result<TokenRequest, Error> {
+        let mut request = TokenRequest::new(&self.client, &self.environment, self.clock.now(), &self.hasher)
+            .after_refusal(refused);
         request.add_field("grant_type", "client_credentials".to_owned());
         request.add_field("client_id", self.client.client_id.clone());
         request.add_field("scope", scope.as_str().to_owned());

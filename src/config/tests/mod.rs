@@ -1,5 +1,6 @@
 //! From the text of a file to a configuration or its faults: every row of bad input, end to end.
 
+mod federated;
 mod keys;
 mod loading;
 mod values;

@@ -18,7 +18,7 @@ fn an_absent_http_configuration_means_the_defaults() {
 
 #[test]
 fn a_method_that_cannot_be_used_is_refused_with_what_can() {
-    let supported = "expected CLIENT_SECRET_BASIC or CLIENT_SECRET_POST";
+    let supported = "expected CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, OIDC or PKCS7";
     for (name, reason) in [
         ("FOO", supported),
         ("client_secret_post", "did you mean `CLIENT_SECRET_POST`?"),
@@ -39,14 +39,6 @@ fn a_method_to_come_is_named_together_with_what_it_lacks() {
     for (name, parameters, lacks) in [
         ("PRIVATE_KEY_JWT", json!({}), vec!["authnConfiguration.privateKeyEnvVarName"]),
         ("PRIVATE_KEY_JWT", json!({ "privateKeyEnvVarName": "K" }), vec![]),
-        ("PKCS7", json!({}), vec![CREDENTIAL, DEPLOYED]),
-        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![DEPLOYED]),
-        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "AWS_EC2" }), vec![DEPLOYED]),
-        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "ALIBABA_CLOUD_ECS" }), vec![]),
-        ("OIDC", json!({ credential: "f" }), vec![DEPLOYED]),
-        ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "kubernetes" }), vec![DEPLOYED]),
-        ("OIDC", json!({ credential: "", "clientDeployEnvironment": "KUBERNETES" }), vec![CREDENTIAL]),
-        ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![]),
         (
             "PCA",
             json!({ credential: "f", "privateKeyEnvVarName": "K" }),
@@ -70,8 +62,6 @@ fn a_method_to_come_is_named_together_with_what_it_lacks() {
     assert!(
         listed("PLUGIN", json!({ "pluginName": "foo" })).contains("alibabacloudPluginCredentialProvider")
     );
-    assert!(listed("PKCS7", json!({ "clientDeployEnvironment": "AWS_EC2" })).contains("ALIBABA_CLOUD_ECS"));
-    assert!(listed("OIDC", json!({ "clientDeployEnvironment": "kubernetes" })).contains("KUBERNETES"));
 }
 
 #[test]
