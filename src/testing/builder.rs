@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::access_token::Issuer;
 use super::certificates::{Authority, ServerCertificate};
-use super::client_authentication::{ClientAuthentication, RegisteredClient};
+use super::client_authentication::{ClientAuthentication, Federation, RegisteredClient};
 use super::clock::ManualClock;
 use super::grants::Grants;
 use super::idaas::TestIdaas;
@@ -123,10 +123,12 @@ impl TestIdaasBuilder {
         let tls = authority.server_config(self.certificate)?;
         let socket = reserve()?;
         let port = socket.local_addr()?.port();
+        let issuer = Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?;
+        let federation = Federation::generate(issuer.url(), &self.clock)?;
         let service = Arc::new(IdaasService {
             endpoint: TokenEndpoint {
-                issuer: Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?,
-                client: RegisteredClient::new(self.client_id, self.secret, allowed),
+                issuer,
+                client: RegisteredClient::new(self.client_id, self.secret, allowed, federation),
                 grants,
                 token_life: self.token_life,
                 clock: self.clock,

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::api::ProtectedApiBuilder;
 use super::behaviour::Behaviour;
@@ -25,9 +25,11 @@ use crate::secret::Secret;
 /// its own making. It stops, and its connections close, when it is dropped.
 pub struct TestIdaas {
     server: Server,
-    service: Arc<IdaasService>,
+    pub(super) service: Arc<IdaasService>,
     authority: Arc<Authority>,
     scope: Scope,
+    /// Where a service account's token was written last.
+    pub(super) token_file: Mutex<Option<PathBuf>>,
 }
 
 impl TestIdaas {
@@ -44,7 +46,7 @@ impl TestIdaas {
         authority: Authority,
         scope: Scope,
     ) -> Self {
-        Self { server, service, authority: Arc::new(authority), scope }
+        Self { server, service, authority: Arc::new(authority), scope, token_file: Mutex::default() }
     }
 
     /// A test IDaaS with other than the default choices.
@@ -107,17 +109,19 @@ impl TestIdaas {
 
     /// The text of a `client-config.json` for this server and this method of authentication.
     pub fn client_config(&self, method: ClientAuthentication) -> String {
+        let fixed = [("identityType", "CLIENT"), ("authnMethod", method.as_str())];
+        let authn: Map<String, Value> = fixed
+            .iter()
+            .chain(method.configuration())
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
         let config = json!({
             "idaasInstanceId": Self::INSTANCE_ID,
             "clientId": self.client_id(),
             "issuer": self.issuer(),
             "tokenEndpoint": self.token_endpoint(),
             "scope": self.scope.as_str(),
-            "authnConfiguration": {
-                "identityType": "CLIENT",
-                "authnMethod": method.as_str(),
-                "clientSecretEnvVarName": Self::SECRET_VARIABLE,
-            },
+            "authnConfiguration": authn,
         });
         format!("{config:#}")
     }
@@ -138,9 +142,16 @@ impl TestIdaas {
         Ok(path)
     }
 
-    /// New environment variables that hold the client's present secret and nothing else.
+    /// New environment variables that hold the client's present secret, the path of the file that
+    /// [`write_service_account_token`](Self::write_service_account_token) has written, if it has, and nothing
+    /// else.
     pub fn environment(&self) -> ManualEnvironment {
-        ManualEnvironment::from_iter([(Self::SECRET_VARIABLE, self.secret().expose_secret())])
+        let environment =
+            ManualEnvironment::from_iter([(Self::SECRET_VARIABLE, self.secret().expose_secret())]);
+        if let Some(path) = &*self.token_file.lock().unwrap_or_else(PoisonError::into_inner) {
+            environment.set(Self::TOKEN_FILE_VARIABLE, path);
+        }
+        environment
     }
 
     /// The certificate of the authority that signs this server and its [`api`](Self::api)s, as PEM.

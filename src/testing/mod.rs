@@ -75,6 +75,8 @@
 //! | a token ends | give the builder a [`ManualClock`](TestIdaasBuilder::clock), and advance it |
 //! | a live token is refused | [`revoke`](ProtectedApi::revoke) it at the API |
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
+//! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
+//! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -86,6 +88,7 @@
 mod access_token;
 mod answer;
 mod api;
+mod attestation;
 mod behaviour;
 mod body;
 mod builder;
@@ -93,13 +96,18 @@ mod certificates;
 mod client_authentication;
 mod clock;
 mod environment;
+mod es256;
+mod federated;
 mod form;
 mod grants;
 mod idaas;
 mod ledger;
+mod metadata_service;
 mod refusal;
 mod server;
 mod service;
+mod service_account;
+mod signed_data;
 mod stage;
 mod token_endpoint;
 
@@ -112,3 +120,5 @@ pub use clock::ManualClock;
 pub use environment::ManualEnvironment;
 pub use idaas::TestIdaas;
 pub use ledger::ReceivedRequest;
+pub use metadata_service::{MetadataBehaviour, MetadataRequest, MetadataService};
+pub use service_account::ServiceAccountToken;

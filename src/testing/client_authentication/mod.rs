@@ -1,5 +1,8 @@
 //! How a client proves who it is at the token endpoint: one file per method.
 
+mod federation;
+mod oidc;
+mod pkcs7;
 mod secret_basic;
 mod secret_post;
 
@@ -9,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
+pub(super) use self::federation::Federation;
+use super::TestIdaas;
 use super::form::Form;
 use super::refusal::Refusal;
 use crate::secret::Secret;
@@ -23,24 +28,43 @@ pub enum ClientAuthentication {
     SecretBasic,
     /// `CLIENT_SECRET_POST`: the secret in the form.
     SecretPost,
+    /// `OIDC`: a token of a Kubernetes service account, of
+    /// [`TestIdaas::service_account_token`](super::TestIdaas::service_account_token).
+    Oidc,
+    /// `PKCS7`: a document of the metadata service,
+    /// [`TestIdaas::start_metadata_service`](super::TestIdaas::start_metadata_service).
+    Pkcs7,
 }
 
 impl ClientAuthentication {
-    pub(super) const ALL: [Self; 2] = [Self::SecretBasic, Self::SecretPost];
+    pub(super) const ALL: &[Self] = &[Self::SecretBasic, Self::SecretPost, Self::Oidc, Self::Pkcs7];
 
     /// The method's name in `client-config.json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SecretBasic => "CLIENT_SECRET_BASIC",
             Self::SecretPost => "CLIENT_SECRET_POST",
+            Self::Oidc => "OIDC",
+            Self::Pkcs7 => "PKCS7",
         }
     }
 
-    /// The form fields that belong to the method alone.
+    /// What `authnConfiguration` has to say beside the method's name.
+    pub(super) fn configuration(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::SecretBasic | Self::SecretPost => &[("clientSecretEnvVarName", TestIdaas::SECRET_VARIABLE)],
+            Self::Oidc => oidc::CONFIGURATION,
+            Self::Pkcs7 => pkcs7::CONFIGURATION,
+        }
+    }
+
+    /// The form fields that the method reads.
     pub(super) fn fields(self) -> &'static [&'static str] {
         match self {
             Self::SecretBasic => &[],
             Self::SecretPost => secret_post::FIELDS,
+            Self::Oidc => oidc::FIELDS,
+            Self::Pkcs7 => pkcs7::FIELDS,
         }
     }
 
@@ -48,12 +72,14 @@ impl ClientAuthentication {
         match self {
             Self::SecretBasic => secret_basic::is_presented(credentials),
             Self::SecretPost => secret_post::is_presented(credentials),
+            Self::Oidc => oidc::is_presented(credentials),
+            Self::Pkcs7 => pkcs7::is_presented(credentials),
         }
     }
 
     /// The one method that the request uses; `None` if it uses none, or several.
     pub(super) fn presented(credentials: &Credentials<'_>) -> Option<Self> {
-        let mut presented = Self::ALL.into_iter().filter(|method| method.is_presented(credentials));
+        let mut presented = Self::ALL.iter().copied().filter(|method| method.is_presented(credentials));
         presented.next().filter(|_| presented.next().is_none())
     }
 }
@@ -75,11 +101,21 @@ pub(super) struct RegisteredClient {
     id: String,
     secret: Mutex<Secret>,
     allowed: Vec<ClientAuthentication>,
+    federation: Federation,
 }
 
 impl RegisteredClient {
-    pub(super) fn new(id: String, secret: Secret, allowed: Vec<ClientAuthentication>) -> Self {
-        Self { id, secret: Mutex::new(secret), allowed }
+    pub(super) fn new(
+        id: String,
+        secret: Secret,
+        allowed: Vec<ClientAuthentication>,
+        federation: Federation,
+    ) -> Self {
+        Self { id, secret: Mutex::new(secret), allowed, federation }
+    }
+
+    pub(super) fn federation(&self) -> &Federation {
+        &self.federation
     }
 
     pub(super) fn id(&self) -> &str {
@@ -113,6 +149,8 @@ impl RegisteredClient {
         match method {
             ClientAuthentication::SecretBasic => secret_basic::verify(credentials, self),
             ClientAuthentication::SecretPost => secret_post::verify(credentials, self),
+            ClientAuthentication::Oidc => oidc::verify(credentials, &self.federation),
+            ClientAuthentication::Pkcs7 => pkcs7::verify(credentials, &self.federation),
         }
     }
 

@@ -58,8 +58,10 @@ fn decode(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::secret::Secret;
     use crate::testing::ClientAuthentication;
+    use crate::testing::client_authentication::Federation;
     use crate::testing::form::Form;
 
     fn verify_pair(pair: &str) -> Result<(), Refusal> {
@@ -67,6 +69,7 @@ mod tests {
             "app".into(),
             Secret::new("a+b%41&=: ü"),
             vec![ClientAuthentication::SecretBasic],
+            Federation::generate("", &Clock::System).unwrap(),
         );
         let mut headers = http::HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)).parse().unwrap());
