@@ -32,21 +32,25 @@ pub(crate) fn read(path: &Path) -> Result<Secret, Error> {
 }
 
 fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Asked for first: opening a directory fails with a puzzling error, and on some systems only on reading.
-    if path.is_dir() {
+    // Asked for first: a directory fails with a puzzling error, and a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let file = File::open(path)?;
-    // All at once where the size is known: growing would leave copies behind.
-    let size = file.metadata().map_or(0, |metadata| metadata.len()).min(SIZE_LIMIT);
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // All at once where the size is true: growing would leave copies behind.
+    let size = metadata.len().min(SIZE_LIMIT);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
-    file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> Error {
     let (problem, may_pass) = match cause.kind() {
         io::ErrorKind::IsADirectory => ("is a directory; give the path of the file in it", false),
+        io::ErrorKind::Unsupported => ("is not a regular file; give the path of one", false),
         io::ErrorKind::NotFound => ("does not exist; check the path, and that the token is mounted", true),
         io::ErrorKind::PermissionDenied => ("cannot be read for lack of permission", true),
         _ => ("cannot be read", true),
@@ -100,5 +104,12 @@ mod tests {
         let directory = read(folder.path()).unwrap_err();
         assert!(!directory.is_transient(), "{directory}");
         assert!(directory.to_string().contains("is a directory"), "{directory}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_refused_unread() {
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(!error.is_transient() && error.to_string().contains("not a regular file"), "{error}");
     }
 }

@@ -115,3 +115,16 @@ fn metadata_document(_: Cloud, _: Option<&str>) -> Result<Arc<dyn AssertionSourc
 fn no_source() -> ConfigError {
     ConfigError::one(ConfigFault::new("", "no source of assertions is given; give one"))
 }
+
+#[cfg(all(test, not(feature = "transport")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_client_of_its_own_pkcs7_needs_a_source() {
+        let error = pkcs7("f".into(), Some(Cloud::AlibabaCloudEcs), None, None).unwrap_err().to_string();
+        for part in ["`authnConfiguration.authnMethod`", "feature `transport` is off", "pkcs7_source"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -41,7 +42,9 @@ impl Asked<'_> {
         instance_id: &str,
         signing_time: u64,
     ) -> Result<Secret, Error> {
-        let request = self.request(Method::PUT, TOKEN_PATH, "")?;
+        let mut request = self.request(Method::PUT, TOKEN_PATH, "")?;
+        // A PUT without it is refused by some servers (RFC 9110 section 8.6); hyper leaves it out.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         let token = self.ask(transport, request, self.provider.life_header.clone(), TOKEN_LIFE).await?;
         let mut token = HeaderValue::from_str(token.expose_secret().trim())
             .ok()
@@ -75,7 +78,7 @@ impl Asked<'_> {
         self,
         transport: &Transport,
         mut request: Request<Full<Bytes>>,
-        name: http::HeaderName,
+        name: HeaderName,
         value: HeaderValue,
     ) -> Result<Secret, Error> {
         request.headers_mut().insert(name, value);

@@ -1,5 +1,6 @@
 //! OIDC and PKCS7: the federated credential, where the program runs, and the token's file.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -202,4 +203,15 @@ fn what_code_gives_is_checked_likewise() {
     fixture.write("token", "t");
     check(oidc("f", "~/token")).unwrap();
     check(AuthnMethod::Pkcs7 { credential_name: String::new(), cloud: None }).unwrap_err();
+}
+
+proptest! {
+    #[test]
+    fn no_path_and_no_name_makes_the_checks_panic(text in any::<String>()) {
+        let fixture = Fixture::new();
+        let _ = fixture.check(json!({ "oidcTokenFilePath": text }));
+        let _ = fixture.check(json!({ "oidcTokenFilePathEnvVarName": text }));
+        let _ = fixture.check(json!({ "clientDeployEnvironment": text }));
+        let _ = check_text(&method("PKCS7", pkcs7(&text)));
+    }
 }
