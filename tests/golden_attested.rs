@@ -3,6 +3,7 @@
 //! The cases in `golden/` are captures. Each is run with its own configuration, variables and files, the
 //! latter under a temporary directory; every request must equal the captured one in method, path, decoded
 //! query, content type and decoded form.
+#![cfg(feature = "transport")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
