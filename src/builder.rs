@@ -1,6 +1,7 @@
 //! Where configuration meets method, transport and cache.
 
 mod assertion;
+mod federated;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -13,8 +14,8 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
-use crate::authn::{Authenticator, Client, ClientSecretBasic, ClientSecretPost};
-use crate::authn::{ClientSecretJwt, PrivateKeyJwt};
+use crate::authn::{AssertionSource, Authenticator, Client};
+use crate::authn::{ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt};
 use crate::clock::Clock;
 use crate::config::{AuthnMethod, ClientConfig, Config, ConfigFile};
 use crate::environment::Environment;
@@ -52,6 +53,8 @@ pub struct IdaasBuilder {
     scope: Option<String>,
     raw_basic: bool,
     authenticator: Option<Arc<dyn Authenticator>>,
+    assertion_source: Option<Arc<dyn AssertionSource>>,
+    metadata_address: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
@@ -75,6 +78,8 @@ impl IdaasBuilder {
             scope: None,
             raw_basic: false,
             authenticator: None,
+            assertion_source: None,
+            metadata_address: None,
             source: None,
             transport: None,
             root_certificates: Vec::new(),
@@ -278,6 +283,13 @@ impl IdaasBuilder {
             (AuthnMethod::Pca(pca), _) => {
                 pca.warn_at_load(&self.environment, self.clock.now().system_time());
                 Arc::new(pca)
+            }
+            (AuthnMethod::Oidc { credential_name, token_file }, _) => {
+                federated::oidc(credential_name, token_file, self.assertion_source)?
+            }
+            (AuthnMethod::Pkcs7 { credential_name, cloud }, _) => {
+                let address = self.metadata_address.as_deref();
+                federated::pkcs7(credential_name, cloud, address, self.assertion_source)?
             }
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
             (AuthnMethod::Custom, None) => {

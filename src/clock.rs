@@ -38,7 +38,6 @@ impl Moment {
     }
 
     /// Whole seconds of the wall clock since the Unix epoch.
-    #[cfg(feature = "testing")]
     pub(crate) fn unix_seconds(self) -> u64 {
         self.wall / 1_000_000_000
     }

@@ -16,9 +16,10 @@ mod service;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod token;
+mod token_file;
 mod transport;
 
-pub use authn::{AssertionKey, AssertionSigner, SigningAlgorithm};
+pub use authn::{AssertionKey, AssertionSigner, AssertionSource, SigningAlgorithm};
 pub use authn::{Authenticator, TokenRequest};
 pub use builder::IdaasBuilder;
 pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};

@@ -2,13 +2,20 @@
 
 mod algorithm;
 mod assertion_key;
+mod assertion_source;
 mod certificate;
 mod client_assertion;
 mod client_secret;
 mod der;
+mod id_token;
 mod kept;
+#[cfg(feature = "transport")]
+mod metadata;
+mod oidc;
+mod oidc_token_file;
 mod pca;
 mod pem;
+mod pkcs7;
 mod private_key;
 mod request;
 mod signing_key;
@@ -19,10 +26,15 @@ use std::fmt::Debug;
 
 pub use self::algorithm::SigningAlgorithm;
 pub use self::assertion_key::{AssertionKey, AssertionSigner};
+pub use self::assertion_source::AssertionSource;
 pub(crate) use self::certificate::Certificate;
 pub(crate) use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
 pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
+#[cfg(feature = "transport")]
+pub(crate) use self::metadata::MetadataDocument;
+pub(crate) use self::oidc::Oidc;
 pub(crate) use self::pca::{CertificateSource, Certificates, Pca};
+pub(crate) use self::pkcs7::Pkcs7;
 pub(crate) use self::request::Client;
 pub use self::request::TokenRequest;
 use crate::BoxFuture;

@@ -51,6 +51,8 @@ pub struct TokenRequest {
     /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
     /// brought anything new.
     fingerprint: u64,
+    /// The fingerprint of the attempt before, which was refused.
+    refused: Option<u64>,
     hasher: RandomState,
 }
 
@@ -64,6 +66,7 @@ impl TokenRequest {
             environment: environment.clone(),
             now,
             fingerprint: 0,
+            refused: None,
             hasher: hasher.clone(),
         }
     }
@@ -96,9 +99,15 @@ impl TokenRequest {
     /// When the variable is not set or blank, or the file cannot be read; the message names it.
     pub fn read_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
         let secret = source.read(&self.environment)?;
-        self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
-        self.read.push(secret.clone());
+        self.note_secret(&secret);
         Ok(secret)
+    }
+
+    /// Whether the issuer has just answered `invalid_client` to a request that was authenticated with this
+    /// secret alone. An [`AssertionSource`](crate::AssertionSource) that keeps what it gives asks, and gets
+    /// another; the request is sent again at once if it has one.
+    pub fn was_refused(&self, secret: &Secret) -> bool {
+        self.refused == Some(self.hasher.hash_one((0_u64, secret.expose_secret())))
     }
 
     /// Adds a form field. A name must be added once only.
@@ -110,6 +119,27 @@ impl TokenRequest {
     pub fn set_authorization(&mut self, mut value: HeaderValue) {
         value.set_sensitive(true);
         self.authorization = Some(value);
+    }
+
+    /// Counts a secret that was read elsewhere among those that are compared after `invalid_client`.
+    pub(crate) fn note_secret(&mut self, secret: &Secret) {
+        self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
+        self.read.push(secret.clone());
+    }
+
+    /// The attempt after one with this fingerprint was refused.
+    pub(crate) fn after_refusal(mut self, fingerprint: Option<u64>) -> Self {
+        self.refused = fingerprint;
+        self
+    }
+
+    /// Both clocks' time.
+    pub(crate) fn moment(&self) -> Moment {
+        self.now
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {
@@ -168,6 +198,7 @@ impl fmt::Debug for TokenRequest {
             environment: _,
             now: _,
             fingerprint: _,
+            refused: _,
             hasher: _,
         } = self;
         let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();

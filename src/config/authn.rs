@@ -6,7 +6,7 @@ use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
 use super::spelling::{nearest, shown};
-use super::{AuthnMethod, assertion};
+use super::{AuthnMethod, assertion, federated, unused};
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 
@@ -21,10 +21,7 @@ const METHODS: [&str; 8] = [
     "PCA",
     "PLUGIN",
 ];
-const SUPPORTED: &str = "CLIENT_SECRET_BASIC, \
-    CLIENT_SECRET_POST, \
-    CLIENT_SECRET_JWT, \
-    PRIVATE_KEY_JWT \
+const SUPPORTED: &str = "CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, CLIENT_SECRET_JWT, PRIVATE_KEY_JWT, PKCS7, OIDC \
     or PCA";
 const PLUGIN: &str = "alibabacloudPluginCredentialProvider";
 
@@ -38,6 +35,7 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         {
             checker.fault(with_cause(ConfigFault::new("", format!("no client secret: {error}")), error));
         }
+        federated::check_given(checker, method);
         return Some(assertion::of_code(method, given, checker));
     }
     let authn = &given.authn;
@@ -49,7 +47,11 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         return None; // something else than an object, which is told
     }
     one_of(checker, &authn.identity_type, &["CLIENT"]);
-    match checker.required(&authn.authn_method, SUPPORTED)?.as_str() {
+    let name = checker.required(&authn.authn_method, SUPPORTED)?;
+    if METHODS.contains(&name.as_str()) {
+        unused::warn(checker, authn, &name);
+    }
+    match name.as_str() {
         "CLIENT_SECRET_BASIC" => {
             client_secret(checker, given).map(|secret| AuthnMethod::ClientSecretBasic { secret })
         }
@@ -61,6 +63,8 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         }
         "PRIVATE_KEY_JWT" => assertion::private_key_jwt(checker, given),
         "PCA" => assertion::pca(checker, given),
+        "OIDC" => federated::oidc(checker, authn),
+        "PKCS7" => federated::pkcs7(checker, authn),
         name if METHODS.contains(&name) => {
             let problem = format!("is {name}, which this version does not support yet; expected {SUPPORTED}");
             checker.fault(authn.authn_method.fault(problem));
@@ -79,12 +83,7 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
 /// What the methods to come ask of the file.
 fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
     let authn = &given.authn;
-    if ["PKCS7", "OIDC"].contains(&method) {
-        checker.required(&authn.application_federated_credential_name, "the federated credential's name");
-    }
     match method {
-        "PKCS7" => required_one_of(checker, &authn.client_deploy_environment, &["ALIBABA_CLOUD_ECS"]),
-        "OIDC" => required_one_of(checker, &authn.client_deploy_environment, &["KUBERNETES"]),
         "PLUGIN" => {
             required_one_of(checker, &authn.plugin_name, &[PLUGIN]);
             checker.required(&given.client.open_api_endpoint, "the host of the EIAM OpenAPI");
@@ -93,10 +92,14 @@ fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
     }
 }
 
-fn required_one_of(checker: &mut Checker<'_>, field: &Field<String>, values: &[&str]) {
-    if checker.required(field, &values.join(" or ")).is_some() {
-        one_of(checker, field, values);
-    }
+pub(super) fn required_one_of(
+    checker: &mut Checker<'_>,
+    field: &Field<String>,
+    values: &[&str],
+) -> Option<String> {
+    let word = checker.required(field, &values.join(" or "))?;
+    one_of(checker, field, values);
+    Some(word).filter(|word| values.contains(&word.as_str()))
 }
 
 /// These keys hold words of a fixed list, so that showing a wrong one is safe and helps.

@@ -90,7 +90,7 @@ impl Checker<'_> {
         self.faults.push(fault);
     }
 
-    fn warn(&mut self, warning: ConfigFault) {
+    pub(super) fn warn(&mut self, warning: ConfigFault) {
         self.warnings.push(warning);
     }
 

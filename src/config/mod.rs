@@ -5,12 +5,14 @@ mod authn;
 mod check;
 mod document;
 mod endpoint;
+mod federated;
 mod load;
 mod model;
 mod section;
 mod spelling;
 #[cfg(test)]
 mod tests;
+mod unused;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,8 +60,25 @@ pub(crate) enum AuthnMethod {
         key: AssertionKey,
     },
     Pca(Pca),
+    Oidc {
+        credential_name: String,
+        /// Without one, a source given in code has the token.
+        token_file: Option<PathBuf>,
+    },
+    Pkcs7 {
+        credential_name: String,
+        /// Without one, a source given in code has the document.
+        cloud: Option<Cloud>,
+    },
     /// By an authenticator given in code.
     Custom,
+}
+
+/// A cloud whose metadata service signs documents for its machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cloud {
+    AlibabaCloudEcs,
+    AwsEc2,
 }
 
 /// Which file a configuration is loaded from.

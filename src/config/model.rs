@@ -108,6 +108,38 @@ impl Default for ClientConfig {
     }
 }
 
+impl AuthnKeys {
+    /// All of them: each is a text.
+    pub(super) fn texts(&self) -> [&Field<String>; 11] {
+        let Self {
+            identity_type,
+            authn_method,
+            client_secret_env_var_name,
+            private_key_env_var_name,
+            application_federated_credential_name,
+            client_deploy_environment,
+            oidc_token_file_path,
+            oidc_token_file_path_env_var_name,
+            client_x509_certificate,
+            x509_cert_chains,
+            plugin_name,
+        } = self;
+        [
+            identity_type,
+            authn_method,
+            client_secret_env_var_name,
+            private_key_env_var_name,
+            application_federated_credential_name,
+            client_deploy_environment,
+            oidc_token_file_path,
+            oidc_token_file_path_env_var_name,
+            client_x509_certificate,
+            x509_cert_chains,
+            plugin_name,
+        ]
+    }
+}
+
 impl ClientConfig {
     /// The time-outs given in code, with the defaults for the others.
     pub(crate) fn timeouts(&self) -> (Duration, Duration) {

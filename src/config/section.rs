@@ -43,6 +43,11 @@ impl<T> Field<T> {
         }
     }
 
+    /// The key without the name of its section.
+    pub(super) fn key(&self) -> &'static str {
+        last_part(self.path)
+    }
+
     pub(super) fn is_absent(&self) -> bool {
         matches!(self.state, State::Absent)
     }

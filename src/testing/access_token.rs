@@ -5,13 +5,9 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 
+use super::es256::Es256;
 use super::grants::Granted;
 use crate::clock::Moment;
 
@@ -20,9 +16,7 @@ const NANOS: u64 = 1_000_000_000;
 /// Signs access tokens and verifies them.
 pub(super) struct Issuer {
     url: String,
-    key_id: String,
-    private_key: EncodingKey,
-    public_key: DecodingKey,
+    key: Es256,
     /// The key set that publishes the public key.
     key_set: Value,
     issued: AtomicU64,
@@ -59,25 +53,9 @@ pub(super) struct Claims {
 
 impl Issuer {
     pub(super) fn generate(url: String) -> io::Result<Self> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
-        // An uncompressed point: one byte that says so, then both coordinates.
-        let point = key.der_bytes();
-        let Some((x, y)) = point.get(1..).and_then(|both| both.split_at_checked(32)) else {
-            return Err(io::Error::other("the public key is not a P-256 point"));
-        };
-        let key_id = format!("key_{:016x}", fastrand::u64(..));
-        let key_set = json!({ "keys": [{
-            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
-            "x": BASE64.encode(x), "y": BASE64.encode(y),
-        }] });
-        Ok(Self {
-            url,
-            key_id,
-            private_key: EncodingKey::from_ec_der(key.serialized_der()),
-            public_key: DecodingKey::from_ec_der(point),
-            key_set,
-            issued: AtomicU64::new(0),
-        })
+        let key = Es256::generate()?;
+        let key_set = json!({ "keys": [key.public_jwk()?] });
+        Ok(Self { url, key, key_set, issued: AtomicU64::new(0) })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -103,7 +81,6 @@ impl Issuer {
     ) -> io::Result<IssuedToken> {
         let serial = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
         let end = now.after(life).wall;
-        let header = json!({ "alg": "ES256", "typ": "JWT", "kid": self.key_id });
         let mut claims = json!({
             "iss": self.url,
             "sub": holder.subject,
@@ -116,13 +93,8 @@ impl Issuer {
         if let (Some(actor), Some(claims)) = (holder.actor, claims.as_object_mut()) {
             claims.insert("act".to_owned(), json!({ "sub": actor }));
         }
-        let message = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
-        // The provider is named: the process-wide default panics when a second one is compiled in.
-        let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::ES256, &self.private_key)
-            .map_err(io::Error::other)?;
-        let signature = signer.try_sign(message.as_bytes()).map_err(io::Error::other)?;
         Ok(IssuedToken {
-            token: format!("{message}.{}", BASE64.encode(signature)),
+            token: self.key.sign(&claims)?,
             expires_in: life.as_secs(),
             expires_at: end / NANOS,
         })
@@ -130,16 +102,7 @@ impl Issuer {
 
     /// The claims of a token that this issuer signed; whether they suffice is for the caller to judge.
     pub(super) fn verify(&self, token: &str) -> Option<Claims> {
-        let (message, signature) = token.rsplit_once('.')?;
-        let (header, payload) = message.split_once('.')?;
-        if decode(header)?.get("alg")?.as_str()? != "ES256" {
-            return None;
-        }
-        let signature = BASE64.decode(signature).ok()?;
-        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&Algorithm::ES256, &self.public_key).ok()?;
-        verifier.verify(message.as_bytes(), &signature).ok()?;
-
-        let claims = decode(payload)?;
+        let claims = self.key.verify(token)?;
         let text = |name: &str| claims.get(name)?.as_str().map(str::to_owned);
         let id = text("jti")?;
         Some(Claims {
@@ -155,13 +118,12 @@ impl Issuer {
     }
 }
 
-fn decode(part: &str) -> Option<Value> {
-    serde_json::from_slice(&BASE64.decode(part).ok()?).ok()
-}
-
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("url", &self.url).field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Issuer")
+            .field("url", &self.url)
+            .field("key_id", &self.key.key_id)
+            .finish_non_exhaustive()
     }
 }
 

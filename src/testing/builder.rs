@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::access_token::Issuer;
 use super::certificates::{Authority, ServerCertificate, TlsOptions};
-use super::client_authentication::{ClientAuthentication, RegisteredClient};
+use super::client_authentication::{ClientAuthentication, Federation, RegisteredClient};
 use super::client_keys::ClientKeys;
 use super::clock::ManualClock;
 use super::grants::Grants;
@@ -156,10 +156,12 @@ impl TestIdaasBuilder {
         let tls = authority.server_config(self.certificate, &self.tls)?;
         let socket = reserve()?;
         let port = socket.local_addr()?.port();
+        let issuer = Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?;
+        let federation = Federation::generate(issuer.url(), &self.clock)?;
         let service = Arc::new(IdaasService {
             endpoint: TokenEndpoint {
-                issuer: Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?,
-                client: RegisteredClient::new(self.client_id, self.secret, allowed, keys),
+                issuer,
+                client: RegisteredClient::new(self.client_id, self.secret, allowed, keys, federation),
                 grants,
                 token_life: self.token_life,
                 clock: self.clock,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use serde_json::{Map, Value, json};
 
@@ -22,9 +23,6 @@ impl TestIdaas {
     /// The instance id in [`client_config`](Self::client_config).
     pub const INSTANCE_ID: &str = "idaas_test";
 
-    /// The name of the client's federated credential.
-    pub const FEDERATED_CREDENTIAL: &str = "test-credential";
-
     /// The text of a `client-config.json` for this server and this method of authentication.
     pub fn client_config(&self, method: ClientAuthentication) -> String {
         let config = json!({
@@ -43,19 +41,14 @@ impl TestIdaas {
         let mut set = |key: &str, value: &str| drop(config.insert(key.to_owned(), value.into()));
         set("identityType", "CLIENT");
         set("authnMethod", method.as_str());
-        match method {
-            ClientAuthentication::SecretBasic
-            | ClientAuthentication::SecretPost
-            | ClientAuthentication::SecretJwt => set("clientSecretEnvVarName", Self::SECRET_VARIABLE),
-            ClientAuthentication::PrivateKeyJwt => set("privateKeyEnvVarName", Self::PRIVATE_KEY_VARIABLE),
-            ClientAuthentication::Pca => {
-                // Made once with a key that is good; there is nothing left to fail.
-                let (leaf, chain) = self.service.endpoint.client.keys().certificates().unwrap_or_default();
-                set("applicationFederatedCredentialName", Self::FEDERATED_CREDENTIAL);
-                set("clientX509Certificate", &leaf);
-                set("x509CertChains", &chain);
-                set("privateKeyEnvVarName", Self::PRIVATE_KEY_VARIABLE);
-            }
+        for (key, value) in method.configuration() {
+            set(key, value);
+        }
+        if method == ClientAuthentication::Pca {
+            // Made once with a key that is good; there is nothing left to fail.
+            let (leaf, chain) = self.service.endpoint.client.keys().certificates().unwrap_or_default();
+            set("clientX509Certificate", &leaf);
+            set("x509CertChains", &chain);
         }
         Value::Object(config)
     }
@@ -76,12 +69,18 @@ impl TestIdaas {
         Ok(path)
     }
 
-    /// New environment variables that hold the client's present secret and its private key, and nothing else.
+    /// New environment variables that hold the client's present secret, its private key, the path of the file
+    /// that [`write_service_account_token`](Self::write_service_account_token) has written, if it has, and
+    /// nothing else.
     pub fn environment(&self) -> ManualEnvironment {
-        ManualEnvironment::from_iter([
+        let environment = ManualEnvironment::from_iter([
             (Self::SECRET_VARIABLE, self.secret().expose_secret()),
             (Self::PRIVATE_KEY_VARIABLE, self.private_key_pem().expose_secret()),
-        ])
+        ]);
+        if let Some(path) = &*self.token_file.lock().unwrap_or_else(PoisonError::into_inner) {
+            environment.set(Self::TOKEN_FILE_VARIABLE, path);
+        }
+        environment
     }
 
     /// A private key that was made for this client, EC on P-256, as PEM. Its public half is registered unless

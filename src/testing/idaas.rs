@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::api::ProtectedApiBuilder;
 use super::behaviour::Behaviour;
@@ -24,6 +24,8 @@ pub struct TestIdaas {
     pub(super) service: Arc<IdaasService>,
     authority: Arc<Authority>,
     scope: Scope,
+    /// Where a service account's token was written last.
+    pub(super) token_file: Mutex<Option<PathBuf>>,
 }
 
 impl TestIdaas {
@@ -33,7 +35,7 @@ impl TestIdaas {
         authority: Authority,
         scope: Scope,
     ) -> Self {
-        Self { server, service, authority: Arc::new(authority), scope }
+        Self { server, service, authority: Arc::new(authority), scope, token_file: Mutex::default() }
     }
 
     /// A test IDaaS with other than the default choices.
@@ -95,7 +97,7 @@ impl TestIdaas {
     }
 
     /// An access token of a user's, as one would arrive at a service: to be accepted by a
-    /// [`ProtectedApi`] of that audience, and to be exchanged. It lives as long as any other
+    /// [`ProtectedApi`](super::ProtectedApi) of that audience, and to be exchanged. It lives as long as any other
     /// token of this server; the counts do not know of it.
     ///
     /// # Errors

@@ -76,6 +76,8 @@
 //! | a live token is refused | [`revoke`](ProtectedApi::revoke) it at the API |
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
+//! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
+//! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -87,6 +89,7 @@
 mod access_token;
 mod answer;
 mod api;
+mod attestation;
 mod behaviour;
 mod body;
 mod builder;
@@ -96,14 +99,19 @@ mod client_configuration;
 mod client_keys;
 mod clock;
 mod environment;
+mod es256;
 mod exchange;
+mod federated;
 mod form;
 mod grants;
 mod idaas;
 mod ledger;
+mod metadata_service;
 mod refusal;
 mod server;
 mod service;
+mod service_account;
+mod signed_data;
 mod stage;
 mod token_endpoint;
 
@@ -116,3 +124,5 @@ pub use clock::ManualClock;
 pub use environment::ManualEnvironment;
 pub use idaas::TestIdaas;
 pub use ledger::ReceivedRequest;
+pub use metadata_service::{MetadataBehaviour, MetadataRequest, MetadataService};
+pub use service_account::ServiceAccountToken;

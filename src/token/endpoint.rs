@@ -45,21 +45,28 @@ pub(crate) enum Grant<'a> {
 impl TokenEndpoint {
     /// Makes one attempt, or two when the first was refused and the secret has changed meanwhile.
     pub(super) async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenResponse, Error> {
-        let request = self.request(grant, scope).await?;
+        let request = self.request(grant, scope, None).await?;
         let tried = request.fingerprint();
         let refused = match self.send(request, scope).await {
             Err(error) if error.oauth_error() == Some("invalid_client") => error,
             result => return result,
         };
-        match self.request(grant, scope).await {
+        match self.request(grant, scope, Some(tried)).await {
             Ok(request) if request.fingerprint() != tried => self.send(request, scope).await,
             _ => Err(refused),
         }
     }
 
-    /// A request, with everything read anew.
-    async fn request(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenRequest, Error> {
-        let mut request = TokenRequest::new(&self.client, &self.environment, self.clock.now(), &self.hasher);
+    /// A request, with everything read anew. `refused` is the fingerprint of the attempt before, if that was
+    /// refused.
+    async fn request(
+        &self,
+        grant: Grant<'_>,
+        scope: &Scope,
+        refused: Option<u64>,
+    ) -> Result<TokenRequest, Error> {
+        let mut request = TokenRequest::new(&self.client, &self.environment, self.clock.now(), &self.hasher)
+            .after_refusal(refused);
         match grant {
             Grant::ClientCredentials => request.add_field("grant_type", "client_credentials".to_owned()),
             Grant::TokenExchange(subject) if subject.is_blank() => {

@@ -35,6 +35,12 @@ pub(super) fn explain(cause: BoxError, endpoint: &str) -> Error {
     Error::new(kind, message).with_source(cause)
 }
 
+/// Of which kind the error is, for those who have words of their own for it.
+#[cfg(feature = "transport")]
+pub(crate) fn kind(cause: &(dyn StdError + 'static)) -> ErrorKind {
+    describe(cause, "").0
+}
+
 fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, String) {
     if let Some(ConnectTimeout(limit)) = find(cause) {
         let message = format!(

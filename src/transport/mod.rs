@@ -4,6 +4,8 @@
 mod client;
 #[cfg(feature = "transport")]
 mod connector;
+#[cfg(feature = "transport")]
+mod direct;
 mod fault;
 #[cfg(feature = "transport")]
 mod proxy;
@@ -25,7 +27,11 @@ use tower::{Service, ServiceExt};
 
 #[cfg(feature = "transport")]
 pub(crate) use self::client::BuiltIn;
+#[cfg(feature = "transport")]
+pub(crate) use self::direct::direct;
 use self::fault::ReadTimeout;
+#[cfg(feature = "transport")]
+pub(crate) use self::fault::kind;
 use crate::BoxFuture;
 use crate::error::{BoxError, Error};
 
@@ -77,7 +83,10 @@ impl Transport {
 
     /// The read time-out spans headers and body, so that an answer which drips in ends too. It runs from
     /// the moment there is a connection; until then, the time-out of the connection counts as well.
-    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError> {
+    pub(crate) async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, BoxError> {
         let mut connected = pin!(connected(&mut request));
         let mut answer = pin!(answer(self.service.clone(), request));
         let mut limit = pin!(tokio::time::sleep(self.connect_timeout.saturating_add(self.read_timeout)));

@@ -43,7 +43,13 @@ MIIB
 }";
     let (config, warnings) = check_text(text).unwrap();
     assert_eq!(config.client_id, "app_xxx");
-    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(
+        warnings,
+        [
+            "`authnConfiguration.clientX509Certificate` is not used by CLIENT_SECRET_BASIC; remove it, or check \
+          authnMethod (line 12)"
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From the text of a file to a configuration or its faults: every row of bad input, end to end.
 
 mod assertion;
+mod federated;
 mod keys;
 mod loading;
 mod values;

@@ -35,16 +35,7 @@ fn a_method_that_cannot_be_used_is_refused_with_what_can() {
 
 #[test]
 fn a_method_to_come_is_named_together_with_what_it_lacks() {
-    let credential = "applicationFederatedCredentialName";
     for (name, parameters, lacks) in [
-        ("PKCS7", json!({}), vec![CREDENTIAL, DEPLOYED]),
-        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![DEPLOYED]),
-        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "AWS_EC2" }), vec![DEPLOYED]),
-        ("PKCS7", json!({ credential: "f", "clientDeployEnvironment": "ALIBABA_CLOUD_ECS" }), vec![]),
-        ("OIDC", json!({ credential: "f" }), vec![DEPLOYED]),
-        ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "kubernetes" }), vec![DEPLOYED]),
-        ("OIDC", json!({ credential: "", "clientDeployEnvironment": "KUBERNETES" }), vec![CREDENTIAL]),
-        ("OIDC", json!({ credential: "f", "clientDeployEnvironment": "KUBERNETES" }), vec![]),
         ("PLUGIN", json!({}), vec!["authnConfiguration.pluginName"]),
         ("PLUGIN", json!({ "pluginName": "foo" }), vec!["authnConfiguration.pluginName"]),
         ("PLUGIN", json!({ "pluginName": "alibabacloudPluginCredentialProvider" }), vec![]),
@@ -57,8 +48,6 @@ fn a_method_to_come_is_named_together_with_what_it_lacks() {
     assert!(
         listed("PLUGIN", json!({ "pluginName": "foo" })).contains("alibabacloudPluginCredentialProvider")
     );
-    assert!(listed("PKCS7", json!({ "clientDeployEnvironment": "AWS_EC2" })).contains("ALIBABA_CLOUD_ECS"));
-    assert!(listed("OIDC", json!({ "clientDeployEnvironment": "kubernetes" })).contains("KUBERNETES"));
 }
 
 #[test]

@@ -126,6 +126,7 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
     use crate::testing::client_authentication::ClientAuthentication;
+    use crate::testing::client_authentication::Federation;
     use crate::testing::client_keys::ClientKeys;
     use crate::testing::form::Form;
     use crate::testing::{ManualClock, TestIdaas};
@@ -141,7 +142,9 @@ mod tests {
         fn new() -> Self {
             let methods = ClientAuthentication::ALL.to_vec();
             let keys = ClientKeys::generate(&[]).unwrap();
-            let client = RegisteredClient::new("app".into(), Secret::new("s3cret"), methods, keys);
+            let federation = Federation::generate("", &crate::clock::Clock::System).unwrap();
+            let client =
+                RegisteredClient::new("app".into(), Secret::new("s3cret"), methods, keys, federation);
             Self { client, clock: ManualClock::new() }
         }
 

@@ -1,7 +1,10 @@
 //! How a client proves who it is at the token endpoint: one file per method.
 
 mod assertion;
+mod federation;
+mod oidc;
 mod pca;
+mod pkcs7;
 mod private_key_jwt;
 mod secret_basic;
 mod secret_jwt;
@@ -13,6 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
+pub(super) use self::federation::Federation;
+use super::TestIdaas;
 use super::client_keys::ClientKeys;
 use super::form::Form;
 use super::refusal::Refusal;
@@ -35,11 +40,24 @@ pub enum ClientAuthentication {
     PrivateKeyJwt,
     /// `PCA`: an assertion signed with the key of a certificate.
     Pca,
+    /// `OIDC`: a token of a Kubernetes service account, of
+    /// [`TestIdaas::service_account_token`](super::TestIdaas::service_account_token).
+    Oidc,
+    /// `PKCS7`: a document of the metadata service,
+    /// [`TestIdaas::start_metadata_service`](super::TestIdaas::start_metadata_service).
+    Pkcs7,
 }
 
 impl ClientAuthentication {
-    pub(super) const ALL: &[Self] =
-        &[Self::SecretBasic, Self::SecretPost, Self::SecretJwt, Self::PrivateKeyJwt, Self::Pca];
+    pub(super) const ALL: &[Self] = &[
+        Self::SecretBasic,
+        Self::SecretPost,
+        Self::SecretJwt,
+        Self::PrivateKeyJwt,
+        Self::Pca,
+        Self::Oidc,
+        Self::Pkcs7,
+    ];
 
     /// The method's name in `client-config.json`.
     pub fn as_str(self) -> &'static str {
@@ -49,16 +67,36 @@ impl ClientAuthentication {
             Self::SecretJwt => "CLIENT_SECRET_JWT",
             Self::PrivateKeyJwt => "PRIVATE_KEY_JWT",
             Self::Pca => "PCA",
+            Self::Oidc => "OIDC",
+            Self::Pkcs7 => "PKCS7",
         }
     }
 
-    /// The form fields that belong to the method alone.
+    /// What `authnConfiguration` has to say beside the method's name and certificates.
+    pub(super) fn configuration(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::SecretBasic | Self::SecretPost | Self::SecretJwt => {
+                &[("clientSecretEnvVarName", TestIdaas::SECRET_VARIABLE)]
+            }
+            Self::PrivateKeyJwt => &[("privateKeyEnvVarName", TestIdaas::PRIVATE_KEY_VARIABLE)],
+            Self::Pca => &[
+                ("applicationFederatedCredentialName", TestIdaas::FEDERATED_CREDENTIAL),
+                ("privateKeyEnvVarName", TestIdaas::PRIVATE_KEY_VARIABLE),
+            ],
+            Self::Oidc => oidc::CONFIGURATION,
+            Self::Pkcs7 => pkcs7::CONFIGURATION,
+        }
+    }
+
+    /// The form fields that the method reads.
     pub(super) fn fields(self) -> &'static [&'static str] {
         match self {
             Self::SecretBasic => &[],
             Self::SecretPost => secret_post::FIELDS,
             Self::SecretJwt | Self::PrivateKeyJwt => assertion::FIELDS,
             Self::Pca => pca::FIELDS,
+            Self::Oidc => oidc::FIELDS,
+            Self::Pkcs7 => pkcs7::FIELDS,
         }
     }
 
@@ -69,6 +107,8 @@ impl ClientAuthentication {
             Self::SecretJwt => secret_jwt::is_presented(credentials),
             Self::PrivateKeyJwt => private_key_jwt::is_presented(credentials),
             Self::Pca => pca::is_presented(credentials),
+            Self::Oidc => oidc::is_presented(credentials),
+            Self::Pkcs7 => pkcs7::is_presented(credentials),
         }
     }
 
@@ -104,6 +144,7 @@ pub(super) struct RegisteredClient {
     secret: Mutex<Secret>,
     allowed: Vec<ClientAuthentication>,
     keys: ClientKeys,
+    federation: Federation,
 }
 
 impl RegisteredClient {
@@ -112,12 +153,17 @@ impl RegisteredClient {
         secret: Secret,
         allowed: Vec<ClientAuthentication>,
         keys: ClientKeys,
+        federation: Federation,
     ) -> Self {
-        Self { id, secret: Mutex::new(secret), allowed, keys }
+        Self { id, secret: Mutex::new(secret), allowed, keys, federation }
     }
 
     pub(super) fn keys(&self) -> &ClientKeys {
         &self.keys
+    }
+
+    pub(super) fn federation(&self) -> &Federation {
+        &self.federation
     }
 
     pub(super) fn id(&self) -> &str {
@@ -158,6 +204,8 @@ impl RegisteredClient {
             ClientAuthentication::SecretJwt => secret_jwt::verify(credentials, self, occasion),
             ClientAuthentication::PrivateKeyJwt => private_key_jwt::verify(credentials, self, occasion),
             ClientAuthentication::Pca => pca::verify(credentials, self, occasion),
+            ClientAuthentication::Oidc => oidc::verify(credentials, &self.federation),
+            ClientAuthentication::Pkcs7 => pkcs7::verify(credentials, &self.federation),
         }
     }
 

@@ -58,8 +58,9 @@ fn decode(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::secret::Secret;
-    use crate::testing::client_authentication::Occasion;
+    use crate::testing::client_authentication::{Federation, Occasion};
     use crate::testing::client_keys::ClientKeys;
     use crate::testing::form::Form;
     use crate::testing::{ClientAuthentication, ManualClock};
@@ -70,6 +71,7 @@ mod tests {
             Secret::new("a+b%41&=: ü"),
             vec![ClientAuthentication::SecretBasic],
             ClientKeys::generate(&[]).unwrap(),
+            Federation::generate("", &Clock::System).unwrap(),
         );
         let mut headers = http::HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)).parse().unwrap());

@@ -1,0 +1,138 @@
+//! OIDC: a token of another issuer that IDaaS trusts, such as a Kubernetes service account's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::oidc_token_file::OidcTokenFile;
+use super::{AssertionSource, Authenticator, TokenRequest, id_token};
+use crate::BoxFuture;
+use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
+
+const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
+
+/// The OIDC token, and the federated credential that trusts its issuer.
+#[derive(Debug)]
+pub(crate) struct Oidc {
+    credential_name: String,
+    token: Arc<dyn AssertionSource>,
+    /// Where the token comes from, for messages.
+    origin: String,
+}
+
+impl Oidc {
+    /// The token is in a file, and is read there at every token request.
+    pub(crate) fn from_file(credential_name: String, path: PathBuf) -> Self {
+        let origin = format!("of file {}", path.display());
+        Self { credential_name, token: Arc::new(OidcTokenFile::new(path)), origin }
+    }
+
+    pub(crate) fn from_source(credential_name: String, token: Arc<dyn AssertionSource>) -> Self {
+        Self { credential_name, token, origin: "of the program's own source".to_owned() }
+    }
+
+    /// The issuer may see it otherwise: its clock is the one that counts.
+    fn warn_if_expired(&self, token: &Secret, now: SystemTime) {
+        let seconds = id_token::expiry(token.expose_secret()).map(Duration::from_secs);
+        if let Some(expiry) = seconds.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(seconds))
+            && expiry <= now
+        {
+            let (origin, date) = (&self.origin, httpdate::fmt_http_date(expiry));
+            tracing::warn!(
+                "the OIDC token {origin} expired at {date} and is sent as it is; \
+                 check what renews it, and the clock of this machine"
+            );
+        }
+    }
+}
+
+impl Authenticator for Oidc {
+    fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let given = self.token.assertion(request).await?;
+            let token = Secret::new(given.expose_secret().trim());
+            if token.expose_secret().is_empty() {
+                let message = format!("the OIDC token {} is empty; check what gives it", self.origin);
+                return Err(Error::new(ErrorKind::Secret, message));
+            }
+            self.warn_if_expired(&token, request.now());
+            request.note_secret(&token);
+            request.add_field("application_federated_credential_name", self.credential_name.clone());
+            request.add_field("client_assertion_type", ASSERTION_TYPE.to_owned());
+            request.add_field("client_assertion", token);
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::hash_map::RandomState;
+    use std::sync::Mutex;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+    use crate::authn::request::Client;
+    use crate::clock::Moment;
+    use crate::environment::Environment;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged while a token with this expiry is sent.
+    fn log_of(expiry: u64) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sa-token");
+        let token = format!("e30.{}.hunter2", URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{expiry}}}")));
+        std::fs::write(&path, format!("{token}\n")).unwrap();
+        let client = Client {
+            instance_id: "idaas_test".into(),
+            client_id: "app_test".into(),
+            token_endpoint: http::Uri::from_static("https://localhost/oauth2/token"),
+        };
+        let now = Moment { monotonic: 0, wall: NOW * 1_000_000_000 };
+        let mut request = TokenRequest::new(&client, &Environment::Process, now, &RandomState::new());
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let oidc = Oidc::from_file("federated".into(), path);
+            tokio_test::block_on(oidc.authenticate(&mut request)).unwrap();
+        });
+        assert!(request.secrets().iter().any(|secret| secret.expose_secret() == token), "sent as it is");
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn an_expired_token_is_sent_with_a_warning_that_names_file_and_expiry() {
+        let text = log_of(NOW);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for part in ["WARN", "sa-token", "expired at Fri, 15 Jan 2027 08:00:00 GMT"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(log_of(0).contains("Thu, 01 Jan 1970"));
+    }
+
+    #[test]
+    fn a_living_token_is_sent_in_silence() {
+        assert_eq!(log_of(NOW + 1), "");
+        assert_eq!(log_of(u64::MAX), "");
+    }
+}
