@@ -12,7 +12,7 @@ use super::service_account::ServiceAccountToken;
 /// Federated credentials: OIDC and PKCS7.
 impl TestIdaas {
     /// The name of the federated credential that the token endpoint knows.
-    pub const CREDENTIAL_NAME: &str = "federated_test";
+    pub const FEDERATED_CREDENTIAL: &str = "test-credential";
 
     /// The name of the environment variable that holds the path of the service account's token, in
     /// [`client_config`](Self::client_config) and [`environment`](Self::environment).

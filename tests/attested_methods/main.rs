@@ -85,7 +85,7 @@ async fn refused(idaas: &Idaas, why: &str) -> Error {
 async fn another_credentials_name_is_refused_and_shown() {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
-    let idaas = fixture.changed(TestIdaas::CREDENTIAL_NAME, "other");
+    let idaas = fixture.changed(TestIdaas::FEDERATED_CREDENTIAL, "other");
     refused(&idaas.metadata_address(metadata.address()).build().unwrap(), "no federated credential").await;
 }
 
@@ -113,7 +113,7 @@ async fn a_supplier_of_the_users_own_gives_the_token_or_the_document() {
         Supplier(path)
     };
     let config = || fixture.builder(ClientAuthentication::SecretPost);
-    let name = TestIdaas::CREDENTIAL_NAME;
+    let name = TestIdaas::FEDERATED_CREDENTIAL;
 
     let token = format!("\n{}\n", fixture.idaas.service_account_token().mint().unwrap());
     config().oidc_source(name, supplier(&token)).build().unwrap().token().await.unwrap();

@@ -14,7 +14,7 @@ async fn oidc_gets_a_token_from_file_and_from_code() {
         .issuer(fixture.idaas.issuer())
         .token_endpoint(fixture.idaas.token_endpoint())
         .scope("api://x|read")
-        .oidc(TestIdaas::CREDENTIAL_NAME, path);
+        .oidc(TestIdaas::FEDERATED_CREDENTIAL, path);
     in_code.build().unwrap().token().await.unwrap();
     for request in fixture.idaas.requests() {
         assert_eq!(request.client_authentication, Some(ClientAuthentication::Oidc));

@@ -34,7 +34,7 @@ impl Federation {
 
 /// The assertion, if it is for the credential that is registered.
 pub(super) fn assertion(form: &Form) -> Result<&str, Refusal> {
-    if form.required("application_federated_credential_name")? != TestIdaas::CREDENTIAL_NAME {
+    if form.required("application_federated_credential_name")? != TestIdaas::FEDERATED_CREDENTIAL {
         return Err(Refusal::invalid_client("there is no federated credential of this name"));
     }
     form.required("client_assertion")

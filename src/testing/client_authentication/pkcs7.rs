@@ -10,7 +10,7 @@ pub(super) use super::federation::FIELDS;
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:pkcs7-bearer";
 
 pub(super) const CONFIGURATION: &[(&str, &str)] = &[
-    ("applicationFederatedCredentialName", TestIdaas::CREDENTIAL_NAME),
+    ("applicationFederatedCredentialName", TestIdaas::FEDERATED_CREDENTIAL),
     ("clientDeployEnvironment", "ALIBABA_CLOUD_ECS"),
 ];
 
