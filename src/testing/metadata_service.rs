@@ -192,13 +192,11 @@ impl MetadataBehaviour {
             Self::WrappedDocument => wrapped(&document),
             // In the middle there is the certificate or the content; either way the signature no longer fits.
             Self::TamperedDocument => {
-                let middle = document.len() / 2;
-                let change = |(place, letter)| match (place == middle, letter) {
-                    (true, 'A') => 'B',
-                    (true, _) => 'A',
-                    (false, letter) => letter,
-                };
-                document.chars().enumerate().map(change).collect()
+                let (before, after) = document.split_at(document.len() / 2);
+                let Some(place) = after.find(|letter| letter != '\n') else { return document };
+                let (between, rest) = after.split_at(place);
+                let other = if rest.starts_with('A') { 'B' } else { 'A' };
+                format!("{before}{between}{other}{}", rest.get(1..).unwrap_or_default())
             }
             Self::NoDocument => "<html>welcome</html>".to_owned(),
             Self::Normal | Self::Status(_) | Self::Silent => document,

@@ -49,10 +49,13 @@ async fn a_document_for_another_instance_or_changed_on_the_way_is_refused() {
     let other = fixture.changed(TestIdaas::INSTANCE_ID, "idaas_other").metadata_address(metadata.address());
     refused(&other.build().unwrap(), "for another IDaaS instance").await;
     metadata.set_behaviour(MetadataBehaviour::TamperedDocument);
-    let error = refused(&fixture.pkcs7(&metadata), "not signed by the cloud").await;
-    assert!(!error.is_transient());
+    let on_ec2 = fixture.changed("ALIBABA_CLOUD_ECS", "AWS_EC2").metadata_address(metadata.address());
+    for idaas in [fixture.pkcs7(&metadata), on_ec2.build().unwrap()] {
+        let error = refused(&idaas, "not signed by the cloud").await;
+        assert!(!error.is_transient());
+    }
     // Each was tried with a fresh document once more, and then no more.
-    assert_eq!((fixture.idaas.token_requests(), metadata.requests().len()), (4, 8));
+    assert_eq!((fixture.idaas.token_requests(), metadata.requests().len()), (6, 12));
 }
 
 #[tokio::test]
