@@ -105,7 +105,7 @@ impl fmt::Debug for ProtectedApiBuilder {
 
 /// An API in this process that accepts only live tokens of one [`TestIdaas`](super::TestIdaas).
 ///
-/// Every path and method is answered alike: 200 with the JSON `{"sub", "act", "aud", "scope"}` of the token, or a
+/// Every path and method is answered alike: 200 with the JSON `{"sub", "aud", "scope"}` of the token, and `act` after an exchange, or a
 /// refusal as RFC 6750 has it. Tokens are judged to the instant, without leeway, by the clock of the IDaaS,
 /// and even after the IDaaS is dropped. The API stops when it is dropped.
 pub struct ProtectedApi {
@@ -243,8 +243,11 @@ async fn verify(
 }
 
 async fn who_am_i(Extension(claims): Extension<Claims>) -> Json<serde_json::Value> {
-    let actor = claims.actor.map(|actor| json!({ "sub": actor }));
-    Json(json!({ "sub": claims.subject, "act": actor, "aud": claims.audience, "scope": claims.scope }))
+    let mut seen = json!({ "sub": claims.subject, "aud": claims.audience, "scope": claims.scope });
+    if let (Some(actor), Some(seen)) = (claims.actor, seen.as_object_mut()) {
+        seen.insert("act".to_owned(), json!({ "sub": actor }));
+    }
+    Json(seen)
 }
 
 impl ApiService {
