@@ -83,12 +83,9 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
 /// What the methods to come ask of the file.
 fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
     let authn = &given.authn;
-    match method {
-        "PLUGIN" => {
-            required_one_of(checker, &authn.plugin_name, &[PLUGIN]);
-            checker.required(&given.client.open_api_endpoint, "the host of the EIAM OpenAPI");
-        }
-        _ => {}
+    if method == "PLUGIN" {
+        required_one_of(checker, &authn.plugin_name, &[PLUGIN]);
+        checker.required(&given.client.open_api_endpoint, "the host of the EIAM OpenAPI");
     }
 }
 

@@ -21,10 +21,9 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     /// The value under this key, made if it is not there, and now the most recently used.
     pub(super) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
-        if !self.entries.contains_key(&key) && self.entries.len() >= self.capacity {
-            if let Some((_, oldest)) = self.turns.pop_first() {
-                self.entries.remove(&oldest);
-            }
+        let full = !self.entries.contains_key(&key) && self.entries.len() >= self.capacity;
+        if full && let Some((_, oldest)) = self.turns.pop_first() {
+            self.entries.remove(&oldest);
         }
         self.turn += 1;
         let turn = self.turn;

@@ -1,9 +1,9 @@
 //! Where configuration meets method, transport and cache.
 
 mod assertion;
+mod build;
 mod federated;
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,20 +14,16 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
-use crate::authn::{AssertionSource, Authenticator, Client};
-use crate::authn::{ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt};
+use crate::authn::{AssertionSource, Authenticator};
 use crate::clock::Clock;
-use crate::config::{AuthnMethod, ClientConfig, Config, ConfigFile};
+use crate::config::{AuthnMethod, ClientConfig, ConfigFile};
 use crate::environment::Environment;
-use crate::error::{BoxError, ConfigError, ConfigFault};
+use crate::error::{BoxError, ConfigError};
 use crate::idaas::Idaas;
-use crate::scope::Scope;
 use crate::secret::SecretSource;
 #[cfg(feature = "testing")]
 use crate::testing::{ManualClock, ManualEnvironment};
-use crate::token::{
-    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, TokenCache, TokenEndpoint, TokenSource,
-};
+use crate::token::TokenSource;
 use crate::transport::Transport;
 
 /// Builds an [`Idaas`]: from the vendor's file, in code, or from both, where code wins.
@@ -127,7 +123,7 @@ impl IdaasBuilder {
         self
     }
 
-    /// The scope of requests that name no other: key `scope`, see [`Scope`].
+    /// The scope of requests that name no other: key `scope`, see [`Scope`](crate::Scope).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         let scope = scope.into();
         self.given.client.scope.set(scope.clone());
@@ -245,99 +241,6 @@ impl IdaasBuilder {
         match self.source.take() {
             Some(source) => self.build_with_source(source),
             None => self.build_with_endpoint(),
-        }
-    }
-
-    fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
-        let scope =
-            self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
-        let scope = scope
-            .and_then(Scope::parse)
-            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
-        let (connect, read) = self.given.timeouts();
-        let settings = self.settings(connect, read);
-        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
-    }
-
-    fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
-        let config = Config::load(&self.file, self.given.clone(), &self.environment);
-        let config = match config {
-            Ok(config) => config,
-            Err(error) => {
-                // The transport's faults belong in the same report.
-                let (connect, read) = self.given.timeouts();
-                let more = self.make_transport(connect, read).err().unwrap_or_default();
-                return Err(error.and(more));
-            }
-        };
-        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
-        let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
-        let settings = self.settings(config.connect_timeout, config.read_timeout);
-        let authenticator: Arc<dyn Authenticator> = match (config.authn, self.authenticator) {
-            (AuthnMethod::ClientSecretBasic { secret }, _) => {
-                Arc::new(ClientSecretBasic { secret, raw: self.raw_basic })
-            }
-            (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
-            (AuthnMethod::ClientSecretJwt { secret }, _) => Arc::new(ClientSecretJwt { secret }),
-            (AuthnMethod::PrivateKeyJwt { key }, _) => Arc::new(PrivateKeyJwt { key }),
-            (AuthnMethod::Pca(pca), _) => {
-                pca.warn_at_load(&self.environment, self.clock.now().system_time());
-                Arc::new(pca)
-            }
-            (AuthnMethod::Oidc { credential_name, token_file }, _) => {
-                federated::oidc(credential_name, token_file, self.assertion_source)?
-            }
-            (AuthnMethod::Pkcs7 { credential_name, cloud }, _) => {
-                let address = self.metadata_address.as_deref();
-                federated::pkcs7(credential_name, cloud, address, self.assertion_source)?
-            }
-            (AuthnMethod::Custom, Some(authenticator)) => authenticator,
-            (AuthnMethod::Custom, None) => {
-                let fault =
-                    ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
-                return Err(ConfigError::one(fault));
-            }
-        };
-        let endpoint = TokenEndpoint {
-            client: Client {
-                instance_id: config.instance_id,
-                client_id: config.client_id,
-                token_endpoint: config.token_endpoint,
-            },
-            authenticator,
-            transport,
-            environment: self.environment,
-            clock: self.clock,
-            hasher: RandomState::new(),
-        };
-        let endpoint = Arc::new(endpoint);
-        let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
-    }
-
-    fn settings(&self, connect: Duration, read: Duration) -> Settings {
-        let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
-        Settings { clock: self.clock.clone(), wait: self.wait_timeout.unwrap_or(flight), flight }
-    }
-
-    fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
-        if let Some(make) = self.transport.take() {
-            return Ok(make(connect, read));
-        }
-        #[cfg(feature = "transport")]
-        {
-            let built_in = crate::transport::BuiltIn {
-                environment: &self.environment,
-                root_certificates: &self.root_certificates,
-                connect_timeout: connect,
-                read_timeout: read,
-            };
-            built_in.transport()
-        }
-        #[cfg(not(feature = "transport"))]
-        {
-            let expected = "is missing; expected an HTTP service, because the feature `transport` is off";
-            Err(vec![ConfigFault::new("transport", expected)])
         }
     }
 }

@@ -1,0 +1,117 @@
+//! What `build` does: from the builder's parts to a handle.
+
+use std::collections::hash_map::RandomState;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{IdaasBuilder, federated};
+use crate::authn::{
+    Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
+};
+use crate::config::{AuthnMethod, Config};
+use crate::error::{ConfigError, ConfigFault};
+use crate::idaas::Idaas;
+use crate::scope::Scope;
+use crate::token::{
+    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, TokenCache, TokenEndpoint, TokenSource,
+};
+use crate::transport::Transport;
+
+impl IdaasBuilder {
+    pub(super) fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
+        let scope =
+            self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
+        let scope = scope
+            .and_then(Scope::parse)
+            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
+        let (connect, read) = self.given.timeouts();
+        let settings = self.settings(connect, read);
+        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
+    }
+
+    pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
+        let config = Config::load(&self.file, self.given.clone(), &self.environment);
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                // The transport's faults belong in the same report.
+                let (connect, read) = self.given.timeouts();
+                let more = self.make_transport(connect, read).err().unwrap_or_default();
+                return Err(error.and(more));
+            }
+        };
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
+        let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
+        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        let authenticator = self.choose(config.authn)?;
+        let endpoint = TokenEndpoint {
+            client: Client {
+                instance_id: config.instance_id,
+                client_id: config.client_id,
+                token_endpoint: config.token_endpoint,
+            },
+            authenticator,
+            transport,
+            environment: self.environment,
+            clock: self.clock,
+            hasher: RandomState::new(),
+        };
+        let endpoint = Arc::new(endpoint);
+        let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
+        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
+    }
+
+    fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
+        Ok(match (method, self.authenticator.take()) {
+            (AuthnMethod::ClientSecretBasic { secret }, _) => {
+                Arc::new(ClientSecretBasic { secret, raw: self.raw_basic })
+            }
+            (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
+            (AuthnMethod::ClientSecretJwt { secret }, _) => Arc::new(ClientSecretJwt { secret }),
+            (AuthnMethod::PrivateKeyJwt { key }, _) => Arc::new(PrivateKeyJwt { key }),
+            (AuthnMethod::Pca(pca), _) => {
+                pca.warn_at_load(&self.environment, self.clock.now().system_time());
+                Arc::new(pca)
+            }
+            (AuthnMethod::Oidc { credential_name, token_file }, _) => {
+                federated::oidc(credential_name, token_file, self.assertion_source.take())?
+            }
+            (AuthnMethod::Pkcs7 { credential_name, cloud }, _) => {
+                let address = self.metadata_address.as_deref();
+                federated::pkcs7(credential_name, cloud, address, self.assertion_source.take())?
+            }
+            (AuthnMethod::Custom, Some(authenticator)) => authenticator,
+            (AuthnMethod::Custom, None) => {
+                let fault =
+                    ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
+                return Err(ConfigError::one(fault));
+            }
+        })
+    }
+
+    fn settings(&self, connect: Duration, read: Duration) -> Settings {
+        let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
+        Settings { clock: self.clock.clone(), wait: self.wait_timeout.unwrap_or(flight), flight }
+    }
+
+    fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
+        if let Some(make) = self.transport.take() {
+            return Ok(make(connect, read));
+        }
+        #[cfg(feature = "transport")]
+        {
+            let built_in = crate::transport::BuiltIn {
+                environment: &self.environment,
+                root_certificates: &self.root_certificates,
+                connect_timeout: connect,
+                read_timeout: read,
+            };
+            built_in.transport()
+        }
+        #[cfg(not(feature = "transport"))]
+        {
+            let expected = "is missing; expected an HTTP service, because the feature `transport` is off";
+            Err(vec![ConfigFault::new("transport", expected)])
+        }
+    }
+}
