@@ -202,6 +202,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             cause: if forced { Cause::Invalidated } else { cause },
             patient: cause != Cause::Advisory && control.is_untroubled(),
             hold_back,
+            limit: self.settings.flight,
         };
         let landing = Landing::new(Arc::clone(self), id, announcer);
         Ok((arrival, Some(Launch { runtime, pilot, landing })))
