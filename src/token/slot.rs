@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 
-use super::control::Control;
+use super::control::{Control, FORCED_INTERVAL};
 use super::flight::{Arrival, Outcome, channel};
 use super::landing::{Landing, Launch};
 use super::live::{Attention, Live};
@@ -128,9 +128,13 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 Resolution::Wait(arrival) => arrival,
             };
             match arrival.wait().await {
-                Outcome::Landed(live) => return Ok(live),
+                // One that wakes late may find that the value has had its day meanwhile.
+                Outcome::Landed(live) if live.state(self.settings.clock.now()) < State::Dead => {
+                    return Ok(live);
+                }
+                Outcome::DeadOnArrival(live) => return Ok(self.peek().unwrap_or(live)),
                 Outcome::Failed(error) => return self.peek().ok_or(error),
-                Outcome::Void => resolution = self.resolve(),
+                Outcome::Landed(_) | Outcome::Void => resolution = self.resolve(),
             }
         }
     }
@@ -220,10 +224,15 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             Ok(Fetched { value, attention, sent, life }) => {
                 control.succeeded();
                 let live = Arc::new(Live::new(value, Window::new(sent, life, fastrand::f64()), attention));
-                if live.state(now) == State::Dead {
-                    // Good for those who waited for it and for nobody else; and no fetch loop.
+                let dead = live.state(now) == State::Dead;
+                if dead || life < FORCED_INTERVAL {
+                    // No fetch loop, whatever the issuer hands out.
                     control.space_out(now);
-                } else if let Some(before) = self.live.swap(Some(Arc::clone(&live))) {
+                }
+                if dead {
+                    return Outcome::DeadOnArrival(live);
+                }
+                if let Some(before) = self.live.swap(Some(Arc::clone(&live))) {
                     // Whoever holds on to the old value for speed comes and gets the new one.
                     before.attention().withdraw();
                 }
