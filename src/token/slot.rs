@@ -165,7 +165,9 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 Err(_) => (Resolution::Serve(live), None),
             },
             (dead, _) => {
-                if dead.is_some() {
+                if let Some(dead) = dead {
+                    // For good: a clock that is set back does not bring it to life for those who hold on to it.
+                    dead.attention().withdraw();
                     self.live.store(None);
                 }
                 match self.flight(&mut control, now, Cause::Missing) {
