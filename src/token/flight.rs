@@ -61,6 +61,11 @@ impl<V> Arrival<V> {
             Err(_dropped) => Outcome::Void,
         }
     }
+
+    /// Whether the flight was dropped without a word.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.has_changed().is_err() && self.0.borrow().is_none()
+    }
 }
 
 /// Announces the outcome to everybody who waits. Dropped without a word, it announces [`Outcome::Void`].

@@ -180,6 +180,12 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         drop(control);
         if let Some(launch) = launch {
             launch.go();
+            if let Resolution::Wait(arrival) = &resolution
+                && arrival.is_lost()
+            {
+                // To try again here would be to try for ever.
+                return self.peek().map_or_else(|| Resolution::Refuse(no_runtime()), Resolution::Serve);
+            }
         }
         resolution
     }
