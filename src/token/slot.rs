@@ -271,7 +271,14 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
 
     /// A flight that was dropped on the way: the next request starts another.
     pub(super) fn lose(&self, id: u64) {
-        self.control().arrive(id);
+        let now = self.settings.clock.now();
+        let mut control = self.control();
+        if control.arrive(id)
+            && let Some(live) = self.live.load().as_ref()
+            && live.state(now) == State::Advisory
+        {
+            live.settle_while_due(Some(now));
+        }
     }
 
     pub(super) fn subject(&self) -> &str {
