@@ -142,12 +142,13 @@ impl<S> IdaasService<S> {
             Some(header) => header,
             None => match slot.resolve() {
                 Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
-                Resolution::Refuse(error) => return ResponseFuture::failed(error),
+                Resolution::Refuse(error) => {
+                    drop(take_readied(inner));
+                    return ResponseFuture::failed(error);
+                }
                 waiting @ Resolution::Wait(_) => {
                     let acquiring = Arc::clone(slot).settle_for(waiting);
-                    // The readied service goes with the request; a clone, yet to be readied, stays.
-                    let clone = inner.clone();
-                    return ResponseFuture::waiting(acquiring, mem::replace(inner, clone), request);
+                    return ResponseFuture::waiting(acquiring, take_readied(inner), request);
                 }
             },
         };
@@ -159,14 +160,22 @@ impl<S> IdaasService<S> {
     #[cold]
     fn refuse_or_pass<R>(&mut self, mut request: R, error: Error) -> ResponseFuture<S, R>
     where
-        S: Service<R>,
+        S: Service<R> + Clone,
         R: Outgoing,
     {
         if wants_no_token(&mut request) {
             return ResponseFuture::sent(self.inner.call(request), None);
         }
+        drop(take_readied(&mut self.inner));
         ResponseFuture::failed(error)
     }
+}
+
+/// The readied service, to go with its request, or to be dropped with what it has reserved when there is no
+/// request to make. A clone, yet to be readied, stays.
+fn take_readied<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    mem::replace(inner, clone)
 }
 
 fn wants_no_token<R: Outgoing>(request: &mut R) -> bool {
