@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{AUTHORIZATION, Entry};
+use tokio::runtime::Handle;
 use tower::Service;
 
 use super::answer::Answer;
@@ -140,6 +141,11 @@ impl<S> IdaasService<S> {
         let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
         let header = match header {
             Some(header) => header,
+            None if Handle::try_current().is_err() => {
+                // Called outside a runtime, and maybe awaited inside one.
+                let acquiring = Arc::clone(slot).acquire();
+                return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+            }
             None => match slot.resolve() {
                 Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
                 Resolution::Refuse(error) => {
