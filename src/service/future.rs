@@ -105,14 +105,17 @@ where
                     };
                 }
                 StateProjection::Waiting { acquiring, call } => {
-                    let live = ready!(acquiring.as_mut().poll(context))?;
-                    let Some(call) = call.take() else {
-                        return Poll::Pending; // polled again after its end
-                    };
-                    let (mut readied, mut request) = *call;
-                    let header = Arc::clone(live.value.header_copy());
-                    let header = authorize(&mut request, &header).then_some(header);
-                    State::Sent { response: readied.call(request), header }
+                    match (ready!(acquiring.as_mut().poll(context)), call.take()) {
+                        (Ok(live), Some(call)) => {
+                            let (mut readied, mut request) = *call;
+                            let header = Arc::clone(live.value.header_copy());
+                            let header = authorize(&mut request, &header).then_some(header);
+                            State::Sent { response: readied.call(request), header }
+                        }
+                        // What the readied service holds is given back now, not when the future goes.
+                        (Err(error), _) => State::Failed { error: Some(error) },
+                        (Ok(_), None) => State::Failed { error: None },
+                    }
                 }
                 StateProjection::Failed { error } => {
                     return match error.take() {

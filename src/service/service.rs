@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
+use tokio::runtime::Handle;
 use tower::Service;
 
 use super::answer::Answer;
@@ -154,14 +155,20 @@ impl<S> IdaasService<S> {
         let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
         let header = match header {
             Some(header) => header,
+            None if Handle::try_current().is_err() => {
+                // Called outside a runtime, and maybe awaited inside one.
+                let acquiring = Arc::clone(slot).acquire();
+                return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+            }
             None => match slot.resolve() {
                 Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
-                Resolution::Refuse(error) => return ResponseFuture::failed(error),
+                Resolution::Refuse(error) => {
+                    drop(take_readied(inner));
+                    return ResponseFuture::failed(error);
+                }
                 waiting @ Resolution::Wait(_) => {
                     let acquiring = Arc::clone(slot).settle_for(waiting);
-                    // The readied service goes with the request; a clone, yet to be readied, stays.
-                    let clone = inner.clone();
-                    return ResponseFuture::waiting(acquiring, mem::replace(inner, clone), request);
+                    return ResponseFuture::waiting(acquiring, take_readied(inner), request);
                 }
             },
         };
@@ -173,14 +180,22 @@ impl<S> IdaasService<S> {
     #[cold]
     fn refuse_or_pass<R>(&mut self, mut request: R, error: Error) -> ResponseFuture<S, R>
     where
-        S: Service<R>,
+        S: Service<R> + Clone,
         R: Outgoing,
     {
         if wants_no_token(&mut request) {
             return ResponseFuture::sent(self.inner.call(request), None);
         }
+        drop(take_readied(&mut self.inner));
         ResponseFuture::failed(error)
     }
+}
+
+/// The readied service, to go with its request, or to be dropped with what it has reserved when there is no
+/// request to make. A clone, yet to be readied, stays.
+fn take_readied<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    mem::replace(inner, clone)
 }
 
 fn wants_no_token<R: Outgoing>(request: &mut R) -> bool {

@@ -7,9 +7,9 @@ use super::flight::{Arrival, Flight};
 use crate::clock::{Moment, nanos};
 use crate::error::Error;
 
-/// Forced refreshes, and fetches after a value that was dead on arrival, are at least this far apart: a
+/// Forced refreshes, and fetches after a value that lives for less than this, are at least this far apart: a
 /// broken API or a broken issuer must not become a storm of token requests.
-const FORCED_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const FORCED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Guarded by the slot's mutex and held for nanoseconds: nothing here waits or does I/O.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl<V> Control<V> {
         opens
     }
 
-    /// The issuer handed out a dead value: the next request waits a little.
+    /// The issuer handed out a value that is dead or soon will be: the next request waits a little.
     pub(crate) fn space_out(&mut self, now: Moment) {
         self.earliest = now.monotonic.saturating_add(nanos(FORCED_INTERVAL));
     }

@@ -15,8 +15,10 @@ use crate::error::Error;
 /// How a flight ended.
 #[derive(Debug)]
 pub(crate) enum Outcome<V> {
-    /// With a value, cached unless it was dead on arrival.
+    /// With a value, which is cached.
     Landed(Arc<Live<V>>),
+    /// With a value that was dead on arrival: for those who waited, and only if there is no better one.
+    DeadOnArrival(Arc<Live<V>>),
     /// With one error for all who waited.
     Failed(Error),
     /// With nothing that counts: its value was withdrawn before it came, or its runtime went away.
@@ -27,6 +29,7 @@ impl<V> Clone for Outcome<V> {
     fn clone(&self) -> Self {
         match self {
             Self::Landed(live) => Self::Landed(Arc::clone(live)),
+            Self::DeadOnArrival(live) => Self::DeadOnArrival(Arc::clone(live)),
             Self::Failed(error) => Self::Failed(error.clone()),
             Self::Void => Self::Void,
         }
@@ -57,6 +60,11 @@ impl<V> Arrival<V> {
             Ok(outcome) => outcome.clone().unwrap_or(Outcome::Void),
             Err(_dropped) => Outcome::Void,
         }
+    }
+
+    /// Whether the flight was dropped without a word.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.has_changed().is_err() && self.0.borrow().is_none()
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Pilot<V> {
     /// Whether somebody waits and nothing has failed before: then a hiccup is worth another attempt.
     pub(crate) patient: bool,
     pub(crate) hold_back: Duration,
+    /// An attempt that takes longer is given up: a source that never answers must not leave a task behind.
+    pub(crate) limit: Duration,
 }
 
 impl<V: 'static> Pilot<V> {
@@ -54,7 +56,8 @@ impl<V: 'static> Pilot<V> {
         let attempts = if self.patient { ATTEMPTS } else { 1 };
         let mut attempt = 1;
         loop {
-            let flown = self.fetch.fetch().await;
+            let flown = tokio::time::timeout(self.limit, self.fetch.fetch()).await;
+            let flown = flown.unwrap_or_else(|_elapsed| Err(self.no_answer()));
             let again = attempt < attempts
                 && self.clock.now().since(started) < RETRY_BUDGET
                 && flown.as_ref().err().is_some_and(may_pass_at_once);
@@ -65,6 +68,17 @@ impl<V: 'static> Pilot<V> {
             tokio::time::sleep(pause_within_flight(attempt, fastrand::f64())).await;
             attempt += 1;
         }
+    }
+
+    fn no_answer(&self) -> Error {
+        let subject = self.fetch.subject();
+        let limit = self.limit;
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "no answer for {subject} within {limit:?}; the source of tokens hangs, it will be asked again"
+            ),
+        )
     }
 
     /// One line per refresh; never the value.

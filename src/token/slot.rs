@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 
-use super::control::Control;
+use super::control::{Control, FORCED_INTERVAL};
 use super::flight::{Arrival, Outcome, channel};
 use super::landing::{Landing, Launch};
 use super::live::{Attention, Live};
@@ -128,9 +128,13 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 Resolution::Wait(arrival) => arrival,
             };
             match arrival.wait().await {
-                Outcome::Landed(live) => return Ok(live),
+                // One that wakes late may find that the value has had its day meanwhile.
+                Outcome::Landed(live) if live.state(self.settings.clock.now()) < State::Dead => {
+                    return Ok(live);
+                }
+                Outcome::DeadOnArrival(live) => return Ok(self.peek().unwrap_or(live)),
                 Outcome::Failed(error) => return self.peek().ok_or(error),
-                Outcome::Void => resolution = self.resolve(),
+                Outcome::Landed(_) | Outcome::Void => resolution = self.resolve(),
             }
         }
     }
@@ -161,7 +165,9 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 Err(_) => (Resolution::Serve(live), None),
             },
             (dead, _) => {
-                if dead.is_some() {
+                if let Some(dead) = dead {
+                    // For good: a clock that is set back does not bring it to life for those who hold on to it.
+                    dead.attention().withdraw();
                     self.live.store(None);
                 }
                 match self.flight(&mut control, now, Cause::Missing) {
@@ -174,6 +180,12 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         drop(control);
         if let Some(launch) = launch {
             launch.go();
+            if let Resolution::Wait(arrival) = &resolution
+                && arrival.is_lost()
+            {
+                // To try again here would be to try for ever.
+                return self.peek().map_or_else(|| Resolution::Refuse(no_runtime()), Resolution::Serve);
+            }
         }
         resolution
     }
@@ -202,6 +214,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             cause: if forced { Cause::Invalidated } else { cause },
             patient: cause != Cause::Advisory && control.is_untroubled(),
             hold_back,
+            limit: self.settings.flight,
         };
         let landing = Landing::new(Arc::clone(self), id, announcer);
         Ok((arrival, Some(Launch { runtime, pilot, landing })))
@@ -219,10 +232,15 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             Ok(Fetched { value, attention, sent, life }) => {
                 control.succeeded();
                 let live = Arc::new(Live::new(value, Window::new(sent, life, fastrand::f64()), attention));
-                if live.state(now) == State::Dead {
-                    // Good for those who waited for it and for nobody else; and no fetch loop.
+                let dead = live.state(now) == State::Dead;
+                if dead || life < FORCED_INTERVAL {
+                    // No fetch loop, whatever the issuer hands out.
                     control.space_out(now);
-                } else if let Some(before) = self.live.swap(Some(Arc::clone(&live))) {
+                }
+                if dead {
+                    return Outcome::DeadOnArrival(live);
+                }
+                if let Some(before) = self.live.swap(Some(Arc::clone(&live))) {
                     // Whoever holds on to the old value for speed comes and gets the new one.
                     before.attention().withdraw();
                 }
@@ -257,6 +275,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         let mut control = self.control();
         if control.arrive(id)
             && let Some(live) = self.live.load().as_ref()
+            && live.state(now) == State::Advisory
         {
             live.settle_while_due(Some(now));
         }

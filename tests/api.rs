@@ -1,0 +1,100 @@
+//! What users rely on at compile time: everything crosses threads, everything is pinned without ceremony.
+#![allow(missing_docs)]
+
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::future::Ready;
+use std::marker::PhantomData;
+
+use http::{Request, Response};
+use tower::Layer;
+use tower_idaas::{
+    Authenticator, BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder,
+    IdaasLayer, IdaasService, NoToken, ResponseFuture, Scope, Secret, SecretSource, Token, TokenRequest,
+    TokenResponse, TokenSource,
+};
+
+fn crosses_threads<T: Send + Sync + Unpin + Debug + 'static>() {}
+fn is_cloned<T: Clone>() {}
+fn moves_to_threads<T: Send + Unpin + 'static>() {}
+fn is_sent<T: Send>(_: T) {}
+fn is_an_error<T: StdError + Send + Sync + 'static>() {}
+
+/// An inner service that is no more than it must be: `Send` and `Clone`, not `Sync`.
+#[derive(Clone, Debug)]
+struct Inner(PhantomData<Cell<u8>>);
+
+impl tower::Service<Request<String>> for Inner {
+    type Response = Response<Vec<u8>>;
+    type Error = std::io::Error;
+    type Future = Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        std::future::ready(Ok(Response::new(Vec::new())))
+    }
+}
+
+#[test]
+fn public_types_cross_threads() {
+    crosses_threads::<Idaas>();
+    crosses_threads::<IdaasLayer>();
+    crosses_threads::<IdaasService<()>>();
+    crosses_threads::<Token>();
+    crosses_threads::<TokenResponse>();
+    crosses_threads::<TokenRequest>();
+    crosses_threads::<Scope>();
+    crosses_threads::<Secret>();
+    crosses_threads::<SecretSource>();
+    crosses_threads::<NoToken>();
+    crosses_threads::<Error>();
+    crosses_threads::<ErrorKind>();
+    crosses_threads::<ConfigError>();
+    crosses_threads::<ConfigFault>();
+    crosses_threads::<Box<dyn Authenticator>>();
+    crosses_threads::<Box<dyn TokenSource>>();
+    moves_to_threads::<IdaasBuilder>();
+    is_an_error::<Error>();
+    is_an_error::<ConfigError>();
+}
+
+#[test]
+fn handles_are_cloned() {
+    is_cloned::<Idaas>();
+    is_cloned::<IdaasLayer>();
+    is_cloned::<IdaasService<Inner>>();
+    is_cloned::<Token>();
+    is_cloned::<Scope>();
+    is_cloned::<Error>();
+}
+
+#[test]
+fn futures_move_between_threads_when_the_inner_ones_do() {
+    moves_to_threads::<IdaasService<Inner>>();
+    moves_to_threads::<ResponseFuture<Inner, Request<String>>>();
+    moves_to_threads::<BoxFuture<'static, ()>>();
+    fn of_the_handle(idaas: &Idaas, scope: &Scope) {
+        is_sent(idaas.token());
+        is_sent(idaas.token_for(scope));
+        is_sent(idaas.warm());
+    }
+    let _ = of_the_handle;
+}
+
+#[test]
+fn the_service_is_one_whatever_the_bodies_and_its_error_is_boxed() {
+    fn serves<S>(_: &S)
+    where
+        S: tower::Service<Request<String>, Response = Response<Vec<u8>>, Error = BoxError>,
+        S::Future: Send + 'static,
+    {
+    }
+    fn wrapped(layer: &IdaasLayer, inner: Inner) {
+        serves(&layer.layer(inner));
+    }
+    let _ = wrapped;
+}

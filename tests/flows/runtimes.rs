@@ -1,0 +1,185 @@
+//! One handle, many runtimes, or none.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_test::{assert_pending, assert_ready, task};
+use tower::{Layer, ServiceExt};
+use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
+use tower_idaas::{ErrorKind, Idaas};
+
+use crate::support::{ADVISORY, Api, LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, get, text};
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// An issuer on a runtime of its own, and a handle that belongs to none.
+fn issuer_apart() -> Result<(Runtime, TestIdaas, Idaas, ManualClock), tower_idaas::BoxError> {
+    let home = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let clock = ManualClock::new();
+    let issuer = home.block_on(TestIdaas::builder().clock(clock.clone()).token_life(LIFE).start())?;
+    let idaas = client_of(&issuer).clock(clock.clone()).build()?;
+    Ok((home, issuer, idaas, clock))
+}
+
+#[test]
+fn two_runtimes_share_a_handle_in_any_order() -> Outcome {
+    let (_home, issuer, idaas, clock) = issuer_apart()?;
+    let (one, other) = (runtime()?, runtime()?);
+    for (turn, runtime) in [&one, &other, &one, &one, &other].into_iter().enumerate() {
+        runtime.block_on(idaas.warm())?;
+        assert_eq!(issuer.token_requests(), turn + 1);
+        clock.advance(LIFE);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_handle_outlives_the_runtime_whose_connections_it_used() -> Outcome {
+    let (_home, issuer, idaas, clock) = issuer_apart()?;
+    for turn in 1..=3 {
+        let runtime = runtime()?;
+        runtime.block_on(idaas.warm())?;
+        assert_eq!(issuer.token_requests(), turn);
+        drop(runtime);
+        clock.advance(LIFE);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_runtime_dropped_in_the_middle_of_a_flight_leaves_the_next_one_to_start_another() -> Outcome {
+    let (home, issuer, idaas, _clock) = issuer_apart()?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let first = runtime()?;
+    first.block_on(async {
+        assert_pending!(task::spawn(idaas.token()).poll());
+        issuer.wait_for_held(1).await;
+    });
+    // Somebody on another runtime waits for it, too.
+    let waiter = std::thread::spawn({
+        let (idaas, second) = (idaas.clone(), runtime()?);
+        let (waits, waiting) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            second.block_on(async {
+                let mut caller = task::spawn(idaas.token());
+                assert_pending!(caller.poll());
+                let _ = waits.send(());
+                text(caller.await)
+            })
+        });
+        waiting.recv()?;
+        || thread.join()
+    });
+    drop(first);
+    home.block_on(issuer.wait_for_requests(2));
+    issuer.release();
+    let token = waiter.join().map_err(|_| "panicked")?.map_err(|_| "panicked")??;
+    assert_eq!(idaas.peek().map(|token| token.expose_token().to_owned()), Some(token));
+    assert_eq!(issuer.token_requests(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let first = runtime()?;
+    first.block_on(async {
+        idaas.warm().await?;
+        clock.advance(ADVISORY);
+        mint.hold();
+        idaas.token().await?;
+        mint.wait_for_fetches(2).await;
+        Ok::<_, tower_idaas::Error>(())
+    })?;
+    drop(first);
+    mint.release();
+    runtime()?.block_on(async {
+        assert_eq!(text(idaas.token().await)?, "token-1");
+        mint.wait_for_fetches(3).await;
+        assert_eq!(text(idaas.token().await)?, "token-3");
+        Ok(())
+    })
+}
+
+#[test]
+fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let client = idaas.layer().layer(Api::default());
+    let error = assert_ready!(task::spawn(idaas.token()).poll()).unwrap_err();
+    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 0));
+    let request = get("https://api.example.com/");
+    assert!(assert_ready!(task::spawn(client.clone().oneshot(request)).poll()).is_err());
+
+    runtime()?.block_on(idaas.warm())?;
+    for age in [Duration::ZERO, ADVISORY, MANDATORY - ADVISORY] {
+        clock.advance(age);
+        assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
+        let request = get("https://api.example.com/");
+        assert_ready!(task::spawn(client.clone().oneshot(request)).poll())?;
+    }
+    assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_makes_an_error_and_no_endless_loop() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let gone = runtime()?;
+    let handle = gone.handle().clone();
+    drop(gone);
+    let (ends, ended) = mpsc::channel();
+    std::thread::spawn({
+        let idaas = idaas.clone();
+        move || {
+            let _entered = handle.enter();
+            let _ = ends.send(task::spawn(idaas.token()).poll().map(text));
+        }
+    });
+    let polled = ended.recv_timeout(Duration::from_secs(10))?;
+    assert_eq!(assert_ready!(polled).unwrap_err().kind(), ErrorKind::Runtime);
+    runtime()?.block_on(idaas.warm())?;
+    Ok(())
+}
+
+#[test]
+fn a_handle_is_dropped_outside_a_runtime_in_silence() -> Outcome {
+    let (home, issuer, idaas, _clock) = issuer_apart()?;
+    let client = idaas.layer().layer(Api::default());
+    let runtime = runtime()?;
+    runtime.block_on(idaas.warm())?;
+    // Once before its runtime and once after.
+    let again = client_of(&issuer).build()?;
+    runtime.block_on(again.warm())?;
+    drop(again);
+    drop(runtime);
+    drop((client, idaas));
+    drop(home);
+    drop(issuer);
+    Ok(())
+}
+
+#[test]
+fn runtimes_with_many_threads_share_one_flight() -> Outcome {
+    let (home, issuer, idaas, _clock) = issuer_apart()?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let idaas = idaas.clone();
+            std::thread::spawn(move || runtime()?.block_on(async { Ok(text(idaas.token().await)?) }))
+        })
+        .collect();
+    home.block_on(issuer.wait_for_held(1));
+    issuer.release();
+    for thread in threads {
+        let outcome: Result<String, tower_idaas::BoxError> = thread.join().map_err(|_| "panicked")?;
+        outcome?;
+    }
+    assert_eq!(issuer.token_requests(), 1);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Several scopes on one handle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_test::{assert_pending, task};
+use tower::{Layer, ServiceExt};
+use tower_idaas::testing::{Behaviour, TestIdaas};
+use tower_idaas::{Scope, Token};
+
+use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, text};
+
+const URL: &str = "https://api.example.com/";
+
+fn scope(number: usize) -> Result<Scope, tower_idaas::ConfigError> {
+    format!("api://{number}|read").parse()
+}
+
+#[tokio::test]
+async fn each_scope_has_its_token_and_its_request() -> Outcome {
+    let issuer = TestIdaas::start().await?;
+    let idaas = client_of(&issuer).build()?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let mut callers = JoinSet::new();
+    for number in 0..200 {
+        let (idaas, scope) = (idaas.clone(), scope(number % 4)?);
+        callers.spawn(async move { idaas.token_for(&scope).await });
+    }
+    issuer.wait_for_held(4).await;
+    issuer.release();
+    let mut tokens: Vec<(String, String)> = Vec::new();
+    while let Some(token) = callers.join_next().await {
+        let token: Token = token??;
+        assert_eq!(token.granted_scope(), Some(token.scope().as_str()));
+        tokens.push((token.scope().to_string(), token.expose_token().to_owned()));
+    }
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!((tokens.len(), issuer.token_requests()), (4, 4));
+    Ok(())
+}
+
+#[tokio::test]
+async fn scopes_that_ask_for_the_same_share_a_token() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    for text in ["api://b|x api://b|y", "api://b|y api://b|x", "  api://b|y   api://b|x api://b|y "] {
+        idaas.token_for(&text.parse()?).await?;
+    }
+    assert_eq!(mint.fetches(), 1);
+    idaas.token_for(&"api://a|read".parse()?).await?;
+    idaas.token().await?;
+    assert_eq!(mint.fetches(), 2, "the configured scope is the same by any way");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failure_of_one_scope_is_none_of_another() -> Outcome {
+    let issuer = TestIdaas::builder().scope("api://a|read").start().await?;
+    let idaas = client_of(&issuer).build()?;
+    let error = idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
+    assert_eq!(error.oauth_error(), Some("invalid_scope"));
+    assert!(error.to_string().contains("api://b|read"), "{error}");
+    idaas.token().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    idaas.warm().await?;
+    for number in 0..200 {
+        clock.advance(Duration::from_millis(10));
+        assert_eq!(*idaas.token_for(&scope(number)?).await?.scope(), scope(number)?);
+    }
+    let asked = mint.fetches();
+    assert_eq!(asked, 201);
+    // The last ones are there still, and so is the configured one, however long ago.
+    for number in 137..200 {
+        idaas.token_for(&scope(number)?).await?;
+    }
+    assert_eq!(text(idaas.token().await)?, "token-1");
+    assert_eq!(mint.fetches(), asked);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let api = Api::default();
+    let client = idaas.layer().scope(&scope(0)?).layer(api.clone());
+    client.clone().oneshot(get(URL)).await?;
+    let first = api.take_token();
+    for number in 1..200 {
+        idaas.token_for(&scope(number)?).await?;
+    }
+    assert_eq!(text(idaas.token_for(&scope(0)?).await)?, first);
+    client.oneshot(get(URL)).await?;
+    assert_eq!(api.take_token(), first);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_others_come() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.hold();
+    let first = scope(0)?;
+    let mut waiting = task::spawn(idaas.token_for(&first));
+    assert_pending!(waiting.poll());
+    mint.wait_for_fetches(1).await;
+    for number in 1..200 {
+        let scope = scope(number)?;
+        assert_pending!(task::spawn(idaas.token_for(&scope)).poll());
+    }
+    mint.release();
+    let (one, other) = (text(waiting.await)?, text(idaas.token_for(&first).await)?);
+    assert_eq!((one.as_str(), other.as_str()), ("token-1", "token-1"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_contention_no_scope_ever_gets_the_token_of_another() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let scopes: Arc<[Scope]> = (0..100).map(scope).collect::<Result<_, _>>()?;
+    let mut callers = JoinSet::new();
+    for caller in 0..8 {
+        let (idaas, scopes) = (idaas.clone(), Arc::clone(&scopes));
+        callers.spawn(async move {
+            for step in 0..2_000 {
+                let scope = &scopes[(caller * 13 + step * 7) % scopes.len()];
+                assert_eq!(idaas.token_for(scope).await?.scope(), scope);
+            }
+            Ok::<_, tower_idaas::Error>(())
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller??;
+    }
+    Ok(())
+}
