@@ -10,8 +10,8 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::answer::Answer;
+use super::attach::authorize;
 use super::outgoing::Outgoing;
-use super::service::authorize;
 use crate::BoxFuture;
 use crate::error::{BoxError, Error};
 use crate::token::{HeaderCopy, Live, Token};

@@ -1,6 +1,7 @@
 //! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out.
 
 mod answer;
+mod attach;
 mod destination;
 mod future;
 mod layer;

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tower::Service;
 
 use super::answer::Answer;
+use super::attach::authorize;
 use super::destination::Destinations;
 use super::future::ResponseFuture;
 use super::outgoing::{NoToken, Outgoing};
@@ -200,14 +201,6 @@ fn take_readied<S: Clone>(inner: &mut S) -> S {
 
 fn wants_no_token<R: Outgoing>(request: &mut R) -> bool {
     request.extension::<NoToken>().is_some() || request.headers_mut().contains_key(AUTHORIZATION)
-}
-
-/// Puts the header on the request, unless the caller set one. False when the request leaves without ours.
-#[inline]
-pub(super) fn authorize<R: Outgoing>(request: &mut R, header: &HeaderCopy) -> bool {
-    let headers = request.headers_mut();
-    // Two look-ups of a standard name cost less than one through an entry.
-    !headers.contains_key(AUTHORIZATION) && headers.try_insert(AUTHORIZATION, header.authorization()).is_ok()
 }
 
 impl<S: Clone> Clone for IdaasService<S> {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::exchange::ExchangeCache;
-use super::slot::{Fetch, Fetched, Settings, Slot};
+use super::fetch::{Fetch, Fetched};
+use super::slot::{Settings, Slot};
 use super::source::TokenSource;
 use super::subject::SubjectToken;
 use super::{Token, fetched};

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::endpoint::{Grant, TokenEndpoint};
+use super::fetch::{Fetch, Fetched};
 use super::recent::Recent;
-use super::slot::{Fetch, Fetched, Settings, Slot};
+use super::slot::{Settings, Slot};
 use super::subject::{ExchangeKey, SubjectToken};
 use super::{Token, fetched};
 use crate::BoxFuture;

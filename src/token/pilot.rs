@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::{ATTEMPTS, RETRY_BUDGET, pause_within_flight};
-use super::slot::{Fetch, Fetched};
+use super::fetch::{Fetch, Fetched};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
 

@@ -8,33 +8,14 @@ use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 
 use super::control::{Control, FORCED_INTERVAL};
+use super::fetch::{Fetch, Fetched};
 use super::flight::{Arrival, Outcome, channel};
 use super::landing::{Landing, Launch};
-use super::live::{Attention, Live};
+use super::live::Live;
 use super::pilot::{Cause, Flown, Pilot};
 use super::window::{State, Window};
-use crate::BoxFuture;
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
-
-/// Where a slot's value comes from.
-pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
-    /// One attempt.
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<V>, Error>>;
-
-    /// What is fetched, for log lines.
-    fn subject(&self) -> &str;
-}
-
-/// A value as it came, with the moment it was asked for and its life from then.
-#[derive(Debug)]
-pub(crate) struct Fetched<V> {
-    pub(crate) value: V,
-    /// Shared with whoever may find out that the value is no good.
-    pub(crate) attention: Arc<Attention>,
-    pub(crate) sent: Moment,
-    pub(crate) life: Duration,
-}
 
 /// What all slots of a handle share.
 #[derive(Clone, Debug)]

@@ -1,0 +1,29 @@
+//! Where a slot's value comes from.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::live::Attention;
+use crate::BoxFuture;
+use crate::clock::Moment;
+use crate::error::Error;
+
+/// Where a slot's value comes from.
+pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
+    /// One attempt.
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<V>, Error>>;
+
+    /// What is fetched, for log lines.
+    fn subject(&self) -> &str;
+}
+
+/// A value as it came, with the moment it was asked for and its life from then.
+#[derive(Debug)]
+pub(crate) struct Fetched<V> {
+    pub(crate) value: V,
+    /// Shared with whoever may find out that the value is no good.
+    pub(crate) attention: Arc<Attention>,
+    pub(crate) sent: Moment,
+    pub(crate) life: Duration,
+}
