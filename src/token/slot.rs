@@ -1,6 +1,7 @@
 //! One cached value: read without a lock, fetched by one flight at a time.
 
 use std::fmt::Debug;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use super::pilot::{Cause, Flown, Pilot};
 use super::window::{State, Window};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
+
+/// How long a request waits for the next value while the overdue one still lives: an issuer that hangs must
+/// not hold up what could be served.
+const OVERDUE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What all slots of a handle share.
 #[derive(Clone, Debug)]
@@ -95,10 +100,17 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         if Handle::try_current().is_err() {
             return self.await_flights(resolution).await;
         }
-        match tokio::time::timeout(self.settings.wait, self.await_flights(resolution)).await {
-            Ok(result) => result,
-            Err(_elapsed) => self.peek().ok_or_else(|| self.waited_in_vain()),
+        let wait = self.settings.wait;
+        let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
+        let mut flights = pin!(self.await_flights(resolution));
+        if let Ok(result) = tokio::time::timeout(patience, flights.as_mut()).await {
+            return result;
         }
+        if let Some(live) = self.peek() {
+            return Ok(live);
+        }
+        let result = tokio::time::timeout(wait.saturating_sub(patience), flights).await;
+        result.unwrap_or_else(|_elapsed| Err(self.waited_in_vain()))
     }
 
     async fn await_flights(self: &Arc<Self>, mut resolution: Resolution<V>) -> Result<Arc<Live<V>>, Error> {

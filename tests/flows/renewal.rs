@@ -139,11 +139,28 @@ async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcom
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_overdue_and_the_wait_runs_out_the_old_token_still_serves() -> Outcome {
+async fn when_overdue_and_the_issuer_hangs_the_old_token_serves_within_two_seconds() -> Outcome {
     let mint = Mint::new();
     let (idaas, _clock) = overdue(&mint).await?;
     mint.hold();
+    let start = tokio::time::Instant::now();
     assert_eq!(text(idaas.token().await)?, "token-1");
+    assert!(start.elapsed() <= Duration::from_millis(2_001));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_overdue_token_dies_while_it_waits_goes_on_waiting_for_the_next() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = overdue(&mint).await?;
+    mint.hold();
+    let mut caller = task::spawn(idaas.token());
+    assert_pending!(caller.poll());
+    clock.advance(LIFE - MANDATORY);
+    tokio::time::sleep(seconds(3)).await;
+    assert_pending!(caller.poll());
+    mint.release();
+    assert_eq!(text(caller.await)?, "token-2");
     Ok(())
 }
 
