@@ -117,6 +117,8 @@ async fn play(events: &[Event]) -> Result<(), TestCaseError> {
                     .filter(|number: &usize| {
                         state.issued[*number].lives(state.now, usable(&state.issued[*number]))
                     });
+                // One that was found dead stays dead, also when a clock is set back.
+                current = must;
                 match outcome {
                     Ok(token) => {
                         let number: usize = token.expose_token().parse().unwrap();
