@@ -17,6 +17,16 @@ use tower_idaas::{
 
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
+const METHODS: [ClientAuthentication; 7] = [
+    ClientAuthentication::SecretBasic,
+    ClientAuthentication::SecretPost,
+    ClientAuthentication::SecretJwt,
+    ClientAuthentication::PrivateKeyJwt,
+    ClientAuthentication::Pca,
+    ClientAuthentication::Oidc,
+    ClientAuthentication::Pkcs7,
+];
+
 fn client(server: &TestIdaas, method: ClientAuthentication) -> Result<Idaas, BoxError> {
     built(server, method, |builder| builder)
 }
@@ -54,15 +64,20 @@ async fn seen_by_api(url: &str, token: &str) -> Result<serde_json::Value, BoxErr
 
 #[tokio::test]
 async fn an_exchanged_token_speaks_of_the_user_and_names_the_client_as_actor() -> Result<(), BoxError> {
-    for method in [ClientAuthentication::SecretBasic, ClientAuthentication::SecretPost] {
-        let server = TestIdaas::start().await?;
+    for method in METHODS {
+        let server = TestIdaas::builder().allow(method).start().await?;
         let api = server.api("api://test").plain_http().start().await?;
-        let idaas = client(&server, method)?;
+        let metadata = server.start_metadata_service().await?;
+        let folder = tempfile::tempdir()?;
+        server.write_service_account_token(folder.path())?;
+        let idaas = built(&server, method, |builder| builder.metadata_address(metadata.address()))?;
         let token = idaas.exchange(&caller(&server, "user_1")?).await?;
         assert_eq!(token.issued_token_type(), Some("urn:ietf:params:oauth:token-type:access_token"));
         let seen = seen_by_api(api.url(), token.expose_token()).await?;
         assert_eq!(seen["sub"], "user_1");
         assert_eq!(seen["act"]["sub"], server.client_id());
+        let request = server.requests().pop().ok_or("no request")?;
+        assert_eq!((server.token_requests(), request.client_authentication), (1, Some(method)));
     }
     Ok(())
 }

@@ -141,6 +141,7 @@ async fn assert_same(name: &str, captured_in: &str) {
     assert_eq!(head.uri.scheme_str(), captured["scheme"].as_str(), "{name}");
     assert_eq!(head.uri.host(), captured["host"].as_str(), "{name}");
     assert_eq!(head.uri.path(), captured["url_path"], "{name}");
+    assert_eq!(head.uri.query().unwrap_or_default(), captured["query"], "{name}");
     assert_eq!(head.headers["content-type"], "application/x-www-form-urlencoded", "{name}");
     assert!(!head.headers.contains_key("authorization"), "{name}");
     let mut captured = captured_form(captured);
@@ -149,8 +150,10 @@ async fn assert_same(name: &str, captured_in: &str) {
     assert_same_assertion(&case, &ours.unwrap(), &theirs.unwrap());
 }
 
-const SECRET_JWT: [&str; 9] = [
+const SECRET_JWT: [&str; 11] = [
     "client_secret_jwt",
+    "endpoint_no_scheme",
+    "endpoint_with_query",
     "special_secret_amp_eq_jwt",
     "special_secret_colon_jwt",
     "special_secret_leading_trailing_space_jwt",
@@ -163,7 +166,7 @@ const SECRET_JWT: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn the_9_cases_of_client_secret_jwt() {
+async fn the_11_cases_of_client_secret_jwt() {
     for name in SECRET_JWT {
         assert_same(name, name).await;
     }
@@ -226,13 +229,14 @@ async fn the_2_cases_of_pca() {
 }
 
 #[test]
-fn the_25_captures_of_signed_assertions_are_all_accounted_for() {
+fn the_27_captures_of_signed_assertions_are_all_accounted_for() {
     let listed = [&SECRET_JWT[..], &PRIVATE_KEY_JWT, &PKCS1, &WEAK, &PCA].concat();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(golden()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let Some(name) = name.strip_suffix(".json") else { continue };
         let is_ours = name == "client_secret_jwt"
+            || ["endpoint_no_scheme", "endpoint_with_query"].contains(&name)
             || name.starts_with("private_key_jwt_")
             || name.starts_with("pca_")
             || (name.starts_with("special_") && name.ends_with("_jwt"));
@@ -243,5 +247,5 @@ fn the_25_captures_of_signed_assertions_are_all_accounted_for() {
     found.sort();
     let mut listed: Vec<String> = listed.into_iter().map(str::to_owned).collect();
     listed.sort();
-    assert_eq!((found.len(), &found), (25, &listed));
+    assert_eq!((found.len(), &found), (27, &listed));
 }
