@@ -1,4 +1,5 @@
 //! The methods that sign what they send, against an IDaaS that verifies it, over TLS.
+#![cfg(feature = "transport")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::Duration;
