@@ -71,6 +71,7 @@ mod config;
 mod environment;
 mod error;
 mod idaas;
+mod loopback;
 mod scope;
 mod secret;
 mod service;

@@ -6,6 +6,7 @@ mod assertion_source;
 mod certificate;
 mod client_assertion;
 mod client_secret;
+mod cloud;
 mod der;
 mod id_token;
 mod kept;
@@ -30,6 +31,7 @@ pub use self::assertion_source::AssertionSource;
 pub(crate) use self::certificate::Certificate;
 pub(crate) use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
 pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
+pub(crate) use self::cloud::Cloud;
 #[cfg(feature = "transport")]
 pub(crate) use self::metadata::MetadataDocument;
 pub(crate) use self::oidc::Oidc;

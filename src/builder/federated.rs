@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::IdaasBuilder;
-use crate::authn::{AssertionSource, Authenticator, Oidc, Pkcs7};
-use crate::config::{AuthnMethod, Cloud};
+use crate::authn::{AssertionSource, Authenticator, Cloud, Oidc, Pkcs7};
+use crate::config::AuthnMethod;
 use crate::error::{ConfigError, ConfigFault};
 
 impl IdaasBuilder {

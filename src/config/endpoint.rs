@@ -1,8 +1,10 @@
 //! URLs of endpoints.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use http::Uri;
+
+use crate::loopback::{bracketed, is_loopback};
 
 /// An endpoint, and whether it had to be raised from plain HTTP.
 #[derive(Debug, PartialEq)]
@@ -77,19 +79,6 @@ fn host_of(authority: &str) -> Result<&str, &'static str> {
         None if !is_name(host) => Err("has a host with a character that no host may hold"),
         _ => Ok(host),
     }
-}
-
-fn bracketed(host: &str) -> Option<&str> {
-    host.strip_prefix('[')?.strip_suffix(']')
-}
-
-/// Whether the host, as [`Uri::host`] gives it, is this machine and no other.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || bracketed(host).is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok_and(|a| a.is_loopback()))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::AuthnMethod;
 use super::authn::{looks_like_a_variable, required_one_of, with_cause};
 use super::check::Checker;
 use super::model::AuthnKeys;
 use super::section::Field;
-use super::{AuthnMethod, Cloud};
+use crate::authn::Cloud;
 use crate::error::ConfigFault;
 use crate::token_file;
 

@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use http::Uri;
 
-pub(crate) use self::endpoint::is_loopback;
 pub(crate) use self::model::ClientConfig;
-use crate::authn::{AssertionKey, Pca};
+use crate::authn::{AssertionKey, Cloud, Pca};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::scope::Scope;
@@ -72,13 +71,6 @@ pub(crate) enum AuthnMethod {
     },
     /// By an authenticator given in code.
     Custom,
-}
-
-/// A cloud whose metadata service signs documents for its machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cloud {
-    AlibabaCloudEcs,
-    AwsEc2,
 }
 
 /// Which file a configuration is loaded from.

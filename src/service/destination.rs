@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::config::is_loopback;
 use crate::error::{Error, ErrorKind};
+use crate::loopback::is_loopback;
 
 /// The hosts that may get a token over plain HTTP, beside this machine itself.
 #[derive(Clone, Debug, Default)]

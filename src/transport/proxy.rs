@@ -3,9 +3,9 @@
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use crate::config::is_loopback;
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::loopback::is_loopback;
 
 /// Which proxy, if any, a destination is reached through.
 #[derive(Debug)]

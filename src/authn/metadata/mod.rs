@@ -9,10 +9,9 @@ use http::Uri;
 use tokio::sync::Mutex;
 
 use self::provider::Provider;
-use super::{AssertionSource, TokenRequest, pkcs7};
+use super::{AssertionSource, Cloud, TokenRequest, pkcs7};
 use crate::BoxFuture;
 use crate::clock::Moment;
-use crate::config::Cloud;
 use crate::error::{ConfigFault, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::transport::Transport;

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::config::Cloud;
+use crate::authn::Cloud;
 
 /// A metadata service that signs documents. All of them give a token first (`PUT /latest/api/token`), so
 /// that a request forged from outside, which cannot set a header, gets nothing.
