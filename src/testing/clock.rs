@@ -40,7 +40,9 @@ impl ManualClock {
 
     /// The wall clock is set back; the monotonic clock does not follow.
     pub fn set_wall_back(&self, by: Duration) {
-        self.0.wall.fetch_sub(nanos(by), Ordering::SeqCst);
+        // No further than to the epoch.
+        let earlier = |wall: u64| Some(wall.saturating_sub(nanos(by)));
+        let _ = self.0.wall.fetch_update(Ordering::SeqCst, Ordering::SeqCst, earlier);
     }
 
     pub(crate) fn now(&self) -> Moment {
