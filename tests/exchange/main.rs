@@ -2,6 +2,8 @@
 #![cfg(feature = "transport")]
 #![allow(missing_docs)]
 
+mod methods;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,17 +17,9 @@ use tower_idaas::{
     BoxError, ErrorKind, Idaas, IdaasBuilder, Scope, SubjectToken, TokenResponse, TokenSource,
 };
 
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+use crate::methods::{Fixture, METHODS};
 
-const METHODS: [ClientAuthentication; 7] = [
-    ClientAuthentication::SecretBasic,
-    ClientAuthentication::SecretPost,
-    ClientAuthentication::SecretJwt,
-    ClientAuthentication::PrivateKeyJwt,
-    ClientAuthentication::Pca,
-    ClientAuthentication::Oidc,
-    ClientAuthentication::Pkcs7,
-];
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 fn client(server: &TestIdaas, method: ClientAuthentication) -> Result<Idaas, BoxError> {
     built(server, method, |builder| builder)
@@ -65,13 +59,11 @@ async fn seen_by_api(url: &str, token: &str) -> Result<serde_json::Value, BoxErr
 #[tokio::test]
 async fn an_exchanged_token_speaks_of_the_user_and_names_the_client_as_actor() -> Result<(), BoxError> {
     for method in METHODS {
-        let server = TestIdaas::builder().allow(method).start().await?;
+        let fixture = Fixture::new(method).await;
+        let server = &fixture.server;
         let api = server.api("api://test").plain_http().start().await?;
-        let metadata = server.start_metadata_service().await?;
-        let folder = tempfile::tempdir()?;
-        server.write_service_account_token(folder.path())?;
-        let idaas = built(&server, method, |builder| builder.metadata_address(metadata.address()))?;
-        let token = idaas.exchange(&caller(&server, "user_1")?).await?;
+        let idaas = fixture.client(server.client_config(method), server.environment());
+        let token = idaas.exchange(&fixture.caller("user_1")).await?;
         assert_eq!(token.issued_token_type(), Some("urn:ietf:params:oauth:token-type:access_token"));
         let seen = seen_by_api(api.url(), token.expose_token()).await?;
         assert_eq!(seen["sub"], "user_1");

@@ -1,13 +1,13 @@
 //! Token exchange with each method of client authentication, and with a credential that is wrong.
-#![cfg(feature = "transport")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use tower_idaas::testing::{
     ClientAuthentication, ManualEnvironment, MetadataBehaviour, MetadataService, TestIdaas,
 };
 use tower_idaas::{ErrorKind, Idaas, SubjectToken};
 
-const METHODS: [ClientAuthentication; 7] = [
+pub(crate) const METHODS: [ClientAuthentication; 7] = [
     ClientAuthentication::SecretBasic,
     ClientAuthentication::SecretPost,
     ClientAuthentication::SecretJwt,
@@ -18,15 +18,15 @@ const METHODS: [ClientAuthentication; 7] = [
 ];
 
 /// Everything that any of the methods needs.
-struct Fixture {
-    server: TestIdaas,
+pub(crate) struct Fixture {
+    pub(crate) server: TestIdaas,
     metadata: MetadataService,
     folder: tempfile::TempDir,
 }
 
 impl Fixture {
     /// An issuer that takes this method only.
-    async fn new(method: ClientAuthentication) -> Self {
+    pub(crate) async fn new(method: ClientAuthentication) -> Self {
         let server = TestIdaas::builder().allow(method).start().await.unwrap();
         let metadata = server.start_metadata_service().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -34,7 +34,7 @@ impl Fixture {
         Self { server, metadata, folder }
     }
 
-    fn client(&self, config: String, environment: ManualEnvironment) -> Idaas {
+    pub(crate) fn client(&self, config: String, environment: ManualEnvironment) -> Idaas {
         let path = self.folder.path().join("client-config.json");
         std::fs::write(&path, config).unwrap();
         Idaas::builder()
@@ -46,7 +46,7 @@ impl Fixture {
             .unwrap()
     }
 
-    fn caller(&self, user: &str) -> SubjectToken {
+    pub(crate) fn caller(&self, user: &str) -> SubjectToken {
         let inbound = "api://front|call".parse().unwrap();
         SubjectToken::access_token(self.server.user_token(user, &inbound).unwrap())
     }
@@ -57,7 +57,7 @@ impl Fixture {
         let mut environment = self.server.environment();
         match method {
             ClientAuthentication::PrivateKeyJwt => {
-                self.server.set_public_key(include_str!("golden/keys/ec_p256.pub.pem")).unwrap();
+                self.server.set_public_key(include_str!("../golden/keys/ec_p256.pub.pem")).unwrap();
             }
             ClientAuthentication::Pca => {
                 // Key and certificate of another issuer's, which fit each other but not this one.
