@@ -64,6 +64,8 @@
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "aliyun")]
+mod aliyun;
 mod authn;
 mod builder;
 mod clock;

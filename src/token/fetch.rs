@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::Attention;
+use super::window::Renewal;
 use crate::BoxFuture;
 use crate::clock::Moment;
 use crate::error::Error;
@@ -26,4 +27,5 @@ pub(crate) struct Fetched<V> {
     pub(crate) attention: Arc<Attention>,
     pub(crate) sent: Moment,
     pub(crate) life: Duration,
+    pub(crate) renewal: Renewal,
 }

@@ -113,12 +113,13 @@ mod tests {
 
     use super::*;
     use crate::testing::ManualClock;
+    use crate::token::window::Renewal;
 
     #[test]
     fn a_withdrawn_value_is_never_settled_again() {
         let clock = ManualClock::new();
         let sent = clock.now();
-        let window = Window::new(sent, Duration::from_secs(60), 0.0);
+        let window = Window::new(sent, Duration::from_secs(60), Renewal::TwoThirds, 0.0);
         let live = Live::new((), window, Arc::new(Attention::new()));
         let clock = Clock::Manual(clock);
         assert!(live.is_settled(&clock));
@@ -132,7 +133,7 @@ mod tests {
     fn either_clock_past_the_moment_asks_for_attention() {
         let manual = ManualClock::new();
         let clock = Clock::Manual(manual.clone());
-        let window = Window::new(manual.now(), Duration::from_secs(60), 0.0);
+        let window = Window::new(manual.now(), Duration::from_secs(60), Renewal::TwoThirds, 0.0);
         let live = Live::new((), window, Arc::new(Attention::new()));
         manual.set_wall_ahead(Duration::from_secs(40));
         assert!(!live.is_settled(&clock));

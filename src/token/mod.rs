@@ -39,7 +39,7 @@ pub use self::response::TokenResponse;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
-use self::window::{DEFAULT_LIFE, LONGEST_LIFE};
+use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
 use crate::clock::Moment;
 use crate::scope::Scope;
 
@@ -150,5 +150,5 @@ fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Toke
     let attention = Arc::new(Attention::new());
     let expires_at = sent.after(life).system_time();
     let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&attention));
-    Fetched { value, attention, sent, life }
+    Fetched { value, attention, sent, life, renewal: Renewal::TwoThirds }
 }

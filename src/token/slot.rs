@@ -222,9 +222,10 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             return Outcome::Void;
         }
         match flown {
-            Ok(Fetched { value, attention, sent, life }) => {
+            Ok(Fetched { value, attention, sent, life, renewal }) => {
                 control.succeeded();
-                let live = Arc::new(Live::new(value, Window::new(sent, life, fastrand::f64()), attention));
+                let window = Window::new(sent, life, renewal, fastrand::f64());
+                let live = Arc::new(Live::new(value, window, attention));
                 let dead = live.state(now) == State::Dead;
                 if dead || life < FORCED_INTERVAL {
                     // No fetch loop, whatever the issuer hands out.

@@ -29,6 +29,25 @@ pub(crate) enum State {
     Dead,
 }
 
+/// When in its life a value is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// At two thirds of it.
+    TwoThirds,
+    /// This long before its end; at two thirds of a life that is not at least twice as long.
+    #[allow(dead_code, reason = "used by the Alibaba Cloud side")]
+    Before(Duration),
+}
+
+impl Renewal {
+    fn of(self, life: Duration) -> Duration {
+        match self {
+            Self::Before(before) if life / 2 >= before => life.saturating_sub(before),
+            Self::Before(_) | Self::TwoThirds => life * 2 / 3,
+        }
+    }
+}
+
 /// The edges of a value's life, on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
@@ -42,12 +61,12 @@ impl Window {
     ///
     /// `jitter`, from 0 to 1, moves the advisory edge earlier by up to a fifth, never later, so that
     /// instances started together do not renew together.
-    pub(crate) fn new(sent: Moment, life: Duration, jitter: f64) -> Self {
+    pub(crate) fn new(sent: Moment, life: Duration, renewal: Renewal, jitter: f64) -> Self {
         let life = life.min(LONGEST_LIFE);
         let tenth = life / 10;
         let usable = life.saturating_sub(MARGIN.min(tenth));
         let mandatory = usable.saturating_sub(MANDATORY.min(tenth));
-        let advisory = (life * 2 / 3).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 5.0).min(mandatory);
+        let advisory = renewal.of(life).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 5.0).min(mandatory);
         Self { advisory: sent.after(advisory), mandatory: sent.after(mandatory), dead: sent.after(usable) }
     }
 
@@ -79,7 +98,7 @@ mod tests {
     }
 
     fn state_at(life: f64, age: f64) -> State {
-        Window::new(SENT, seconds(life), 0.0).state(SENT.after(seconds(age)))
+        Window::new(SENT, seconds(life), Renewal::TwoThirds, 0.0).state(SENT.after(seconds(age)))
     }
 
     #[test]
@@ -108,32 +127,47 @@ mod tests {
     }
 
     #[test]
+    fn a_credential_of_an_hour_is_due_a_quarter_of_an_hour_before_its_end_and_a_short_one_at_two_thirds() {
+        let due = |life: f64| {
+            let renewal = Renewal::Before(seconds(900.0));
+            Window::new(SENT, seconds(life), renewal, 0.0).advisory.since(SENT).as_secs()
+        };
+        assert_eq!([due(3600.0), due(1800.0), due(1500.0), due(900.0)], [2700, 900, 1000, 600]);
+    }
+
+    #[test]
     fn a_life_of_nothing_is_dead_at_once() {
         assert_eq!(state_at(0.0, 0.0), State::Dead);
     }
 
     #[test]
     fn a_life_of_centuries_is_cut_to_the_longest_one() {
-        let window = Window::new(SENT, Duration::MAX, 0.0);
+        let window = Window::new(SENT, Duration::MAX, Renewal::TwoThirds, 0.0);
         assert_eq!(window.state(SENT.after(LONGEST_LIFE)), State::Dead);
     }
 
     #[test]
     fn a_suspended_machine_and_a_clock_set_back_both_leave_the_token_dead() {
-        let window = Window::new(SENT, seconds(1200.0), 0.0);
+        let window = Window::new(SENT, seconds(1200.0), Renewal::TwoThirds, 0.0);
         let suspended = Moment { wall: SENT.after(seconds(7200.0)).wall, ..SENT };
         let set_back = Moment { monotonic: SENT.after(seconds(1200.0)).monotonic, wall: SENT.wall - 1 };
         assert_eq!(window.state(suspended), State::Dead);
         assert_eq!(window.state(set_back), State::Dead);
     }
 
+    fn renewals() -> impl Strategy<Value = Renewal> {
+        let before = (0u64..10_000).prop_map(|seconds| Renewal::Before(Duration::from_secs(seconds)));
+        prop_oneof![Just(Renewal::TwoThirds), before]
+    }
+
     proptest! {
         #[test]
         fn never_alive_at_expiry_by_either_clock(
             life in 0u64..200_000_000_000_000, past in 0u64..1_000_000_000_000, jitter in -1.0f64..2.0,
+            renewal in renewals(),
         ) {
             let life = Duration::from_nanos(life);
-            let window = Window::new(SENT, life, jitter);
+            let window = Window::new(SENT, life, renewal, jitter);
             let end = SENT.after(life.min(LONGEST_LIFE) + Duration::from_nanos(past));
             let monotonic_only = Moment { wall: SENT.wall, ..end };
             let wall_only = Moment { monotonic: SENT.monotonic, ..end };
@@ -143,10 +177,10 @@ mod tests {
 
         #[test]
         fn jitter_only_moves_the_advisory_edge_earlier_and_by_a_fifth_at_most(
-            life in 1u64..86_400_000, jitter in 0.0f64..=1.0,
+            life in 1u64..86_400_000, jitter in 0.0f64..=1.0, renewal in renewals(),
         ) {
             let life = Duration::from_millis(life);
-            let (plain, moved) = (Window::new(SENT, life, 0.0), Window::new(SENT, life, jitter));
+            let (plain, moved) = (Window::new(SENT, life, renewal, 0.0), Window::new(SENT, life, renewal, jitter));
             prop_assert!(moved.advisory.monotonic <= plain.advisory.monotonic);
             let (plain_age, moved_age) = (plain.advisory.since(SENT), moved.advisory.since(SENT));
             prop_assert!(moved_age + Duration::from_nanos(1) >= plain_age.mul_f64(0.799_999));
@@ -154,9 +188,13 @@ mod tests {
         }
 
         #[test]
-        fn states_only_move_forward(life in 0u64..100_000_000, mut ages in prop::collection::vec(0u64..100_000_000, 2..20)) {
+        fn states_only_move_forward(
+            life in 0u64..100_000_000,
+            mut ages in prop::collection::vec(0u64..100_000_000, 2..20),
+            renewal in renewals(),
+        ) {
             ages.sort_unstable();
-            let window = Window::new(SENT, Duration::from_micros(life), 0.5);
+            let window = Window::new(SENT, Duration::from_micros(life), renewal, 0.5);
             let states: Vec<State> =
                 ages.iter().map(|age| window.state(SENT.after(Duration::from_micros(*age)))).collect();
             prop_assert!(states.is_sorted());

@@ -1,0 +1,39 @@
+//! An Alibaba Cloud identity that requests are signed with.
+#![allow(dead_code, reason = "the first users are being written")]
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::BoxFuture;
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// An access key, of a RAM user or a temporary one of STS.
+pub(crate) struct Credential {
+    pub(crate) access_key_id: String,
+    pub(crate) access_key_secret: Secret,
+    /// With STS's access keys only.
+    pub(crate) security_token: Option<Secret>,
+    /// Which member of the chain gave it, as the vendor calls it: `env`, `oidc_role_arn`, ….
+    pub(crate) provider: &'static str,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { access_key_id: _, access_key_secret: _, security_token, provider } = self;
+        f.debug_struct("Credential")
+            .field("provider", provider)
+            .field("temporary", &security_token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where an identity comes from. It caches what may be cached: it is asked for each signature.
+pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
+    /// An identity that is good now.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the error lists what was tried.
+    fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
+}
