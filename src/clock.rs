@@ -27,6 +27,11 @@ impl Moment {
         Self { monotonic: self.monotonic.min(other.monotonic), wall: self.wall.min(other.wall) }
     }
 
+    /// The later reading of each clock.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { monotonic: self.monotonic.max(other.monotonic), wall: self.wall.max(other.wall) }
+    }
+
     /// How long from `earlier` to here on the monotonic clock; zero when `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.monotonic.saturating_sub(earlier.monotonic))

@@ -91,7 +91,8 @@ impl IdaasBuilder {
 
     fn settings(&self, connect: Duration, read: Duration) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
-        Settings { clock: self.clock.clone(), wait: self.wait_timeout.unwrap_or(flight), flight }
+        let wait = self.wait_timeout.unwrap_or(flight);
+        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default() }
     }
 
     fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {

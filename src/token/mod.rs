@@ -9,6 +9,7 @@ mod endpoint;
 mod exchange;
 mod fetch;
 mod flight;
+mod gate;
 mod landing;
 mod live;
 mod mask;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use super::control::{Control, FORCED_INTERVAL};
 use super::fetch::{Fetch, Fetched};
 use super::flight::{Arrival, Outcome, channel};
+use super::gate::Gate;
 use super::landing::{Landing, Launch};
 use super::live::Live;
 use super::pilot::{Cause, Flown, Pilot};
@@ -28,8 +29,10 @@ pub(crate) struct Settings {
     pub(crate) clock: Clock,
     /// How long a request waits for a value.
     pub(crate) wait: Duration,
-    /// How long a flight may take before it is given up for lost.
+    /// How long an attempt of a flight may take before it is given up for lost.
     pub(crate) flight: Duration,
+    /// Of the issuer that all slots ask.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// What a request gets when it asks a slot.
@@ -200,9 +203,12 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         let (announcer, arrival) = channel();
         let hold_back = control.hold_back(now);
         let forced = control.take_forced();
-        let id = control.depart(now.after(self.settings.flight.saturating_add(hold_back)), arrival.clone());
+        // Up to one such time it waits for others to find out whether the issuer answers.
+        let longest = self.settings.flight.saturating_mul(2).saturating_add(hold_back);
+        let id = control.depart(now.after(longest), arrival.clone());
         let pilot = Pilot {
             fetch: Arc::clone(&self.fetch),
+            gate: Arc::clone(&self.settings.gate),
             clock: self.settings.clock.clone(),
             cause: if forced { Cause::Invalidated } else { cause },
             patient: cause != Cause::Advisory && control.is_untroubled(),
@@ -240,14 +246,14 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 }
                 Outcome::Landed(live)
             }
-            Err(error) => {
-                let opens = control.failed(&error, now, fastrand::f64());
+            Err(failure) => {
+                let opens = control.failed(&failure, now, fastrand::f64());
                 if let Some(live) = self.live.load().as_ref()
                     && live.state(now) == State::Advisory
                 {
                     live.settle_while_due(Some(opens));
                 }
-                Outcome::Failed(error)
+                Outcome::Failed(failure.error)
             }
         }
     }
