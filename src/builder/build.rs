@@ -13,7 +13,7 @@ use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
 use crate::token::{
-    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, TokenCache, TokenEndpoint, TokenSource,
+    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, Skew, TokenCache, TokenEndpoint, TokenSource,
 };
 use crate::transport::Transport;
 
@@ -55,6 +55,7 @@ impl IdaasBuilder {
             environment: self.environment,
             clock: self.clock,
             hasher: RandomState::new(),
+            skew: Skew::default(),
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
