@@ -72,6 +72,15 @@ impl Clock {
         }
     }
 
+    /// Returns when so much time has passed on the monotonic clock. Needs a Tokio runtime.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(duration).await,
+            #[cfg(feature = "testing")]
+            Self::Manual(clock) => clock.sleep(duration).await,
+        }
+    }
+
     /// The monotonic clock for the hit path: up to one scheduler tick (about 4 ms) behind [`now`](Self::now).
     ///
     /// Good for asking "is it time to look closer?", never for "is it still alive?".

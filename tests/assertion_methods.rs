@@ -290,9 +290,9 @@ async fn a_machine_whose_clock_is_off_learns_the_issuers_time_from_the_refusal_a
             for ahead in [true, false] {
                 let (issuers, ours) = (ManualClock::new(), ManualClock::new());
                 if ahead {
-                    ours.set_wall_ahead(off)
+                    ours.set_wall_ahead(off);
                 } else {
-                    ours.set_wall_back(off)
+                    ours.set_wall_back(off);
                 }
                 let idaas = TestIdaas::builder().clock(issuers.clone()).start().await.unwrap();
                 let (builder, _directory) = client(&idaas, method);

@@ -20,6 +20,8 @@ mod skew;
 mod slot;
 mod source;
 mod subject;
+mod wait;
+mod warmth;
 mod window;
 
 use std::fmt;
@@ -42,6 +44,7 @@ pub(crate) use self::skew::Skew;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
+pub use self::warmth::KeepWarm;
 use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
 use crate::clock::Moment;
 use crate::scope::Scope;
