@@ -3,4 +3,4 @@
 mod credential;
 
 #[allow(unused_imports, reason = "the first users are being written")]
-pub(crate) use self::credential::{Credential, CredentialSource};
+pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
