@@ -1,14 +1,12 @@
 //! The Alibaba Cloud side: identities of Alibaba Cloud, and what can be had with one.
 
-#[allow(dead_code, reason = "the first users are being written")]
 mod answer;
-#[allow(dead_code, reason = "the first users are being written")]
 mod call;
 mod credential;
-#[allow(dead_code, reason = "the first users are being written")]
+mod open_api;
 mod signature;
 
 #[allow(unused_imports, reason = "the first users are being written")]
 pub(crate) use self::call::{Call, member};
-#[allow(unused_imports, reason = "the first users are being written")]
-pub(crate) use self::credential::{Credential, CredentialSource};
+pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
+pub(crate) use self::open_api::OpenApi;

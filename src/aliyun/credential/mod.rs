@@ -1,9 +1,14 @@
 //! An Alibaba Cloud identity that requests are signed with.
 #![allow(dead_code, reason = "the first users are being written")]
 
+mod chain;
+mod environment;
+mod lookup;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use self::chain::{DefaultChain, Injected};
 use crate::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;

@@ -1,0 +1,43 @@
+//! What looking at one source of the chain comes to.
+
+use crate::aliyun::Credential;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
+
+/// What a source has to give.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// An access key as it stands there.
+    Key(Credential),
+}
+
+/// Why a source has nothing to give.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// Nobody set it up, or somebody switched it off.
+    Absent(String),
+    /// It is set up, and does not work.
+    Fault(Error),
+}
+
+impl Miss {
+    pub(super) fn absent(reason: impl Into<String>) -> Self {
+        Self::Absent(reason.into())
+    }
+
+    /// One that stays until somebody mends it.
+    pub(super) fn fault(message: impl Into<String>) -> Self {
+        Self::Fault(Error::new(ErrorKind::Secret, message))
+    }
+}
+
+/// A secret from a variable, without white space around it: no part of an access key has any.
+pub(super) fn secret(environment: &Environment, name: &str) -> Option<Secret> {
+    environment.text(name).map(Secret::new)
+}
+
+/// Whether the variable says `true`, in capitals or not.
+pub(super) fn is_true(environment: &Environment, name: &str) -> bool {
+    environment.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
