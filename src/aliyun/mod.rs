@@ -3,10 +3,10 @@
 mod answer;
 mod call;
 mod credential;
-mod open_api;
+mod openapi;
 mod signature;
 
 #[allow(unused_imports, reason = "the first users are being written")]
 pub(crate) use self::call::{Call, member};
 pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
-pub(crate) use self::open_api::OpenApi;
+pub(crate) use self::openapi::GenerateOauthToken;

@@ -23,6 +23,16 @@ pub(crate) struct Credential {
     pub(crate) provider: &'static str,
 }
 
+impl Credential {
+    /// Whether both sign alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
+            && self.security_token.as_ref().map(Secret::expose_secret)
+                == other.security_token.as_ref().map(Secret::expose_secret)
+    }
+}
+
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { access_key_id: _, access_key_secret: _, security_token, provider } = self;
@@ -41,4 +51,7 @@ pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// When there is none; the error lists what was tried.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
+
+    /// This identity was refused: it is to be read or fetched afresh, if it is kept.
+    fn forget(&self, _refused: &Credential) {}
 }
