@@ -157,7 +157,7 @@ async fn an_answer_without_a_token_is_an_error_with_its_request_id() -> Outcome 
         ),
         (
             Behaviour::change(|answer| {
-                drop(answer["TokenResponse"].as_object_mut().unwrap().remove("AccessToken"))
+                drop(answer["TokenResponse"].as_object_mut().unwrap().remove("AccessToken"));
             }),
             "carries no access token",
         ),
