@@ -3,10 +3,8 @@
 mod answer;
 mod call;
 mod credential;
-mod open_api;
 mod signature;
 
 #[allow(unused_imports, reason = "the first users are being written")]
 pub(crate) use self::call::{Call, member};
 pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
-pub(crate) use self::open_api::OpenApi;
