@@ -7,4 +7,5 @@ mod signature;
 
 #[allow(unused_imports, reason = "the first users are being written")]
 pub(crate) use self::call::{Call, member};
+use self::call::nonce;
 pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};

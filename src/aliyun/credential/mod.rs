@@ -2,8 +2,20 @@
 #![allow(dead_code, reason = "the first users are being written")]
 
 mod chain;
+mod cli_profile;
 mod environment;
+mod file;
+mod instance_role;
 mod lookup;
+mod oidc_role;
+mod order;
+mod profile;
+mod profile_file;
+mod stand;
+mod sts;
+mod temporary;
+mod tried;
+mod uri;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +26,7 @@ use crate::error::Error;
 use crate::secret::Secret;
 
 /// An access key, of a RAM user or a temporary one of STS.
+#[derive(Clone)]
 pub(crate) struct Credential {
     pub(crate) access_key_id: String,
     pub(crate) access_key_secret: Secret,
@@ -22,6 +35,21 @@ pub(crate) struct Credential {
     /// Which member of the chain gave it, as the vendor calls it: `env`, `oidc_role_arn`, ….
     pub(crate) provider: &'static str,
 }
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        fn token(credential: &Credential) -> Option<&str> {
+            credential.security_token.as_ref().map(Secret::expose_secret)
+        }
+        let Self { access_key_id, access_key_secret, security_token: _, provider } = self;
+        *access_key_id == other.access_key_id
+            && access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
+            && token(self) == token(other)
+            && *provider == other.provider
+    }
+}
+
+impl Eq for Credential {}
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,4 +69,7 @@ pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// When there is none; the error lists what was tried.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
+
+    /// The server refused this one: it is not to be given again from a cache.
+    fn forget(&self, credential: &Credential);
 }
