@@ -3,9 +3,10 @@
 mod answer;
 mod call;
 mod credential;
+mod openapi;
 mod signature;
 
-#[allow(unused_imports, reason = "the first users are being written")]
-pub(crate) use self::call::{Call, member};
 use self::call::nonce;
+pub(crate) use self::call::{Call, member};
 pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
+pub(crate) use self::openapi::GenerateOauthToken;

@@ -36,16 +36,20 @@ pub(crate) struct Credential {
     pub(crate) provider: &'static str,
 }
 
+impl Credential {
+    /// Whether both sign alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
+            && self.security_token.as_ref().map(Secret::expose_secret)
+                == other.security_token.as_ref().map(Secret::expose_secret)
+    }
+}
+
+/// For the equality of what holds one.
 impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
-        fn token(credential: &Credential) -> Option<&str> {
-            credential.security_token.as_ref().map(Secret::expose_secret)
-        }
-        let Self { access_key_id, access_key_secret, security_token: _, provider } = self;
-        *access_key_id == other.access_key_id
-            && access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
-            && token(self) == token(other)
-            && *provider == other.provider
+        self.is(other) && self.provider == other.provider
     }
 }
 
@@ -70,6 +74,6 @@ pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     /// When there is none; the error lists what was tried.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
 
-    /// The server refused this one: it is not to be given again from a cache.
-    fn forget(&self, credential: &Credential);
+    /// This identity was refused: it is to be read or fetched afresh, if it is kept.
+    fn forget(&self, _refused: &Credential) {}
 }

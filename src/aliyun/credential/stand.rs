@@ -62,7 +62,7 @@ impl Stand {
     pub(super) fn forget(&self, credential: &Credential) {
         if let Some(kept) = &*self.kept()
             && let Some(live) = kept.slot.peek()
-            && *live.value == *credential
+            && live.value.is(credential)
         {
             live.attention().withdraw();
         }
