@@ -75,6 +75,8 @@ mod error;
 mod idaas;
 mod loopback;
 #[cfg(feature = "transport")]
+mod metadata;
+#[cfg(feature = "transport")]
 mod percent;
 mod scope;
 mod secret;

@@ -6,7 +6,7 @@ mod credential;
 mod openapi;
 mod signature;
 
-#[allow(unused_imports, reason = "the first users are being written")]
+use self::call::nonce;
 pub(crate) use self::call::{Call, member};
 pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
 pub(crate) use self::openapi::GenerateOauthToken;

@@ -1,8 +1,9 @@
 //! An access key in the environment, read at each use.
 
 use super::Credential;
-use super::lookup::{Miss, Plan, secret};
+use super::lookup::{Miss, Plan};
 use crate::environment::Environment;
+use crate::secret::Secret;
 
 const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
@@ -21,6 +22,11 @@ pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
         (Some(_), None) => Err(half_set(ID, SECRET)),
         (None, Some(_)) => Err(half_set(SECRET, ID)),
     }
+}
+
+/// Without white space around it: no part of an access key has any.
+fn secret(environment: &Environment, name: &str) -> Option<Secret> {
+    environment.text(name).map(Secret::new)
 }
 
 fn half_set(there: &str, missing: &str) -> Miss {

@@ -1,15 +1,17 @@
 //! What looking at one source of the chain comes to.
 
-use crate::aliyun::Credential;
+use super::Credential;
+use super::order::Order;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::secret::Secret;
 
 /// What a source has to give.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// An access key as it stands there.
     Key(Credential),
+    /// One that somebody hands out for a while.
+    Temporary(Order),
 }
 
 /// Why a source has nothing to give.
@@ -30,11 +32,6 @@ impl Miss {
     pub(super) fn fault(message: impl Into<String>) -> Self {
         Self::Fault(Error::new(ErrorKind::Secret, message))
     }
-}
-
-/// A secret from a variable, without white space around it: no part of an access key has any.
-pub(super) fn secret(environment: &Environment, name: &str) -> Option<Secret> {
-    environment.text(name).map(Secret::new)
 }
 
 /// Whether the variable says `true`, in capitals or not.

@@ -2,8 +2,20 @@
 #![allow(dead_code, reason = "the first users are being written")]
 
 mod chain;
+mod cli_profile;
 mod environment;
+mod file;
+mod instance_role;
 mod lookup;
+mod oidc_role;
+mod order;
+mod profile;
+mod profile_file;
+mod stand;
+mod sts;
+mod temporary;
+mod tried;
+mod uri;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +26,7 @@ use crate::error::Error;
 use crate::secret::Secret;
 
 /// An access key, of a RAM user or a temporary one of STS.
+#[derive(Clone)]
 pub(crate) struct Credential {
     pub(crate) access_key_id: String,
     pub(crate) access_key_secret: Secret,
@@ -32,6 +45,15 @@ impl Credential {
                 == other.security_token.as_ref().map(Secret::expose_secret)
     }
 }
+
+/// For the equality of what holds one.
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other) && self.provider == other.provider
+    }
+}
+
+impl Eq for Credential {}
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
