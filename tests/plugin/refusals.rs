@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tower_idaas::testing::{AccessKey, Behaviour, ManualEnvironment};
+use tower_idaas::testing::{AccessKey, Behaviour, ManualEnvironment, MetadataBehaviour};
 use tower_idaas::{ErrorKind, SubjectToken};
 
 use super::{Fixture, MINUTE, Outcome};
@@ -11,11 +11,34 @@ use super::{Fixture, MINUTE, Outcome};
 const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
 
+const NO_METADATA: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
+async fn without_any_credential_the_error_names_what_was_tried_and_comes_soon() -> Outcome {
+    let fixture = Fixture::new().await;
+    let metadata = fixture.idaas.start_metadata_service().await?;
+    for behaviour in [MetadataBehaviour::Status(StatusCode::NOT_FOUND), MetadataBehaviour::Silent] {
+        metadata.set_behaviour(behaviour);
+        let builder = fixture.client_with(ManualEnvironment::new());
+        let idaas = builder.metadata_address(metadata.address()).build()?;
+        let start = Instant::now();
+        let error = idaas.token().await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        let text = error.to_string();
+        for source in [ID, SECRET, "ALIBABA_CLOUD_ROLE_ARN", "metadata", "ALIBABA_CLOUD_CREDENTIALS_URI"] {
+            assert!(text.contains(source), "{text}");
+        }
+    }
+    assert!(fixture.open_api.requests().is_empty());
+    Ok(())
+}
+
 #[tokio::test]
 async fn half_an_access_key_is_a_clear_error_and_nothing_is_sent() {
     let fixture = Fixture::new().await;
     for (there, missing) in [(ID, SECRET), (SECRET, ID)] {
-        let environment = ManualEnvironment::from_iter([(there, "hunter2")]);
+        let environment = ManualEnvironment::from_iter([(there, "hunter2"), (NO_METADATA, "true")]);
         let error = fixture.client_with(environment).build().unwrap().token().await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
         let shown = format!("{error} {error:?}");
