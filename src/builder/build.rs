@@ -44,6 +44,7 @@ impl IdaasBuilder {
         let settings = self.settings(config.connect_timeout, config.read_timeout);
         if let AuthnMethod::Plugin(plugin) = &config.authn {
             let source = self.plugin_source(plugin, &config, &settings)?;
+            let settings = self.plugin_settings(plugin, settings);
             return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));
         }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
