@@ -115,7 +115,7 @@ fn with(environment: ManualEnvironment, name: &str, value: &str) -> ManualEnviro
 async fn failure(idaas: &Idaas) -> Error {
     // Far more than any sum of time-outs in these tests.
     let result = tokio::time::timeout(Duration::from_secs(25), idaas.token()).await;
-    result.expect("the chain ends by itself").unwrap_err()
+    result.unwrap().unwrap_err()
 }
 
 /// What a reader may see of an error, in full.
