@@ -43,10 +43,12 @@ impl IdaasBuilder {
         };
         let settings = self.settings(config.connect_timeout, config.read_timeout);
         if let AuthnMethod::Plugin(plugin) = &config.authn {
-            let source = match plugin {
-                Plugin::Registered { name } => self.registered_plugin(name)?,
+            let (source, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, settings),
                 #[cfg(feature = "aliyun")]
-                Plugin::OpenApi { endpoint } => self.open_api(endpoint, &config, &settings)?,
+                Plugin::OpenApi { endpoint } => {
+                    (self.open_api(endpoint, &config, &settings)?, self.open_api_settings(settings))
+                }
             };
             return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));
         }

@@ -65,6 +65,16 @@ impl IdaasBuilder {
         self.given.client.open_api_endpoint.set(host);
         self
     }
+
+    /// The host of STS, `host` or `host:port`, for Alibaba Cloud identities that are roles. By default
+    /// `sts.aliyuncs.com`, or the one of the region that `ALIBABA_CLOUD_STS_REGION` names, within the VPC if
+    /// `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is `true`.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn sts_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.sts_endpoint = Some(host.into());
+        self
+    }
 }
 
 impl IdaasBuilder {
@@ -89,7 +99,7 @@ impl IdaasBuilder {
             environment: self.environment.clone(),
             transport: transport.clone(),
             settings: settings.clone(),
-            sts_endpoint: None,
+            sts_endpoint: self.sts_endpoint.clone(),
             metadata_address: self.metadata_address.clone(),
         });
         Ok(Arc::new(GenerateOauthToken {
@@ -100,5 +110,12 @@ impl IdaasBuilder {
             transport,
             clock: self.clock.clone(),
         }))
+    }
+
+    /// A fetch that needs a credential first may take as long as two.
+    #[cfg(feature = "aliyun")]
+    pub(super) fn open_api_settings(&self, settings: Settings) -> Settings {
+        let flight = settings.flight.saturating_mul(2);
+        Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }
     }
 }
