@@ -8,7 +8,7 @@ use super::{IdaasBuilder, federated};
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
 };
-use crate::config::{AuthnMethod, Config};
+use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
@@ -30,6 +30,7 @@ impl IdaasBuilder {
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
+        self.given.plugin_names = self.plugins.keys().cloned().collect();
         let config = Config::load(&self.file, self.given.clone(), &self.environment);
         let config = match config {
             Ok(config) => config,
@@ -40,16 +41,25 @@ impl IdaasBuilder {
                 return Err(error.and(more));
             }
         };
+        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        if let AuthnMethod::Plugin(plugin) = &config.authn {
+            let (source, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, settings),
+                #[cfg(feature = "aliyun")]
+                Plugin::OpenApi { endpoint } => {
+                    (self.open_api(endpoint, &config, &settings)?, self.open_api_settings(settings))
+                }
+            };
+            return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));
+        }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
-        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        let Some(token_endpoint) = config.token_endpoint else {
+            return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
+        };
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
-            client: Client {
-                instance_id: config.instance_id,
-                client_id: config.client_id,
-                token_endpoint: config.token_endpoint,
-            },
+            client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
             authenticator,
             transport,
             environment: self.environment,
@@ -82,7 +92,7 @@ impl IdaasBuilder {
                 federated::pkcs7(credential_name, cloud, address, self.assertion_source.take())?
             }
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
-            (AuthnMethod::Custom, None) => {
+            (AuthnMethod::Custom, None) | (AuthnMethod::Plugin(_), _) => {
                 let fault =
                     ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
                 return Err(ConfigError::one(fault));
@@ -96,7 +106,11 @@ impl IdaasBuilder {
         Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default() }
     }
 
-    fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
+    pub(super) fn make_transport(
+        &mut self,
+        connect: Duration,
+        read: Duration,
+    ) -> Result<Transport, Vec<ConfigFault>> {
         if let Some(make) = self.transport.take() {
             return Ok(make(connect, read));
         }

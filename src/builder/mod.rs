@@ -3,7 +3,9 @@
 mod assertion;
 mod build;
 mod federated;
+mod plugin;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +53,10 @@ pub struct IdaasBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     assertion_source: Option<Arc<dyn AssertionSource>>,
     metadata_address: Option<String>,
+    #[cfg(feature = "aliyun")]
+    sts_endpoint: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
+    plugins: BTreeMap<String, Arc<dyn TokenSource>>,
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
@@ -76,7 +81,10 @@ impl IdaasBuilder {
             authenticator: None,
             assertion_source: None,
             metadata_address: None,
+            #[cfg(feature = "aliyun")]
+            sts_endpoint: None,
             source: None,
+            plugins: BTreeMap::new(),
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
