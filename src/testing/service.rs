@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::behaviour::{AnswerChange, Behaviour};
+use super::behaviour::AnswerChange;
 use super::body::AnswerBody;
 use super::ledger::Ledger;
+use super::performance::{Stageable, perform};
 use super::refusal::Refusal;
 use super::server::{Connection, Handler};
 use super::stage::Stage;
@@ -65,30 +65,17 @@ impl IdaasService {
         let request = TokenRequest::new(head, body);
         self.ledger.write(|entries| entries.received.push(request.describe()));
 
-        match self.stage.next(&self.ledger).await {
-            Behaviour::Normal | Behaviour::Hold => self.judge(request, None).send(),
-            Behaviour::Slow(pause) => {
-                tokio::time::sleep(pause).await;
-                self.judge(request, None).send()
-            }
-            Behaviour::Answer(answer) => answer.map(AnswerBody::whole),
-            Behaviour::Change(change) => self.judge(request, Some(&change)).send(),
-            Behaviour::Echo => Refusal::invalid_request(request.echo()).into_answer().send(),
-            Behaviour::CutMidBody => self
-                .judge(request, None)
-                .announce_length()
-                .send_as(|content: Bytes| AnswerBody::cut(&content, connection)),
-            Behaviour::Drip { interval, blanks } => {
-                self.judge(request, None).send_as(|content| AnswerBody::dripping(content, interval, blanks))
-            }
-            Behaviour::HugeBody(blanks) => {
-                self.judge(request, None).send_as(|content| AnswerBody::padded(content, blanks))
-            }
-            Behaviour::HangHandshake => std::future::pending().await,
-        }
+        let behaviour = self.stage.next(&self.ledger).await;
+        perform(behaviour, self, request, connection).await
     }
 
-    /// What the request deserves.
+    fn refuse(&self, refusal: Refusal) -> Answer {
+        self.ledger.write(|entries| entries.rejected += 1);
+        refusal.into_answer()
+    }
+}
+
+impl Stageable<TokenRequest> for IdaasService {
     fn judge(&self, request: TokenRequest, change: Option<&AnswerChange>) -> Answer {
         match self.endpoint.grant(request) {
             Ok(mut answer) => {
@@ -102,8 +89,7 @@ impl IdaasService {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Answer {
-        self.ledger.write(|entries| entries.rejected += 1);
-        refusal.into_answer()
+    fn echo(&self, request: TokenRequest) -> Answer {
+        Refusal::invalid_request(request.echo()).into_answer()
     }
 }
