@@ -74,6 +74,8 @@ mod environment;
 mod error;
 mod idaas;
 mod loopback;
+#[cfg(feature = "transport")]
+mod percent;
 mod scope;
 mod secret;
 mod service;

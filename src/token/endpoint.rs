@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 
-use super::answer::{self, Asked};
+use super::answer::{self, Asked, OAuth};
 use super::response::TokenResponse;
 use super::source::TokenSource;
 use super::subject::SubjectToken;
@@ -91,6 +91,7 @@ impl TokenEndpoint {
         let endpoint = self.client.shown_endpoint();
         let answer = self.transport.send(request.into_http(), &endpoint).await?;
         let asked = Asked {
+            peer: &OAuth,
             endpoint: &endpoint,
             scope: scope.as_str(),
             secrets: secrets.iter().map(Secret::expose_secret).collect(),

@@ -1,6 +1,6 @@
 //! Tokens: where they come from, how long they live, and the cache that holds them.
 
-mod answer;
+pub(crate) mod answer;
 mod backoff;
 mod cache;
 mod control;

@@ -34,6 +34,7 @@ impl Capture {
         let mut names: Vec<String> =
             names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
         names.sort();
+        names.retain(|name| !name.contains("plugin"));
         names.iter().map(|name| Self::load(name)).collect()
     }
 
