@@ -65,7 +65,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "aliyun")]
-mod aliyun;
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub mod aliyun;
 mod authn;
 mod builder;
 mod clock;

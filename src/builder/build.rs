@@ -4,7 +4,11 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "aliyun")]
+use super::cloud_role;
 use super::{IdaasBuilder, federated};
+#[cfg(feature = "aliyun")]
+use crate::aliyun::CloudRoles;
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
 };
@@ -18,7 +22,10 @@ use crate::token::{
 use crate::transport::Transport;
 
 impl IdaasBuilder {
-    pub(super) fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
+    pub(super) fn build_with_source(
+        #[cfg_attr(not(feature = "aliyun"), allow(unused_mut))] mut self,
+        source: Arc<dyn TokenSource>,
+    ) -> Result<Idaas, ConfigError> {
         let scope =
             self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
         let scope = scope
@@ -26,7 +33,14 @@ impl IdaasBuilder {
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
         let settings = self.settings(connect, read);
-        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
+        #[cfg(feature = "aliyun")]
+        let (api, role_settings) = (self.developer_api(connect, read)?, self.role_settings(&settings));
+        let tokens = Arc::new(TokenCache::new(source, None, scope, settings));
+        Ok(Idaas {
+            #[cfg(feature = "aliyun")]
+            cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), api, role_settings)),
+            tokens,
+        })
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
@@ -43,6 +57,12 @@ impl IdaasBuilder {
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let settings = self.settings(config.connect_timeout, config.read_timeout);
+        #[cfg(feature = "aliyun")]
+        let (api, role_settings) = {
+            let endpoint = config.developer_api_endpoint.as_ref();
+            let api = cloud_role::developer_api(endpoint, Some(&config.instance_id), &transport, &self.clock);
+            (api, self.role_settings(&settings))
+        };
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
             client: Client {
@@ -58,7 +78,12 @@ impl IdaasBuilder {
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
+        let tokens = Arc::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings));
+        Ok(Idaas {
+            #[cfg(feature = "aliyun")]
+            cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), api, role_settings)),
+            tokens,
+        })
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
@@ -94,7 +119,11 @@ impl IdaasBuilder {
         Settings { clock: self.clock.clone(), wait: self.wait_timeout.unwrap_or(flight), flight }
     }
 
-    fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
+    pub(super) fn make_transport(
+        &mut self,
+        connect: Duration,
+        read: Duration,
+    ) -> Result<Transport, Vec<ConfigFault>> {
         if let Some(make) = self.transport.take() {
             return Ok(make(connect, read));
         }

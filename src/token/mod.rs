@@ -32,14 +32,22 @@ use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
 pub(crate) use self::endpoint::TokenEndpoint;
 pub(crate) use self::exchange::ExchangeCache;
-use self::fetch::Fetched;
-use self::live::Attention;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::fetch::Fetch;
+pub(crate) use self::fetch::Fetched;
+pub(crate) use self::live::Attention;
 pub(crate) use self::live::Live;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::mask::shown;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::recent::Recent;
 pub use self::response::TokenResponse;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
-use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+pub(crate) use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+#[cfg(feature = "aliyun")]
+pub(crate) use self::window::{State, Window};
 use crate::clock::Moment;
 use crate::scope::Scope;
 
