@@ -112,6 +112,11 @@ impl TestIdaas {
         self.authority.root_pem()
     }
 
+    #[cfg(feature = "aliyun")]
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// Writes [`root_certificate_pem`](Self::root_certificate_pem) to `root-certificate.pem` in the
     /// directory, and says where that is: the path for `SSL_CERT_FILE`.
     ///

@@ -78,6 +78,7 @@
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
+//! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -99,6 +100,10 @@ mod client_authentication;
 mod client_configuration;
 mod client_keys;
 mod clock;
+#[cfg(feature = "aliyun")]
+mod cloud_account;
+#[cfg(feature = "aliyun")]
+mod developer_api;
 mod environment;
 mod es256;
 mod exchange;
@@ -124,6 +129,12 @@ pub use builder::TestIdaasBuilder;
 pub use certificates::ServerCertificate;
 pub use client_authentication::ClientAuthentication;
 pub use clock::ManualClock;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use cloud_account::CloudVendor;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use developer_api::{DeveloperApi, DeveloperApiRequest};
 pub use environment::ManualEnvironment;
 pub use idaas::TestIdaas;
 pub use ledger::ReceivedRequest;
