@@ -69,8 +69,9 @@ impl Peer for DeveloperApi<'_> {
         ["credentials", "an error of the DeveloperAPI"]
     }
 
-    fn may_pass(&self, _code: &str) -> bool {
-        false
+    fn may_pass(&self, code: &str) -> bool {
+        matches!(code, "temporarily_unavailable" | "server_error" | "slow_down" | "ServiceUnavailable")
+            || code.starts_with("InternalError")
     }
 
     fn advice(&self, _code: &str, scope: &str) -> String {
