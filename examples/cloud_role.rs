@@ -2,15 +2,15 @@
 //! from an external process:
 //!
 //! ```console
-//! $ aliyun configure --mode External --profile idaas    # process command: cloud_role <role ARN>
+//! $ aliyun configure set --profile idaas --mode External --process-command "cloud_role <role ARN>"
 //! $ aliyun sts GetCallerIdentity --profile idaas
 //! ```
 //!
 //! **What it prints on stdout is secret**: that is its purpose. Everything else goes to stderr.
 //!
-//! With a role's ARN as argument and `CLOUD_IDAAS_CONFIG_PATH` set, the configuration at that path is used; it
-//! needs `developerApiEndpoint`. Otherwise it runs offline, against an IDaaS and a DeveloperAPI in this process,
-//! whose credentials open nothing:
+//! With a role's ARN as argument, `CLOUD_IDAAS_CONFIG_PATH` must name a configuration with `developerApiEndpoint`.
+//! Without an argument it runs offline, against an IDaaS and a DeveloperAPI in this process, whose credentials
+//! open nothing:
 //!
 //! ```console
 //! $ cargo run --example cloud_role
@@ -28,9 +28,9 @@ const CONFIG: &str = "CLOUD_IDAAS_CONFIG_PATH";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let role = std::env::args().nth(1);
-    let credentials = match role.filter(|_| std::env::var_os(CONFIG).is_some()) {
-        Some(role) => credentials(&role).await,
+    let credentials = match std::env::args().nth(1) {
+        Some(role) if std::env::var_os(CONFIG).is_some() => credentials(&role).await,
+        Some(_) => Err(format!("{CONFIG} is not set; set it to the path of a client-config.json").into()),
         None => {
             eprintln!("offline; for real credentials set {CONFIG}, and give a role's ARN as argument");
             credentials_of_a_made_up_role().await

@@ -17,6 +17,11 @@ pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
 
     /// What is fetched, for log lines.
     fn subject(&self) -> &str;
+
+    /// What kind of thing it is, likewise.
+    fn what(&self) -> &'static str {
+        "token"
+    }
 }
 
 /// A value as it came, with the moment it was asked for and its life from then.

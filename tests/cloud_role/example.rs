@@ -67,6 +67,10 @@ async fn it_prints_a_real_roles_credentials_or_the_reason_why_not() -> Outcome {
     assert!(credentials["access_key_id"].as_str().unwrap().starts_with("STS."));
     assert_eq!(api.issued(), 1);
 
+    let unset = run(&[ROLE], &[]).await;
+    assert_eq!((unset.status.code(), unset.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&unset.stderr).contains("CLOUD_IDAAS_CONFIG_PATH is not set"));
+
     let output = run(&["acs:ram::1:role/nobody"], &variables).await;
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -88,6 +88,20 @@ async fn a_throttled_client_comes_back_when_it_was_told_to() -> Outcome {
 }
 
 #[tokio::test]
+async fn an_issuer_that_is_down_is_asked_no_more_often_for_roles_than_for_tokens() -> Outcome {
+    let world = World::new().await?;
+    world.issuer.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
+    let role = world.role()?;
+    for _ in 0..20 {
+        let error = role.credentials().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
+        assert!(error.to_string().contains(&world.issuer.token_endpoint()), "{error}");
+    }
+    assert_eq!((world.issuer.token_requests(), world.calls()), (3, 0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_hiccup_passes_unnoticed() -> Outcome {
     let world = World::new().await?;
     world.api.behave_once(Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"));

@@ -71,7 +71,9 @@ async fn neither_credentials_nor_errors_nor_logs_show_a_secret() -> Outcome {
     assert!(shown.contains("[redacted]"), "the echo came through");
 
     let log = log.text();
-    for expected in ["STS credentials of acs:ram::", "token fetched", "token not fetched"] {
+    for expected in
+        ["STS credentials of acs:ram::", "credentials fetched", "credentials not fetched", "token fetched"]
+    {
         assert!(log.contains(expected), "{expected} is not logged");
     }
     let secrets: Vec<String> = secrets.lock().unwrap().clone();

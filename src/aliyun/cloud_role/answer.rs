@@ -40,7 +40,7 @@ pub(super) struct Obtained {
 ///
 /// Everything that is not usable credentials, classified as at the token endpoint.
 pub(super) fn read(response: &Response<Bytes>, asked: &Asked<'_>, now: Moment) -> Result<Obtained, Error> {
-    let peer = DeveloperApi { status: response.status(), arn: &asked.key.arn };
+    let peer = Respondent { status: response.status(), arn: &asked.key.arn };
     let common = answer::Asked {
         peer: &peer,
         endpoint: asked.address,
@@ -55,12 +55,12 @@ pub(super) fn read(response: &Response<Bytes>, asked: &Asked<'_>, now: Moment) -
 
 /// How errors speak of the DeveloperAPI.
 #[derive(Debug)]
-struct DeveloperApi<'a> {
+struct Respondent<'a> {
     status: StatusCode,
     arn: &'a str,
 }
 
-impl Peer for DeveloperApi<'_> {
+impl Peer for Respondent<'_> {
     fn name(&self) -> &'static str {
         "the DeveloperAPI"
     }
@@ -90,7 +90,7 @@ impl Peer for DeveloperApi<'_> {
 }
 
 /// A 401, 403 or 404 is definitive even if whoever says so does not say why.
-fn refused_without_reason(error: Error, peer: &DeveloperApi<'_>, asked: &Asked<'_>) -> Error {
+fn refused_without_reason(error: Error, peer: &Respondent<'_>, asked: &Asked<'_>) -> Error {
     let definitive = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
     if error.oauth_error().is_some() || !definitive.contains(&peer.status) {
         return error;

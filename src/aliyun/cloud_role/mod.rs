@@ -5,6 +5,8 @@ mod credentials;
 mod developer_api;
 mod role;
 mod roles;
+#[cfg(test)]
+mod tests;
 
 pub use self::credentials::{CloudCredentials, CloudStsToken, StsToken};
 pub(crate) use self::developer_api::DeveloperApi;

@@ -61,7 +61,7 @@ impl CloudRole {
         }
         let scope = Scope::parse(DEFAULT_SCOPE)
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
-        Ok(Self { roles, api, key: RoleKey { arn: arn.to_owned(), scope, session_seconds: None } })
+        Ok(Self { roles, api, key: RoleKey { arn: arn.into(), scope, session_seconds: None } })
     }
 
     /// Asks with a token for this scope, such as
@@ -98,7 +98,9 @@ impl CloudRole {
     ///
     /// They are renewed 15 minutes before they end, or at two thirds of a life under half an hour, earlier by
     /// up to a fifth by chance, and while they live a failed renewal changes nothing: all that
-    /// [tokens](crate#when-a-token-is-fetched) have, they have too.
+    /// [tokens](crate#when-a-token-is-fetched) have, they have too. A caller waits for
+    /// [`wait_timeout`](crate::IdaasBuilder::wait_timeout) at most; if none is set, for twice what a token may
+    /// take, because there may be a token to fetch before.
     ///
     /// # Errors
     ///

@@ -23,7 +23,7 @@ pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60)
 /// What a slot is found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RoleKey {
-    pub(super) arn: String,
+    pub(super) arn: Arc<str>,
     pub(super) scope: Scope,
     pub(super) session_seconds: Option<u64>,
 }
@@ -107,5 +107,9 @@ impl Fetch<CloudCredentials> for FetchCredentials {
 
     fn subject(&self) -> &str {
         &self.subject
+    }
+
+    fn what(&self) -> &'static str {
+        "credentials"
     }
 }
