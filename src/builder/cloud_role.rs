@@ -1,5 +1,6 @@
 //! What STS credentials of cloud roles need besides tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -35,10 +36,12 @@ impl IdaasBuilder {
         Ok(developer_api(endpoint.as_ref(), instance_id.as_deref(), &transport, &self.clock))
     }
 
-    /// Credentials take a token and a call, and both twice when the token turns out to be revoked.
+    /// Credentials take a token and a call, and both twice when the token turns out to be revoked. The gate is
+    /// another one than the tokens': it is another server's, and a flight for credentials may wait for a token's.
     pub(super) fn role_settings(&self, tokens: &Settings) -> Settings {
         let wait = self.wait_timeout.unwrap_or(tokens.flight.saturating_mul(2));
-        Settings { clock: tokens.clock.clone(), wait, flight: tokens.flight.saturating_mul(4) }
+        let flight = tokens.flight.saturating_mul(4);
+        Settings { clock: tokens.clock.clone(), wait, flight, gate: Arc::default() }
     }
 }
 

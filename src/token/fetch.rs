@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::Subject;
 use super::live::Attention;
 use super::window::Renewal;
 use crate::BoxFuture;
@@ -21,6 +22,11 @@ pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
     /// What kind of thing it is, likewise.
     fn what(&self) -> &'static str {
         "token"
+    }
+
+    /// Whose request the issuer sees.
+    fn issuer_subject(&self) -> Subject<'_> {
+        Subject::Own(self.subject())
     }
 }
 

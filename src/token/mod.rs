@@ -9,15 +9,19 @@ mod endpoint;
 mod exchange;
 mod fetch;
 mod flight;
+mod gate;
 mod landing;
 mod live;
 mod mask;
 mod pilot;
 mod recent;
 mod response;
+mod skew;
 mod slot;
 mod source;
 mod subject;
+mod wait;
+mod warmth;
 mod window;
 
 use std::fmt;
@@ -42,9 +46,11 @@ pub(crate) use self::mask::shown;
 #[cfg(feature = "aliyun")]
 pub(crate) use self::recent::Recent;
 pub use self::response::TokenResponse;
+pub(crate) use self::skew::Skew;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
+pub use self::warmth::KeepWarm;
 pub(crate) use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
 #[cfg(feature = "aliyun")]
 pub(crate) use self::window::{State, Window};

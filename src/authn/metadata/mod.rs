@@ -3,7 +3,7 @@
 mod client;
 mod provider;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Uri;
 use tokio::sync::Mutex;
@@ -66,8 +66,9 @@ impl MetadataDocument {
         {
             return Ok(document.text.clone());
         }
+        let signing_time = request.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let asked = client::Asked { provider: self.provider, address: &self.address };
-        let answer = asked.document(&self.transport, instance_id, now.unix_seconds()).await?;
+        let answer = asked.document(&self.transport, instance_id, signing_time).await?;
         let text = pkcs7::compact(answer.expose_secret()).ok_or_else(|| {
             let problem = format!("{} answered with something else than a document", asked.shown());
             Error::new(ErrorKind::InvalidAnswer, format!("{problem}; check that nothing is in front of it"))
