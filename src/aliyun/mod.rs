@@ -2,18 +2,16 @@
 //!
 //! [`Idaas::cloud_role`](crate::Idaas::cloud_role) is the way in.
 
-#[allow(dead_code, reason = "the first users are being written")]
 mod answer;
-#[allow(dead_code, reason = "the first users are being written")]
 mod call;
 mod cloud_role;
 mod credential;
-#[allow(dead_code, reason = "the first users are being written")]
+mod openapi;
 mod signature;
 
-#[allow(unused_imports, reason = "the first users are being written")]
+use self::call::nonce;
 pub(crate) use self::call::{Call, member};
 pub use self::cloud_role::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
 pub(crate) use self::cloud_role::{CloudRoles, DeveloperApi};
-#[allow(unused_imports, reason = "the first users are being written")]
-pub(crate) use self::credential::{Credential, CredentialSource};
+pub(crate) use self::credential::{Credential, CredentialSource, DefaultChain, Injected};
+pub(crate) use self::openapi::GenerateOauthToken;

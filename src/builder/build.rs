@@ -4,15 +4,12 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "aliyun")]
-use super::cloud_role;
+use super::cloud_role::Named;
 use super::{IdaasBuilder, federated};
-#[cfg(feature = "aliyun")]
-use crate::aliyun::CloudRoles;
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
 };
-use crate::config::{AuthnMethod, Config};
+use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
@@ -22,10 +19,7 @@ use crate::token::{
 use crate::transport::Transport;
 
 impl IdaasBuilder {
-    pub(super) fn build_with_source(
-        #[cfg_attr(not(feature = "aliyun"), allow(unused_mut))] mut self,
-        source: Arc<dyn TokenSource>,
-    ) -> Result<Idaas, ConfigError> {
+    pub(super) fn build_with_source(mut self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
         let scope =
             self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
         let scope = scope
@@ -33,17 +27,13 @@ impl IdaasBuilder {
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
         let settings = self.settings(connect, read);
-        #[cfg(feature = "aliyun")]
-        let (api, role_settings) = (self.developer_api(connect, read)?, self.role_settings(&settings));
-        let tokens = Arc::new(TokenCache::new(source, None, scope, settings));
-        Ok(Idaas {
-            #[cfg(feature = "aliyun")]
-            cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), api, role_settings)),
-            tokens,
-        })
+        let named = self.named_in_code()?;
+        let roles = self.roles(named, None, &settings)?;
+        Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
+        self.given.plugin_names = self.plugins.keys().cloned().collect();
         let config = Config::load(&self.file, self.given.clone(), &self.environment);
         let config = match config {
             Ok(config) => config,
@@ -54,22 +44,26 @@ impl IdaasBuilder {
                 return Err(error.and(more));
             }
         };
+        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        if let AuthnMethod::Plugin(plugin) = &config.authn {
+            let (source, transport) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, None),
+                #[cfg(feature = "aliyun")]
+                Plugin::OpenApi { endpoint } => self.open_api(endpoint, &config, &settings)?,
+            };
+            let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
+            return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
+        }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
-        let settings = self.settings(config.connect_timeout, config.read_timeout);
-        #[cfg(feature = "aliyun")]
-        let (api, role_settings) = {
-            let endpoint = config.developer_api_endpoint.as_ref();
-            let api = cloud_role::developer_api(endpoint, Some(&config.instance_id), &transport, &self.clock);
-            (api, self.role_settings(&settings))
+        let named = Named::in_config(&config);
+        let Some(token_endpoint) = config.token_endpoint else {
+            return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
         };
+        let roles = self.roles(named, Some(&transport), &settings)?;
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
-            client: Client {
-                instance_id: config.instance_id,
-                client_id: config.client_id,
-                token_endpoint: config.token_endpoint,
-            },
+            client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
             authenticator,
             transport,
             environment: self.environment,
@@ -79,12 +73,7 @@ impl IdaasBuilder {
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        let tokens = Arc::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings));
-        Ok(Idaas {
-            #[cfg(feature = "aliyun")]
-            cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), api, role_settings)),
-            tokens,
-        })
+        Ok(roles.handle(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
@@ -107,7 +96,7 @@ impl IdaasBuilder {
                 federated::pkcs7(credential_name, cloud, address, self.assertion_source.take())?
             }
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
-            (AuthnMethod::Custom, None) => {
+            (AuthnMethod::Custom, None) | (AuthnMethod::Plugin(_), _) => {
                 let fault =
                     ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
                 return Err(ConfigError::one(fault));

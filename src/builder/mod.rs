@@ -2,10 +2,11 @@
 
 mod assertion;
 mod build;
-#[cfg(feature = "aliyun")]
 mod cloud_role;
 mod federated;
+mod plugin;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub struct IdaasBuilder {
     assertion_source: Option<Arc<dyn AssertionSource>>,
     metadata_address: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
+    plugins: BTreeMap<String, Arc<dyn TokenSource>>,
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
@@ -79,6 +81,7 @@ impl IdaasBuilder {
             assertion_source: None,
             metadata_address: None,
             source: None,
+            plugins: BTreeMap::new(),
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,

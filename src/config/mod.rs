@@ -8,6 +8,7 @@ mod endpoint;
 mod federated;
 mod load;
 mod model;
+mod plugin;
 mod section;
 mod spelling;
 #[cfg(test)]
@@ -32,8 +33,9 @@ use crate::secret::SecretSource;
 pub(crate) struct Config {
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
-    pub(crate) issuer: Uri,
-    pub(crate) token_endpoint: Uri,
+    /// Without one, PLUGIN was chosen in code; so it is with the token endpoint.
+    pub(crate) issuer: Option<Uri>,
+    pub(crate) token_endpoint: Option<Uri>,
     pub(crate) scope: Scope,
     pub(crate) open_api_endpoint: Option<Uri>,
     pub(crate) developer_api_endpoint: Option<Uri>,
@@ -69,8 +71,20 @@ pub(crate) enum AuthnMethod {
         /// Without one, a source given in code has the document.
         cloud: Option<Cloud>,
     },
+    /// Not at the token endpoint at all.
+    Plugin(Plugin),
     /// By an authenticator given in code.
     Custom,
+}
+
+/// Where PLUGIN takes tokens from.
+#[derive(Clone, Debug)]
+pub(crate) enum Plugin {
+    /// The built-in one: the EIAM OpenAPI.
+    #[cfg(feature = "aliyun")]
+    OpenApi { endpoint: Uri },
+    /// One registered in code; as long as nothing is checked, any of this name.
+    Registered { name: String },
 }
 
 /// Which file a configuration is loaded from.

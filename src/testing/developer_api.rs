@@ -5,23 +5,22 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::DATE;
+use http::header::{AUTHORIZATION, DATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 
-use super::TestIdaas;
 use super::answer::Answer;
 use super::bearer::Doorkeeper;
 use super::behaviour::{AnswerChange, Behaviour};
 use super::body::AnswerBody;
-use super::certificates::{Authority, ServerCertificate, TlsOptions};
 use super::cloud_account::{CloudAccount, CloudVendor};
 use super::ledger::Ledger;
-use super::performance::{Stageable, perform};
 use super::server::{Connection, Handler, Server, reserve};
 use super::service::IdaasService;
 use super::stage::Stage;
+use super::{TestIdaas, act};
 use crate::BoxFuture;
 
 const AUDIENCE: &str = "urn:cloud:idaas:pam";
@@ -78,12 +77,12 @@ impl TestIdaas {
     /// If no port or no certificate is to be had.
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub async fn start_developer_api(&self) -> io::Result<DeveloperApi> {
-        DeveloperApi::start(Arc::clone(&self.service), self.authority())
+        DeveloperApi::start(Arc::clone(&self.service), self.tls()?)
     }
 }
 
 impl DeveloperApi {
-    fn start(idaas: Arc<IdaasService>, authority: &Authority) -> io::Result<Self> {
+    fn start(idaas: Arc<IdaasService>, tls: Arc<ServerConfig>) -> io::Result<Self> {
         let permissions = PERMISSIONS.map(str::to_owned).to_vec();
         let desk = Arc::new(Desk {
             doorkeeper: Doorkeeper::new(idaas, AUDIENCE.to_owned(), permissions),
@@ -95,7 +94,6 @@ impl DeveloperApi {
                 received: Vec::new(),
             }),
         });
-        let tls = authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())?;
         let server = Server::start(reserve()?, Arc::clone(&desk) as _, Some(tls))?;
         Ok(Self { server, desk })
     }
@@ -181,45 +179,34 @@ impl Handler for Desk {
     ) -> BoxFuture<'static, Response<AnswerBody>> {
         Box::pin(async move {
             let (mut head, _) = request.into_parts();
-            if let Some(token) = head.headers.get_mut(http::header::AUTHORIZATION) {
+            if let Some(token) = head.headers.get_mut(AUTHORIZATION) {
                 token.set_sensitive(true);
             }
             let request = DeveloperApiRequest { method: head.method, uri: head.uri, headers: head.headers };
             self.state().received.push(request.clone());
             let behaviour = self.stage.next(&self.ledger).await;
-            perform(behaviour, &*self, request, connection).await
+            let echo = echo(&request);
+            let mut answer =
+                act::act(behaviour, connection, echo, |change| self.judge(&request, change)).await;
+            let date = httpdate::fmt_http_date(self.doorkeeper.idaas.endpoint.clock.now().system_time());
+            if let Ok(date) = HeaderValue::try_from(date) {
+                answer.headers_mut().entry(DATE).or_insert(date);
+            }
+            answer
         })
-    }
-}
-
-impl Stageable<DeveloperApiRequest> for Desk {
-    fn judge(&self, request: DeveloperApiRequest, change: Option<&AnswerChange>) -> Answer {
-        let mut answer = match self.doorkeeper.judge(&request.headers) {
-            Ok(_) => self.obtain(&request, change),
-            Err(refusal) => refusal.into_answer(),
-        };
-        let now = self.doorkeeper.idaas.endpoint.clock.now().system_time();
-        if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
-            answer.headers.insert(DATE, date);
-        }
-        answer
-    }
-
-    fn echo(&self, request: DeveloperApiRequest) -> Answer {
-        let authorization = request.headers.get(http::header::AUTHORIZATION);
-        let authorization = authorization.map_or(&b"none"[..], |value| value.as_bytes());
-        let message = format!(
-            "cannot read Authorization: {} for {}",
-            String::from_utf8_lossy(authorization),
-            request.uri
-        );
-        refuse(StatusCode::BAD_REQUEST, "InvalidParameter", &message)
     }
 }
 
 impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judge(&self, request: &DeveloperApiRequest, change: Option<&AnswerChange>) -> Answer {
+        match self.doorkeeper.judge(&request.headers) {
+            Ok(_) => self.obtain(request, change),
+            Err(refusal) => refusal.into_answer(),
+        }
     }
 
     fn obtain(&self, request: &DeveloperApiRequest, change: Option<&AnswerChange>) -> Answer {
@@ -254,6 +241,15 @@ impl Desk {
         }
         Answer::json(StatusCode::OK, &Value::Object(answer))
     }
+}
+
+/// A refusal that gives away what the request carried.
+fn echo(request: &DeveloperApiRequest) -> Answer {
+    let authorization = request.headers.get(AUTHORIZATION);
+    let authorization = authorization.map_or(&b"none"[..], |value| value.as_bytes());
+    let authorization = String::from_utf8_lossy(authorization);
+    let message = format!("cannot read Authorization: {authorization} for {}", request.uri);
+    refuse(StatusCode::BAD_REQUEST, "InvalidParameter", &message)
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Answer {

@@ -8,11 +8,11 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use super::act;
 use super::answer::Answer;
 use super::behaviour::AnswerChange;
 use super::body::AnswerBody;
 use super::ledger::Ledger;
-use super::performance::{Stageable, perform};
 use super::refusal::Refusal;
 use super::server::{Connection, Handler};
 use super::stage::Stage;
@@ -73,16 +73,11 @@ impl IdaasService {
         self.ledger.write(|entries| entries.received.push(request.describe()));
 
         let behaviour = self.stage.next(&self.ledger).await;
-        perform(behaviour, self, request, connection).await
+        let echo = Refusal::invalid_request(request.echo()).into_answer();
+        act::act(behaviour, connection, echo, |change| self.judge(request, change)).await
     }
 
-    fn refuse(&self, refusal: Refusal) -> Answer {
-        self.ledger.write(|entries| entries.rejected += 1);
-        refusal.into_answer()
-    }
-}
-
-impl Stageable<TokenRequest> for IdaasService {
+    /// What the request deserves.
     fn judge(&self, request: TokenRequest, change: Option<&AnswerChange>) -> Answer {
         match self.endpoint.grant(request) {
             Ok(mut answer) => {
@@ -96,7 +91,8 @@ impl Stageable<TokenRequest> for IdaasService {
         }
     }
 
-    fn echo(&self, request: TokenRequest) -> Answer {
-        Refusal::invalid_request(request.echo()).into_answer()
+    fn refuse(&self, refusal: Refusal) -> Answer {
+        self.ledger.write(|entries| entries.rejected += 1);
+        refusal.into_answer()
     }
 }

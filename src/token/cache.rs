@@ -81,8 +81,8 @@ impl TokenCache {
         scope: &Scope,
     ) -> Result<Arc<Slot<Token>>, Error> {
         let exchange = self.exchange.as_ref().ok_or_else(|| {
-            let message =
-                "tokens come from a source given in code, which exchanges none; configure a token endpoint";
+            let message = "no token is exchanged: PLUGIN, as any source of tokens given in code, has no token \
+                           endpoint to do it; choose another authentication method";
             Error::new(ErrorKind::Rejected, message)
         })?;
         Ok(exchange.slot(subject, scope))

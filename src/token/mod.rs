@@ -36,11 +36,12 @@ use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
 pub(crate) use self::endpoint::TokenEndpoint;
 pub(crate) use self::exchange::ExchangeCache;
-#[cfg(feature = "aliyun")]
-pub(crate) use self::fetch::Fetch;
-pub(crate) use self::fetch::Fetched;
-pub(crate) use self::live::Attention;
-pub(crate) use self::live::Live;
+#[cfg_attr(
+    not(feature = "aliyun"),
+    allow(unused_imports, reason = "the Alibaba Cloud side caches credentials")
+)]
+pub(crate) use self::fetch::{Fetch, Fetched};
+pub(crate) use self::live::{Attention, Live};
 #[cfg(feature = "aliyun")]
 pub(crate) use self::mask::shown;
 #[cfg(feature = "aliyun")]

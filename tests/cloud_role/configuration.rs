@@ -119,6 +119,26 @@ async fn a_token_source_of_ones_own_serves_roles_too() -> Outcome {
 }
 
 #[tokio::test]
+async fn tokens_of_the_openapi_serve_roles_too() -> Outcome {
+    let issuer = TestIdaas::start().await?;
+    let (open_api, api) = (issuer.start_open_api().await?, issuer.start_developer_api().await?);
+    api.add_role(ROLE, CloudVendor::AlibabaCloud);
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("client-config.json");
+    let mut config: Value = serde_json::from_str(&open_api.client_config())?;
+    config["developerApiEndpoint"] = json!(api.endpoint());
+    std::fs::write(&path, config.to_string())?;
+    let idaas = Idaas::builder()
+        .config_file(&path)
+        .environment(open_api.access_key().environment())
+        .root_certificate(issuer.root_certificate_pem())
+        .build()?;
+    idaas.cloud_role(ROLE)?.credentials().await?;
+    assert_eq!((api.issued(), open_api.requests().len(), issuer.token_requests()), (1, 1, 0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn more_roles_than_are_kept_are_served_and_the_idle_ones_forgotten() -> Outcome {
     let world = World::new().await?;
     let first = key_id(&world.role()?.credentials().await?);

@@ -133,6 +133,12 @@ impl Answer<'_> {
         success::token(self.headers, object, self.asked).map_err(|problem| self.unusable(&problem))
     }
 
+    /// What the clock of whoever answered says, against which its points in time count.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn server_time(&self) -> SystemTime {
+        issuer_now(self.headers, self.asked.now)
+    }
+
     /// The error that says what is wrong with the answer. `problem` shows nothing that is secret.
     pub(crate) fn unusable(&self, problem: &str) -> Error {
         let Self { status, headers, object, asked } = self;
