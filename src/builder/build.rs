@@ -46,10 +46,13 @@ impl IdaasBuilder {
         };
         let settings = self.settings(config.connect_timeout, config.read_timeout);
         if let AuthnMethod::Plugin(plugin) = &config.authn {
-            let (source, transport) = match plugin {
-                Plugin::Registered { name } => (self.registered_plugin(name)?, None),
+            let (source, transport, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, None, settings),
                 #[cfg(feature = "aliyun")]
-                Plugin::OpenApi { endpoint } => self.open_api(endpoint, &config, &settings)?,
+                Plugin::OpenApi { endpoint } => {
+                    let (source, transport) = self.open_api(endpoint, &config, &settings)?;
+                    (source, Some(transport), self.open_api_settings(settings))
+                }
             };
             let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
             return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));

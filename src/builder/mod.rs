@@ -54,6 +54,8 @@ pub struct IdaasBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     assertion_source: Option<Arc<dyn AssertionSource>>,
     metadata_address: Option<String>,
+    #[cfg(feature = "aliyun")]
+    sts_endpoint: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
     plugins: BTreeMap<String, Arc<dyn TokenSource>>,
     transport: Option<MakeTransport>,
@@ -80,6 +82,8 @@ impl IdaasBuilder {
             authenticator: None,
             assertion_source: None,
             metadata_address: None,
+            #[cfg(feature = "aliyun")]
+            sts_endpoint: None,
             source: None,
             plugins: BTreeMap::new(),
             transport: None,

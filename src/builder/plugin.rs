@@ -67,6 +67,16 @@ impl IdaasBuilder {
         self.given.client.open_api_endpoint.set(host);
         self
     }
+
+    /// The host of STS, `host` or `host:port`, for Alibaba Cloud identities that are roles. By default
+    /// `sts.aliyuncs.com`, or the one of the region that `ALIBABA_CLOUD_STS_REGION` names, within the VPC if
+    /// `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is `true`.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn sts_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.sts_endpoint = Some(host.into());
+        self
+    }
 }
 
 impl IdaasBuilder {
@@ -84,7 +94,7 @@ impl IdaasBuilder {
         endpoint: &Uri,
         config: &Config,
         settings: &Settings,
-    ) -> Result<(Arc<dyn TokenSource>, Option<Transport>), ConfigError> {
+    ) -> Result<(Arc<dyn TokenSource>, Transport), ConfigError> {
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let chain = DefaultChain::new(Injected {
@@ -92,7 +102,7 @@ impl IdaasBuilder {
             transport: transport.clone(),
             // With a gate of its own: a flight for a token may wait for one for a credential.
             settings: Settings { gate: Arc::default(), ..settings.clone() },
-            sts_endpoint: None,
+            sts_endpoint: self.sts_endpoint.clone(),
             metadata_address: self.metadata_address.clone(),
         });
         let source = GenerateOauthToken {
@@ -103,6 +113,13 @@ impl IdaasBuilder {
             transport: transport.clone(),
             clock: self.clock.clone(),
         };
-        Ok((Arc::new(source), Some(transport)))
+        Ok((Arc::new(source), transport))
+    }
+
+    /// A fetch that needs a credential first may take as long as two.
+    #[cfg(feature = "aliyun")]
+    pub(super) fn open_api_settings(&self, settings: Settings) -> Settings {
+        let flight = settings.flight.saturating_mul(2);
+        Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }
     }
 }

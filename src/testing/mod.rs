@@ -81,6 +81,7 @@
 //! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
 //! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
+//! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -107,6 +108,7 @@ mod client_keys;
 mod clock;
 #[cfg(feature = "aliyun")]
 mod cloud_account;
+mod credentials_uri;
 #[cfg(feature = "aliyun")]
 mod developer_api;
 mod environment;
@@ -127,6 +129,8 @@ mod service;
 mod service_account;
 mod signed_data;
 mod stage;
+mod sts;
+mod temporary_keys;
 mod token_endpoint;
 
 pub use access_key::AccessKey;
@@ -140,6 +144,7 @@ pub use clock::ManualClock;
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
 pub use cloud_account::CloudVendor;
+pub use credentials_uri::CredentialsUriService;
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
 pub use developer_api::{DeveloperApi, DeveloperApiRequest};
@@ -149,3 +154,4 @@ pub use ledger::ReceivedRequest;
 pub use metadata_service::{MetadataBehaviour, MetadataRequest, MetadataService};
 pub use open_api::{OpenApiRequest, OpenApiService};
 pub use service_account::ServiceAccountToken;
+pub use sts::{StsRequest, StsService};

@@ -127,6 +127,11 @@ impl OpenApiService {
         self.desk.keys.add(key);
     }
 
+    /// The access keys, for servers that hand out more of them.
+    pub(super) fn keys(&self) -> Arc<AccessKeys> {
+        Arc::clone(&self.desk.keys)
+    }
+
     /// Signatures with the access key of this id are refused from now on.
     pub fn remove_access_key(&self, id: &str) {
         self.desk.keys.remove(id);

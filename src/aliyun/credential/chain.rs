@@ -78,10 +78,11 @@ impl DefaultChain {
     }
 
     async fn search(&self, tried: &mut Tried) -> Option<Arc<Credential>> {
-        if let Some(stand) = self.stands.get(self.last.load(Ordering::Relaxed))
-            && let Ok(credential) = stand.look(&self.means, &self.settings).await
-        {
-            return Some(credential);
+        if let Some(stand) = self.stands.get(self.last.load(Ordering::Relaxed)) {
+            tried.waiting_for = Some(stand.source.name);
+            if let Ok(credential) = stand.look(&self.means, &self.settings).await {
+                return Some(credential);
+            }
         }
         for (place, stand) in self.stands.iter().enumerate() {
             tried.waiting_for = Some(stand.source.name);

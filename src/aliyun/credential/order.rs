@@ -73,13 +73,20 @@ pub(super) type Temporary = (Credential, Duration);
 /// Fetches what was ordered, each time it is due.
 #[derive(Debug)]
 pub(super) struct FetchOrdered {
-    pub(super) order: Order,
-    pub(super) means: Arc<Means>,
+    order: Order,
+    means: Arc<Means>,
+    /// What is fetched, for messages.
+    subject: String,
 }
 
 impl FetchOrdered {
+    pub(super) fn new(order: Order, means: Arc<Means>) -> Self {
+        let subject = format!("the credential of source {}", order.provider);
+        Self { order, means, subject }
+    }
+
     async fn temporary(&self) -> Result<Temporary, Error> {
-        let Self { order: Order { from, provider }, means } = self;
+        let Self { order: Order { from, provider }, means, subject: _ } = self;
         match from {
             Issuer::TokenFile { role, oidc_provider, token_file } => {
                 sts::assume_role_with_oidc(role, oidc_provider, token_file, provider, means).await
@@ -104,7 +111,7 @@ impl Fetch<Arc<Credential>> for FetchOrdered {
     }
 
     fn subject(&self) -> &str {
-        self.order.provider
+        &self.subject
     }
 }
 

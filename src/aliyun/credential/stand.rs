@@ -74,7 +74,7 @@ impl Stand {
         match &*kept {
             Some(kept) if kept.order == order => Arc::clone(&kept.slot),
             _ => {
-                let fetch = FetchOrdered { order: order.clone(), means: Arc::clone(means) };
+                let fetch = FetchOrdered::new(order.clone(), Arc::clone(means));
                 let slot = Arc::new(Slot::new(Arc::new(fetch), settings.clone()));
                 *kept = Some(Kept { order, slot: Arc::clone(&slot) });
                 slot

@@ -99,6 +99,17 @@ mod tests {
     }
 
     #[test]
+    fn the_source_that_time_ran_out_for_is_named() {
+        let mut tried = Tried::default();
+        tried.add("one", Miss::absent("is not set"));
+        tried.waiting_for = Some("two");
+        let error = tried.into_error();
+        let text =
+            "no Alibaba Cloud credential: one: is not set | two: no answer in time, and no more was tried";
+        assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::Timeout));
+    }
+
+    #[test]
     fn long_reasons_are_cut_and_stay_on_one_line() {
         let error = tried([Miss::absent("a\n".repeat(10_000)), Miss::fault("b".repeat(10_000))]);
         assert!(error.to_string().chars().count() < 800 && !error.to_string().contains('\n'));
