@@ -46,6 +46,7 @@ async fn neither_credentials_nor_errors_nor_logs_show_a_secret() -> Outcome {
     shown += &debug(&role);
     shown += &debug(&world.idaas);
     shown += &debug(&world.api);
+    shown += &debug(&world.api.requests());
     let mut tokens = vec![world.idaas.token_for(&PAM.parse()?).await?.expose_token().to_owned()];
 
     for behaviour in [
