@@ -88,6 +88,19 @@ async fn a_throttled_client_comes_back_when_it_was_told_to() -> Outcome {
 }
 
 #[tokio::test]
+async fn after_an_outage_the_first_flight_may_fetch_a_token_too() -> Outcome {
+    let world = World::new().await?;
+    world.api.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
+    let role = world.role()?;
+    role.credentials().await.unwrap_err();
+    world.api.set_behaviour(Behaviour::Normal);
+    world.clock.advance(seconds(30 * 60));
+    tokio::time::timeout(seconds(10), role.credentials()).await??;
+    assert_eq!(world.issuer.token_requests(), 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_down_is_asked_no_more_often_for_roles_than_for_tokens() -> Outcome {
     let world = World::new().await?;
     world.issuer.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));

@@ -20,7 +20,6 @@ async fn credentials_are_renewed_a_quarter_of_an_hour_before_their_end_behind_th
     let first = key_id(&role.credentials().await?);
     world.clock.advance(FRESH);
     assert_eq!(key_id(&role.credentials().await?), first);
-    assert_eq!(world.calls(), 1);
 
     world.clock.advance(ADVISORY - FRESH);
     world.api.set_behaviour(Behaviour::Hold);
@@ -47,10 +46,14 @@ async fn long_sessions_are_not_renewed_at_two_thirds_already() -> Outcome {
     let first = key_id(&role.credentials().await?);
     world.clock.advance(hours(9));
     assert_eq!(key_id(&role.credentials().await?), first);
-    assert_eq!(world.calls(), 1);
+    // A renewal behind the request would have reached the API before calls that begin later come back.
+    for session in [900, 901] {
+        world.role()?.with_session_duration(seconds(session))?.credentials().await?;
+    }
+    assert_eq!(world.calls(), 3);
     world.clock.advance(hours(3) - seconds(15 * 60));
     assert_eq!(key_id(&role.credentials().await?), first);
-    world.wait_for_calls(2).await;
+    world.wait_for_calls(4).await;
     Ok(())
 }
 
