@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cloud_role::Named;
 use super::{IdaasBuilder, federated};
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
@@ -18,7 +19,7 @@ use crate::token::{
 use crate::transport::Transport;
 
 impl IdaasBuilder {
-    pub(super) fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
+    pub(super) fn build_with_source(mut self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
         let scope =
             self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
         let scope = scope
@@ -26,7 +27,9 @@ impl IdaasBuilder {
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
         let settings = self.settings(connect, read);
-        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
+        let named = self.named_in_code()?;
+        let roles = self.roles(named, None, &settings)?;
+        Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
@@ -43,20 +46,24 @@ impl IdaasBuilder {
         };
         let settings = self.settings(config.connect_timeout, config.read_timeout);
         if let AuthnMethod::Plugin(plugin) = &config.authn {
-            let (source, settings) = match plugin {
-                Plugin::Registered { name } => (self.registered_plugin(name)?, settings),
+            let (source, transport, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, None, settings),
                 #[cfg(feature = "aliyun")]
                 Plugin::OpenApi { endpoint } => {
-                    (self.open_api(endpoint, &config, &settings)?, self.open_api_settings(settings))
+                    let (source, transport) = self.open_api(endpoint, &config, &settings)?;
+                    (source, Some(transport), self.open_api_settings(settings))
                 }
             };
-            return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));
+            let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
+            return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
         }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
+        let named = Named::in_config(&config);
         let Some(token_endpoint) = config.token_endpoint else {
             return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
         };
+        let roles = self.roles(named, Some(&transport), &settings)?;
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
             client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
@@ -69,7 +76,7 @@ impl IdaasBuilder {
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
+        Ok(roles.handle(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {

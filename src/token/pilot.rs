@@ -120,29 +120,27 @@ impl<V: 'static> Pilot<V> {
         let limit = self.limit;
         Error::new(
             ErrorKind::Timeout,
-            format!(
-                "no answer for {subject} within {limit:?}; the source of tokens hangs, it will be asked again"
-            ),
+            format!("no answer for {subject} within {limit:?}; the source hangs, it will be asked again"),
         )
     }
 
     /// One line per refresh; never the value.
     fn report(&self, flown: &Flown<V>, attempts: u32, started: Moment) {
-        let subject = self.fetch.subject();
+        let (subject, what) = (self.fetch.subject(), self.fetch.what());
         let cause = self.cause.as_str();
         let elapsed = self.clock.now().since(started);
         match flown {
             Ok(fetched) => {
                 let expires_in = fetched.life.as_secs_f64();
-                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, expires_in, "token fetched");
+                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, expires_in, "{what} fetched");
             }
             // Asked by another flight, which has told.
             Err(Failure { error, .. }) if attempts == 0 => {
-                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, %error, "token not asked for");
+                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, %error, "{what} not asked for");
             }
             Err(Failure { error, .. }) => {
                 let request_id = error.request_id();
-                tracing::warn!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, request_id, %error, "token not fetched");
+                tracing::warn!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, request_id, %error, "{what} not fetched");
             }
         }
     }
