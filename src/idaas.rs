@@ -167,6 +167,15 @@ impl Idaas {
         KeepWarm::start(Arc::downgrade(&self.tokens), self.tokens.clock().clone(), scope.clone())
     }
 
+    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, and says
+    /// what all metrics of this crate are. Call it where metrics are collected, before they are written.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn record_metrics(&self) {
+        crate::telemetry::describe();
+        self.tokens.record_lives();
+    }
+
     /// Withdraws a token that an API has rejected; the layer does so by itself at a 401.
     ///
     /// By identity: if the cache holds a newer token already, that one stays. A fetch that was under way is

@@ -13,6 +13,7 @@ use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
+use crate::telemetry::Telemetry;
 use crate::token::{
     ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, Skew, TokenCache, TokenEndpoint, TokenSource,
 };
@@ -26,7 +27,7 @@ impl IdaasBuilder {
             .and_then(Scope::parse)
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
-        let settings = self.settings(connect, read);
+        let settings = self.settings(connect, read, Telemetry::new("", "token source"));
         let named = self.named_in_code()?;
         let roles = self.roles(named, None, &settings)?;
         Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
@@ -44,7 +45,10 @@ impl IdaasBuilder {
                 return Err(error.and(more));
             }
         };
-        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        let settings = {
+            let telemetry = Telemetry::new(&config.client_id, config.authn.name());
+            self.settings(config.connect_timeout, config.read_timeout, telemetry)
+        };
         if let AuthnMethod::Plugin(plugin) = &config.authn {
             let (source, transport, settings) = match plugin {
                 Plugin::Registered { name } => (self.registered_plugin(name)?, None, settings),
@@ -107,10 +111,10 @@ impl IdaasBuilder {
         })
     }
 
-    fn settings(&self, connect: Duration, read: Duration) -> Settings {
+    fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
         let wait = self.wait_timeout.unwrap_or(flight);
-        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default() }
+        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
     }
 
     pub(super) fn make_transport(

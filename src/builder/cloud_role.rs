@@ -81,6 +81,7 @@ impl IdaasBuilder {
             wait: self.wait_timeout.unwrap_or(tokens.flight.saturating_mul(2)),
             flight: tokens.flight.saturating_mul(4),
             gate: Arc::default(),
+            telemetry: tokens.telemetry.of("cloud role"),
         };
         let Some(endpoint) = named.endpoint else {
             let problem = "is missing; expected the DeveloperAPI's host, such as \

@@ -101,7 +101,11 @@ impl IdaasBuilder {
             environment: self.environment.clone(),
             transport: transport.clone(),
             // With a gate of its own: a flight for a token may wait for one for a credential.
-            settings: Settings { gate: Arc::default(), ..settings.clone() },
+            settings: Settings {
+                gate: Arc::default(),
+                telemetry: settings.telemetry.of("Alibaba Cloud credential"),
+                ..settings.clone()
+            },
             sts_endpoint: self.sts_endpoint.clone(),
             metadata_address: self.metadata_address.clone(),
         });
