@@ -1,8 +1,9 @@
 //! A cached value, and the moment at which somebody must look at it more closely.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use super::sync::AtomicU64;
 use super::window::{State, Window};
 use crate::clock::{Clock, Moment};
 

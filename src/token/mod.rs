@@ -13,6 +13,8 @@ mod gate;
 mod landing;
 mod live;
 mod mask;
+#[cfg(all(test, shuttle))]
+mod model;
 mod pilot;
 mod recent;
 mod response;
@@ -20,6 +22,7 @@ mod skew;
 mod slot;
 mod source;
 mod subject;
+mod sync;
 mod wait;
 mod warmth;
 mod window;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::backoff::{ATTEMPTS, RETRY_BUDGET, pause_within_flight};
 use super::fetch::{Fetch, Fetched};
 use super::gate::{Gate, Pass, Refused, Verdict};
+use super::sync::{sleep, timeout};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
 
@@ -66,7 +67,7 @@ pub(crate) struct Pilot<V> {
 impl<V: 'static> Pilot<V> {
     pub(crate) async fn fly(self) -> Flown<V> {
         if !self.hold_back.is_zero() {
-            tokio::time::sleep(self.hold_back).await;
+            sleep(self.hold_back).await;
         }
         let started = self.clock.now();
         let mut attempt = 0;
@@ -80,7 +81,7 @@ impl<V: 'static> Pilot<V> {
         let mut pass = self.enter().await?;
         loop {
             *attempt += 1;
-            let fetched = tokio::time::timeout(self.limit, self.fetch.fetch()).await;
+            let fetched = timeout(self.limit, self.fetch.fetch()).await;
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
                 Ok(fetched) => {
                     pass.answered();
@@ -100,14 +101,14 @@ impl<V: 'static> Pilot<V> {
                     pass = self.enter().await?;
                 }
                 Verdict::Own | Verdict::Probe => {
-                    tokio::time::sleep(pause_within_flight(*attempt, fastrand::f64())).await;
+                    sleep(pause_within_flight(*attempt, fastrand::f64())).await;
                 }
             }
         }
     }
 
     async fn enter(&self) -> Result<Pass, Failure> {
-        match tokio::time::timeout(self.limit, self.gate.enter(&self.clock)).await {
+        match timeout(self.limit, self.gate.enter(&self.clock)).await {
             Ok(Ok(pass)) => Ok(pass),
             Ok(Err(Refused { error, opens })) => Err(Failure { error, opens: Some(opens) }),
             Err(_elapsed) => Err(self.no_answer().into()),

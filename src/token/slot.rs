@@ -1,11 +1,8 @@
 //! One cached value: read without a lock, fetched by one flight at a time.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-use arc_swap::ArcSwapOption;
-use tokio::runtime::Handle;
 
 use super::control::{Control, FORCED_INTERVAL};
 use super::fetch::{Fetch, Fetched};
@@ -14,6 +11,7 @@ use super::gate::Gate;
 use super::landing::{Landing, Launch};
 use super::live::Live;
 use super::pilot::{Cause, Flown, Pilot};
+use super::sync::{ArcSwapOption, Handle, Mutex, MutexGuard};
 use super::window::{State, Window};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
