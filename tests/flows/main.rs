@@ -6,7 +6,6 @@
 #![allow(missing_docs)]
 
 mod support;
-mod warmth;
 
 mod anything;
 mod cold_start;
@@ -14,9 +13,11 @@ mod failure;
 mod layer;
 mod lives;
 mod misbehaviour;
+mod observability;
 mod outage;
 mod readiness;
 mod rejection;
 mod renewal;
 mod runtimes;
 mod scopes;
+mod warmth;
