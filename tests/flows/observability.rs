@@ -1,5 +1,7 @@
 //! What the log says: one line a fetch, under a name and with fields that stay.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
