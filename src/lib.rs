@@ -60,6 +60,7 @@
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
+//! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN.
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -31,14 +31,18 @@ impl Peer for OpenApi {
                 "the STS credential has expired or does not belong together; get a new one".into()
             }
             _ if blames_credential(code) => "check the Alibaba Cloud access key id and secret".into(),
-            _ if code.starts_with("Forbidden") || code.starts_with("NoPermission") => match scope {
-                "" => "check what the access key's owner may do (RAM)".into(),
-                scope => format!(
-                    "check that the access key's owner may call it (RAM), and that the application is granted `{scope}`"
-                ),
-            },
-            _ => "check the configuration".into(),
+            _ if code.starts_with("Forbidden") || code.starts_with("NoPermission") => {
+                format!("check what the access key's owner may do (RAM){}", granted(scope))
+            }
+            _ => format!("check the configuration{}", granted(scope)),
         }
+    }
+}
+
+fn granted(scope: &str) -> String {
+    match scope {
+        "" => String::new(),
+        scope => format!(", and that the application is granted `{scope}`"),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{IdaasBuilder, federated};
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
 };
-use crate::config::{AuthnMethod, Config};
+use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
@@ -43,8 +43,13 @@ impl IdaasBuilder {
         };
         let settings = self.settings(config.connect_timeout, config.read_timeout);
         if let AuthnMethod::Plugin(plugin) = &config.authn {
-            let source = self.plugin_source(plugin, &config, &settings)?;
-            let settings = self.plugin_settings(plugin, settings);
+            let (source, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, settings),
+                #[cfg(feature = "aliyun")]
+                Plugin::OpenApi { endpoint } => {
+                    (self.open_api(endpoint, &config, &settings)?, self.with_credential(settings))
+                }
+            };
             return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));
         }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);

@@ -2,12 +2,19 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "aliyun")]
+use http::Uri;
+
 use super::IdaasBuilder;
 #[cfg(feature = "aliyun")]
 use crate::aliyun::{DefaultChain, GenerateOauthToken, Injected};
-use crate::config::{AuthnMethod, Config, Plugin};
+#[cfg(feature = "aliyun")]
+use crate::config::Config;
+use crate::config::{AuthnMethod, Plugin};
 use crate::error::{ConfigError, ConfigFault};
-use crate::token::{Settings, TokenSource};
+#[cfg(feature = "aliyun")]
+use crate::token::Settings;
+use crate::token::TokenSource;
 
 impl IdaasBuilder {
     /// Registers a plugin of your own: a source of tokens that a configuration with `authnMethod: PLUGIN`
@@ -71,50 +78,44 @@ impl IdaasBuilder {
 }
 
 impl IdaasBuilder {
-    /// What a configuration with PLUGIN takes tokens from.
-    pub(super) fn plugin_source(
+    pub(super) fn registered_plugin(&mut self, name: &str) -> Result<Arc<dyn TokenSource>, ConfigError> {
+        self.plugins.remove(name).ok_or_else(|| {
+            let fault = ConfigFault::new("authnConfiguration.pluginName", "is the name of no plugin");
+            ConfigError::one(fault)
+        })
+    }
+
+    /// The built-in plugin.
+    #[cfg(feature = "aliyun")]
+    pub(super) fn open_api(
         &mut self,
-        plugin: &Plugin,
+        endpoint: &Uri,
         config: &Config,
         settings: &Settings,
     ) -> Result<Arc<dyn TokenSource>, ConfigError> {
-        match plugin {
-            Plugin::Registered { name } => self.plugins.remove(name).ok_or_else(|| {
-                let fault = ConfigFault::new("authnConfiguration.pluginName", "is the name of no plugin");
-                ConfigError::one(fault)
-            }),
-            #[cfg(feature = "aliyun")]
-            Plugin::OpenApi { endpoint } => {
-                let transport = self.make_transport(config.connect_timeout, config.read_timeout);
-                let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
-                let chain = DefaultChain::new(Injected {
-                    environment: self.environment.clone(),
-                    transport: transport.clone(),
-                    settings: settings.clone(),
-                    sts_endpoint: self.sts_endpoint.clone(),
-                    metadata_address: self.metadata_address.clone(),
-                });
-                Ok(Arc::new(GenerateOauthToken {
-                    endpoint: endpoint.clone(),
-                    instance_id: config.instance_id.clone(),
-                    client_id: config.client_id.clone(),
-                    credentials: Arc::new(chain.map_err(ConfigError::one)?),
-                    transport,
-                    clock: self.clock.clone(),
-                }))
-            }
-        }
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
+        let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
+        let chain = DefaultChain::new(Injected {
+            environment: self.environment.clone(),
+            transport: transport.clone(),
+            settings: settings.clone(),
+            sts_endpoint: self.sts_endpoint.clone(),
+            metadata_address: self.metadata_address.clone(),
+        });
+        Ok(Arc::new(GenerateOauthToken {
+            endpoint: endpoint.clone(),
+            instance_id: config.instance_id.clone(),
+            client_id: config.client_id.clone(),
+            credentials: Arc::new(chain.map_err(ConfigError::one)?),
+            transport,
+            clock: self.clock.clone(),
+        }))
     }
 
     /// A fetch that needs a credential first may take as long as two.
-    pub(super) fn plugin_settings(&self, plugin: &Plugin, settings: Settings) -> Settings {
-        match plugin {
-            Plugin::Registered { .. } => settings,
-            #[cfg(feature = "aliyun")]
-            Plugin::OpenApi { .. } => {
-                let flight = settings.flight.saturating_mul(2);
-                Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }
-            }
-        }
+    #[cfg(feature = "aliyun")]
+    pub(super) fn with_credential(&self, settings: Settings) -> Settings {
+        let flight = settings.flight.saturating_mul(2);
+        Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }
     }
 }

@@ -78,6 +78,7 @@
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
+//! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
 //! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |

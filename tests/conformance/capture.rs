@@ -34,7 +34,6 @@ impl Capture {
         let mut names: Vec<String> =
             names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
         names.sort();
-        names.retain(|name| !name.contains("plugin"));
         names.iter().map(|name| Self::load(name)).collect()
     }
 
@@ -99,6 +98,11 @@ impl Capture {
             Some(path) => text(path),
             None => self.moved(self.json["env"][name].as_str().unwrap()),
         }
+    }
+
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        self.json["env"].get(name).is_some()
     }
 
     /// The file that holds the variable's value, if one does.
