@@ -27,6 +27,11 @@ impl Moment {
         Self { monotonic: self.monotonic.min(other.monotonic), wall: self.wall.min(other.wall) }
     }
 
+    /// The later reading of each clock.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { monotonic: self.monotonic.max(other.monotonic), wall: self.wall.max(other.wall) }
+    }
+
     /// How long from `earlier` to here on the monotonic clock; zero when `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.monotonic.saturating_sub(earlier.monotonic))
@@ -64,6 +69,15 @@ impl Clock {
             Self::System => system::now(),
             #[cfg(feature = "testing")]
             Self::Manual(clock) => clock.now(),
+        }
+    }
+
+    /// Returns when so much time has passed on the monotonic clock. Needs a Tokio runtime.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(duration).await,
+            #[cfg(feature = "testing")]
+            Self::Manual(clock) => clock.sleep(duration).await,
         }
     }
 

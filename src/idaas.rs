@@ -8,7 +8,7 @@ use crate::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 use crate::service::IdaasLayer;
-use crate::token::{SubjectToken, Token, TokenCache};
+use crate::token::{KeepWarm, SubjectToken, Token, TokenCache};
 
 /// A client of IDaaS: its tokens, and the layers that put them on requests.
 ///
@@ -122,6 +122,34 @@ impl Idaas {
     /// As for [`token`](Self::token). The handle stays usable: a later request tries again.
     pub async fn warm(&self) -> Result<(), Error> {
         self.token().await.map(drop)
+    }
+
+    /// Renews the token for the configured scope as it comes due, without waiting for a request to ask for it,
+    /// for as long as the guard lives: after a quiet night the first request finds a fresh token. The first
+    /// token is fetched at once, in the background. Not needed under steady traffic, where requests see to
+    /// renewal.
+    ///
+    /// ```no_run
+    /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::Error> {
+    /// let _warm = idaas.keep_warm()?; // until the end of `main`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Outside a Tokio runtime: this starts a task, and nothing else does.
+    pub fn keep_warm(&self) -> Result<KeepWarm, Error> {
+        self.keep_warm_for(self.0.default_scope())
+    }
+
+    /// The same for another scope.
+    ///
+    /// # Errors
+    ///
+    /// As for [`keep_warm`](Self::keep_warm).
+    pub fn keep_warm_for(&self, scope: &Scope) -> Result<KeepWarm, Error> {
+        KeepWarm::start(Arc::downgrade(&self.0), self.0.clock().clone(), scope.clone())
     }
 
     /// Withdraws a token that an API has rejected; the layer does so by itself at a 401.

@@ -97,7 +97,7 @@ pub use idaas::Idaas;
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
 pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture};
-pub use token::{SubjectToken, Token, TokenResponse, TokenSource};
+pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// A boxed future, for the traits that are called once per token life and never on a hit.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,6 +1,6 @@
 //! The attested document of the machine this program runs on, from its cloud's metadata service.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -66,7 +66,8 @@ impl MetadataDocument {
         {
             return Ok(document.text.clone());
         }
-        let answer = self.asked_for(instance_id, now.unix_seconds()).await?;
+        let signing_time = request.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let answer = self.asked_for(instance_id, signing_time).await?;
         let text = pkcs7::compact(answer.expose_secret()).ok_or_else(|| {
             let problem = format!("{} answered with something else than a document", self.service.shown());
             Error::new(ErrorKind::InvalidAnswer, format!("{problem}; check that nothing is in front of it"))

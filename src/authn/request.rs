@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -48,6 +49,9 @@ pub struct TokenRequest {
     read: Vec<Secret>,
     environment: Environment,
     now: Moment,
+    issuer_time: SystemTime,
+    /// Whether an authenticator went by that time.
+    told: AtomicBool,
     /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
     /// brought anything new.
     fingerprint: u64,
@@ -65,6 +69,8 @@ impl TokenRequest {
             read: Vec::new(),
             environment: environment.clone(),
             now,
+            issuer_time: now.system_time(),
+            told: AtomicBool::new(false),
             fingerprint: 0,
             refused: None,
             hasher: hasher.clone(),
@@ -86,9 +92,12 @@ impl TokenRequest {
         &self.client.token_endpoint
     }
 
-    /// The wall clock's time, for the claims of a client assertion.
+    /// The wall clock's time, for the claims of a client assertion; corrected by what the issuer's earlier
+    /// answers have told of its clock, which judges them. When an assertion is refused and the answer shows
+    /// that the clocks differ, the request is made and sent again at once.
     pub fn now(&self) -> SystemTime {
-        self.now.system_time()
+        self.told.store(true, Ordering::Relaxed);
+        self.issuer_time
     }
 
     /// Reads a secret where it lives. Secrets read this way are compared when the issuer answers
@@ -133,7 +142,18 @@ impl TokenRequest {
         self
     }
 
-    /// Both clocks' time.
+    /// With the time as the issuer would tell it.
+    pub(crate) fn at_issuer_time(mut self, time: SystemTime) -> Self {
+        self.issuer_time = time;
+        self
+    }
+
+    /// The time that an assertion was made for, if one was.
+    pub(crate) fn issuer_time_told(&self) -> Option<SystemTime> {
+        self.told.load(Ordering::Relaxed).then_some(self.issuer_time)
+    }
+
+    /// Both clocks' time, as this machine has them.
     pub(crate) fn moment(&self) -> Moment {
         self.now
     }
@@ -197,6 +217,8 @@ impl fmt::Debug for TokenRequest {
             read: _,
             environment: _,
             now: _,
+            issuer_time: _,
+            told: _,
             fingerprint: _,
             refused: _,
             hasher: _,

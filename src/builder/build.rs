@@ -13,7 +13,7 @@ use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
 use crate::token::{
-    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, TokenCache, TokenEndpoint, TokenSource,
+    ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, Skew, TokenCache, TokenEndpoint, TokenSource,
 };
 use crate::transport::Transport;
 
@@ -65,6 +65,7 @@ impl IdaasBuilder {
             environment: self.environment,
             clock: self.clock,
             hasher: RandomState::new(),
+            skew: Skew::default(),
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
@@ -101,7 +102,8 @@ impl IdaasBuilder {
 
     fn settings(&self, connect: Duration, read: Duration) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
-        Settings { clock: self.clock.clone(), wait: self.wait_timeout.unwrap_or(flight), flight }
+        let wait = self.wait_timeout.unwrap_or(flight);
+        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default() }
     }
 
     pub(super) fn make_transport(

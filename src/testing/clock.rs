@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::clock::{Moment, nanos};
 
 /// A clock for tests: both of its hands, the monotonic and the wall clock's, move only when told to.
@@ -16,19 +18,23 @@ pub struct ManualClock(Arc<Hands>);
 struct Hands {
     monotonic: AtomicU64,
     wall: AtomicU64,
+    /// Wakes those who sleep by this clock, for a look at it.
+    moved: Notify,
 }
 
 impl ManualClock {
     /// A clock that stands at the machine's present wall time.
     pub fn new() -> Self {
         let now = crate::clock::Clock::System.now();
-        Self(Arc::new(Hands { monotonic: AtomicU64::new(now.monotonic), wall: AtomicU64::new(now.wall) }))
+        let (monotonic, wall) = (AtomicU64::new(now.monotonic), AtomicU64::new(now.wall));
+        Self(Arc::new(Hands { monotonic, wall, moved: Notify::new() }))
     }
 
     /// Time passes: both hands move ahead.
     pub fn advance(&self, by: Duration) {
         self.0.monotonic.fetch_add(nanos(by), Ordering::SeqCst);
         self.0.wall.fetch_add(nanos(by), Ordering::SeqCst);
+        self.0.moved.notify_waiters();
     }
 
     /// The machine was suspended, or its wall clock set ahead: the wall clock moves, and the monotonic clock
@@ -36,6 +42,7 @@ impl ManualClock {
     pub fn set_wall_ahead(&self, by: Duration) {
         self.0.monotonic.fetch_add(1, Ordering::SeqCst);
         self.0.wall.fetch_add(nanos(by), Ordering::SeqCst);
+        self.0.moved.notify_waiters();
     }
 
     /// The wall clock is set back; the monotonic clock does not follow.
@@ -43,6 +50,18 @@ impl ManualClock {
         // No further than to the epoch.
         let earlier = |wall: u64| Some(wall.saturating_sub(nanos(by)));
         let _ = self.0.wall.fetch_update(Ordering::SeqCst, Ordering::SeqCst, earlier);
+    }
+
+    /// Returns when the monotonic hand has moved so far.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        let end = self.now().after(duration);
+        loop {
+            let moved = self.0.moved.notified();
+            if self.now().monotonic >= end.monotonic {
+                return;
+            }
+            moved.await;
+        }
     }
 
     pub(crate) fn now(&self) -> Moment {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode};
+use http::header::DATE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -41,7 +42,7 @@ impl Handler for IdaasService {
         connection: Connection,
     ) -> BoxFuture<'static, Response<AnswerBody>> {
         Box::pin(async move {
-            match request.uri().path().strip_prefix(ISSUER_PATH) {
+            let mut response = match request.uri().path().strip_prefix(ISSUER_PATH) {
                 Some("/token") => self.token(request, connection).await,
                 Some("/jwks") if request.method() == Method::GET => {
                     Answer::json(StatusCode::OK, self.endpoint.issuer.key_set()).send()
@@ -50,7 +51,13 @@ impl Handler for IdaasService {
                     let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", "nothing is here");
                     refusal.into_answer().send()
                 }
+            };
+            // By the clock that tokens are issued by; the server's own is the machine's.
+            let date = httpdate::fmt_http_date(self.endpoint.clock.now().system_time());
+            if let Ok(date) = HeaderValue::try_from(date) {
+                response.headers_mut().entry(DATE).or_insert(date);
             }
+            response
         })
     }
 }

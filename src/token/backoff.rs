@@ -41,8 +41,12 @@ pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration
         false => DEFINITIVE_PAUSE,
     };
     let chosen = chosen.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0);
-    let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
-    chosen.max(asked)
+    chosen.max(retry_after(error).unwrap_or_default())
+}
+
+/// How long the issuer asks to be left alone, as far as it is granted.
+pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
+    error.retry_after().map(|asked| asked.min(LONGEST_RETRY_AFTER))
 }
 
 /// The pause before the next attempt within one flight, after `attempt` of them; jittered like the rest.

@@ -66,6 +66,10 @@ impl TokenCache {
         &self.default_scope
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.settings.clock
+    }
+
     /// The slot of an exchange; made on first use.
     ///
     /// # Errors

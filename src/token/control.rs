@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::backoff::pause_after;
 use super::flight::{Arrival, Flight};
+use super::pilot::Failure;
 use crate::clock::{Moment, nanos};
 use crate::error::Error;
 
@@ -17,7 +18,7 @@ pub(crate) struct Control<V> {
     flight: Option<Flight<V>>,
     last_id: u64,
     failures: u32,
-    gate: Option<Gate>,
+    refusal: Option<Refusal>,
     /// No request leaves before this reading of the monotonic clock.
     earliest: u64,
     /// No forced request leaves before this one.
@@ -25,16 +26,24 @@ pub(crate) struct Control<V> {
     forced: bool,
 }
 
-/// Closed after a failure: until it opens, everybody gets the same error and nobody asks.
+/// A remembered failure: until then everybody gets the same error and nobody asks.
 #[derive(Debug)]
-struct Gate {
-    opens: Moment,
+struct Refusal {
+    until: Moment,
     error: Error,
 }
 
 impl<V> Default for Control<V> {
     fn default() -> Self {
-        Self { flight: None, last_id: 0, failures: 0, gate: None, earliest: 0, next_forced: 0, forced: false }
+        Self {
+            flight: None,
+            last_id: 0,
+            failures: 0,
+            refusal: None,
+            earliest: 0,
+            next_forced: 0,
+            forced: false,
+        }
     }
 }
 
@@ -45,15 +54,15 @@ impl<V> Control<V> {
         (now.monotonic < flight.overdue.monotonic).then_some(&flight.arrival)
     }
 
-    /// The remembered failure, while its gate is closed.
+    /// The remembered failure, while it counts.
     pub(crate) fn refusal(&self, now: Moment) -> Option<&Error> {
-        let gate = self.gate.as_ref()?;
-        (now.monotonic < gate.opens.monotonic).then_some(&gate.error)
+        let refusal = self.refusal.as_ref()?;
+        (now.monotonic < refusal.until.monotonic).then_some(&refusal.error)
     }
 
-    /// When the gate opens, if it was ever closed since the last success.
+    /// When to ask again, if anything failed since the last success.
     pub(crate) fn opens(&self) -> Option<Moment> {
-        self.gate.as_ref().map(|gate| gate.opens)
+        self.refusal.as_ref().map(|refusal| refusal.until)
     }
 
     /// Notes a new flight, which voids the one before it, and gives its number.
@@ -89,15 +98,16 @@ impl<V> Control<V> {
 
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
-        self.gate = None;
+        self.refusal = None;
     }
 
-    /// Closes the gate and tells when it opens.
-    pub(crate) fn failed(&mut self, error: &Error, now: Moment, jitter: f64) -> Moment {
+    /// Remembers the failure, until the issuer may be asked again, and tells when that is.
+    pub(crate) fn failed(&mut self, failure: &Failure, now: Moment, jitter: f64) -> Moment {
         self.failures = self.failures.saturating_add(1);
-        let opens = now.after(pause_after(self.failures, error, jitter));
-        self.gate = Some(Gate { opens, error: error.clone() });
-        opens
+        let own = || now.after(pause_after(self.failures, &failure.error, jitter));
+        let until = failure.opens.unwrap_or_else(own);
+        self.refusal = Some(Refusal { until, error: failure.error.clone() });
+        until
     }
 
     /// The issuer handed out a value that is dead or soon will be: the next request waits a little.
@@ -162,10 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_opens_by_itself_and_success_forgets_it() {
+    fn a_failure_is_forgotten_in_time_and_by_success() {
         let mut control = Control::<()>::default();
         let error = Error::new(ErrorKind::Unavailable, "busy");
-        let opens = control.failed(&error, NOW, 0.0);
+        let opens = control.failed(&error.into(), NOW, 0.0);
         assert!(control.refusal(NOW).is_some());
         assert!(control.refusal(opens).is_none());
         assert!(!control.is_untroubled());

@@ -2,9 +2,11 @@
 
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::answer::{self, Asked, OAuth};
 use super::response::TokenResponse;
+use super::skew::Skew;
 use super::source::TokenSource;
 use super::subject::SubjectToken;
 use crate::BoxFuture;
@@ -16,6 +18,9 @@ use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::transport::Transport;
 
+/// Issuers forgive a difference of this much, and more.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(20);
+
 /// Asks the token endpoint, proving who the client is with an [`Authenticator`].
 #[derive(Debug)]
 pub(crate) struct TokenEndpoint {
@@ -25,6 +30,7 @@ pub(crate) struct TokenEndpoint {
     pub(crate) environment: Environment,
     pub(crate) clock: Clock,
     pub(crate) hasher: RandomState,
+    pub(crate) skew: Skew,
 }
 
 impl TokenSource for TokenEndpoint {
@@ -43,16 +49,19 @@ pub(crate) enum Grant<'a> {
 }
 
 impl TokenEndpoint {
-    /// Makes one attempt, or two when the first was refused and the secret has changed meanwhile.
+    /// Makes one attempt, or two when the first was refused and the secret has changed meanwhile, or what is
+    /// known of the issuer's clock.
     pub(super) async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenResponse, Error> {
         let request = self.request(grant, scope, None).await?;
         let tried = request.fingerprint();
+        let told = request.issuer_time_told();
         let refused = match self.send(request, scope).await {
             Err(error) if error.oauth_error() == Some("invalid_client") => error,
             result => return result,
         };
         match self.request(grant, scope, Some(tried)).await {
             Ok(request) if request.fingerprint() != tried => self.send(request, scope).await,
+            Ok(request) if differ(told, request.issuer_time_told()) => self.send(request, scope).await,
             _ => Err(refused),
         }
     }
@@ -65,7 +74,10 @@ impl TokenEndpoint {
         scope: &Scope,
         refused: Option<u64>,
     ) -> Result<TokenRequest, Error> {
-        let mut request = TokenRequest::new(&self.client, &self.environment, self.clock.now(), &self.hasher)
+        let now = self.clock.now();
+        let issuer_time = self.skew.correct(now.system_time());
+        let mut request = TokenRequest::new(&self.client, &self.environment, now, &self.hasher)
+            .at_issuer_time(issuer_time)
             .after_refusal(refused);
         match grant {
             Grant::ClientCredentials => request.add_field("grant_type", "client_credentials".to_owned()),
@@ -89,7 +101,11 @@ impl TokenEndpoint {
     async fn send(&self, request: TokenRequest, scope: &Scope) -> Result<TokenResponse, Error> {
         let secrets: Vec<Secret> = request.secrets();
         let endpoint = self.client.shown_endpoint();
+        let sent = self.clock.now().system_time();
         let answer = self.transport.send(request.into_http(), &endpoint).await?;
+        if let Some(date) = answer::date(answer.headers()) {
+            self.skew.learn(date, sent, self.clock.now().system_time());
+        }
         let asked = Asked {
             peer: &OAuth,
             endpoint: &endpoint,
@@ -99,4 +115,12 @@ impl TokenEndpoint {
         };
         answer::read(answer.status(), answer.headers(), answer.body(), &asked)
     }
+}
+
+/// Whether two times that assertions were made for are further apart than the attempts themselves: then the
+/// first answer has told more of the issuer's clock.
+fn differ(first: Option<SystemTime>, second: Option<SystemTime>) -> bool {
+    let (Some(first), Some(second)) = (first, second) else { return false };
+    let apart = second.duration_since(first).unwrap_or_else(|earlier| earlier.duration());
+    apart > CLOCKS_DIFFER
 }

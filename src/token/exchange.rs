@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::endpoint::{Grant, TokenEndpoint};
 use super::fetch::{Fetch, Fetched};
+use super::gate::Subject;
 use super::recent::Recent;
 use super::slot::{Settings, Slot};
 use super::subject::{ExchangeKey, SubjectToken};
@@ -60,5 +61,9 @@ impl Fetch<Token> for FetchExchanged {
 
     fn subject(&self) -> &str {
         self.scope.as_str()
+    }
+
+    fn issuer_subject(&self) -> Subject<'_> {
+        Subject::Exchange
     }
 }

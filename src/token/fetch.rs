@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::Subject;
 use super::live::Attention;
 use super::window::Renewal;
 use crate::BoxFuture;
@@ -17,6 +18,11 @@ pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
 
     /// What is fetched, for log lines.
     fn subject(&self) -> &str;
+
+    /// Whose request the issuer sees.
+    fn issuer_subject(&self) -> Subject<'_> {
+        Subject::Own(self.subject())
+    }
 }
 
 /// A value as it came, with the moment it was asked for and its life from then.

@@ -56,7 +56,8 @@ impl<V: Debug + Send + Sync + 'static> Drop for Landing<V> {
         if std::thread::panicking() {
             let subject = self.slot.subject();
             let message = format!("the fetch of {subject} panicked; the panic's own message tells where");
-            self.announcer.announce(self.slot.record(self.id, Err(Error::new(ErrorKind::Runtime, message))));
+            self.announcer
+                .announce(self.slot.record(self.id, Err(Error::new(ErrorKind::Runtime, message).into())));
         } else {
             self.slot.lose(self.id);
         }

@@ -88,6 +88,11 @@ impl Attention {
         ahead
     }
 
+    /// When somebody must look.
+    pub(crate) fn due(&self) -> Moment {
+        Moment { monotonic: self.monotonic.load(Ordering::Relaxed), wall: self.wall.load(Ordering::Relaxed) }
+    }
+
     /// The value is not to be served any more. There is no way back.
     pub(crate) fn withdraw(&self) {
         self.monotonic.store(WITHDRAWN, Ordering::Release);

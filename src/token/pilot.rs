@@ -5,11 +5,26 @@ use std::time::Duration;
 
 use super::backoff::{ATTEMPTS, RETRY_BUDGET, pause_within_flight};
 use super::fetch::{Fetch, Fetched};
+use super::gate::{Gate, Pass, Refused, Verdict};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
 
 /// What a flight brings home.
-pub(crate) type Flown<V> = Result<Fetched<V>, Error>;
+pub(crate) type Flown<V> = Result<Fetched<V>, Failure>;
+
+/// How a flight failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// When to ask again, if the issuer is in trouble; otherwise that is the slot's affair.
+    pub(crate) opens: Option<Moment>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, opens: None }
+    }
+}
 
 /// Why a flight was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +53,7 @@ impl Cause {
 #[derive(Debug)]
 pub(crate) struct Pilot<V> {
     pub(crate) fetch: Arc<dyn Fetch<V>>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) clock: Clock,
     pub(crate) cause: Cause,
     /// Whether somebody waits and nothing has failed before: then a hiccup is worth another attempt.
@@ -53,20 +69,48 @@ impl<V: 'static> Pilot<V> {
             tokio::time::sleep(self.hold_back).await;
         }
         let started = self.clock.now();
+        let mut attempt = 0;
+        let flown = self.attempts(started, &mut attempt).await;
+        self.report(&flown, attempt, started);
+        flown
+    }
+
+    async fn attempts(&self, started: Moment, attempt: &mut u32) -> Flown<V> {
         let attempts = if self.patient { ATTEMPTS } else { 1 };
-        let mut attempt = 1;
+        let mut pass = self.enter().await?;
         loop {
-            let flown = tokio::time::timeout(self.limit, self.fetch.fetch()).await;
-            let flown = flown.unwrap_or_else(|_elapsed| Err(self.no_answer()));
-            let again = attempt < attempts
-                && self.clock.now().since(started) < RETRY_BUDGET
-                && flown.as_ref().err().is_some_and(may_pass_at_once);
-            if !again {
-                self.report(&flown, attempt, started);
-                return flown;
+            *attempt += 1;
+            let fetched = tokio::time::timeout(self.limit, self.fetch.fetch()).await;
+            let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
+                Ok(fetched) => {
+                    pass.answered();
+                    return Ok(fetched);
+                }
+                Err(error) => error,
+            };
+            let now = self.clock.now();
+            let again = *attempt < attempts && now.since(started) < RETRY_BUDGET && may_pass_at_once(&error);
+            let verdict = pass.failed(self.fetch.issuer_subject(), &error, again, now, fastrand::f64());
+            match verdict {
+                Verdict::Closed(opens) if !again => return Err(Failure { error, opens: Some(opens) }),
+                Verdict::Own if !again => return Err(error.into()),
+                Verdict::Closed(_) => {
+                    // Another flight is finding out.
+                    drop(pass);
+                    pass = self.enter().await?;
+                }
+                Verdict::Own | Verdict::Probe => {
+                    tokio::time::sleep(pause_within_flight(*attempt, fastrand::f64())).await;
+                }
             }
-            tokio::time::sleep(pause_within_flight(attempt, fastrand::f64())).await;
-            attempt += 1;
+        }
+    }
+
+    async fn enter(&self) -> Result<Pass, Failure> {
+        match tokio::time::timeout(self.limit, self.gate.enter(&self.clock)).await {
+            Ok(Ok(pass)) => Ok(pass),
+            Ok(Err(Refused { error, opens })) => Err(Failure { error, opens: Some(opens) }),
+            Err(_elapsed) => Err(self.no_answer().into()),
         }
     }
 
@@ -91,7 +135,11 @@ impl<V: 'static> Pilot<V> {
                 let expires_in = fetched.life.as_secs_f64();
                 tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, expires_in, "token fetched");
             }
-            Err(error) => {
+            // Asked by another flight, which has told.
+            Err(Failure { error, .. }) if attempts == 0 => {
+                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, %error, "token not asked for");
+            }
+            Err(Failure { error, .. }) => {
                 let request_id = error.request_id();
                 tracing::warn!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, request_id, %error, "token not fetched");
             }

@@ -1,7 +1,6 @@
 //! One cached value: read without a lock, fetched by one flight at a time.
 
 use std::fmt::Debug;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::runtime::Handle;
 use super::control::{Control, FORCED_INTERVAL};
 use super::fetch::{Fetch, Fetched};
 use super::flight::{Arrival, Outcome, channel};
+use super::gate::Gate;
 use super::landing::{Landing, Launch};
 use super::live::Live;
 use super::pilot::{Cause, Flown, Pilot};
@@ -18,18 +18,16 @@ use super::window::{State, Window};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
 
-/// How long a request waits for the next value while the overdue one still lives: an issuer that hangs must
-/// not hold up what could be served.
-const OVERDUE_PATIENCE: Duration = Duration::from_secs(2);
-
 /// What all slots of a handle share.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) clock: Clock,
     /// How long a request waits for a value.
     pub(crate) wait: Duration,
-    /// How long a flight may take before it is given up for lost.
+    /// How long an attempt of a flight may take before it is given up for lost.
     pub(crate) flight: Duration,
+    /// Of the issuer that all slots ask.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// What a request gets when it asks a slot.
@@ -49,8 +47,8 @@ pub(crate) struct Slot<V> {
     /// Only ever holds a value that was good when it came; checked against the clocks at each use.
     live: ArcSwapOption<Live<V>>,
     control: Mutex<Control<V>>,
-    fetch: Arc<dyn Fetch<V>>,
-    settings: Settings,
+    pub(super) fetch: Arc<dyn Fetch<V>>,
+    pub(super) settings: Settings,
 }
 
 impl<V: Debug + Send + Sync + 'static> Slot<V> {
@@ -73,63 +71,6 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     pub(crate) fn peek(&self) -> Option<Arc<Live<V>>> {
         let now = self.settings.clock.now();
         self.live.load_full().filter(|live| live.state(now) < State::Dead)
-    }
-
-    /// The value, waiting for it where need be.
-    ///
-    /// # Errors
-    ///
-    /// The failure of the fetch, or of the wait for it, when there is no live value either.
-    pub(crate) async fn acquire(self: Arc<Self>) -> Result<Arc<Live<V>>, Error> {
-        match self.with_settled(Arc::clone) {
-            Some(live) => Ok(live),
-            None => Arc::clone(&self).settle_for(self.resolve()).await,
-        }
-    }
-
-    /// What comes of a resolution, within the time that a request waits.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    pub(crate) async fn settle_for(
-        self: Arc<Self>,
-        resolution: Resolution<V>,
-    ) -> Result<Arc<Live<V>>, Error> {
-        // Without a runtime there is no timer; the flight that is waited for has its own end.
-        if Handle::try_current().is_err() {
-            return self.await_flights(resolution).await;
-        }
-        let wait = self.settings.wait;
-        let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
-        let mut flights = pin!(self.await_flights(resolution));
-        if let Ok(result) = tokio::time::timeout(patience, flights.as_mut()).await {
-            return result;
-        }
-        if let Some(live) = self.peek() {
-            return Ok(live);
-        }
-        let result = tokio::time::timeout(wait.saturating_sub(patience), flights).await;
-        result.unwrap_or_else(|_elapsed| Err(self.waited_in_vain()))
-    }
-
-    async fn await_flights(self: &Arc<Self>, mut resolution: Resolution<V>) -> Result<Arc<Live<V>>, Error> {
-        loop {
-            let arrival = match resolution {
-                Resolution::Serve(live) => return Ok(live),
-                Resolution::Refuse(error) => return Err(error),
-                Resolution::Wait(arrival) => arrival,
-            };
-            match arrival.wait().await {
-                // One that wakes late may find that the value has had its day meanwhile.
-                Outcome::Landed(live) if live.state(self.settings.clock.now()) < State::Dead => {
-                    return Ok(live);
-                }
-                Outcome::DeadOnArrival(live) => return Ok(self.peek().unwrap_or(live)),
-                Outcome::Failed(error) => return self.peek().ok_or(error),
-                Outcome::Landed(_) | Outcome::Void => resolution = self.resolve(),
-            }
-        }
     }
 
     /// Decides what a request gets, by the precise clocks, and starts a flight where one is due.
@@ -200,9 +141,12 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         let (announcer, arrival) = channel();
         let hold_back = control.hold_back(now);
         let forced = control.take_forced();
-        let id = control.depart(now.after(self.settings.flight.saturating_add(hold_back)), arrival.clone());
+        // Up to one such time it waits for others to find out whether the issuer answers.
+        let longest = self.settings.flight.saturating_mul(2).saturating_add(hold_back);
+        let id = control.depart(now.after(longest), arrival.clone());
         let pilot = Pilot {
             fetch: Arc::clone(&self.fetch),
+            gate: Arc::clone(&self.settings.gate),
             clock: self.settings.clock.clone(),
             cause: if forced { Cause::Invalidated } else { cause },
             patient: cause != Cause::Advisory && control.is_untroubled(),
@@ -240,14 +184,14 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 }
                 Outcome::Landed(live)
             }
-            Err(error) => {
-                let opens = control.failed(&error, now, fastrand::f64());
+            Err(failure) => {
+                let opens = control.failed(&failure, now, fastrand::f64());
                 if let Some(live) = self.live.load().as_ref()
                     && live.state(now) == State::Advisory
                 {
                     live.settle_while_due(Some(opens));
                 }
-                Outcome::Failed(error)
+                Outcome::Failed(failure.error)
             }
         }
     }
@@ -275,6 +219,15 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         }
     }
 
+    /// How long from now until there may be something to do: until the value wants attention, or the failure
+    /// of a fetch is forgotten.
+    pub(super) fn next_look(&self) -> Duration {
+        let now = self.settings.clock.now();
+        let due = self.live.load().as_ref().map(|live| live.attention().due().since(now));
+        let opens = || self.control().opens().map(|opens| opens.since(now));
+        due.filter(|due| !due.is_zero()).or_else(opens).unwrap_or_default()
+    }
+
     pub(super) fn subject(&self) -> &str {
         self.fetch.subject()
     }
@@ -282,19 +235,8 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     fn control(&self) -> MutexGuard<'_, Control<V>> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn waited_in_vain(&self) -> Error {
-        Error::new(
-            ErrorKind::Timeout,
-            format!(
-                "no answer for {} within {:?}; the fetch goes on, try again",
-                self.fetch.subject(),
-                self.settings.wait
-            ),
-        )
-    }
 }
 
-fn no_runtime() -> Error {
+pub(super) fn no_runtime() -> Error {
     Error::new(ErrorKind::Runtime, "a token can be fetched only within a tokio runtime; call from one")
 }

@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 
 mod support;
+mod warmth;
 
 mod anything;
 mod cold_start;

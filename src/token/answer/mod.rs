@@ -161,7 +161,12 @@ fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
 
 /// The issuer's `Date`, against which its points in time count; this machine's clock when there is none.
 fn issuer_now(headers: &HeaderMap, now: SystemTime) -> SystemTime {
-    header(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now)
+    date(headers).unwrap_or(now)
+}
+
+/// When the answer was made, by the clock of who made it.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    header(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok())
 }
 
 fn refusal(
