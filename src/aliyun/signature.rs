@@ -53,14 +53,22 @@ impl Signable<'_> {
         format!("{ALGORITHM}\n{}", sha256_hex(self.canonical_request().as_bytes()))
     }
 
-    /// The request in the one form that both sides hash. A security token is in it.
+    /// The request in the one form that both sides hash. A security token is in it, so it must not grow: that
+    /// would leave copies behind.
     pub(crate) fn canonical_request(&self) -> Zeroizing<String> {
         let Self { method, path, query, headers: _, body_hash } = self;
-        let headers: Zeroizing<String> = Zeroizing::new(
-            self.sorted_headers().iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect(),
-        );
-        let (query, names) = (canonical_query(query), self.names());
-        Zeroizing::new(format!("{method}\n{path}\n{query}\n{}\n{names}\n{body_hash}", *headers))
+        let (query, headers, names) = (canonical_query(query), self.sorted_headers(), self.names());
+        let lines: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let others = [method, path, query.as_str(), names.as_str(), body_hash];
+        let length = lines + others.map(|part| part.len() + 1).iter().sum::<usize>() + 1;
+        let mut canonical = Zeroizing::new(String::with_capacity(length));
+        let mut add = |parts: &[&str]| parts.iter().for_each(|part| canonical.push_str(part));
+        add(&[method, "\n", path, "\n", &query, "\n"]);
+        for (name, value) in &headers {
+            add(&[name, ":", value.trim(), "\n"]);
+        }
+        add(&["\n", &names, "\n", body_hash]);
+        canonical
     }
 
     fn names(&self) -> String {

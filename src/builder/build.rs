@@ -47,7 +47,7 @@ impl IdaasBuilder {
                 Plugin::Registered { name } => (self.registered_plugin(name)?, settings),
                 #[cfg(feature = "aliyun")]
                 Plugin::OpenApi { endpoint } => {
-                    (self.open_api(endpoint, &config, &settings)?, self.with_credential(settings))
+                    (self.open_api(endpoint, &config, &settings)?, self.open_api_settings(settings))
                 }
             };
             return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));

@@ -114,7 +114,7 @@ impl IdaasBuilder {
 
     /// A fetch that needs a credential first may take as long as two.
     #[cfg(feature = "aliyun")]
-    pub(super) fn with_credential(&self, settings: Settings) -> Settings {
+    pub(super) fn open_api_settings(&self, settings: Settings) -> Settings {
         let flight = settings.flight.saturating_mul(2);
         Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }
     }

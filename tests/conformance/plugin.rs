@@ -6,7 +6,9 @@
 //! `x-acs-credentials-provider`; and permissions are always in the same order, where the vendor's client has
 //! another one in each process. An exchange is refused, as the vendor's client refuses it.
 //!
-//! How the key is found is not compared here: it is in variables, those of STS too.
+//! Before the call come the requests for the access key, if it is a role's. There, on purpose: the token for
+//! STS is in a body, where the vendor's client has it in the URL for any proxy to log; and one token of the
+//! metadata service, of its own life, serves both questions, where the vendor's client gets one for each.
 
 use super::capture::Capture;
 #[cfg(not(feature = "aliyun"))]
@@ -31,32 +33,67 @@ mod openapi {
 
     use aws_lc_rs::{digest, hmac};
     use serde_json::Value;
-    use tower_idaas::testing::ManualEnvironment;
     use tower_idaas::{IdaasBuilder, SubjectToken};
 
-    use super::super::client::{Log, builder, play};
+    use super::super::attested::metadata::{TOKEN, service};
+    use super::super::client::{Log, builder, play_into, temporary_key};
     use super::super::sent::Sent;
     use super::{Capture, REFUSED};
 
+    const URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
+
     pub(crate) async fn check(mut capture: Capture) {
-        // What was asked for before: the key.
-        capture.requests_mut().retain(|request| !request["acs3"].is_null());
         if capture.name == REFUSED {
             return assert_exchange_is_refused(&capture).await;
         }
-        let environment = environment(&capture);
-        let sent = play(&capture, |builder: IdaasBuilder| builder.environment(environment)).await;
+        if capture.name == "plugin_cred_ecs_ram_role" {
+            let again = capture.requests_mut().remove(2);
+            assert_eq!(Sent::captured(&again), Sent::captured(&capture.requests()[0]));
+        }
+        let log = Log::default();
+        let address = service(log.clone(), |path| match path {
+            "/latest/api/token" => TOKEN.to_owned(),
+            "/latest/meta-data/ram/security-credentials/" => "FakeEcsRole".to_owned(),
+            "/latest/meta-data/ram/security-credentials/FakeEcsRole" => temporary_key("ecs").to_string(),
+            "/creds-uri" => temporary_key("uri").to_string(),
+            other => panic!("{other} is not captured"),
+        })
+        .await;
+        let environment = capture.environment();
+        if capture.has_variable(URI) {
+            environment.set(URI, capture.variable(URI).replace("http://100.100.100.200", &address));
+        }
+        let change = |builder: IdaasBuilder| builder.environment(environment).metadata_address(&address);
+        let sent = play_into(&log, &capture, change).await;
         let mut nonces = HashSet::new();
         capture.assert_sent(sent, |captured, ours, theirs| {
+            if captured["acs3"].is_null() {
+                return settle_before(ours, theirs);
+            }
             settle(&capture, captured, ours, theirs);
             assert!(nonces.insert(ours.take_header("x-acs-signature-nonce")), "a nonce is sent twice");
             theirs.take_header("x-acs-signature-nonce");
         });
     }
 
+    /// Makes the requests for the access key equal.
+    fn settle_before(ours: &mut Sent, theirs: &mut Sent) {
+        const LIFE: &str = "x-aliyun-ecs-metadata-token-ttl-seconds";
+        if ours.find_header(LIFE).is_some() {
+            assert_eq!([ours.take_header(LIFE), theirs.take_header(LIFE)], ["3600", "21600"]);
+        }
+        if theirs.query.contains("OIDCToken=") {
+            theirs.move_query_into_form();
+            assert_eq!(ours.take("SignatureNonce").len(), 32);
+            for name in ["RoleSessionName", "Timestamp"] {
+                assert!(!ours.take(name).is_empty() && !theirs.take(name).is_empty());
+            }
+        }
+    }
+
     /// Recomputes both signatures and takes out what is new in each call, or differs on purpose.
     fn settle(capture: &Capture, captured: &Value, ours: &mut Sent, theirs: &mut Sent) {
-        let (_, secret, _) = access_key(capture);
+        let secret = secret(capture, captured);
         for (sent, signed_besides) in [(&mut *ours, vec![]), (&mut *theirs, vec!["accept", "user-agent"])] {
             let authorization = sent.authorization.take().unwrap();
             assert_signed(captured, sent, &authorization, &signed_besides, &secret);
@@ -97,28 +134,15 @@ mod openapi {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Id, secret and security token of the key that signed the capture. Secrets that STS gave are not in the
-    /// captures, but were made like their ids.
-    fn access_key(capture: &Capture) -> (String, String, Option<String>) {
-        let request = Sent::captured(&capture.requests()[0]);
-        let id = capture.requests()[0]["acs3"]["credential"].as_str().unwrap().to_owned();
-        let secret = match capture.has_variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET") {
+    /// The secret of the key that signed the capture.
+    fn secret(capture: &Capture, captured: &Value) -> String {
+        match capture.has_variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET") {
             true => capture.variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
-            false => id.strip_prefix("STS.").unwrap().replace("AccessKeyId", "Secret"),
-        };
-        (id, secret, request.find_header("x-acs-security-token").map(str::to_owned))
-    }
-
-    fn environment(capture: &Capture) -> ManualEnvironment {
-        let (id, secret, token) = access_key(capture);
-        let environment = ManualEnvironment::from_iter([
-            ("ALIBABA_CLOUD_ACCESS_KEY_ID", id),
-            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", secret),
-        ]);
-        if let Some(token) = token {
-            environment.set("ALIBABA_CLOUD_SECURITY_TOKEN", token);
+            false => {
+                let id = captured["acs3"]["credential"].as_str().unwrap();
+                id.strip_prefix("STS.").unwrap().replace("AccessKeyId", "Secret")
+            }
         }
-        environment
     }
 
     async fn assert_exchange_is_refused(capture: &Capture) {
