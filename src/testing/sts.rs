@@ -168,7 +168,9 @@ impl Handler for Desk {
             let parameters = Parameters::of(&head, &body);
             self.received().push(describe(&head, parameters.as_ref().ok()));
             let behaviour = self.stage.next(&self.ledger).await;
-            let echo = format!("cannot read {}", String::from_utf8_lossy(&body));
+            let token = parameters.as_ref().ok().and_then(|parameters| parameters.form.get("OIDCToken"));
+            let echo =
+                format!("cannot read {} in {}", token.unwrap_or_default(), String::from_utf8_lossy(&body));
             let echo = bad("InvalidParameter", echo).into_answer();
             let judge = |change: Option<&_>| {
                 let object = parameters.and_then(|parameters| self.judge(&head, &body, &parameters));
