@@ -60,13 +60,15 @@
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
-//! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN.
+//! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
+//!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "aliyun")]
-mod aliyun;
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub mod aliyun;
 mod authn;
 mod builder;
 mod clock;
@@ -82,6 +84,7 @@ mod percent;
 mod scope;
 mod secret;
 mod service;
+mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cloud_role::Named;
 use super::{IdaasBuilder, federated};
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
@@ -12,21 +13,24 @@ use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
+use crate::telemetry::Telemetry;
 use crate::token::{
     ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, Skew, TokenCache, TokenEndpoint, TokenSource,
 };
 use crate::transport::Transport;
 
 impl IdaasBuilder {
-    pub(super) fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
+    pub(super) fn build_with_source(mut self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
         let scope =
             self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
         let scope = scope
             .and_then(Scope::parse)
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
-        let settings = self.settings(connect, read);
-        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
+        let settings = self.settings(connect, read, Telemetry::new("", "token source"));
+        let named = self.named_in_code()?;
+        let roles = self.roles(named, None, &settings)?;
+        Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
@@ -41,22 +45,29 @@ impl IdaasBuilder {
                 return Err(error.and(more));
             }
         };
-        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        let settings = {
+            let telemetry = Telemetry::new(&config.client_id, config.authn.name());
+            self.settings(config.connect_timeout, config.read_timeout, telemetry)
+        };
         if let AuthnMethod::Plugin(plugin) = &config.authn {
-            let (source, settings) = match plugin {
-                Plugin::Registered { name } => (self.registered_plugin(name)?, settings),
+            let (source, transport, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, None, settings),
                 #[cfg(feature = "aliyun")]
                 Plugin::OpenApi { endpoint } => {
-                    (self.open_api(endpoint, &config, &settings)?, self.open_api_settings(settings))
+                    let (source, transport) = self.open_api(endpoint, &config, &settings)?;
+                    (source, Some(transport), self.open_api_settings(settings))
                 }
             };
-            return Ok(Idaas::new(TokenCache::new(source, None, config.scope, settings)));
+            let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
+            return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
         }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
+        let named = Named::in_config(&config);
         let Some(token_endpoint) = config.token_endpoint else {
             return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
         };
+        let roles = self.roles(named, Some(&transport), &settings)?;
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
             client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
@@ -69,7 +80,7 @@ impl IdaasBuilder {
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
+        Ok(roles.handle(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
@@ -100,10 +111,10 @@ impl IdaasBuilder {
         })
     }
 
-    fn settings(&self, connect: Duration, read: Duration) -> Settings {
+    fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
         let wait = self.wait_timeout.unwrap_or(flight);
-        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default() }
+        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
     }
 
     pub(super) fn make_transport(

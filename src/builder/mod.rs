@@ -2,6 +2,7 @@
 
 mod assertion;
 mod build;
+mod cloud_role;
 mod federated;
 mod plugin;
 
@@ -167,7 +168,8 @@ impl IdaasBuilder {
     }
 
     /// Takes tokens from a source of your own instead of the token endpoint. Nothing else is configured then
-    /// but the scope and the time-outs; a configuration file is not read.
+    /// but the scope and the time-outs, and for cloud roles the instance's id and the DeveloperAPI; a
+    /// configuration file is not read.
     pub fn token_source(mut self, source: impl TokenSource) -> Self {
         self.source = Some(Arc::new(source));
         self

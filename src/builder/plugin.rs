@@ -15,6 +15,8 @@ use crate::error::{ConfigError, ConfigFault};
 #[cfg(feature = "aliyun")]
 use crate::token::Settings;
 use crate::token::TokenSource;
+#[cfg(feature = "aliyun")]
+use crate::transport::Transport;
 
 impl IdaasBuilder {
     /// Registers a plugin of your own: a source of tokens that a configuration with `authnMethod: PLUGIN`
@@ -92,24 +94,30 @@ impl IdaasBuilder {
         endpoint: &Uri,
         config: &Config,
         settings: &Settings,
-    ) -> Result<Arc<dyn TokenSource>, ConfigError> {
+    ) -> Result<(Arc<dyn TokenSource>, Transport), ConfigError> {
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let chain = DefaultChain::new(Injected {
             environment: self.environment.clone(),
             transport: transport.clone(),
-            settings: settings.clone(),
+            // With a gate of its own: a flight for a token may wait for one for a credential.
+            settings: Settings {
+                gate: Arc::default(),
+                telemetry: settings.telemetry.of("Alibaba Cloud credential"),
+                ..settings.clone()
+            },
             sts_endpoint: self.sts_endpoint.clone(),
             metadata_address: self.metadata_address.clone(),
         });
-        Ok(Arc::new(GenerateOauthToken {
+        let source = GenerateOauthToken {
             endpoint: endpoint.clone(),
             instance_id: config.instance_id.clone(),
             client_id: config.client_id.clone(),
             credentials: Arc::new(chain.map_err(ConfigError::one)?),
-            transport,
+            transport: transport.clone(),
             clock: self.clock.clone(),
-        }))
+        };
+        Ok((Arc::new(source), transport))
     }
 
     /// A fetch that needs a credential first may take as long as two.

@@ -40,6 +40,25 @@ pub(super) fn check(
     }
 }
 
+impl ClientConfig {
+    /// The DeveloperAPI's endpoint and the instance's id as code gives them, where nothing else is asked for.
+    pub(crate) fn developer_api(
+        &self,
+        environment: &Environment,
+    ) -> Result<(Option<Uri>, Option<String>), ConfigError> {
+        let mut checker = Checker { environment, faults: Vec::new(), warnings: Vec::new() };
+        let endpoint = checker.endpoint(&self.client.developer_api_endpoint, Query::Refused);
+        let instance_id = self.client.idaas_instance_id.get().map(|id| id.trim());
+        for warning in &checker.warnings {
+            tracing::warn!("configuration: {warning}");
+        }
+        match checker.faults.is_empty() {
+            true => Ok((endpoint, instance_id.filter(|id| !id.is_empty()).map(str::to_owned))),
+            false => Err(ConfigError::all(None, checker.faults)),
+        }
+    }
+}
+
 /// Collects faults while it turns fields into values; `None` stands for a value whose fault is told.
 pub(super) struct Checker<'e> {
     pub(super) environment: &'e Environment,

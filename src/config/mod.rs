@@ -77,6 +77,23 @@ pub(crate) enum AuthnMethod {
     Custom,
 }
 
+impl AuthnMethod {
+    /// As the vendor writes it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic { .. } => "CLIENT_SECRET_BASIC",
+            Self::ClientSecretPost { .. } => "CLIENT_SECRET_POST",
+            Self::ClientSecretJwt { .. } => "CLIENT_SECRET_JWT",
+            Self::PrivateKeyJwt { .. } => "PRIVATE_KEY_JWT",
+            Self::Pca(_) => "PCA",
+            Self::Oidc { .. } => "OIDC",
+            Self::Pkcs7 { .. } => "PKCS7",
+            Self::Plugin(_) => "PLUGIN",
+            Self::Custom => "authenticator",
+        }
+    }
+}
+
 /// Where PLUGIN takes tokens from.
 #[derive(Clone, Debug)]
 pub(crate) enum Plugin {

@@ -14,6 +14,7 @@ use super::attach::authorize;
 use super::outgoing::Outgoing;
 use crate::BoxFuture;
 use crate::error::{BoxError, Error};
+use crate::telemetry;
 use crate::token::{HeaderCopy, Live, Token};
 
 pin_project! {
@@ -99,6 +100,7 @@ where
                             {
                                 // The API rejects our token: nobody else gets it, however long it lives.
                                 header.withdraw();
+                                telemetry::unauthorized();
                             }
                             Poll::Ready(Ok(response))
                         }

@@ -78,6 +78,7 @@
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
+//! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
 //! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
 //! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
@@ -96,6 +97,7 @@ mod act;
 mod answer;
 mod api;
 mod attestation;
+mod bearer;
 mod behaviour;
 mod body;
 mod builder;
@@ -104,7 +106,11 @@ mod client_authentication;
 mod client_configuration;
 mod client_keys;
 mod clock;
+#[cfg(feature = "aliyun")]
+mod cloud_account;
 mod credentials_uri;
+#[cfg(feature = "aliyun")]
+mod developer_api;
 mod environment;
 mod es256;
 mod exchange;
@@ -128,13 +134,20 @@ mod temporary_keys;
 mod token_endpoint;
 
 pub use access_key::AccessKey;
-pub use api::{ApiRefusal, ProtectedApi, ProtectedApiBuilder};
+pub use api::{ProtectedApi, ProtectedApiBuilder};
+pub use bearer::ApiRefusal;
 pub use behaviour::{AnswerChange, Behaviour};
 pub use builder::TestIdaasBuilder;
 pub use certificates::ServerCertificate;
 pub use client_authentication::ClientAuthentication;
 pub use clock::ManualClock;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use cloud_account::CloudVendor;
 pub use credentials_uri::CredentialsUriService;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use developer_api::{DeveloperApi, DeveloperApiRequest};
 pub use environment::ManualEnvironment;
 pub use idaas::TestIdaas;
 pub use ledger::ReceivedRequest;

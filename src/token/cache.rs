@@ -66,6 +66,13 @@ impl TokenCache {
         &self.default_scope
     }
 
+    /// Tells how long the tokens of all scopes still live.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn record_lives(&self) {
+        self.default.record_life();
+        self.others.load().values().for_each(|entry| entry.slot.record_life());
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.settings.clock
     }

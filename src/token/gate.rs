@@ -5,12 +5,13 @@
 //! requests go out on trust, and each answer lets as many more go, so that a cold start grows as fast as the
 //! issuer answers. After a failure it is closed for all; then one flight probes, and the others wait to hear.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use http::StatusCode;
 use tokio::sync::Notify;
 
 use super::backoff::{pause_after, retry_after};
+use super::sync::{Mutex, MutexGuard};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
 

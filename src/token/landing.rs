@@ -3,11 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use super::flight::Announcer;
 use super::pilot::{Flown, Pilot};
 use super::slot::Slot;
+use super::sync::Handle;
 use crate::error::{Error, ErrorKind};
 
 /// A flight that is ready to go.

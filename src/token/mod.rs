@@ -13,6 +13,8 @@ mod gate;
 mod landing;
 mod live;
 mod mask;
+#[cfg(all(test, shuttle))]
+mod model;
 mod pilot;
 mod recent;
 mod response;
@@ -20,6 +22,7 @@ mod skew;
 mod slot;
 mod source;
 mod subject;
+mod sync;
 mod wait;
 mod warmth;
 mod window;
@@ -44,14 +47,17 @@ pub(crate) use self::fetch::{Fetch, Fetched};
 pub(crate) use self::live::{Attention, Live};
 #[cfg(feature = "aliyun")]
 pub(crate) use self::mask::shown;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::recent::Recent;
 pub use self::response::TokenResponse;
 pub(crate) use self::skew::Skew;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
 pub use self::warmth::KeepWarm;
-pub(crate) use self::window::Renewal;
-use self::window::{DEFAULT_LIFE, LONGEST_LIFE};
+pub(crate) use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+#[cfg(feature = "aliyun")]
+pub(crate) use self::window::{State, Window};
 use crate::clock::Moment;
 use crate::scope::Scope;
 

@@ -5,11 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use super::flight::Outcome;
 use super::live::Live;
 use super::slot::{Resolution, Slot};
+use super::sync::{Handle, timeout};
 use super::window::State;
 use crate::error::{Error, ErrorKind};
 
@@ -43,16 +42,17 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         if Handle::try_current().is_err() {
             return self.await_flights(resolution).await;
         }
+        let _waiter = self.settings.telemetry.waits(self.fetch.subject());
         let wait = self.settings.wait;
         let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
         let mut flights = pin!(self.await_flights(resolution));
-        if let Ok(result) = tokio::time::timeout(patience, flights.as_mut()).await {
+        if let Ok(result) = timeout(patience, flights.as_mut()).await {
             return result;
         }
         if let Some(live) = self.peek() {
             return Ok(live);
         }
-        let result = tokio::time::timeout(wait.saturating_sub(patience), flights).await;
+        let result = timeout(wait.saturating_sub(patience), flights).await;
         result.unwrap_or_else(|_elapsed| Err(self.waited_in_vain()))
     }
 

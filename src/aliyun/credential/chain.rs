@@ -143,6 +143,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::error::ErrorKind;
+    use crate::telemetry::Telemetry;
     use crate::testing::{ManualClock, ManualEnvironment};
 
     /// Nobody answers, and nobody is answered for longer than a flight may take.
@@ -153,6 +154,7 @@ mod tests {
             wait: Duration::from_secs(1),
             flight: Duration::from_secs(20),
             gate: Arc::default(),
+            telemetry: Telemetry::new("app", "test"),
         };
         let transport = Transport::new(service, Duration::from_secs(5), Duration::from_secs(10));
         let environment = Environment::Manual(environment);

@@ -114,7 +114,7 @@ pub(crate) fn object<'a>(
         Ok(Value::Object(object)) => object,
         _ => return Err(no_answer_at_all(status, headers, body.len(), asked)),
     };
-    if let Some(code) = text(&object, &["error", "Code"]).filter(|_| names_failure(status, &object)) {
+    if let Some(code) = text(&object, &["error", "Code", "code"]).filter(|_| names_failure(status, &object)) {
         return Err(refusal(status, headers, &object, code, asked));
     }
     if !status.is_success() {
@@ -160,7 +160,7 @@ fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
 }
 
 /// The issuer's `Date`, against which its points in time count; this machine's clock when there is none.
-fn issuer_now(headers: &HeaderMap, now: SystemTime) -> SystemTime {
+pub(crate) fn issuer_now(headers: &HeaderMap, now: SystemTime) -> SystemTime {
     date(headers).unwrap_or(now)
 }
 
@@ -179,7 +179,7 @@ fn refusal(
     let code = shown(code, asked.secrets.iter().copied());
     let transient = may_pass(status, &code) || asked.peer.may_pass(&code);
     let mut message = format!("{} refused with {status}: {code}", asked.endpoint);
-    if let Some(description) = text(object, &["error_description", "Message"]) {
+    if let Some(description) = text(object, &["error_description", "Message", "message"]) {
         message.push_str(&format!(" ({})", shown(description, asked.secrets.iter().copied())));
     }
     if let Some(id) = request_id(headers, object, asked) {

@@ -1,0 +1,91 @@
+//! Locks, atomics and tasks as the cache uses them: the real ones, or those of a model checker that runs the
+//! same code under thousands of schedules (`--cfg shuttle`, see `model.rs`).
+
+#[cfg(not(all(test, shuttle)))]
+mod real {
+    pub(crate) use std::sync::atomic::AtomicU64;
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+
+    pub(crate) use arc_swap::ArcSwapOption;
+    pub(crate) use tokio::runtime::Handle;
+    pub(crate) use tokio::time::{sleep, timeout};
+}
+
+#[cfg(all(test, shuttle))]
+mod model {
+    use std::sync::{Arc, PoisonError};
+    use std::time::Duration;
+
+    pub(crate) use shuttle::sync::atomic::AtomicU64;
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+
+    /// What `arc-swap` promises: one value, read and replaced at once.
+    #[derive(Debug)]
+    pub(crate) struct ArcSwapOption<T>(Mutex<Option<Arc<T>>>);
+
+    impl<T> ArcSwapOption<T> {
+        pub(crate) fn empty() -> Self {
+            Self(Mutex::new(None))
+        }
+
+        pub(crate) fn load(&self) -> Option<Arc<T>> {
+            self.lock().clone()
+        }
+
+        pub(crate) fn load_full(&self) -> Option<Arc<T>> {
+            self.load()
+        }
+
+        pub(crate) fn store(&self, value: Option<Arc<T>>) {
+            drop(self.swap(value));
+        }
+
+        pub(crate) fn swap(&self, value: Option<Arc<T>>) -> Option<Arc<T>> {
+            std::mem::replace(&mut *self.lock(), value)
+        }
+
+        fn lock(&self) -> MutexGuard<'_, Option<Arc<T>>> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    shuttle::lazy_static! {
+        static ref FLIGHTS: Mutex<Vec<shuttle::future::AbortHandle>> = Mutex::new(Vec::new());
+    }
+
+    /// A runtime, as far as a flight needs one.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Handle;
+
+    impl Handle {
+        pub(crate) fn try_current() -> Result<Self, ()> {
+            Ok(Self)
+        }
+
+        pub(crate) fn spawn(&self, flight: impl Future<Output = ()> + Send + 'static) {
+            let task = shuttle::future::spawn(flight);
+            FLIGHTS.lock().unwrap().push(task.abort_handle());
+        }
+
+        /// The runtime of the flights so far goes, and they with it.
+        pub(crate) fn shut_down() {
+            for flight in FLIGHTS.lock().unwrap().drain(..) {
+                flight.abort();
+            }
+        }
+    }
+
+    /// Nobody's time runs out: who gives up in a model does so by being dropped.
+    pub(crate) async fn timeout<F: Future>(_: Duration, future: F) -> Result<F::Output, ()> {
+        Ok(future.await)
+    }
+
+    pub(crate) async fn sleep(_: Duration) {
+        shuttle::future::yield_now().await;
+    }
+}
+
+#[cfg(all(test, shuttle))]
+pub(crate) use self::model::*;
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use self::real::*;
