@@ -51,6 +51,8 @@ pub struct StsRequest {
     pub action: Option<String>,
     /// The session's name, if it was given one.
     pub session_name: Option<String>,
+    /// The names of the parameters, in the order they came.
+    pub parameter_names: Vec<String>,
 }
 
 struct Desk {
@@ -91,7 +93,7 @@ impl StsService {
     /// The OIDC provider that stands for the Kubernetes cluster.
     pub const OIDC_PROVIDER_ARN: &str = "acs:ram::1234567890123456:oidc-provider/test";
 
-    /// The audience that service account tokens have to be for.
+    /// The audience that tokens have to be for.
     pub const TOKEN_AUDIENCE: &str = "sts.aliyuncs.com";
 
     /// Where it is: what [`IdaasBuilder::sts_endpoint`](crate::IdaasBuilder::sts_endpoint) takes.
@@ -164,17 +166,11 @@ impl Handler for Desk {
             let body = Limited::new(body, LARGEST_REQUEST).collect().await;
             let body = body.map(|body| body.to_bytes()).unwrap_or_default();
             let parameters = Parameters::of(&head, &body);
-            self.received().push(StsRequest {
-                method: head.method.clone(),
-                uri: head.uri.clone(),
-                action: parameters.as_ref().ok().map(|parameters| parameters.action.clone()),
-                session_name: parameters
-                    .as_ref()
-                    .ok()
-                    .and_then(|parameters| Some(parameters.form.get("RoleSessionName")?.to_owned())),
-            });
+            self.received().push(describe(&head, parameters.as_ref().ok()));
             let behaviour = self.stage.next(&self.ledger).await;
-            let echo = format!("cannot read {}", String::from_utf8_lossy(&body));
+            let token = parameters.as_ref().ok().and_then(|parameters| parameters.form.get("OIDCToken"));
+            let echo =
+                format!("cannot read {} in {}", token.unwrap_or_default(), String::from_utf8_lossy(&body));
             let echo = bad("InvalidParameter", echo).into_answer();
             let judge = |change: Option<&_>| {
                 let object = parameters.and_then(|parameters| self.judge(&head, &body, &parameters));
@@ -185,6 +181,17 @@ impl Handler for Desk {
             };
             act::act(behaviour, connection, echo, judge).await
         })
+    }
+}
+
+fn describe(head: &request::Parts, parameters: Option<&Parameters>) -> StsRequest {
+    let names = parameters.into_iter().flat_map(|parameters| parameters.form.names());
+    StsRequest {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        action: parameters.map(|parameters| parameters.action.clone()),
+        session_name: parameters.and_then(|all| all.form.get("RoleSessionName")).map(str::to_owned),
+        parameter_names: names.map(str::to_owned).collect(),
     }
 }
 

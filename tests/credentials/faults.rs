@@ -157,7 +157,8 @@ async fn nothing_that_answers_makes_us_show_a_secret() {
     let error = failure(&idaas).await;
     assert_eq!((fixture.sts.requests().len(), fixture.uri.requests()), (1, 1));
     let shown = format!("{idaas:?} {} {:?} {:?}", everything(&error), fixture.sts, fixture.uri);
-    for part in token.split('.').skip(1).chain([secret.as_str()]) {
+    // Texts are cut short, so the beginning of each part counts.
+    for part in token.split('.').chain([secret.as_str()]).map(|part| &part[..20]) {
         assert!(!shown.contains(part), "{part} is in: {shown}");
     }
 }

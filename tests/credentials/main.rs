@@ -2,9 +2,14 @@
 #![cfg(feature = "aliyun")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod conformance;
 mod faults;
+#[allow(unreachable_pub)] // shared with tests that see it from further away
+#[path = "../support/log.rs"]
+mod log;
 mod order;
 mod renewal;
+mod secrecy;
 mod sources;
 
 use std::path::{Path, PathBuf};

@@ -27,7 +27,8 @@ async fn a_roles_credential_is_renewed_a_quarter_of_an_hour_before_its_end_behin
     fixture.sts.set_behaviour(Behaviour::Hold);
     token_of_another_scope(&idaas).await;
     assert_eq!(fixture.signer(), first, "nobody waits for the renewal");
-    fixture.sts.wait_for_held(1).await;
+    let renewal = tokio::time::timeout(Duration::from_secs(20), fixture.sts.wait_for_held(1));
+    renewal.await.unwrap();
     fixture.sts.release();
     while fixture.signer() == first {
         token_of_another_scope(&idaas).await;

@@ -129,3 +129,71 @@ fn checked(host: &str) -> Result<String, ConfigFault> {
         _ => Err(ConfigFault::new("sts_endpoint", "is not a host; expected `sts.cn-hangzhou.aliyuncs.com`")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::time::Duration;
+
+    use http::Response;
+    use http_body_util::Full;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::error::ErrorKind;
+    use crate::telemetry::Telemetry;
+    use crate::testing::{ManualClock, ManualEnvironment};
+
+    /// Nobody answers, and nobody is answered for longer than a flight may take.
+    fn mute(environment: ManualEnvironment) -> DefaultChain {
+        let service = service_fn(|_| pending::<Result<Response<Full<bytes::Bytes>>, Infallible>>());
+        let settings = Settings {
+            clock: Clock::Manual(ManualClock::new()),
+            wait: Duration::from_secs(1),
+            flight: Duration::from_secs(20),
+            gate: Arc::default(),
+            telemetry: Telemetry::new("app", "test"),
+        };
+        let transport = Transport::new(service, Duration::from_secs(5), Duration::from_secs(10));
+        let environment = Environment::Manual(environment);
+        let (sts_endpoint, metadata_address) = (None, None);
+        DefaultChain::new(Injected { environment, transport, settings, sts_endpoint, metadata_address })
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_chain_ends_in_time_whoever_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, "t0ken").unwrap();
+        let environment = ManualEnvironment::from_iter([
+            ("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1:role/r"),
+            ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/p"),
+            ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"),
+            ("ALIBABA_CLOUD_CREDENTIALS_URI", "https://credentials.example/"),
+        ]);
+        environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", &token_file);
+        let chain = mute(environment);
+        let within = tokio::time::timeout(Duration::from_secs(21), chain.credential());
+        let error = within.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+        for part in [
+            "OIDC role (RRSA): no complete answer from https://sts.aliyuncs.com/ (AssumeRoleWithOIDC) within",
+            "credentials URI: no answer in time, and no more was tried",
+        ] {
+            assert!(error.to_string().contains(part), "{part} is missing in: {error}");
+        }
+        assert!(!format!("{error:?} {chain:?}").contains("t0ken"));
+    }
+
+    #[tokio::test]
+    async fn making_a_chain_reads_and_sends_nothing() {
+        let environment = ManualEnvironment::new();
+        let chain = mute(environment.clone());
+        environment.set("ALIBABA_CLOUD_ACCESS_KEY_ID", "id");
+        environment.set("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s3cret");
+        assert_eq!(chain.credential().await.unwrap().access_key_id, "id");
+    }
+}

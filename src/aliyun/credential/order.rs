@@ -73,20 +73,13 @@ pub(super) type Temporary = (Credential, Duration);
 /// Fetches what was ordered, each time it is due.
 #[derive(Debug)]
 pub(super) struct FetchOrdered {
-    order: Order,
-    means: Arc<Means>,
-    /// What is fetched, for messages.
-    subject: String,
+    pub(super) order: Order,
+    pub(super) means: Arc<Means>,
 }
 
 impl FetchOrdered {
-    pub(super) fn new(order: Order, means: Arc<Means>) -> Self {
-        let subject = format!("the credential of source {}", order.provider);
-        Self { order, means, subject }
-    }
-
     async fn temporary(&self) -> Result<Temporary, Error> {
-        let Self { order: Order { from, provider }, means, subject: _ } = self;
+        let Self { order: Order { from, provider }, means } = self;
         match from {
             Issuer::TokenFile { role, oidc_provider, token_file } => {
                 sts::assume_role_with_oidc(role, oidc_provider, token_file, provider, means).await
@@ -111,7 +104,11 @@ impl Fetch<Arc<Credential>> for FetchOrdered {
     }
 
     fn subject(&self) -> &str {
-        &self.subject
+        self.order.provider
+    }
+
+    fn what(&self) -> &'static str {
+        "credential"
     }
 }
 

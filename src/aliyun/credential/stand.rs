@@ -74,8 +74,10 @@ impl Stand {
         match &*kept {
             Some(kept) if kept.order == order => Arc::clone(&kept.slot),
             _ => {
-                let fetch = FetchOrdered::new(order.clone(), Arc::clone(means));
-                let slot = Arc::new(Slot::new(Arc::new(fetch), settings.clone()));
+                let fetch = FetchOrdered { order: order.clone(), means: Arc::clone(means) };
+                // Each asks somebody else, so what one learns about its issuer is no business of another's.
+                let settings = Settings { gate: Arc::default(), ..settings.clone() };
+                let slot = Arc::new(Slot::new(Arc::new(fetch), settings));
                 *kept = Some(Kept { order, slot: Arc::clone(&slot) });
                 slot
             }
