@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tower::Layer;
 
-use super::destination::Destinations;
+use super::destination::{Destinations, Elsewhere};
 use super::service::{IdaasService, Shared};
+use crate::error::ConfigError;
 use crate::scope::Scope;
 use crate::token::{Slot, Token, TokenCache};
 
@@ -44,6 +45,48 @@ impl IdaasLayer {
     #[must_use]
     pub fn allow_plaintext(mut self, host: impl Into<String>) -> Self {
         self.destinations.allow_plaintext(host.into());
+        self
+    }
+
+    /// Lets tokens go to these origins and nowhere else; without a list they go to every `https` destination.
+    /// Called again, it adds to the list. An empty list lets them go nowhere.
+    ///
+    /// An entry is a scheme, a host and maybe a port, and matches them exactly (RFC 6454): letter case and the
+    /// scheme's own port make no difference, while a dot at the end makes another host. `https://*.example.com`
+    /// stands for every sub-domain of `example.com`, however deep, and not for `example.com` itself. A host
+    /// that is not ASCII is written in Punycode.
+    ///
+    /// An entry with `http://` says where a token may go, not that it may go there in plain text: for another
+    /// host than this machine, [`allow_plaintext`](Self::allow_plaintext) must say so, too.
+    ///
+    /// A request to anywhere else fails with [`ErrorKind::Destination`](crate::ErrorKind::Destination), or goes
+    /// [without a token](Self::without_token_elsewhere). So does one whose URI names no host, for its
+    /// destination is not known here.
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
+    /// let layer = idaas.layer().allow_origins(["https://api.example.com", "https://*.svc.example.com:8443"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every entry that is no such origin, at once.
+    pub fn allow_origins<I>(mut self, origins: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.destinations.allow_origins(origins)?;
+        Ok(self)
+    }
+
+    /// Sends requests to destinations that may not get a token without one, instead of failing them. That goes
+    /// for origins that are not [on the list](Self::allow_origins) and for plain HTTP.
+    #[must_use]
+    pub fn without_token_elsewhere(mut self) -> Self {
+        self.destinations.elsewhere = Elsewhere::WithoutToken;
         self
     }
 }

@@ -5,6 +5,7 @@ mod attach;
 mod destination;
 mod future;
 mod layer;
+mod origins;
 mod outgoing;
 #[expect(clippy::module_inception, reason = "the file a reader looks for in a Tower middleware")]
 mod service;

@@ -11,7 +11,7 @@ use tower::Service;
 
 use super::answer::Answer;
 use super::attach::authorize;
-use super::destination::Destinations;
+use super::destination::{Destinations, Elsewhere, Unfit};
 use super::future::ResponseFuture;
 use super::outgoing::{NoToken, Outgoing};
 use crate::error::{BoxError, Error};
@@ -120,8 +120,8 @@ where
 
     #[inline]
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        if let Err(error) = self.shared.destinations.check(request.uri()) {
-            return self.refuse_or_pass(request, error);
+        if let Err(unfit) = self.shared.destinations.check(request.uri()) {
+            return self.refuse_or_pass(request, unfit);
         }
         if !request.has_extensions()
             && let Some(header) = self.settled()
@@ -179,16 +179,17 @@ impl<S> IdaasService<S> {
 
     /// A request that goes without our token may go anywhere.
     #[cold]
-    fn refuse_or_pass<R>(&mut self, mut request: R, error: Error) -> ResponseFuture<S, R>
+    fn refuse_or_pass<R>(&mut self, mut request: R, unfit: Unfit) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
         R: Outgoing,
     {
-        if wants_no_token(&mut request) {
+        let without_token = self.shared.destinations.elsewhere == Elsewhere::WithoutToken;
+        if without_token || wants_no_token(&mut request) {
             return ResponseFuture::sent(self.inner.call(request), None);
         }
         drop(take_readied(&mut self.inner));
-        ResponseFuture::failed(error)
+        ResponseFuture::failed(unfit.error(request.uri()))
     }
 }
 

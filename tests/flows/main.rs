@@ -13,6 +13,7 @@ mod failure;
 mod layer;
 mod lives;
 mod misbehaviour;
+mod origins;
 mod outage;
 mod readiness;
 mod rejection;
