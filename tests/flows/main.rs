@@ -16,6 +16,7 @@ mod misbehaviour;
 mod origins;
 mod outage;
 mod readiness;
+mod redirects;
 mod rejection;
 mod renewal;
 mod runtimes;
