@@ -21,13 +21,14 @@ pub struct IdaasLayer {
     scope: Scope,
     slot: Arc<Slot<Token>>,
     destinations: Destinations,
+    grpc: bool,
 }
 
 impl IdaasLayer {
     pub(crate) fn new(cache: Arc<TokenCache>) -> Self {
         let scope = cache.default_scope().clone();
         let slot = Arc::clone(cache.default_slot());
-        Self { cache, scope, slot, destinations: Destinations::default() }
+        Self { cache, scope, slot, destinations: Destinations::default(), grpc: false }
     }
 
     /// Asks for tokens of this scope instead of the configured one. A request that carries a [`Scope`] as an
@@ -89,13 +90,24 @@ impl IdaasLayer {
         self.destinations.elsewhere = Elsewhere::WithoutToken;
         self
     }
+
+    /// Takes `grpc-status: 16`, which is UNAUTHENTICATED, among the headers of a response for what a 401 is: the
+    /// token is withdrawn, and [`Idaas::retry_unauthorized`](crate::Idaas::retry_unauthorized) replays.
+    ///
+    /// That is how gRPC servers answer a call that they reject before they begin (a response of trailers
+    /// alone). A status in the trailers after a body is not seen. Other layers' responses cost nothing more.
+    #[must_use]
+    pub fn grpc(mut self) -> Self {
+        self.grpc = true;
+        self
+    }
 }
 
 impl<S> Layer<S> for IdaasLayer {
     type Service = IdaasService<S>;
 
     fn layer(&self, inner: S) -> IdaasService<S> {
-        let Self { cache, scope, slot, destinations } = self.clone();
-        IdaasService::new(inner, Arc::new(Shared { cache, scope, slot, destinations }))
+        let Self { cache, scope, slot, destinations, grpc } = self.clone();
+        IdaasService::new(inner, Arc::new(Shared { cache, scope, slot, destinations, grpc }))
     }
 }

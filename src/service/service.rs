@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) scope: Scope,
     pub(super) slot: Arc<Slot<Token>>,
     pub(super) destinations: Destinations,
+    /// Whether responses may be those of gRPC.
+    pub(super) grpc: bool,
 }
 
 impl Shared {
@@ -127,7 +129,7 @@ where
             && let Some(header) = self.settled()
         {
             let sent = authorize(&mut request, &header).then_some(header);
-            return ResponseFuture::sent(self.inner.call(request), sent);
+            return ResponseFuture::sent(self.inner.call(request), sent, self.shared.grpc);
         }
         self.call_with_care(request)
     }
@@ -141,7 +143,7 @@ impl<S> IdaasService<S> {
         R: Outgoing,
     {
         if wants_no_token(&mut request) {
-            return ResponseFuture::sent(self.inner.call(request), None);
+            return ResponseFuture::without_token(self.inner.call(request));
         }
         let Self { inner, shared, .. } = self;
         let own;
@@ -159,7 +161,7 @@ impl<S> IdaasService<S> {
             None if Handle::try_current().is_err() => {
                 // Called outside a runtime, and maybe awaited inside one.
                 let acquiring = Arc::clone(slot).acquire();
-                return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+                return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
             }
             None => match slot.resolve() {
                 Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
@@ -169,12 +171,12 @@ impl<S> IdaasService<S> {
                 }
                 waiting @ Resolution::Wait(_) => {
                     let acquiring = Arc::clone(slot).settle_for(waiting);
-                    return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+                    return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
                 }
             },
         };
         let sent = authorize(&mut request, &header).then_some(header);
-        ResponseFuture::sent(inner.call(request), sent)
+        ResponseFuture::sent(inner.call(request), sent, shared.grpc)
     }
 
     /// A request that goes without our token may go anywhere.
@@ -186,7 +188,7 @@ impl<S> IdaasService<S> {
     {
         let without_token = self.shared.destinations.elsewhere == Elsewhere::WithoutToken;
         if without_token || wants_no_token(&mut request) {
-            return ResponseFuture::sent(self.inner.call(request), None);
+            return ResponseFuture::without_token(self.inner.call(request));
         }
         drop(take_readied(&mut self.inner));
         ResponseFuture::failed(unfit.error(request.uri()))
