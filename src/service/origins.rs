@@ -15,7 +15,7 @@ pub(super) struct Origin {
     scheme: Scheme,
     host: Host,
     port: u16,
-    /// Host and port as they are usually written, in the shortest way; none for sub-domains.
+    /// Host and port as they are usually written, in lower case and the shortest way; none for sub-domains.
     usual: Option<Box<str>>,
 }
 
@@ -54,8 +54,8 @@ impl Origin {
         let (host, name) = (Host::parse(host)?, host);
         let usual = match (&host, port == default_port(&scheme)) {
             (Host::Subdomains(_), _) => None,
-            (_, true) => Some(name.into()),
-            (_, false) => Some(format!("{name}:{port}").into()),
+            (_, true) => Some(name.to_ascii_lowercase().into()),
+            (_, false) => Some(format!("{}:{port}", name.to_ascii_lowercase()).into()),
         };
         Ok(Self { scheme, host, port, usual })
     }
@@ -63,8 +63,7 @@ impl Origin {
     /// Whether it is this origin, written as usual: most requests need no closer look.
     #[inline]
     fn is_written(&self, scheme: &Scheme, authority: &str) -> bool {
-        self.usual.as_deref().is_some_and(|usual| usual.eq_ignore_ascii_case(authority))
-            && self.scheme == *scheme
+        self.usual.as_deref() == Some(authority) && self.scheme == *scheme
     }
 
     fn admits(&self, destination: &Destination<'_>) -> bool {
