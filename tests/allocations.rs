@@ -122,11 +122,39 @@ async fn a_hit_allocates_nothing_on_two_threads_at_once() {
 }
 
 #[tokio::test]
-async fn a_hit_allocates_nothing_for_a_scope_of_the_requests_own() {
+async fn a_hit_allocates_nothing_for_scopes_of_the_requests_own_as_many_as_keep_their_tokens() {
     let (mut service, _clock, idaas) = warm().await;
-    let scope: Scope = "api://billing|read".parse().unwrap();
-    idaas.token_for(&scope).await.unwrap();
-    let mut scoped = request();
-    scoped.extensions_mut().insert(scope);
-    assert_eq!(allocations(scoped, |request| call(&mut service, request)), 0);
+    let mut requests = Vec::new();
+    for number in 0..64 {
+        let scope: Scope = format!("api://{number}|read").parse().unwrap();
+        idaas.token_for(&scope).await.unwrap();
+        let mut scoped = request();
+        // Parsed anew, so that it is not found by its address.
+        scoped.extensions_mut().insert(scope.as_str().parse::<Scope>().unwrap());
+        requests.push(scoped);
+    }
+    for scoped in requests {
+        assert_eq!(allocations(scoped, |request| call(&mut service, request)), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_with_a_list_of_origins_wherever_the_request_goes() {
+    let (_service, _clock, idaas) = warm().await;
+    let origins = ["https://*.example.org", "https://[::1]:8443", "https://api.example.com"];
+    let layer = idaas.layer().allow_origins(origins).unwrap();
+    let mut service = layer.layer(GiveBack);
+    assert_eq!(allocations(request(), |request| call(&mut service, request)), 0);
+
+    let mut service = layer.without_token_elsewhere().layer(GiveBack);
+    let mut elsewhere = request();
+    *elsewhere.uri_mut() = http::Uri::from_static("https://other.example.com/orders");
+    let without_token = |request| {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(service.call(request)).poll(&mut context) {
+            Poll::Ready(Ok(response)) => response.into_body(),
+            _ => panic!("it is answered at once"),
+        }
+    };
+    assert_eq!(allocations(elsewhere, without_token), 0);
 }

@@ -27,6 +27,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, R>,
+        grpc: bool,
     }
 }
 
@@ -57,22 +58,27 @@ where
 {
     /// `header` is what the request left with, if that was ours.
     #[inline]
-    pub(super) fn sent(response: S::Future, header: Option<Arc<HeaderCopy>>) -> Self {
-        Self { state: State::Sent { response, header } }
+    pub(super) fn sent(response: S::Future, header: Option<Arc<HeaderCopy>>, grpc: bool) -> Self {
+        Self { state: State::Sent { response, header }, grpc }
+    }
+
+    pub(super) fn without_token(response: S::Future) -> Self {
+        Self::sent(response, None, false)
     }
 
     pub(super) fn waiting(
         acquiring: impl Future<Output = Result<Arc<Live<Token>>, Error>> + Send + 'static,
         readied: S,
         request: R,
+        grpc: bool,
     ) -> Self {
         // Boxed, so that a hit does not carry the room for it.
         let call = Some(Box::new((readied, request)));
-        Self { state: State::Waiting { acquiring: Box::pin(acquiring), call } }
+        Self { state: State::Waiting { acquiring: Box::pin(acquiring), call }, grpc }
     }
 
     pub(super) fn failed(error: Error) -> Self {
-        Self { state: State::Failed { error: Some(error) } }
+        Self { state: State::Failed { error: Some(error) }, grpc: false }
     }
 }
 
@@ -87,6 +93,7 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let grpc = self.grpc;
         loop {
             let next = match self.as_mut().project().state.project() {
                 StateProjection::Sent { response, header } => {
@@ -94,16 +101,12 @@ where
                     return match response.poll(context) {
                         Poll::Pending => Poll::Pending,
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-                        Poll::Ready(Ok(response)) => {
-                            if response.status() == StatusCode::UNAUTHORIZED
-                                && let Some(header) = header
-                            {
-                                // The API rejects our token: nobody else gets it, however long it lives.
-                                header.withdraw();
-                                telemetry::unauthorized();
+                        Poll::Ready(Ok(response)) => match header {
+                            Some(header) if rejects(&response, grpc) => {
+                                Poll::Ready(Ok(rejected(response, header)))
                             }
-                            Poll::Ready(Ok(response))
-                        }
+                            _ => Poll::Ready(Ok(response)),
+                        },
                     };
                 }
                 StateProjection::Waiting { acquiring, call } => {
@@ -129,6 +132,23 @@ where
             self.as_mut().project().state.set(next);
         }
     }
+}
+
+/// Whether the response says that the token is no good.
+#[inline]
+fn rejects<A: Answer>(response: &A, grpc: bool) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED || (grpc && response.is_grpc_unauthenticated())
+}
+
+/// The API rejects our token: nobody else gets it, however long it lives. By value, so that a response which is
+/// none of that sort is not moved about for it.
+#[cold]
+#[inline(never)]
+fn rejected<A: Answer>(mut response: A, header: &HeaderCopy) -> A {
+    header.withdraw();
+    telemetry::unauthorized();
+    response.mark_rejection();
+    response
 }
 
 impl<S, R> fmt::Debug for ResponseFuture<S, R>

@@ -11,12 +11,12 @@ use tower::Service;
 
 use super::answer::Answer;
 use super::attach::authorize;
-use super::destination::Destinations;
+use super::destination::{Destinations, Elsewhere, Unfit};
 use super::future::ResponseFuture;
 use super::outgoing::{NoToken, Outgoing};
 use crate::error::{BoxError, Error};
 use crate::scope::Scope;
-use crate::token::{HeaderCopy, Live, Resolution, Slot, SubjectToken, Token, TokenCache};
+use crate::token::{HeaderCopy, Live, Resolution, ScopesView, Slot, SubjectToken, Token, TokenCache};
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -26,6 +26,7 @@ pub struct IdaasService<S> {
     inner: S,
     shared: Arc<Shared>,
     held: Held,
+    scopes: Scopes,
 }
 
 /// What all services of one layer have in common.
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) scope: Scope,
     pub(super) slot: Arc<Slot<Token>>,
     pub(super) destinations: Destinations,
+    /// Whether responses may be those of gRPC.
+    pub(super) grpc: bool,
 }
 
 impl Shared {
@@ -59,9 +62,16 @@ enum Held {
     Token { live: Arc<Live<Token>>, last_tick: u64 },
 }
 
+/// The view of the scopes that a service holds on to, in the same way.
+enum Scopes {
+    Unused,
+    UsedOnce,
+    View(ScopesView),
+}
+
 impl<S> IdaasService<S> {
     pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared, held: Held::Unused }
+        Self { inner, shared, held: Held::Unused, scopes: Scopes::Unused }
     }
 
     /// The wrapped service.
@@ -77,6 +87,41 @@ impl<S> IdaasService<S> {
     /// The wrapped service.
     pub fn into_inner(self) -> S {
         self.inner
+    }
+
+    /// The header that the request leaves with, when neither it nor the token needs a closer look.
+    #[inline]
+    fn settled_for<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
+        if request.extensions() == 0 { self.settled() } else { self.settled_by_extensions(request) }
+    }
+
+    fn settled_by_extensions<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
+        let scope = request.extension::<Scope>();
+        // Where a scope is all there is, nothing else needs to be looked for.
+        let plain = scope.is_some() && request.extensions() == 1;
+        if !plain
+            && (request.extension::<NoToken>().is_some() || request.extension::<SubjectToken>().is_some())
+        {
+            return None;
+        }
+        match scope {
+            Some(scope) if *scope != self.shared.scope => self.settled_scope(scope),
+            _ => self.settled(),
+        }
+    }
+
+    #[inline]
+    fn settled_scope(&mut self, scope: &Scope) -> Option<Arc<HeaderCopy>> {
+        let Self { shared, scopes, .. } = self;
+        let header = |live: &Arc<Live<Token>>| Arc::clone(live.value.header_copy());
+        if let Scopes::View(view) = scopes {
+            return shared.cache.with_settled_through(view, scope, header);
+        }
+        *scopes = match scopes {
+            Scopes::Unused => Scopes::UsedOnce,
+            Scopes::UsedOnce | Scopes::View(_) => Scopes::View(shared.cache.view()),
+        };
+        shared.cache.with_settled(scope, header)
     }
 
     /// The header of the layer's own token, when it needs no closer look.
@@ -120,14 +165,12 @@ where
 
     #[inline]
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        if let Err(error) = self.shared.destinations.check(request.uri()) {
-            return self.refuse_or_pass(request, error);
+        if let Err(unfit) = self.shared.destinations.check(request.uri()) {
+            return self.refuse_or_pass(request, unfit);
         }
-        if !request.has_extensions()
-            && let Some(header) = self.settled()
-        {
+        if let Some(header) = self.settled_for(&request) {
             let sent = authorize(&mut request, &header).then_some(header);
-            return ResponseFuture::sent(self.inner.call(request), sent);
+            return ResponseFuture::sent(self.inner.call(request), sent, self.shared.grpc);
         }
         self.call_with_care(request)
     }
@@ -141,7 +184,7 @@ impl<S> IdaasService<S> {
         R: Outgoing,
     {
         if wants_no_token(&mut request) {
-            return ResponseFuture::sent(self.inner.call(request), None);
+            return ResponseFuture::without_token(self.inner.call(request));
         }
         let Self { inner, shared, .. } = self;
         let own;
@@ -153,13 +196,14 @@ impl<S> IdaasService<S> {
             }
             Some(Err(error)) => return ResponseFuture::failed(error),
         };
+        // Of an exchange, or come meanwhile.
         let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
         let header = match header {
             Some(header) => header,
             None if Handle::try_current().is_err() => {
                 // Called outside a runtime, and maybe awaited inside one.
                 let acquiring = Arc::clone(slot).acquire();
-                return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+                return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
             }
             None => match slot.resolve() {
                 Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
@@ -169,26 +213,27 @@ impl<S> IdaasService<S> {
                 }
                 waiting @ Resolution::Wait(_) => {
                     let acquiring = Arc::clone(slot).settle_for(waiting);
-                    return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+                    return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
                 }
             },
         };
         let sent = authorize(&mut request, &header).then_some(header);
-        ResponseFuture::sent(inner.call(request), sent)
+        ResponseFuture::sent(inner.call(request), sent, shared.grpc)
     }
 
     /// A request that goes without our token may go anywhere.
     #[cold]
-    fn refuse_or_pass<R>(&mut self, mut request: R, error: Error) -> ResponseFuture<S, R>
+    fn refuse_or_pass<R>(&mut self, mut request: R, unfit: Unfit) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
         R: Outgoing,
     {
-        if wants_no_token(&mut request) {
-            return ResponseFuture::sent(self.inner.call(request), None);
+        let without_token = self.shared.destinations.elsewhere == Elsewhere::WithoutToken;
+        if without_token || wants_no_token(&mut request) {
+            return ResponseFuture::without_token(self.inner.call(request));
         }
         drop(take_readied(&mut self.inner));
-        ResponseFuture::failed(error)
+        ResponseFuture::failed(unfit.error(request.uri()))
     }
 }
 
@@ -210,6 +255,7 @@ impl<S: Clone> Clone for IdaasService<S> {
             shared: Arc::clone(&self.shared),
             // Not the token: see `Held`.
             held: Held::Unused,
+            scopes: Scopes::Unused,
         }
     }
 }
