@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tower::{Layer, Service, ServiceExt};
 use tower_idaas::{BoxError, Idaas, IdaasService, Scope};
 
-use crate::register::Register;
+use crate::register::{Pulse, Register};
 use crate::table::Counts;
 
 const CALLERS: usize = 24;
@@ -85,7 +85,14 @@ impl Crowd {
             };
             clients.spawn(caller.ask_until(Arc::clone(&over)))
         };
-        let callers = (0..CALLERS).map(start).collect();
+        let mut callers: Vec<_> = (0..CALLERS).map(start).collect();
+        let (register, over_too) = (register.clone(), Arc::clone(&over));
+        callers.push(clients.spawn(async move {
+            while !over_too.load(Ordering::Relaxed) {
+                register.beat();
+                sleep(Pulse::BEAT).await;
+            }
+        }));
         Self { callers: Mutex::new(callers), number: CALLERS, counts, over }
     }
 

@@ -10,11 +10,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tower_idaas::testing::Behaviour;
 
+use crate::LIFE;
 use crate::callers::scopes;
 
-/// How long after it was asked for a token may be issued, at the worst, by an issuer that is well: so much of
-/// its life may be over unknown to the issuer.
-const LONGEST_WAY: Duration = Duration::from_secs(1);
+/// How long after it was asked for a token may be issued, by an issuer that is well and on a machine that is
+/// not busy: so much of its life may be over unknown to the issuer.
+const LONGEST_WAY: Duration = Duration::from_millis(300);
+/// How many steps of that way a busy machine may hold up.
+const STEPS: u32 = 4;
 
 #[derive(Clone, Default)]
 pub struct Register(Arc<Mutex<Entries>>);
@@ -22,6 +25,7 @@ pub struct Register(Arc<Mutex<Entries>>);
 #[derive(Default)]
 struct Entries {
     tokens: HashMap<String, Entry>,
+    pulse: Pulse,
     verdict: Verdict,
 }
 
@@ -29,8 +33,8 @@ struct Entry {
     audience: String,
     issued: Instant,
     end: Instant,
-    /// Until then it lives by any account of it.
-    surely_until: Instant,
+    /// When the library takes it off, if it came at once. None when that is not known.
+    taken_off: Option<Instant>,
     dead_on_arrival: bool,
     first_use: Option<Instant>,
 }
@@ -83,7 +87,7 @@ impl Register {
             audience: claims(token)["aud"].as_str().unwrap().to_owned(),
             issued,
             end: issued + life,
-            surely_until: (issued + life.mul_f64(0.9)).checked_sub(LONGEST_WAY).unwrap().max(issued),
+            taken_off: Some(issued + life.mul_f64(0.9)),
             dead_on_arrival: life.is_zero(),
             first_use: None,
         };
@@ -92,8 +96,8 @@ impl Register {
 
     /// A request that began at `began` leaves with this token now.
     pub fn check(&self, token: &str, audience: &str, began: Instant) {
-        let entries = &mut *self.0.lock().unwrap();
         let now = Instant::now();
+        let entries = &mut *self.0.lock().unwrap();
         let entry = entries.tokens.entry(token.to_owned()).or_insert_with(|| noted_by_itself(token, now));
         let first_use = *entry.first_use.get_or_insert(now);
         let verdict = &mut entries.verdict;
@@ -110,12 +114,13 @@ impl Register {
     /// A request that began at `began` fails now for want of a token. `live` is whether the library has a live
     /// one, and had the same one before.
     pub fn failed(&self, audience: &str, began: Instant, live: bool) {
-        let entries = &mut *self.0.lock().unwrap();
         let now = Instant::now();
+        let entries = &mut *self.0.lock().unwrap();
+        let way = LONGEST_WAY + STEPS * entries.pulse.longest_pause();
         let in_use = |entry: &Entry| {
             entry.audience == audience
                 && entry.first_use.is_some_and(|first_use| first_use < began)
-                && now < entry.surely_until
+                && entry.taken_off.is_some_and(|end| now + way < end)
         };
         let live = live || entries.tokens.values().any(in_use);
         entries.verdict.failed_despite_a_live_one += u64::from(live);
@@ -132,8 +137,42 @@ impl Register {
         scopes().iter().all(has_one)
     }
 
+    /// To be called every [`Pulse::BEAT`]: what comes late shows how busy the machine is.
+    pub fn beat(&self) {
+        self.0.lock().unwrap().pulse.beat();
+    }
+
     pub fn verdict(&self) -> Verdict {
         self.0.lock().unwrap().verdict
+    }
+}
+
+/// How long the machine lets tasks wait that are ready to run.
+#[derive(Default)]
+pub struct Pulse {
+    last: Option<Instant>,
+    /// The longest pause of the present stretch of a life, and of the one before.
+    pauses: [Duration; 2],
+    stretch: Option<Instant>,
+}
+
+impl Pulse {
+    pub const BEAT: Duration = Duration::from_millis(10);
+
+    fn beat(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(*self.stretch.get_or_insert(now)) > LIFE {
+            self.pauses = [Duration::ZERO, self.pauses[0]];
+            self.stretch = Some(now);
+        }
+        let pause = self.last.replace(now).map_or(Duration::ZERO, |last| now.duration_since(last));
+        self.pauses[0] = self.pauses[0].max(pause);
+    }
+
+    /// Of late, the one included that may be going on.
+    fn longest_pause(&self) -> Duration {
+        let present = self.last.map_or(Duration::ZERO, |last| last.elapsed());
+        self.pauses[0].max(self.pauses[1]).max(present).saturating_sub(Self::BEAT)
     }
 }
 
@@ -146,7 +185,7 @@ fn noted_by_itself(token: &str, now: Instant) -> Entry {
         audience: claims["aud"].as_str().unwrap().to_owned(),
         issued: now,
         end: now + end.saturating_sub(wall),
-        surely_until: now,
+        taken_off: None,
         dead_on_arrival: false,
         first_use: None,
     }
