@@ -36,10 +36,14 @@ pub(crate) async fn examine(surroundings: &Surroundings, path: Option<&Path>) ->
     let Some(endpoint) = config.endpoint() else {
         return report.skip_rest(Step::Keys);
     };
+    let untrusting = faults.of(Step::Tls);
+    if !untrusting.is_empty() {
+        report.add(tls::nobody_to_trust(untrusting, surroundings));
+    }
     let (finding, way) = proxy::examine(&endpoint, &config, &faults, surroundings).await;
     report.add(finding);
     match way {
-        Some(proxy::Way::Direct) => go(&mut report, &endpoint, &config, &faults, surroundings).await,
+        Some(proxy::Way::Direct) => go(&mut report, &endpoint, &config, surroundings).await,
         Some(proxy::Way::Through) => {
             let why = "goes through a proxy; looking straight at the endpoint would mislead";
             report.skip(&ON_THE_WAY, why);
@@ -62,13 +66,7 @@ pub(crate) async fn examine(surroundings: &Surroundings, path: Option<&Path>) ->
 }
 
 /// DNS, TCP, TLS, and what the server's first answer tells of its clock.
-async fn go(
-    report: &mut Report,
-    endpoint: &Endpoint,
-    config: &ConfigFile,
-    faults: &super::steps::built::Faults,
-    surroundings: &Surroundings,
-) {
+async fn go(report: &mut Report, endpoint: &Endpoint, config: &ConfigFile, surroundings: &Surroundings) {
     let limit = config.connect_timeout();
     let Some(addresses) = report.take(network::resolve(endpoint, limit).await) else {
         return report.skip(&[Step::Tcp, Step::Tls, Step::Clock], "needs `dns`");
@@ -76,8 +74,11 @@ async fn go(
     let Some(tcp) = report.take(network::connect(endpoint, &addresses, limit).await) else {
         return report.skip(&[Step::Tls, Step::Clock], "needs `tcp`");
     };
+    if report.failed(&[Step::Tls]).is_some() {
+        return report.skip(&[Step::Clock], "needs `tls`");
+    }
     let stream: Box<dyn Stream> = if endpoint.is_tls {
-        match report.take(tls::examine(tcp, endpoint, limit, faults, surroundings).await) {
+        match report.take(tls::examine(tcp, endpoint, limit, surroundings).await) {
             Some(stream) => Box::new(stream),
             None => return report.skip(&[Step::Clock], "needs `tls`"),
         }

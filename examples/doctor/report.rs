@@ -18,20 +18,23 @@ impl Report {
         found
     }
 
+    /// Skips those of the steps that have no finding yet.
     pub(crate) fn skip(&mut self, steps: &[Step], why: &str) {
         for step in steps {
-            self.add(Finding::skipped(*step, why));
+            if self.mark(*step).is_none() {
+                self.add(Finding::skipped(*step, why));
+            }
         }
     }
 
     /// Every step that was not looked at depends on this one.
     pub(crate) fn skip_rest(mut self, needed: Step) -> Self {
-        for step in Step::ALL {
-            if !self.findings.iter().any(|finding| finding.step == step) {
-                self.add(Finding::skipped(step, format!("needs `{}`", needed.as_str())));
-            }
-        }
+        self.skip(&Step::ALL, &format!("needs `{}`", needed.as_str()));
         self
+    }
+
+    pub(crate) fn mark(&self, step: Step) -> Option<Mark> {
+        self.findings.iter().find(|finding| finding.step == step).map(|finding| finding.mark)
     }
 
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
@@ -40,14 +43,14 @@ impl Report {
 
     /// The first that failed of these steps.
     pub(crate) fn failed(&self, steps: &[Step]) -> Option<Step> {
-        let failed = |step: &&Step| {
-            let of_step = |finding: &Finding| finding.step == **step && finding.mark == Mark::Failed;
-            self.findings.iter().any(of_step)
-        };
-        steps.iter().find(failed).copied()
+        steps.iter().find(|step| self.mark(**step) == Some(Mark::Failed)).copied()
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        matches!(self.mark(Step::Token), Some(Mark::Ok | Mark::Warning))
     }
 
     pub(crate) fn is_healthy(&self) -> bool {
-        self.failed(&Step::ALL).is_none()
+        self.has_token() && self.failed(&Step::ALL).is_none()
     }
 }

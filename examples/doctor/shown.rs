@@ -52,8 +52,14 @@ pub(crate) fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// In the two largest units.
+/// In days, or else in the two largest units.
 pub(crate) fn duration(duration: Duration) -> String {
+    const DAY: u64 = 24 * 3600;
+    match duration.as_secs() / DAY {
+        0 => {}
+        1 => return "1 day".to_owned(),
+        days => return format!("{days} days"),
+    }
     let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::{IsTerminal, stdout};
 
-use super::finding::{Finding, Mark, Step};
+use super::finding::{Finding, Mark};
 use super::report::Report;
 
 const RESET: &str = "\x1b[0m";
@@ -19,9 +19,10 @@ pub(crate) fn of(report: &Report, colours: bool) -> String {
         // Writing to a `String` does not fail.
         let _ = write(&mut text, finding, colours);
     }
-    text.push_str(match report.failed(&Step::ALL) {
-        None => "\nA token comes.\n",
-        Some(_) => "\nMend what failed first; what comes after may follow from it.\n",
+    text.push_str(match (report.is_healthy(), report.has_token()) {
+        (true, _) => "\nA token comes.\n",
+        (false, true) => "\nA token comes, but something on the way is to be mended.\n",
+        (false, false) => "\nNo token comes. Mend what failed first; what comes after may follow from it.\n",
     });
     text
 }

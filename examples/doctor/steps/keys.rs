@@ -26,14 +26,17 @@ pub(crate) fn examine(config: &ConfigFile, built: &Built, faults: &Faults) -> Fi
         ("scope", "scope"),
     ];
     let fact = |(key, name): (&str, _)| Some((name, config.get(key)?));
-    // A password in an endpoint is a fault, and is not repeated here.
+    // A password in an endpoint is a fault, and is not repeated here; nor is a query, whatever is in it.
     let facts = facts.into_iter().filter_map(fact).filter(|(_, value)| !value.contains('@'));
-    let finding = finding.facts(facts.map(|(name, value)| (name, shown::text(value))));
+    let without_query = |value: &str| shown::text(value.split('?').next().unwrap_or_default());
+    let finding = finding.facts(facts.map(|(name, value)| (name, without_query(value))));
     if !faults.is_empty() {
         return finding.notes(faults).advise(
             "the crate, and the vendor's own clients, would not start with this file",
             "mend every key that is listed; `did you mean` tells of slips of the pen",
         );
     }
-    built.warnings.iter().fold(finding, Finding::warn)
+    // What the crate says of the certificate's time is told in its own step.
+    let warnings = built.warnings.iter().filter(|warning| !warning.starts_with("the client certificate"));
+    warnings.fold(finding, Finding::warn)
 }

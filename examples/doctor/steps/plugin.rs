@@ -60,6 +60,10 @@ fn all_set(variables: &[&str], surroundings: &Surroundings) -> Result<String, St
 }
 
 fn file_of(name: &str, surroundings: &Surroundings) -> Result<String, String> {
+    let disabled = surroundings.first(&["ALIBABA_CLOUD_CLI_PROFILE_DISABLED"]);
+    if name == "CLI profile" && disabled.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")) {
+        return Err("switched off".to_owned());
+    }
     let path = match (name, surroundings.first(&["ALIBABA_CLOUD_CREDENTIALS_FILE"])) {
         ("CLI profile", _) => "~/.aliyun/config.json".to_owned(),
         (_, Some((_, path))) => path,

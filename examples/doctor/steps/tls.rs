@@ -17,7 +17,6 @@ use super::super::config_file::Endpoint;
 use super::super::finding::{Finding, Step};
 use super::super::shown;
 use super::super::surroundings::Surroundings;
-use super::built::Faults;
 use super::certificate::Described;
 use super::roots;
 use super::verifier::Remembering;
@@ -27,18 +26,11 @@ pub(crate) async fn examine(
     tcp: TcpStream,
     endpoint: &Endpoint,
     limit: Duration,
-    faults: &Faults,
     surroundings: &Surroundings,
 ) -> (Finding, Option<TlsStream<TcpStream>>) {
     let (roots, from) = roots::load(surroundings);
-    let faults = faults.of(Step::Tls);
-    if !faults.is_empty() || roots.is_empty() {
-        let finding = Finding::failed(Step::Tls, "no certificate authority to trust").fact("trusts", from);
-        let finding = finding.notes(faults).advise(
-            "without authorities no server can be trusted",
-            "install the platform's (package `ca-certificates`), or set SSL_CERT_FILE to a readable PEM file",
-        );
-        return (finding, None);
+    if roots.is_empty() {
+        return (nobody_to_trust(Vec::new(), surroundings), None);
     }
     let start = Instant::now();
     let (verifier, connecting) = match handshake(tcp, endpoint, roots) {
@@ -67,6 +59,14 @@ pub(crate) async fn examine(
     };
     let finding = finding.facts(facts.into_iter().flatten()).fact("trusts", from);
     (finding.fact("time", shown::milliseconds(elapsed)), stream)
+}
+
+pub(crate) fn nobody_to_trust(faults: Vec<String>, surroundings: &Surroundings) -> Finding {
+    let (_, from) = roots::load(surroundings);
+    Finding::failed(Step::Tls, "no certificate authority to trust").fact("trusts", from).notes(faults).advise(
+        "without authorities no server can be trusted",
+        "install the platform's (package `ca-certificates`), or set SSL_CERT_FILE to a readable PEM file",
+    )
 }
 
 type Handshake = (Arc<Remembering>, tokio_rustls::Connect<TcpStream>);

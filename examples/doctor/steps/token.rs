@@ -78,8 +78,10 @@ fn credential(config: &ConfigFile) -> String {
         "OIDC" => "compare `applicationFederatedCredentialName` with the console, and issuer, subject and audience \
                    under `credential` with what it trusts",
         "PKCS7" => "compare `idaasInstanceId`, `clientId` and `applicationFederatedCredentialName` with the console",
-        _ => "compare `clientId` with the console, and set the variable to a secret that is valid there; a secret with \
-              characters other than letters and digits may need `raw_basic_credentials`",
+        "CLIENT_SECRET_BASIC" => "compare `clientId` with the console, and set the variable to a secret that is valid \
+                                  there; one with characters other than letters and digits may need \
+                                  `IdaasBuilder::raw_basic_credentials`",
+        _ => "compare `clientId` with the console, and set the variable to a secret that is valid there",
     }
     .to_owned()
 }
