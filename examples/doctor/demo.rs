@@ -92,14 +92,14 @@ impl Demo {
     async fn spoil(&mut self, fault: Fault) -> Result<(), BoxError> {
         match fault {
             Fault::WrongSecret => {
-                self.surroundings.set(TestIdaas::SECRET_VARIABLE, "marker-of-a-wrong-secret")
+                self.surroundings.set(TestIdaas::SECRET_VARIABLE, "marker-of-a-wrong-secret");
             }
             Fault::MissingVariable => self.surroundings.remove(TestIdaas::SECRET_VARIABLE),
             Fault::EndpointDown => self.server.down().await,
             // The server was started so.
             Fault::UntrustedCertificate | Fault::ClockOff => {}
             Fault::ExpiredCertificate => {
-                self.change("clientX509Certificate", &self.expired_certificate()?.into())?
+                self.change("clientX509Certificate", &self.expired_certificate()?.into())?;
             }
             Fault::TypoInKey => {
                 let text = std::fs::read_to_string(&self.config)?;
