@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_idaas::testing::{ClientAuthentication, TestIdaas};
 
 use super::doctor::demo::Demo;
-use super::doctor::finding::{Mark, Step};
+use super::doctor::finding::Step;
 use super::{assert_fails, assert_tells_no_secret, fact, finding};
 
 async fn demo(method: ClientAuthentication) -> Demo {
@@ -83,7 +83,6 @@ async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
     demo.surroundings.set("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "not-a-real-access-key-secret");
     let report = demo.examine().await;
     assert!(report.is_healthy(), "{report:#?}");
-    assert_eq!(finding(&report, Step::Credential).mark, Mark::Ok);
     assert!(finding(&report, Step::Tcp).summary.ends_with(api.endpoint().trim_start_matches("localhost")));
     assert_eq!(fact(&report, Step::Credential, "environment"), "its variables are set");
     assert!(!super::printed(&report).contains("not-a-real-access-key-secret"));
