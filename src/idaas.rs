@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
-use crate::service::IdaasLayer;
+use crate::service::{IdaasLayer, RetryUnauthorized};
 use crate::token::{KeepWarm, SubjectToken, Token, TokenCache};
 
 /// A client of IDaaS: its tokens, and the layers that put them on requests.
@@ -68,6 +68,12 @@ impl Idaas {
     /// A layer that puts tokens on requests.
     pub fn layer(&self) -> IdaasLayer {
         IdaasLayer::new(Arc::clone(&self.0))
+    }
+
+    /// A policy for [`tower::retry::RetryLayer`], around the layer: a request whose token the API rejects is
+    /// sent once more, with the next token.
+    pub fn retry_unauthorized(&self) -> RetryUnauthorized {
+        RetryUnauthorized::new()
     }
 
     /// A live token for the configured scope, from the cache where possible.

@@ -91,7 +91,7 @@ pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
 pub use idaas::Idaas;
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
-pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture};
+pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture, RetryUnauthorized};
 pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// A boxed future, for the traits that are called once per token life and never on a hit.

@@ -130,3 +130,24 @@ async fn a_hit_allocates_nothing_for_a_scope_of_the_requests_own() {
     scoped.extensions_mut().insert(scope);
     assert_eq!(allocations(scoped, |request| call(&mut service, request)), 0);
 }
+
+#[tokio::test]
+async fn a_hit_allocates_nothing_with_a_list_of_origins_wherever_the_request_goes() {
+    let (_service, _clock, idaas) = warm().await;
+    let origins = ["https://*.example.org", "https://[::1]:8443", "https://api.example.com"];
+    let layer = idaas.layer().allow_origins(origins).unwrap();
+    let mut service = layer.layer(GiveBack);
+    assert_eq!(allocations(request(), |request| call(&mut service, request)), 0);
+
+    let mut service = layer.without_token_elsewhere().layer(GiveBack);
+    let mut elsewhere = request();
+    *elsewhere.uri_mut() = http::Uri::from_static("https://other.example.com/orders");
+    let without_token = |request| {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(service.call(request)).poll(&mut context) {
+            Poll::Ready(Ok(response)) => response.into_body(),
+            _ => panic!("it is answered at once"),
+        }
+    };
+    assert_eq!(allocations(elsewhere, without_token), 0);
+}

@@ -11,8 +11,8 @@ use http::{Request, Response};
 use tower::Layer;
 use tower_idaas::{
     Authenticator, BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder,
-    IdaasLayer, IdaasService, NoToken, ResponseFuture, Scope, Secret, SecretSource, Token, TokenRequest,
-    TokenResponse, TokenSource,
+    IdaasLayer, IdaasService, NoToken, ResponseFuture, RetryUnauthorized, Scope, Secret, SecretSource, Token,
+    TokenRequest, TokenResponse, TokenSource,
 };
 
 fn crosses_threads<T: Send + Sync + Unpin + Debug + 'static>() {}
@@ -51,6 +51,7 @@ fn public_types_cross_threads() {
     crosses_threads::<Secret>();
     crosses_threads::<SecretSource>();
     crosses_threads::<NoToken>();
+    crosses_threads::<RetryUnauthorized>();
     crosses_threads::<Error>();
     crosses_threads::<ErrorKind>();
     crosses_threads::<ConfigError>();
@@ -67,6 +68,7 @@ fn handles_are_cloned() {
     is_cloned::<Idaas>();
     is_cloned::<IdaasLayer>();
     is_cloned::<IdaasService<Inner>>();
+    is_cloned::<RetryUnauthorized>();
     is_cloned::<Token>();
     is_cloned::<Scope>();
     is_cloned::<Error>();

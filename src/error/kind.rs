@@ -18,7 +18,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The issuer's answer makes no sense: not JSON, no token in it, a redirect.
     InvalidAnswer,
-    /// The request's destination may not receive a token: plain HTTP to another machine.
+    /// The request's destination may not receive a token: plain HTTP to another machine, or an origin that is
+    /// not on the layer's list.
     Destination,
     /// There is no Tokio runtime to fetch on, or the one fetching was shut down.
     Runtime,

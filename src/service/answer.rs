@@ -1,13 +1,28 @@
 //! What the layer needs of a response.
 
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 
 use super::sealed::Sealed;
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The number of `UNAUTHENTICATED` among the status codes of gRPC.
+const UNAUTHENTICATED: &[u8] = b"16";
+
+/// Marks a response that rejects the layer's own token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rejection;
 
 /// A response whose status the layer can see: `http::Response<B>` with any body. Sealed.
 pub trait Answer: Sealed {
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
+    /// Whether a gRPC server rejects the request as unauthenticated, with no body to come.
+    #[doc(hidden)]
+    fn is_grpc_unauthenticated(&self) -> bool;
+    /// Leaves word, for those around the layer, that the token was rejected.
+    #[doc(hidden)]
+    fn mark_rejection(&mut self);
 }
 
 impl<B> Sealed for Response<B> {}
@@ -16,5 +31,14 @@ impl<B> Answer for Response<B> {
     #[inline]
     fn status(&self) -> StatusCode {
         self.status()
+    }
+
+    fn is_grpc_unauthenticated(&self) -> bool {
+        self.headers().get(&GRPC_STATUS).is_some_and(|status| status.as_bytes() == UNAUTHENTICATED)
+    }
+
+    #[cold]
+    fn mark_rejection(&mut self) {
+        self.extensions_mut().insert(Rejection);
     }
 }

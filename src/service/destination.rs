@@ -1,17 +1,38 @@
-//! Where a token may go: nowhere in plain text, unless told so.
+//! Where a token may go: to the origins on a list, if there is one, and nowhere in plain text, unless told so.
 
 use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::error::{Error, ErrorKind};
+use super::origins::{Origin, admit};
+use crate::error::{ConfigError, ConfigFault, Error, ErrorKind};
 use crate::loopback::is_loopback;
 
-/// The hosts that may get a token over plain HTTP, beside this machine itself.
+/// The destinations that may get a token.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Destinations {
+    /// Every origin, when there is no list.
+    origins: Option<Arc<[Origin]>>,
+    /// The hosts that may get one over plain HTTP, beside this machine itself.
     plaintext: Arc<[String]>,
+    /// What becomes of a request to another destination.
+    pub(super) elsewhere: Elsewhere,
+}
+
+/// What becomes of a request to a destination that may not get a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Elsewhere {
+    #[default]
+    Refused,
+    WithoutToken,
+}
+
+/// Why a destination may not get a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    NotListed,
+    Plaintext,
 }
 
 impl Destinations {
@@ -19,9 +40,40 @@ impl Destinations {
         self.plaintext = self.plaintext.iter().cloned().chain([host]).collect();
     }
 
-    /// Whether a token may go there. A request without a scheme is for the inner service to place.
+    /// Adds to the list; from the first call on, there is one.
+    pub(super) fn allow_origins<T: AsRef<str>>(
+        &mut self,
+        origins: impl IntoIterator<Item = T>,
+    ) -> Result<(), ConfigError> {
+        let mut allowed = self.origins.as_deref().unwrap_or_default().to_vec();
+        let mut faults = Vec::new();
+        for text in origins {
+            let text = text.as_ref();
+            match Origin::parse(text) {
+                Ok(origin) => allowed.push(origin),
+                Err(problem) => {
+                    // What stands before a host may be a password.
+                    let shown = text.rsplit('@').next().unwrap_or_default().escape_debug();
+                    faults.push(ConfigFault::new("allow_origins", format!("entry `{shown}` {problem}")));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(ConfigError::all(None, faults));
+        }
+        self.origins = Some(allowed.into());
+        Ok(())
+    }
+
+    /// Whether a token may go there. Without a list, a request that names no host is for the inner service to
+    /// place; with one, it could go anywhere.
     #[inline]
-    pub(super) fn check(&self, uri: &Uri) -> Result<(), Error> {
+    pub(super) fn check(&self, uri: &Uri) -> Result<(), Unfit> {
+        if let Some(origins) = &self.origins
+            && !admit(origins, uri)
+        {
+            return Err(Unfit::NotListed);
+        }
         match uri.scheme() {
             None => Ok(()),
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
@@ -30,17 +82,34 @@ impl Destinations {
     }
 
     #[cold]
-    fn check_plaintext(&self, uri: &Uri) -> Result<(), Error> {
+    fn check_plaintext(&self, uri: &Uri) -> Result<(), Unfit> {
         let host = uri.host().unwrap_or_default();
-        if is_loopback(host) || self.plaintext.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Destination,
-            format!(
+        let allowed = is_loopback(host) || self.plaintext.iter().any(|name| name.eq_ignore_ascii_case(host));
+        if allowed { Ok(()) } else { Err(Unfit::Plaintext) }
+    }
+}
+
+impl Unfit {
+    #[cold]
+    pub(super) fn error(self, uri: &Uri) -> Error {
+        // Without user information, path and query: there may be secrets in them.
+        let host = uri.host().unwrap_or_default();
+        let message = match (self, uri.scheme()) {
+            (Self::Plaintext, _) => format!(
                 "the token was not sent to {host} over plain text; use https, or allow the host with `allow_plaintext`"
             ),
-        ))
+            (Self::NotListed, Some(scheme)) if !host.is_empty() => {
+                let port = uri.port_u16().map_or(String::new(), |port| format!(":{port}"));
+                format!(
+                    "the token was not sent to {scheme}://{host}{port}, which is not one of the origins allowed; if it is right, add it with `allow_origins`"
+                )
+            }
+            (Self::NotListed, _) => {
+                "the token was not sent: the request's URI has no scheme and host to compare with the origins allowed; send it with a whole URI"
+                    .to_owned()
+            }
+        };
+        Error::new(ErrorKind::Destination, message)
     }
 }
 
@@ -65,5 +134,69 @@ mod tests {
         ] {
             assert_eq!(destinations.check(&Uri::from_static(uri)).is_ok(), allowed, "{uri}");
         }
+    }
+
+    #[test]
+    fn with_a_list_plain_text_needs_an_entry_and_the_permission() {
+        let mut destinations = Destinations::default();
+        destinations.allow_plaintext("orders.internal".into());
+        destinations.allow_plaintext("stock.internal".into());
+        destinations
+            .allow_origins([
+                "https://api.example.com",
+                "http://api.example.com",
+                "http://stock.internal:8080",
+            ])
+            .unwrap();
+        destinations.allow_origins(["http://localhost:8080"]).unwrap();
+        for (uri, check) in [
+            ("https://api.example.com/", Ok(())),
+            ("http://api.example.com/", Err(Unfit::Plaintext)),
+            ("http://stock.internal:8080/", Ok(())),
+            ("http://stock.internal/", Err(Unfit::NotListed)),
+            ("http://orders.internal/", Err(Unfit::NotListed)),
+            ("http://localhost:8080/", Ok(())),
+            ("http://localhost:8081/", Err(Unfit::NotListed)),
+            ("https://other.example.com/", Err(Unfit::NotListed)),
+            ("/x", Err(Unfit::NotListed)),
+        ] {
+            assert_eq!(destinations.check(&Uri::from_static(uri)), check, "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_is_a_list() {
+        let mut destinations = Destinations::default();
+        destinations.allow_origins([""; 0]).unwrap();
+        assert_eq!(destinations.check(&Uri::from_static("https://a.example/")), Err(Unfit::NotListed));
+    }
+
+    #[test]
+    fn all_bad_entries_are_reported_at_once_and_change_nothing() {
+        let mut destinations = Destinations::default();
+        let error = destinations.allow_origins(["a", "https://a.example", "https://b.example/"]).unwrap_err();
+        assert_eq!(error.faults().len(), 2);
+        assert_eq!(
+            error.to_string(),
+            "configuration has 2 faults: `allow_origins` entry `a` has no scheme; expected `https://` and a host; \
+             `allow_origins` entry `https://b.example/` has a path; expected scheme, host and port alone"
+        );
+        assert_eq!(destinations.check(&Uri::from_static("https://c.example/")), Ok(()));
+        let error = destinations.allow_origins(["https://u:marker@b.example"]).unwrap_err();
+        assert!(!error.to_string().contains("marker"), "{error}");
+    }
+
+    #[test]
+    fn an_error_names_the_origin_and_nothing_else_of_the_uri() {
+        for (uri, unfit) in [
+            ("https://u:marker@evil.example:8443/marker?marker", Unfit::NotListed),
+            ("http://u:marker@evil.example/marker?marker", Unfit::Plaintext),
+            ("/marker", Unfit::NotListed),
+        ] {
+            let error = unfit.error(&Uri::from_static(uri)).to_string();
+            assert!(!error.contains("marker"), "{error}");
+        }
+        let error = Unfit::NotListed.error(&Uri::from_static("https://evil.example:8443/")).to_string();
+        assert!(error.contains("https://evil.example:8443,"), "{error}");
     }
 }

@@ -26,6 +26,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, R>,
+        grpc: bool,
     }
 }
 
@@ -56,22 +57,27 @@ where
 {
     /// `header` is what the request left with, if that was ours.
     #[inline]
-    pub(super) fn sent(response: S::Future, header: Option<Arc<HeaderCopy>>) -> Self {
-        Self { state: State::Sent { response, header } }
+    pub(super) fn sent(response: S::Future, header: Option<Arc<HeaderCopy>>, grpc: bool) -> Self {
+        Self { state: State::Sent { response, header }, grpc }
+    }
+
+    pub(super) fn without_token(response: S::Future) -> Self {
+        Self::sent(response, None, false)
     }
 
     pub(super) fn waiting(
         acquiring: impl Future<Output = Result<Arc<Live<Token>>, Error>> + Send + 'static,
         readied: S,
         request: R,
+        grpc: bool,
     ) -> Self {
         // Boxed, so that a hit does not carry the room for it.
         let call = Some(Box::new((readied, request)));
-        Self { state: State::Waiting { acquiring: Box::pin(acquiring), call } }
+        Self { state: State::Waiting { acquiring: Box::pin(acquiring), call }, grpc }
     }
 
     pub(super) fn failed(error: Error) -> Self {
-        Self { state: State::Failed { error: Some(error) } }
+        Self { state: State::Failed { error: Some(error) }, grpc: false }
     }
 }
 
@@ -86,6 +92,7 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let grpc = self.grpc;
         loop {
             let next = match self.as_mut().project().state.project() {
                 StateProjection::Sent { response, header } => {
@@ -93,12 +100,13 @@ where
                     return match response.poll(context) {
                         Poll::Pending => Poll::Pending,
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-                        Poll::Ready(Ok(response)) => {
-                            if response.status() == StatusCode::UNAUTHORIZED
-                                && let Some(header) = header
-                            {
+                        Poll::Ready(Ok(mut response)) => {
+                            let rejected = response.status() == StatusCode::UNAUTHORIZED
+                                || (grpc && response.is_grpc_unauthenticated());
+                            if rejected && let Some(header) = header {
                                 // The API rejects our token: nobody else gets it, however long it lives.
                                 header.withdraw();
+                                response.mark_rejection();
                             }
                             Poll::Ready(Ok(response))
                         }

@@ -11,7 +11,7 @@ use tower::Service;
 
 use super::answer::Answer;
 use super::attach::authorize;
-use super::destination::Destinations;
+use super::destination::{Destinations, Elsewhere, Unfit};
 use super::future::ResponseFuture;
 use super::outgoing::{NoToken, Outgoing};
 use crate::error::{BoxError, Error};
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) scope: Scope,
     pub(super) slot: Arc<Slot<Token>>,
     pub(super) destinations: Destinations,
+    /// Whether responses may be those of gRPC.
+    pub(super) grpc: bool,
 }
 
 impl Shared {
@@ -120,14 +122,14 @@ where
 
     #[inline]
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        if let Err(error) = self.shared.destinations.check(request.uri()) {
-            return self.refuse_or_pass(request, error);
+        if let Err(unfit) = self.shared.destinations.check(request.uri()) {
+            return self.refuse_or_pass(request, unfit);
         }
         if !request.has_extensions()
             && let Some(header) = self.settled()
         {
             let sent = authorize(&mut request, &header).then_some(header);
-            return ResponseFuture::sent(self.inner.call(request), sent);
+            return ResponseFuture::sent(self.inner.call(request), sent, self.shared.grpc);
         }
         self.call_with_care(request)
     }
@@ -141,7 +143,7 @@ impl<S> IdaasService<S> {
         R: Outgoing,
     {
         if wants_no_token(&mut request) {
-            return ResponseFuture::sent(self.inner.call(request), None);
+            return ResponseFuture::without_token(self.inner.call(request));
         }
         let Self { inner, shared, .. } = self;
         let own;
@@ -159,7 +161,7 @@ impl<S> IdaasService<S> {
             None if Handle::try_current().is_err() => {
                 // Called outside a runtime, and maybe awaited inside one.
                 let acquiring = Arc::clone(slot).acquire();
-                return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+                return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
             }
             None => match slot.resolve() {
                 Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
@@ -169,26 +171,27 @@ impl<S> IdaasService<S> {
                 }
                 waiting @ Resolution::Wait(_) => {
                     let acquiring = Arc::clone(slot).settle_for(waiting);
-                    return ResponseFuture::waiting(acquiring, take_readied(inner), request);
+                    return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
                 }
             },
         };
         let sent = authorize(&mut request, &header).then_some(header);
-        ResponseFuture::sent(inner.call(request), sent)
+        ResponseFuture::sent(inner.call(request), sent, shared.grpc)
     }
 
     /// A request that goes without our token may go anywhere.
     #[cold]
-    fn refuse_or_pass<R>(&mut self, mut request: R, error: Error) -> ResponseFuture<S, R>
+    fn refuse_or_pass<R>(&mut self, mut request: R, unfit: Unfit) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
         R: Outgoing,
     {
-        if wants_no_token(&mut request) {
-            return ResponseFuture::sent(self.inner.call(request), None);
+        let without_token = self.shared.destinations.elsewhere == Elsewhere::WithoutToken;
+        if without_token || wants_no_token(&mut request) {
+            return ResponseFuture::without_token(self.inner.call(request));
         }
         drop(take_readied(&mut self.inner));
-        ResponseFuture::failed(error)
+        ResponseFuture::failed(unfit.error(request.uri()))
     }
 }
 

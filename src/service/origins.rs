@@ -1,0 +1,158 @@
+//! Origins, and which of them are on a list.
+//!
+//! A destination is read from the request's URI once and compared with each entry; nothing is allocated.
+
+use std::net::Ipv6Addr;
+
+use http::Uri;
+use http::uri::Scheme;
+
+use crate::loopback::bracketed;
+
+/// One entry of a list: scheme, host and port (RFC 6454), or a host's sub-domains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    scheme: Scheme,
+    host: Host,
+    port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Name(Box<str>),
+    /// Of this name, at any depth.
+    Subdomains(Box<str>),
+    /// An address has many spellings.
+    Address(Ipv6Addr),
+}
+
+impl Origin {
+    /// Parses an entry, or tells what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = text.split_once("://").ok_or("has no scheme; expected `https://` and a host")?;
+        let scheme = match scheme {
+            _ if scheme.eq_ignore_ascii_case("https") => Scheme::HTTPS,
+            _ if scheme.eq_ignore_ascii_case("http") => Scheme::HTTP,
+            _ => return Err("has another scheme than `https` and `http`"),
+        };
+        if rest.contains(['/', '?', '#']) {
+            return Err("has a path; expected scheme, host and port alone");
+        }
+        if rest.contains('@') {
+            return Err("names a user; expected scheme, host and port alone");
+        }
+        if !rest.is_ascii() {
+            return Err("has a host that is not ASCII; write it in Punycode, `xn--…`");
+        }
+        let (host, port) = split_port(rest);
+        let port = match port {
+            None => default_port(&scheme),
+            Some(digits) => parse_port(digits).ok_or("has no number from 0 to 65535 for its port")?,
+        };
+        Ok(Self { host: Host::parse(host)?, scheme, port })
+    }
+
+    fn admits(&self, destination: &Destination<'_>) -> bool {
+        self.port == destination.port
+            && self.scheme == *destination.scheme
+            && match &self.host {
+                Host::Name(name) => name.eq_ignore_ascii_case(destination.host),
+                Host::Subdomains(of) => is_subdomain(destination.host, of),
+                Host::Address(address) => parse_address(destination.host) == Some(*address),
+            }
+    }
+}
+
+impl Host {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.starts_with('[') {
+            return parse_address(text).map(Self::Address).ok_or("has no IPv6 address in its brackets");
+        }
+        let (name, subdomains) = match text.strip_prefix("*.") {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        if name.contains('*') {
+            return Err("has a `*` that does not stand for all sub-domains; expected `*.` and a host");
+        }
+        if !is_name(name) {
+            return Err(
+                "has no host that can be compared; expected letters, digits, `-`, `_` and single dots",
+            );
+        }
+        // A name that ends in a number is read as an IPv4 address, and those have no sub-domains.
+        if subdomains
+            && name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            return Err("asks for sub-domains of an address");
+        }
+        Ok(if subdomains { Self::Subdomains(name.into()) } else { Self::Name(name.into()) })
+    }
+}
+
+/// Whether a token may go to the URI by this list. One that names no scheme or host has no origin.
+pub(super) fn admit(origins: &[Origin], uri: &Uri) -> bool {
+    Destination::of(uri).is_some_and(|destination| origins.iter().any(|origin| origin.admits(&destination)))
+}
+
+/// Where a request goes.
+struct Destination<'a> {
+    scheme: &'a Scheme,
+    host: &'a str,
+    port: u16,
+}
+
+impl<'a> Destination<'a> {
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
+        let host = authority.host();
+        // What comes before the host says nothing about where the request goes. What comes after it must be
+        // a port and nothing else: what one client overlooks, another may go by.
+        let after_user = authority.as_str().rsplit('@').next()?;
+        let port = match after_user.strip_prefix(host)? {
+            "" | ":" => default_port(scheme),
+            rest => parse_port(rest.strip_prefix(':')?)?,
+        };
+        Some(Self { scheme, host, port })
+    }
+}
+
+fn default_port(scheme: &Scheme) -> u16 {
+    if *scheme == Scheme::HTTP { 80 } else { 443 }
+}
+
+/// Host and port; a colon within brackets belongs to the host.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    }
+}
+
+fn parse_port(digits: &str) -> Option<u16> {
+    // Without this, a leading `+` would be a port, too.
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+}
+
+fn parse_address(host: &str) -> Option<Ipv6Addr> {
+    bracketed(host)?.parse().ok()
+}
+
+/// Whether the text is labels and dots: no label is empty, so neither end is a dot.
+fn is_name(text: &str) -> bool {
+    text.split('.').all(|label| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    })
+}
+
+fn is_subdomain(host: &str, of: &str) -> bool {
+    let Some((below, domain)) = host.len().checked_sub(of.len()).and_then(|at| host.split_at_checked(at))
+    else {
+        return false;
+    };
+    domain.eq_ignore_ascii_case(of) && below.strip_suffix('.').is_some_and(is_name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Which destination a list admits.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn admits(origin: &str, uri: &str) -> bool {
+    let origin = Origin::parse(origin).unwrap_or_else(|problem| panic!("{origin}: {problem}"));
+    uri.parse().is_ok_and(|uri| admit(&[origin], &uri))
+}
+
+#[test]
+fn an_origin_is_scheme_host_and_port() {
+    for (origin, uri, admitted) in [
+        ("https://api.example.com", "https://api.example.com", true),
+        ("https://api.example.com", "https://api.example.com/orders?id=1", true),
+        ("https://api.example.com", "HTTPS://API.Example.COM/", true),
+        ("HTTPS://API.Example.COM", "https://api.example.com/", true),
+        ("https://api.example.com", "http://api.example.com/", false),
+        ("https://api.example.com", "https://example.com/", false),
+        ("https://api.example.com", "https://v2.api.example.com/", false),
+        // Ports: the default one is the absent one.
+        ("https://api.example.com", "https://api.example.com:443/", true),
+        ("https://api.example.com", "https://api.example.com:/", true),
+        ("https://api.example.com:443", "https://api.example.com/", true),
+        ("https://api.example.com", "https://api.example.com:8443/", false),
+        ("https://api.example.com:8443", "https://api.example.com:8443/", true),
+        ("https://api.example.com:8443", "https://api.example.com/", false),
+        ("https://api.example.com", "https://api.example.com:80/", false),
+        ("http://localhost", "http://localhost:80/", true),
+        ("http://localhost", "http://localhost:443/", false),
+        // Hosts that are no names, and names that are not ASCII.
+        ("https://192.0.2.1", "https://192.0.2.1/", true),
+        ("https://192.0.2.1", "https://192.0.2.10/", false),
+        ("https://[2001:db8::1]:8443", "https://[2001:DB8:0:0::1]:8443/", true),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]/", true),
+        ("https://[2001:db8::1]", "https://[2001:db8::2]/", false),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]:8443/", false),
+        ("https://xn--bcher-kva.example", "https://XN--bcher-kva.example/", true),
+        ("https://xn--bcher-kva.example", "https://bucher.example/", false),
+    ] {
+        assert_eq!(admits(origin, uri), admitted, "{origin} {uri}");
+    }
+}
+
+#[test]
+fn no_trick_makes_another_host_look_like_one_on_the_list() {
+    for uri in [
+        "https://api.example.com@evil.example/",
+        "https://api.example.com:443@evil.example/",
+        "https://x@api.example.com@evil.example/",
+        "https://evil.example/api.example.com",
+        "https://evil.example/?https://api.example.com",
+        "https://evil.example/#@api.example.com",
+        "https://evil.example?@api.example.com/",
+        "https://evil.example#@api.example.com/",
+        "https://evil.example/@api.example.com",
+        "https://evil.example\\@api.example.com/",
+        "https://api.example.com.evil.example/",
+        "https://api.example.com./",
+        "https://api.example.com../",
+        "https://.api.example.com/",
+        "https://notapi.example.com/",
+        "https://api-example.com/",
+        "https://api%2eexample.com/",
+        "https://api.example.com%00.evil.example/",
+        "https://api.example.com:99999/",
+        "https://api.example.com:+443/",
+        "https://api.example.com:443x/",
+        "https://api.example.com:443:443/",
+        "https://[api.example.com]/",
+        "https://api.example.com[::1]/",
+        "https://[::1]api.example.com/",
+        "/orders",
+        "api.example.com",
+        "api.example.com:443",
+        "*",
+        "//api.example.com/",
+        "ftp://api.example.com/",
+        "httpss://api.example.com/",
+        "wss://api.example.com/",
+    ] {
+        for origin in ["https://api.example.com", "https://*.api.example.com"] {
+            assert!(!admits(origin, uri), "{origin} {uri}");
+        }
+    }
+    // Who asks is no part of an origin.
+    assert!(admits("https://api.example.com", "https://evil.example:443@api.example.com/"));
+}
+
+#[test]
+fn a_wildcard_stands_for_sub_domains_of_any_depth_and_not_for_the_domain_itself() {
+    for (uri, admitted) in [
+        ("https://a.example.com/", true),
+        ("https://A.EXAMPLE.com:443/", true),
+        ("https://a.b.c.example.com/", true),
+        ("https://a_b-c.example.com/", true),
+        ("https://example.com/", false),
+        ("https://.example.com/", false),
+        ("https://..example.com/", false),
+        ("https://a..example.com/", false),
+        ("https://.a.example.com/", false),
+        ("https://a.example.com./", false),
+        ("https://aexample.com/", false),
+        ("https://*.example.com/", false),
+        ("https://evil.example,.example.com/", false),
+        ("https://a.example.com.evil.example/", false),
+        ("https://a.example.com:8443/", false),
+        ("http://a.example.com/", false),
+    ] {
+        assert_eq!(admits("https://*.example.com", uri), admitted, "{uri}");
+    }
+    assert!(admits("https://*.example.com:8443", "https://a.example.com:8443/"));
+    assert!(!admits("https://*.example.com:8443", "https://a.example.com/"));
+}
+
+#[test]
+fn an_entry_that_can_match_nothing_or_too_much_is_refused_with_the_reason() {
+    for (text, reason) in [
+        ("", "no scheme"),
+        ("*", "no scheme"),
+        ("api.example.com", "no scheme"),
+        ("//api.example.com", "no scheme"),
+        ("ftp://api.example.com", "another scheme"),
+        ("*://api.example.com", "another scheme"),
+        (" https://api.example.com", "another scheme"),
+        ("https://api.example.com/", "a path"),
+        ("https://api.example.com/v1", "a path"),
+        ("https://api.example.com?x", "a path"),
+        ("https://user@api.example.com", "a user"),
+        ("https://b\u{fc}cher.example", "Punycode"),
+        ("https://api.example.com:", "port"),
+        ("https://api.example.com:https", "port"),
+        ("https://api.example.com:65536", "port"),
+        ("https://api.example.com:-1", "port"),
+        ("https://api.example.com:*", "port"),
+        ("https://", "no host"),
+        ("https://:443", "no host"),
+        ("https://*.", "no host"),
+        ("https://.example.com", "no host"),
+        ("https://*..example.com", "no host"),
+        ("https://api.example.com.", "no host"),
+        ("https://api example.com", "no host"),
+        ("https://api.example.com ", "no host"),
+        ("https://api%2eexample.com", "no host"),
+        ("https://*", "`*`"),
+        ("https://*.*.example.com", "`*`"),
+        ("https://*api.example.com", "`*`"),
+        ("https://api.*.com", "`*`"),
+        ("https://*.0.2.1", "sub-domains of an address"),
+        ("https://[2001:db8::g]", "IPv6"),
+        ("https://[::1", "no"),
+        ("https://*.[::1]", "no host"),
+    ] {
+        let problem = Origin::parse(text).unwrap_err();
+        assert!(problem.contains(reason), "{text}: {problem}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_but_a_sub_domain_matches_a_wildcard(
+        host in "[a-zA-Z0-9.@:*,_\\[\\]-]{0,12}(\\.?example|EXAMPLE|xample)?\\.?(com)?[.:0-9a-z]{0,4}",
+    ) {
+        if admits("https://*.example.com", &format!("https://{host}/")) {
+            // What the address says, taken apart anew and without the code above.
+            let name = host.rsplit('@').next().unwrap();
+            let name = name.strip_suffix(":443").or(name.strip_suffix(':')).unwrap_or(name).to_ascii_lowercase();
+            let mut labels: Vec<&str> = name.split('.').collect();
+            prop_assert_eq!(labels.split_off(labels.len() - 2), ["example", "com"]);
+            prop_assert!(!labels.is_empty() && labels.iter().all(|label| !label.is_empty()));
+            prop_assert!(!name.contains([':', '@', ',', '*', '[', ']']));
+        }
+    }
+
+    #[test]
+    fn every_sub_domain_matches_a_wildcard(below in "[a-zA-Z0-9_-]{1,9}(\\.[a-zA-Z0-9_-]{1,9}){0,3}") {
+        let uri = format!("https://{below}.Example.com/x");
+        prop_assert!(admits("https://*.example.com", &uri));
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_or_the_comparison_panic(text in any::<String>(), uri in "https://[ -~]{1,20}") {
+        let _ = Origin::parse(&text);
+        let origins = [Origin::parse("https://*.example.com").unwrap(), Origin::parse("https://[::1]").unwrap()];
+        if let Ok(uri) = uri.parse() {
+            admit(&origins, &uri);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Replays a request whose token the API has rejected.
+
+use std::fmt;
+use std::future::{Ready, ready};
+
+use http::header::AUTHORIZATION;
+use http::{Request, Response};
+use tower::retry::Policy;
+
+use super::answer::Rejection;
+use super::outgoing::NoToken;
+
+/// A policy for [`tower::retry`] that sends a request once more, with the next token, when the API has rejected
+/// the one it left with.
+///
+/// Made by [`Idaas::retry_unauthorized`](crate::Idaas::retry_unauthorized). It goes *around* the layer, which
+/// withdraws the rejected token and tells the policy so: a 401 to a request that left without the layer's token
+/// is not replayed. A request is replayed once at most, and without a pause of its own; it waits for the next
+/// token like any other. The answer to the second attempt is the caller's, whatever it is.
+///
+/// ```
+/// # use tower::{ServiceBuilder, retry::RetryLayer};
+/// # fn example<S>(idaas: &tower_idaas::Idaas, http: S)
+/// # where S: tower::Service<http::Request<String>, Response = http::Response<String>, Error: Into<tower_idaas::BoxError>> + Clone {
+/// let client = ServiceBuilder::new()
+///     .layer(RetryLayer::new(idaas.retry_unauthorized()))
+///     .layer(idaas.layer())
+///     .service(http);
+/// # fn is_a_client<S: tower::Service<http::Request<String>>>(_: S) {}
+/// # is_a_client(client);
+/// # }
+/// ```
+///
+/// A request is replayed only if it was cloned before it left: bodies that are [`Clone`] are, and for others
+/// [`clone_body`](Self::clone_body) says how. Cloning copies the headers at each request; that is the price of
+/// every retry. Other policies may go around it or between it and the layer.
+#[derive(Clone)]
+pub struct RetryUnauthorized<C = Cloned> {
+    clone_body: C,
+    /// Whether this request was: each one has a clone of the policy.
+    replayed: bool,
+}
+
+/// Bodies are cloned as they clone themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Cloned;
+
+impl RetryUnauthorized {
+    pub(crate) fn new() -> Self {
+        Self { clone_body: Cloned, replayed: false }
+    }
+
+    /// Clones bodies with this function. A request for whose body it gives `None`, because it is a stream for
+    /// example, leaves untouched and is not replayed; its rejected token is withdrawn all the same.
+    ///
+    /// ```
+    /// use http_body_util::{Either, Empty, Full};
+    ///
+    /// # fn example(idaas: &tower_idaas::Idaas) {
+    /// type Body = Either<Full<bytes::Bytes>, hyper::body::Incoming>;
+    /// let policy = idaas.retry_unauthorized().clone_body(|body: &Body| match body {
+    ///     Either::Left(buffered) => Some(Either::Left(buffered.clone())),
+    ///     Either::Right(_streamed) => None,
+    /// });
+    /// # }
+    /// ```
+    pub fn clone_body<B, F>(self, clone: F) -> RetryUnauthorized<F>
+    where
+        F: Fn(&B) -> Option<B>,
+    {
+        RetryUnauthorized { clone_body: clone, replayed: self.replayed }
+    }
+}
+
+impl<C> RetryUnauthorized<C> {
+    fn replay<B, E>(&mut self, result: &mut Result<Response<B>, E>) -> Option<Ready<()>> {
+        // The mark is used up, so that a second policy of this kind around the first does not multiply attempts.
+        result.as_mut().ok()?.extensions_mut().remove::<Rejection>()?;
+        if self.replayed {
+            return None;
+        }
+        self.replayed = true;
+        Some(ready(()))
+    }
+}
+
+/// Whether the request will leave with the layer's token, as far as can be told before.
+fn may_be_replayed<B>(request: &Request<B>) -> bool {
+    !request.headers().contains_key(AUTHORIZATION) && request.extensions().get::<NoToken>().is_none()
+}
+
+impl<B: Clone, A, E> Policy<Request<B>, Response<A>, E> for RetryUnauthorized {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut Request<B>, result: &mut Result<Response<A>, E>) -> Option<Ready<()>> {
+        self.replay(result)
+    }
+
+    fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
+        may_be_replayed(request).then(|| request.clone())
+    }
+}
+
+impl<B, A, E, F> Policy<Request<B>, Response<A>, E> for RetryUnauthorized<F>
+where
+    F: Fn(&B) -> Option<B>,
+{
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut Request<B>, result: &mut Result<Response<A>, E>) -> Option<Ready<()>> {
+        self.replay(result)
+    }
+
+    fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
+        if !may_be_replayed(request) {
+            return None;
+        }
+        let mut clone = Request::new((self.clone_body)(request.body())?);
+        *clone.method_mut() = request.method().clone();
+        *clone.uri_mut() = request.uri().clone();
+        *clone.version_mut() = request.version();
+        *clone.headers_mut() = request.headers().clone();
+        *clone.extensions_mut() = request.extensions().clone();
+        Some(clone)
+    }
+}
+
+impl<C> fmt::Debug for RetryUnauthorized<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryUnauthorized").field("replayed", &self.replayed).finish_non_exhaustive()
+    }
+}
