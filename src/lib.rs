@@ -44,17 +44,41 @@
 //! # Layer order
 //!
 //! Put the layer *inside* layers that retry or that set an `Authorization` header of the caller's (it stays),
-//! so that each attempt gets a live token. Around a layer that follows redirects, the token is on the first
-//! request alone, and the redirect layer takes it off for another origin; *inside* one, the layer would put a
-//! token on the request to wherever the redirect leads.
+//! so that each attempt gets a live token. A layer that follows redirects sends requests to wherever a server
+//! says. *Around* it, the token is on the first request alone, and the redirect layer takes it off for another
+//! origin. *Inside* it, each hop asks for a token, so say which origins may have one:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http_body_util::Full;
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use tower::{ServiceBuilder, retry::RetryLayer};
+//! use tower_http::follow_redirect::FollowRedirectLayer;
+//!
+//! # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
+//! let client = ServiceBuilder::new()
+//!     .layer(FollowRedirectLayer::new())
+//!     // Once more with the next token, when the API has rejected this one.
+//!     .layer(RetryLayer::new(idaas.retry_unauthorized()))
+//!     .layer(idaas.layer().allow_origins(["https://api.example.com"])?)
+//!     .service(Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>());
+//! # fn is_a_client<S: tower::Service<http::Request<Full<Bytes>>>>(_: S) {}
+//! # is_a_client(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Redirect layers drop a request's extensions on the way to another origin: a [`Scope`], a [`SubjectToken`] or
+//! [`NoToken`] does not count there.
 //!
 //! # Security
 //!
 //! [`Secret`]s are wiped from memory when dropped, and every way out of them is spelled `expose_`. No secret,
 //! assertion or token is in any `Debug`, error or log line, and echoes of them in an issuer's answer are
-//! masked. Tokens leave over plain HTTP only to loopback hosts and to those that
-//! [`IdaasLayer::allow_plaintext`] names; redirects of the token endpoint are refused. What cannot be wiped:
-//! the header values themselves, the buffers of TLS, and what the system swaps out.
+//! masked. Tokens leave for the origins that [`IdaasLayer::allow_origins`] lists, if it is used, and over plain
+//! HTTP only to loopback hosts and to those that [`IdaasLayer::allow_plaintext`] names; redirects of the token
+//! endpoint are refused. What cannot be wiped: the header values themselves, the buffers of TLS, and what the
+//! system swaps out.
 //!
 //! # Features
 //!

@@ -122,13 +122,20 @@ async fn a_hit_allocates_nothing_on_two_threads_at_once() {
 }
 
 #[tokio::test]
-async fn a_hit_allocates_nothing_for_a_scope_of_the_requests_own() {
+async fn a_hit_allocates_nothing_for_scopes_of_the_requests_own_as_many_as_keep_their_tokens() {
     let (mut service, _clock, idaas) = warm().await;
-    let scope: Scope = "api://billing|read".parse().unwrap();
-    idaas.token_for(&scope).await.unwrap();
-    let mut scoped = request();
-    scoped.extensions_mut().insert(scope);
-    assert_eq!(allocations(scoped, |request| call(&mut service, request)), 0);
+    let mut requests = Vec::new();
+    for number in 0..64 {
+        let scope: Scope = format!("api://{number}|read").parse().unwrap();
+        idaas.token_for(&scope).await.unwrap();
+        let mut scoped = request();
+        // Parsed anew, so that it is not found by its address.
+        scoped.extensions_mut().insert(scope.as_str().parse::<Scope>().unwrap());
+        requests.push(scoped);
+    }
+    for scoped in requests {
+        assert_eq!(allocations(scoped, |request| call(&mut service, request)), 0);
+    }
 }
 
 #[tokio::test]

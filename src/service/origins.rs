@@ -5,7 +5,7 @@
 use std::net::Ipv6Addr;
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 
 use crate::loopback::bracketed;
 
@@ -15,6 +15,8 @@ pub(super) struct Origin {
     scheme: Scheme,
     host: Host,
     port: u16,
+    /// Host and port as they are usually written, in lower case and the shortest way; none for sub-domains.
+    usual: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +51,19 @@ impl Origin {
             None => default_port(&scheme),
             Some(digits) => parse_port(digits).ok_or("has no number from 0 to 65535 for its port")?,
         };
-        Ok(Self { host: Host::parse(host)?, scheme, port })
+        let (host, name) = (Host::parse(host)?, host);
+        let usual = match (&host, port == default_port(&scheme)) {
+            (Host::Subdomains(_), _) => None,
+            (_, true) => Some(name.to_ascii_lowercase().into()),
+            (_, false) => Some(format!("{}:{port}", name.to_ascii_lowercase()).into()),
+        };
+        Ok(Self { scheme, host, port, usual })
+    }
+
+    /// Whether it is this origin, written as usual: most requests need no closer look.
+    #[inline]
+    fn is_written(&self, scheme: &Scheme, authority: &str) -> bool {
+        self.usual.as_deref() == Some(authority) && self.scheme == *scheme
     }
 
     fn admits(&self, destination: &Destination<'_>) -> bool {
@@ -92,7 +106,12 @@ impl Host {
 
 /// Whether a token may go to the URI by this list. One that names no scheme or host has no origin.
 pub(super) fn admit(origins: &[Origin], uri: &Uri) -> bool {
-    Destination::of(uri).is_some_and(|destination| origins.iter().any(|origin| origin.admits(&destination)))
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return false;
+    };
+    origins.iter().any(|origin| origin.is_written(scheme, authority.as_str()))
+        || Destination::new(scheme, authority)
+            .is_some_and(|destination| origins.iter().any(|origin| origin.admits(&destination)))
 }
 
 /// Where a request goes.
@@ -103,8 +122,7 @@ struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    fn of(uri: &'a Uri) -> Option<Self> {
-        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
+    fn new(scheme: &'a Scheme, authority: &'a Authority) -> Option<Self> {
         let host = authority.host();
         // What comes before the host says nothing about where the request goes. What comes after it must be
         // a port and nothing else: what one client overlooks, another may go by.

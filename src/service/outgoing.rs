@@ -13,9 +13,9 @@ pub trait Outgoing: Sealed {
     /// What the caller attached to the request, when there is anything of this type.
     #[doc(hidden)]
     fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T>;
-    /// Whether the caller attached anything at all.
+    /// How many things the caller attached.
     #[doc(hidden)]
-    fn has_extensions(&self) -> bool;
+    fn extensions(&self) -> usize;
 }
 
 impl<B> Sealed for Request<B> {}
@@ -37,8 +37,8 @@ impl<B> Outgoing for Request<B> {
     }
 
     #[inline]
-    fn has_extensions(&self) -> bool {
-        !self.extensions().is_empty()
+    fn extensions(&self) -> usize {
+        self.extensions().len()
     }
 }
 

@@ -16,7 +16,7 @@ use super::future::ResponseFuture;
 use super::outgoing::{NoToken, Outgoing};
 use crate::error::{BoxError, Error};
 use crate::scope::Scope;
-use crate::token::{HeaderCopy, Live, Resolution, Slot, SubjectToken, Token, TokenCache};
+use crate::token::{HeaderCopy, Live, Resolution, ScopesView, Slot, SubjectToken, Token, TokenCache};
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -26,6 +26,7 @@ pub struct IdaasService<S> {
     inner: S,
     shared: Arc<Shared>,
     held: Held,
+    scopes: Scopes,
 }
 
 /// What all services of one layer have in common.
@@ -61,9 +62,16 @@ enum Held {
     Token { live: Arc<Live<Token>>, last_tick: u64 },
 }
 
+/// The view of the scopes that a service holds on to, in the same way.
+enum Scopes {
+    Unused,
+    UsedOnce,
+    View(ScopesView),
+}
+
 impl<S> IdaasService<S> {
     pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared, held: Held::Unused }
+        Self { inner, shared, held: Held::Unused, scopes: Scopes::Unused }
     }
 
     /// The wrapped service.
@@ -79,6 +87,41 @@ impl<S> IdaasService<S> {
     /// The wrapped service.
     pub fn into_inner(self) -> S {
         self.inner
+    }
+
+    /// The header that the request leaves with, when neither it nor the token needs a closer look.
+    #[inline]
+    fn settled_for<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
+        if request.extensions() == 0 { self.settled() } else { self.settled_by_extensions(request) }
+    }
+
+    fn settled_by_extensions<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
+        let scope = request.extension::<Scope>();
+        // Where a scope is all there is, nothing else needs to be looked for.
+        let plain = scope.is_some() && request.extensions() == 1;
+        if !plain
+            && (request.extension::<NoToken>().is_some() || request.extension::<SubjectToken>().is_some())
+        {
+            return None;
+        }
+        match scope {
+            Some(scope) if *scope != self.shared.scope => self.settled_scope(scope),
+            _ => self.settled(),
+        }
+    }
+
+    #[inline]
+    fn settled_scope(&mut self, scope: &Scope) -> Option<Arc<HeaderCopy>> {
+        let Self { shared, scopes, .. } = self;
+        let header = |live: &Arc<Live<Token>>| Arc::clone(live.value.header_copy());
+        if let Scopes::View(view) = scopes {
+            return shared.cache.with_settled_through(view, scope, header);
+        }
+        *scopes = match scopes {
+            Scopes::Unused => Scopes::UsedOnce,
+            Scopes::UsedOnce | Scopes::View(_) => Scopes::View(shared.cache.view()),
+        };
+        shared.cache.with_settled(scope, header)
     }
 
     /// The header of the layer's own token, when it needs no closer look.
@@ -125,9 +168,7 @@ where
         if let Err(unfit) = self.shared.destinations.check(request.uri()) {
             return self.refuse_or_pass(request, unfit);
         }
-        if !request.has_extensions()
-            && let Some(header) = self.settled()
-        {
+        if let Some(header) = self.settled_for(&request) {
             let sent = authorize(&mut request, &header).then_some(header);
             return ResponseFuture::sent(self.inner.call(request), sent, self.shared.grpc);
         }
@@ -155,6 +196,7 @@ impl<S> IdaasService<S> {
             }
             Some(Err(error)) => return ResponseFuture::failed(error),
         };
+        // Of an exchange, or come meanwhile.
         let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
         let header = match header {
             Some(header) => header,
@@ -213,6 +255,7 @@ impl<S: Clone> Clone for IdaasService<S> {
             shared: Arc::clone(&self.shared),
             // Not the token: see `Held`.
             held: Held::Unused,
+            scopes: Scopes::Unused,
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The tokens of one handle: a slot per scope.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 
 use super::exchange::ExchangeCache;
 use super::fetch::{Fetch, Fetched};
+use super::live::Live;
 use super::slot::{Settings, Slot};
 use super::source::TokenSource;
 use super::subject::SubjectToken;
@@ -30,14 +32,46 @@ pub(crate) struct TokenCache {
     /// None when tokens come from a source of the user's own, which exchanges nothing.
     exchange: Option<ExchangeCache>,
     /// Read without a lock; replaced whole, under `writing`, when a scope comes or goes.
-    others: ArcSwap<HashMap<Scope, Arc<Entry>>>,
+    others: Arc<ArcSwap<Entries>>,
+    /// How many scopes have come. Only when one comes does another go, so this is all the time that there is.
+    arrivals: AtomicU64,
     writing: Mutex<()>,
 }
+
+type Entries = HashMap<Scope, Arc<Entry>, BuildHasherDefault<AsHashed>>;
 
 #[derive(Debug)]
 struct Entry {
     slot: Arc<Slot<Token>>,
+    /// By the count of arrivals.
     last_used: AtomicU64,
+}
+
+/// What the cache's scopes were when last looked at. As long as none comes or goes, looking again costs a
+/// comparison; a view that is not used keeps nothing from being fetched, served or withdrawn.
+pub(crate) struct ScopesView(Cache<Arc<ArcSwap<Entries>>, Arc<Entries>>);
+
+/// A scope is hashed when it is made.
+#[derive(Debug, Default)]
+struct AsHashed(u64);
+
+impl Hasher for AsHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        // Scopes do not write this way; another key would find its entry all the same.
+        for byte in bytes {
+            self.0 = self.0.wrapping_mul(31).wrapping_add(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl TokenCache {
@@ -53,7 +87,8 @@ impl TokenCache {
             settings,
             default_scope,
             exchange,
-            others: ArcSwap::default(),
+            others: Arc::default(),
+            arrivals: AtomicU64::new(0),
             writing: Mutex::new(()),
         }
     }
@@ -88,13 +123,53 @@ impl TokenCache {
         Ok(exchange.slot(subject, scope))
     }
 
+    /// Looks at the token of a scope, if it may be served without a closer look, without counting a reference.
+    #[inline]
+    pub(crate) fn with_settled<T>(
+        &self,
+        scope: &Scope,
+        look: impl FnOnce(&Arc<Live<Token>>) -> T,
+    ) -> Option<T> {
+        self.with_settled_in(&self.others.load(), scope, look)
+    }
+
+    /// A view of the scopes for one who asks again and again.
+    pub(crate) fn view(&self) -> ScopesView {
+        ScopesView(Cache::new(Arc::clone(&self.others)))
+    }
+
+    /// The same as [`with_settled`](Self::with_settled), through a view of this cache.
+    #[inline]
+    pub(crate) fn with_settled_through<T>(
+        &self,
+        view: &mut ScopesView,
+        scope: &Scope,
+        look: impl FnOnce(&Arc<Live<Token>>) -> T,
+    ) -> Option<T> {
+        self.with_settled_in(view.0.load(), scope, look)
+    }
+
+    #[inline]
+    fn with_settled_in<T>(
+        &self,
+        entries: &Entries,
+        scope: &Scope,
+        look: impl FnOnce(&Arc<Live<Token>>) -> T,
+    ) -> Option<T> {
+        match entries.get(scope) {
+            Some(entry) => entry.touched(&self.arrivals).with_settled(look),
+            None if *scope == self.default_scope => self.default.with_settled(look),
+            None => None,
+        }
+    }
+
     /// The slot of a scope; made on first use.
     pub(crate) fn slot(&self, scope: &Scope) -> Arc<Slot<Token>> {
         if *scope == self.default_scope {
             return Arc::clone(&self.default);
         }
         match self.others.load().get(scope) {
-            Some(entry) => entry.touched(&self.settings.clock),
+            Some(entry) => Arc::clone(entry.touched(&self.arrivals)),
             None => self.add(scope),
         }
     }
@@ -103,7 +178,7 @@ impl TokenCache {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.others.load_full();
         if let Some(entry) = before.get(scope) {
-            return entry.touched(&self.settings.clock);
+            return Arc::clone(entry.touched(&self.arrivals));
         }
         let mut after = HashMap::clone(&before);
         drop(before);
@@ -112,11 +187,9 @@ impl TokenCache {
         {
             after.remove(&idle);
         }
-        let entry = Entry {
-            slot: Arc::new(slot(&self.source, scope, &self.settings)),
-            last_used: AtomicU64::new(self.settings.clock.coarse_monotonic()),
-        };
-        let slot = Arc::clone(&entry.slot);
+        let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
+        let slot = Arc::new(slot(&self.source, scope, &self.settings));
+        let entry = Entry { slot: Arc::clone(&slot), last_used: AtomicU64::new(arrival) };
         after.insert(scope.clone(), Arc::new(entry));
         self.others.store(Arc::new(after));
         slot
@@ -124,20 +197,21 @@ impl TokenCache {
 }
 
 impl Entry {
-    /// The slot, noting that it is in use. The note is written once a second at most, so that readers on
+    /// The slot, noting that it is in use. The note is written once between two arrivals, so that readers on
     /// several cores do not fight over it.
-    fn touched(&self, clock: &Clock) -> Arc<Slot<Token>> {
-        let now = clock.coarse_monotonic();
-        if now.saturating_sub(self.last_used.load(Ordering::Relaxed)) > 1_000_000_000 {
+    #[inline]
+    fn touched(&self, arrivals: &AtomicU64) -> &Arc<Slot<Token>> {
+        let now = arrivals.load(Ordering::Relaxed);
+        if self.last_used.load(Ordering::Relaxed) != now {
             self.last_used.store(now, Ordering::Relaxed);
         }
-        Arc::clone(&self.slot)
+        &self.slot
     }
 }
 
 /// The idle scope to give up. One that a layer or a request holds on to is not idle: giving it up would
 /// make a second flight for its scope possible.
-fn least_recently_used(entries: &HashMap<Scope, Arc<Entry>>) -> Option<Scope> {
+fn least_recently_used(entries: &Entries) -> Option<Scope> {
     entries
         .iter()
         .filter(|(_, entry)| Arc::strong_count(&entry.slot) == 1)

@@ -1,15 +1,20 @@
 //! No token yet, and everybody wants one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
 use tower_idaas::ErrorKind;
 use tower_idaas::testing::{Behaviour, TestIdaas};
 
-use crate::support::{Mint, Outcome, client_of, fed_by, get, http, text, until};
+use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, http, send, settle, text, until};
+
+const URL: &str = "https://api.example.com/";
 
 #[tokio::test]
 async fn a_thousand_cold_requests_make_one_token_request() -> Outcome {
@@ -45,6 +50,50 @@ async fn a_thousand_cold_callers_get_the_same_token_from_one_request() -> Outcom
     }
     tokens.dedup();
     assert_eq!((tokens.len(), issuer.token_requests()), (1, 1));
+    Ok(())
+}
+
+/// Counts how often a task is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_poll_after_it() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.hold();
+    let mut client = idaas.layer().layer(Api::default());
+    let mut waiting = Vec::new();
+    for _ in 0..1_000 {
+        // Each is a task of its own in a program, with a budget of its own.
+        let mut response = Box::pin(unconstrained(send(&mut client, get(URL)).await?));
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        assert!(response.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        waiting.push((response, wakes, waker));
+    }
+    mint.wait_for_fetches(1).await;
+    settle().await;
+    assert!(
+        waiting.iter().all(|(_, wakes, _)| wakes.0.load(Ordering::Relaxed) == 0),
+        "nobody is woken for nothing"
+    );
+    mint.release();
+    settle().await;
+    for (mut response, wakes, waker) in waiting {
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        let Poll::Ready(answer) = response.as_mut().poll(&mut Context::from_waker(&waker)) else {
+            return Err("one poll was not enough".into());
+        };
+        assert_eq!(answer?.status(), StatusCode::OK);
+    }
+    assert_eq!(mint.fetches(), 1);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use tower::{Layer, ServiceExt};
 use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{Scope, Token};
 
-use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, text};
+use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, send, text};
 
 const URL: &str = "https://api.example.com/";
 
@@ -119,6 +119,55 @@ async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_othe
     mint.release();
     let (one, other) = (text(waiting.await)?, text(idaas.token_for(&first).await)?);
     assert_eq!((one.as_str(), other.as_str()), ("token-1", "token-1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdrawn() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let api = Api::default();
+    let mut client = idaas.layer().layer(api.clone());
+    let mut ask = async |number| {
+        for _ in 0..5 {
+            let mut request = get(URL);
+            request.extensions_mut().insert(scope(number)?);
+            send(&mut client, request).await?.await?;
+        }
+        let tokens: Vec<_> = api.take().into_iter().flatten().collect();
+        let last = tokens.last().ok_or("no token")?.to_str()?.to_owned();
+        Ok::<_, tower_idaas::BoxError>((tokens.iter().filter(|token| **token == last).count(), last))
+    };
+    assert_eq!(ask(0).await?, (5, "Bearer token-1".to_owned()));
+    assert_eq!(ask(1).await?, (5, "Bearer token-2".to_owned()));
+    idaas.invalidate(&idaas.token_for(&scope(0)?).await?);
+    assert_eq!(ask(0).await?, (5, "Bearer token-3".to_owned()));
+    for number in 100..200 {
+        idaas.token_for(&scope(number)?).await?;
+    }
+    // Forgotten, as it was idle: asked for anew, once, and shared with whoever else asks.
+    assert_eq!(ask(0).await?, (5, "Bearer token-104".to_owned()));
+    assert_eq!(text(idaas.token_for(&scope(0)?).await)?, "token-104");
+    assert_eq!(mint.fetches(), 104);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_configured_scope_is_one_of_a_layer_for_another() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let api = Api::default();
+    let mut client = idaas.layer().scope(&scope(0)?).layer(api.clone());
+    let configured: Scope = "api://a|read".parse()?;
+    idaas.warm().await?;
+    for _ in 0..4 {
+        let mut request = get(URL);
+        request.extensions_mut().insert(configured.clone());
+        send(&mut client, request).await?.await?;
+        assert_eq!(api.take_token(), "token-1");
+        send(&mut client, get(URL)).await?.await?;
+        assert_eq!(api.take_token(), "token-2");
+    }
     Ok(())
 }
 
