@@ -115,6 +115,34 @@ impl Idaas {
         Ok(slot.acquire().await?.value.clone())
     }
 
+    /// Sends a request of reqwest's with a token: what a service needs that uses reqwest without Tower.
+    ///
+    /// ```
+    /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::SendError> {
+    /// let http = reqwest::Client::new();
+    /// let response = idaas.send(http.get("https://api.example.com/orders")).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
+    /// stream. An `Authorization` header that is on the request stays; one that is the client's by default gives
+    /// way. The token leaves over HTTPS, or to this machine; reqwest takes it off where a redirect leads to another
+    /// origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    ///
+    /// # Errors
+    ///
+    /// Ours, as for [`token`](Self::token) and when the destination may not get a token, and reqwest's, each as a
+    /// variant of its own.
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+    pub async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, crate::SendError> {
+        self.layer().send(request).await
+    }
+
     /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness
     /// probes.
     pub fn peek(&self) -> Option<Token> {

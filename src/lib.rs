@@ -84,6 +84,8 @@
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
+//! - `reqwest`: [`Idaas::send`] for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
+//!   features are yours to choose.
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -115,6 +117,9 @@ pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
 pub use idaas::Idaas;
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use service::SendError;
 pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture, RetryUnauthorized};
 pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 
