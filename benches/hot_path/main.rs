@@ -34,8 +34,9 @@ fn criterion(rows: &[Row]) {
 /// Medians of interleaved rounds, so that a drift of the machine meets all rows alike; and of the ratios to the
 /// first row within each round.
 fn ratios(rows: &[Row]) {
-    const INTERLEAVED: usize = 41;
-    const ROUNDS: u64 = 50_000;
+    // Many short ones: what else the machine does meets few of them.
+    const INTERLEAVED: usize = 151;
+    const ROUNDS: u64 = 10_000;
     let mut cells = vec![Vec::new(); rows.len()];
     for (_, shape, threads) in SHAPES {
         let mut measured = vec![Vec::new(); rows.len()];

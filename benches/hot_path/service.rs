@@ -103,10 +103,11 @@ pub(crate) fn run_on<S: Contestant>(
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
-            .map(|_| {
+            .map(|number| {
                 let mut service = service.clone();
                 let barrier = &barrier;
                 scope.spawn(move || {
+                    keep_to_core(number);
                     run(&mut service, request, shape, 1_000);
                     barrier.wait();
                     run(&mut service, request, shape, rounds)
@@ -116,6 +117,21 @@ pub(crate) fn run_on<S: Contestant>(
         running.into_iter().map(|thread| thread.join().unwrap()).max().unwrap_or_default()
     })
 }
+
+/// Keeps this thread to one core: two that take turns on one tell nothing of what they share.
+#[cfg(target_os = "linux")]
+fn keep_to_core(number: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    let allowed = sched_getaffinity(None).unwrap();
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    let mut one = CpuSet::new();
+    one.set(cores[number % cores.len()]);
+    sched_setaffinity(None, &one).unwrap();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_to_core(_number: usize) {}
 
 /// The middle one.
 pub(crate) fn median<T: Copy + PartialOrd>(mut figures: Vec<T>) -> T {

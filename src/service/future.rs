@@ -100,16 +100,12 @@ where
                     return match response.poll(context) {
                         Poll::Pending => Poll::Pending,
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-                        Poll::Ready(Ok(mut response)) => {
-                            let rejected = response.status() == StatusCode::UNAUTHORIZED
-                                || (grpc && response.is_grpc_unauthenticated());
-                            if rejected && let Some(header) = header {
-                                // The API rejects our token: nobody else gets it, however long it lives.
-                                header.withdraw();
-                                response.mark_rejection();
+                        Poll::Ready(Ok(response)) => match header {
+                            Some(header) if rejects(&response, grpc) => {
+                                Poll::Ready(Ok(rejected(response, header)))
                             }
-                            Poll::Ready(Ok(response))
-                        }
+                            _ => Poll::Ready(Ok(response)),
+                        },
                     };
                 }
                 StateProjection::Waiting { acquiring, call } => {
@@ -135,6 +131,22 @@ where
             self.as_mut().project().state.set(next);
         }
     }
+}
+
+/// Whether the response says that the token is no good.
+#[inline]
+fn rejects<A: Answer>(response: &A, grpc: bool) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED || (grpc && response.is_grpc_unauthenticated())
+}
+
+/// The API rejects our token: nobody else gets it, however long it lives. By value, so that a response which is
+/// none of that sort is not moved about for it.
+#[cold]
+#[inline(never)]
+fn rejected<A: Answer>(mut response: A, header: &HeaderCopy) -> A {
+    header.withdraw();
+    response.mark_rejection();
+    response
 }
 
 impl<S, R> fmt::Debug for ResponseFuture<S, R>
