@@ -65,6 +65,22 @@ impl Idaas {
         IdaasBuilder::new()
     }
 
+    /// A handle that always gives this token, for every scope and on everybody's behalf: for unit tests of a
+    /// service of yours, see [`testing`](crate::testing#without-an-idaas).
+    ///
+    /// It fetches nothing and needs no runtime. The token never ends, and neither a 401 nor
+    /// [`invalidate`](Self::invalidate) withdraws it: a replayed request leaves with it again. As that is of no
+    /// good in production, it is there with the feature `testing` alone.
+    ///
+    /// # Errors
+    ///
+    /// When the token is empty or holds anything but visible ASCII: such a token cannot go into a header.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub fn fixed(token: &str) -> Result<Self, Error> {
+        TokenCache::fixed(token).map(Self::new)
+    }
+
     /// A layer that puts tokens on requests.
     pub fn layer(&self) -> IdaasLayer {
         IdaasLayer::new(Arc::clone(&self.0))

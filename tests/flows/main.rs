@@ -11,6 +11,7 @@ mod warmth;
 mod anything;
 mod cold_start;
 mod failure;
+mod fixed;
 mod grpc;
 mod layer;
 mod lives;
