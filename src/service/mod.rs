@@ -4,6 +4,7 @@ mod answer;
 mod attach;
 mod destination;
 mod future;
+mod held;
 mod layer;
 mod origins;
 mod outgoing;
