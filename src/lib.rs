@@ -24,6 +24,8 @@
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `metrics`: counters and gauges through the `metrics` facade, see above.
+//! - `reqwest`: [`Idaas::send`] for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
+//!   features are yours to choose.
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -61,6 +63,9 @@ pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
 pub use idaas::Idaas;
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use service::SendError;
 pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture, RetryUnauthorized};
 pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 

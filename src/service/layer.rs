@@ -17,10 +17,10 @@ use crate::token::{Slot, Token, TokenCache};
 /// that is already there stays.
 #[derive(Clone, Debug)]
 pub struct IdaasLayer {
-    cache: Arc<TokenCache>,
-    scope: Scope,
-    slot: Arc<Slot<Token>>,
-    destinations: Destinations,
+    pub(super) cache: Arc<TokenCache>,
+    pub(super) scope: Scope,
+    pub(super) slot: Arc<Slot<Token>>,
+    pub(super) destinations: Destinations,
     grpc: bool,
 }
 

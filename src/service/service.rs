@@ -116,7 +116,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        if let Err(unfit) = self.shared.destinations.check(request.uri()) {
+        if let Err(unfit) = self.shared.destinations.check(request.target()) {
             return self.refuse_or_pass(request, unfit);
         }
         if let Some(header) = self.settled_for(&request) {
@@ -184,7 +184,7 @@ impl<S> IdaasService<S> {
             return ResponseFuture::without_token(self.inner.call(request));
         }
         drop(take_readied(&mut self.inner));
-        ResponseFuture::failed(unfit.error(request.uri()))
+        ResponseFuture::failed(unfit.error(request.target()))
     }
 }
 

@@ -5,6 +5,29 @@
 //! what it issues; a [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life
 //! are right. So a test covers what goes over the wire, whatever client sends it.
 //!
+//! # Without an IDaaS
+//!
+//! Where it matters *that* your service sends a token, and not how it gets one, a token made up will do:
+//! [`Idaas::fixed`](crate::Idaas::fixed) gives it at once, always, and without a server.
+//!
+//! ```
+//! use http::{Request, Response, header::AUTHORIZATION};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_idaas::{BoxError, Idaas};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let api = service_fn(|request: Request<String>| async move {
+//!     assert_eq!(request.headers()[AUTHORIZATION], "Bearer made-up");
+//!     Ok::<_, BoxError>(Response::new("7 cups of tea"))
+//! });
+//! let client = Idaas::fixed("made-up")?.layer().layer(api); // what the service under test is given
+//! let response = client.oneshot(Request::get("https://stock.example.com/tea").body(String::new())?).await?;
+//! assert_eq!(response.into_body(), "7 cups of tea");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A token, and what it opens
 //!
 //! Clients need to trust [`root_certificate_pem`](TestIdaas::root_certificate_pem), or, if they read
