@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+#[cfg(feature = "aliyun")]
+use crate::aliyun::{CloudRole, CloudRoles};
 use crate::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
@@ -34,13 +36,13 @@ use crate::token::{KeepWarm, SubjectToken, Token, TokenCache};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Idaas(Arc<TokenCache>);
+pub struct Idaas {
+    pub(crate) tokens: Arc<TokenCache>,
+    #[cfg(feature = "aliyun")]
+    pub(crate) cloud_roles: Arc<CloudRoles>,
+}
 
 impl Idaas {
-    pub(crate) fn new(cache: TokenCache) -> Self {
-        Self(Arc::new(cache))
-    }
-
     /// A client as the vendor's configuration file describes it: the file that `CLOUD_IDAAS_CONFIG_PATH`
     /// names, else `~/.cloud_idaas/client-config.json`.
     ///
@@ -77,13 +79,13 @@ impl Idaas {
     /// When the token is empty or holds anything but visible ASCII: such a token cannot go into a header.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn fixed(token: &str) -> Result<Self, Error> {
-        TokenCache::fixed(token).map(Self::new)
+    pub fn fixed(token: &str) -> Result<Self, ConfigError> {
+        Self::builder().build_fixed(token)
     }
 
     /// A layer that puts tokens on requests.
     pub fn layer(&self) -> IdaasLayer {
-        IdaasLayer::new(Arc::clone(&self.0))
+        IdaasLayer::new(Arc::clone(&self.tokens))
     }
 
     /// A policy for [`tower::retry::RetryLayer`], around the layer: a request whose token the API rejects is
@@ -98,7 +100,7 @@ impl Idaas {
     ///
     /// When there is no live token and none can be fetched. Concurrent callers share one fetch and one error.
     pub async fn token(&self) -> Result<Token, Error> {
-        let slot = Arc::clone(self.0.default_slot());
+        let slot = Arc::clone(self.tokens.default_slot());
         Ok(slot.acquire().await?.value.clone())
     }
 
@@ -108,7 +110,7 @@ impl Idaas {
     ///
     /// As for [`token`](Self::token).
     pub async fn token_for(&self, scope: &Scope) -> Result<Token, Error> {
-        Ok(self.0.slot(scope).acquire().await?.value.clone())
+        Ok(self.tokens.slot(scope).acquire().await?.value.clone())
     }
 
     /// A token for the configured scope on somebody's behalf, exchanged for theirs (RFC 8693). Exchanged tokens
@@ -118,7 +120,7 @@ impl Idaas {
     ///
     /// As for [`token`](Self::token).
     pub async fn exchange(&self, subject: &SubjectToken) -> Result<Token, Error> {
-        self.exchange_for(subject, self.0.default_scope()).await
+        self.exchange_for(subject, self.tokens.default_scope()).await
     }
 
     /// The same for another scope.
@@ -127,7 +129,7 @@ impl Idaas {
     ///
     /// As for [`token`](Self::token).
     pub async fn exchange_for(&self, subject: &SubjectToken, scope: &Scope) -> Result<Token, Error> {
-        let slot = self.0.exchange_slot(subject, scope)?;
+        let slot = self.tokens.exchange_slot(subject, scope)?;
         Ok(slot.acquire().await?.value.clone())
     }
 
@@ -159,10 +161,23 @@ impl Idaas {
         self.layer().send(request).await
     }
 
+    /// A role of a cloud account, by its ARN: IDaaS hands out its STS credentials, for one of this client's
+    /// tokens. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the
+    /// ARN is blank.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn cloud_role(&self, role_arn: impl AsRef<str>) -> Result<CloudRole, ConfigError> {
+        self.cloud_roles.role(role_arn.as_ref())
+    }
+
     /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness
     /// probes.
     pub fn peek(&self) -> Option<Token> {
-        self.0.default_slot().peek().map(|live| live.value.clone())
+        self.tokens.default_slot().peek().map(|live| live.value.clone())
     }
 
     /// Fetches the token for the configured scope now, to fail at start-up rather than at the first request.
@@ -190,7 +205,7 @@ impl Idaas {
     ///
     /// Outside a Tokio runtime: this starts a task, and nothing else does.
     pub fn keep_warm(&self) -> Result<KeepWarm, Error> {
-        self.keep_warm_for(self.0.default_scope())
+        self.keep_warm_for(self.tokens.default_scope())
     }
 
     /// The same for another scope.
@@ -199,7 +214,16 @@ impl Idaas {
     ///
     /// As for [`keep_warm`](Self::keep_warm).
     pub fn keep_warm_for(&self, scope: &Scope) -> Result<KeepWarm, Error> {
-        KeepWarm::start(Arc::downgrade(&self.0), self.0.clock().clone(), scope.clone())
+        KeepWarm::start(Arc::downgrade(&self.tokens), self.tokens.clock().clone(), scope.clone())
+    }
+
+    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, and says
+    /// what all metrics of this crate are. Call it where metrics are collected, before they are written.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn record_metrics(&self) {
+        crate::telemetry::describe();
+        self.tokens.record_lives();
     }
 
     /// Withdraws a token that an API has rejected; the layer does so by itself at a 401.

@@ -15,70 +15,7 @@
 //! # }
 //! ```
 //!
-//! [`Idaas`] is the client: built once, from the vendor's `client-config.json` or in code
-//! ([`IdaasBuilder`]), and cloned freely. [`Idaas::layer`] wraps HTTP clients; [`Idaas::token`] gives the
-//! token itself.
-//!
-//! # When a token is fetched
-//!
-//! When the first request needs it, and then before it ends. A token's life is counted from the moment it
-//! was asked for, on the monotonic and on the wall clock; the earlier end counts. Until two thirds of its
-//! life, less up to a fifth by chance, it is *fresh*. Then it is *advisory*: the next request starts a fetch
-//! and is served at once, like all others. In its last minute, or tenth if that is shorter, it is
-//! *mandatory*: requests wait for the next token, and get this one if none comes in 2 seconds. After that it is *dead* and
-//! never leaves the cache.
-//!
-//! There is one fetch at a time for each scope. It runs as a task of its own on the Tokio runtime of the
-//! request that started it, so that a request which gives up neither stops nor restarts it; a fetch that is
-//! lost with its runtime is started again by the next request. Between fetches there is no task. The runtime
-//! needs its time and I/O drivers, as `#[tokio::main]` has them.
-//!
-//! # When a fetch fails
-//!
-//! A live token goes on being served. Without one, all requests that waited get the same [`Error`], found in
-//! the service's [`BoxError`] by downcast. Until the issuer is asked again, later requests get it at once:
-//! that is after 1, 2, 4 … 32 seconds, halved at most by chance, when the failure may pass; after the
-//! issuer's `Retry-After`, of 5 minutes at most; and within 5 seconds when it is definitive. A first failure
-//! that may pass is tried twice more within 2 seconds, if somebody waits.
-//!
-//! # Layer order
-//!
-//! Put the layer *inside* layers that retry or that set an `Authorization` header of the caller's (it stays),
-//! so that each attempt gets a live token. A layer that follows redirects sends requests to wherever a server
-//! says. *Around* it, the token is on the first request alone, and the redirect layer takes it off for another
-//! origin. *Inside* it, each hop asks for a token, so say which origins may have one:
-//!
-//! ```
-//! use bytes::Bytes;
-//! use http_body_util::Full;
-//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-//! use tower::{ServiceBuilder, retry::RetryLayer};
-//! use tower_http::follow_redirect::FollowRedirectLayer;
-//!
-//! # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
-//! let client = ServiceBuilder::new()
-//!     .layer(FollowRedirectLayer::new())
-//!     // Once more with the next token, when the API has rejected this one.
-//!     .layer(RetryLayer::new(idaas.retry_unauthorized()))
-//!     .layer(idaas.layer().allow_origins(["https://api.example.com"])?)
-//!     .service(Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>());
-//! # fn is_a_client<S: tower::Service<http::Request<Full<Bytes>>>>(_: S) {}
-//! # is_a_client(client);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Redirect layers drop a request's extensions on the way to another origin: a [`Scope`], a [`SubjectToken`] or
-//! [`NoToken`] does not count there.
-//!
-//! # Security
-//!
-//! [`Secret`]s are wiped from memory when dropped, and every way out of them is spelled `expose_`. No secret,
-//! assertion or token is in any `Debug`, error or log line, and echoes of them in an issuer's answer are
-//! masked. Tokens leave for the origins that [`IdaasLayer::allow_origins`] lists, if it is used, and over plain
-//! HTTP only to loopback hosts and to those that [`IdaasLayer::allow_plaintext`] names; redirects of the token
-//! endpoint are refused. What cannot be wiped: the header values themselves, the buffers of TLS, and what the
-//! system swaps out.
+#![doc = include_str!("../docs/manual.md")]
 //!
 //! # Features
 //!
@@ -86,12 +23,16 @@
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
 //! - `reqwest`: [`Idaas::send`] for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
 //!   features are yours to choose.
+//! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
+//!   credentials of cloud roles for a token, `Idaas::cloud_role`.
+//! - `metrics`: counters and gauges through the `metrics` facade, see above.
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "aliyun")]
-mod aliyun;
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub mod aliyun;
 mod authn;
 mod builder;
 mod clock;
@@ -100,9 +41,14 @@ mod environment;
 mod error;
 mod idaas;
 mod loopback;
+#[cfg(feature = "transport")]
+mod metadata;
+#[cfg(feature = "transport")]
+mod percent;
 mod scope;
 mod secret;
 mod service;
+mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -11,7 +11,7 @@ mod der;
 mod id_token;
 mod kept;
 #[cfg(feature = "transport")]
-mod metadata;
+mod metadata_document;
 mod oidc;
 mod oidc_token_file;
 mod pca;
@@ -33,7 +33,7 @@ pub(crate) use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
 pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
 pub(crate) use self::cloud::Cloud;
 #[cfg(feature = "transport")]
-pub(crate) use self::metadata::MetadataDocument;
+pub(crate) use self::metadata_document::MetadataDocument;
 pub(crate) use self::oidc::Oidc;
 pub(crate) use self::pca::{CertificateSource, Certificates, Pca};
 pub(crate) use self::pkcs7::Pkcs7;

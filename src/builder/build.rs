@@ -4,32 +4,37 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cloud_role::Named;
 use super::{IdaasBuilder, federated};
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
 };
-use crate::config::{AuthnMethod, Config};
+use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
+use crate::telemetry::Telemetry;
 use crate::token::{
     ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, Skew, TokenCache, TokenEndpoint, TokenSource,
 };
 use crate::transport::Transport;
 
 impl IdaasBuilder {
-    pub(super) fn build_with_source(self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
+    pub(super) fn build_with_source(mut self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
         let scope =
             self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
         let scope = scope
             .and_then(Scope::parse)
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
-        let settings = self.settings(connect, read);
-        Ok(Idaas::new(TokenCache::new(source, None, scope, settings)))
+        let settings = self.settings(connect, read, Telemetry::new("", "token source"));
+        let named = self.named_in_code()?;
+        let roles = self.roles(named, None, &settings)?;
+        Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
+        self.given.plugin_names = self.plugins.keys().cloned().collect();
         let config = Config::load(&self.file, self.given.clone(), &self.environment);
         let config = match config {
             Ok(config) => config,
@@ -40,16 +45,32 @@ impl IdaasBuilder {
                 return Err(error.and(more));
             }
         };
+        let settings = {
+            let telemetry = Telemetry::new(&config.client_id, config.authn.name());
+            self.settings(config.connect_timeout, config.read_timeout, telemetry)
+        };
+        if let AuthnMethod::Plugin(plugin) = &config.authn {
+            let (source, transport, settings) = match plugin {
+                Plugin::Registered { name } => (self.registered_plugin(name)?, None, settings),
+                #[cfg(feature = "aliyun")]
+                Plugin::OpenApi { endpoint } => {
+                    let (source, transport) = self.open_api(endpoint, &config, &settings)?;
+                    (source, Some(transport), self.open_api_settings(settings))
+                }
+            };
+            let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
+            return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
+        }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
-        let settings = self.settings(config.connect_timeout, config.read_timeout);
+        let named = Named::in_config(&config);
+        let Some(token_endpoint) = config.token_endpoint else {
+            return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
+        };
+        let roles = self.roles(named, Some(&transport), &settings)?;
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
-            client: Client {
-                instance_id: config.instance_id,
-                client_id: config.client_id,
-                token_endpoint: config.token_endpoint,
-            },
+            client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
             authenticator,
             transport,
             environment: self.environment,
@@ -59,7 +80,7 @@ impl IdaasBuilder {
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        Ok(Idaas::new(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
+        Ok(roles.handle(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
@@ -82,7 +103,7 @@ impl IdaasBuilder {
                 federated::pkcs7(credential_name, cloud, address, self.assertion_source.take())?
             }
             (AuthnMethod::Custom, Some(authenticator)) => authenticator,
-            (AuthnMethod::Custom, None) => {
+            (AuthnMethod::Custom, None) | (AuthnMethod::Plugin(_), _) => {
                 let fault =
                     ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
                 return Err(ConfigError::one(fault));
@@ -90,13 +111,17 @@ impl IdaasBuilder {
         })
     }
 
-    fn settings(&self, connect: Duration, read: Duration) -> Settings {
+    pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
         let wait = self.wait_timeout.unwrap_or(flight);
-        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default() }
+        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
     }
 
-    fn make_transport(&mut self, connect: Duration, read: Duration) -> Result<Transport, Vec<ConfigFault>> {
+    pub(super) fn make_transport(
+        &mut self,
+        connect: Duration,
+        read: Duration,
+    ) -> Result<Transport, Vec<ConfigFault>> {
         if let Some(make) = self.transport.take() {
             return Ok(make(connect, read));
         }

@@ -56,7 +56,7 @@ impl IdaasBuilder {
         self
     }
 
-    /// Where the metadata service is that PKCS7 asks, `http://host:port`. By default where the cloud has it:
+    /// Where the metadata service is that PKCS7 and the RAM role of an ECS instance ask, `http://host:port`. By default where the cloud has it:
     /// `http://100.100.100.200` or `http://169.254.169.254`.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]

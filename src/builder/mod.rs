@@ -2,8 +2,13 @@
 
 mod assertion;
 mod build;
+mod cloud_role;
 mod federated;
+#[cfg(feature = "testing")]
+mod fixed;
+mod plugin;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +25,7 @@ use crate::config::{AuthnMethod, ClientConfig, ConfigFile};
 use crate::environment::Environment;
 use crate::error::{BoxError, ConfigError};
 use crate::idaas::Idaas;
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 #[cfg(feature = "testing")]
 use crate::testing::{ManualClock, ManualEnvironment};
 use crate::token::TokenSource;
@@ -51,7 +56,10 @@ pub struct IdaasBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     assertion_source: Option<Arc<dyn AssertionSource>>,
     metadata_address: Option<String>,
+    #[cfg(feature = "aliyun")]
+    sts_endpoint: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
+    plugins: BTreeMap<String, Arc<dyn TokenSource>>,
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
@@ -76,7 +84,10 @@ impl IdaasBuilder {
             authenticator: None,
             assertion_source: None,
             metadata_address: None,
+            #[cfg(feature = "aliyun")]
+            sts_endpoint: None,
             source: None,
+            plugins: BTreeMap::new(),
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
@@ -89,6 +100,13 @@ impl IdaasBuilder {
     /// Reads the vendor's configuration file at this path. A leading `~` is the home directory.
     pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = ConfigFile::At(path.into());
+        self
+    }
+
+    /// Takes the vendor's configuration from this text, where it comes from elsewhere than a file: a secret
+    /// manager, a configuration service.
+    pub fn config_text(mut self, text: impl Into<String>) -> Self {
+        self.file = ConfigFile::Text(Secret::new(text));
         self
     }
 
@@ -159,7 +177,8 @@ impl IdaasBuilder {
     }
 
     /// Takes tokens from a source of your own instead of the token endpoint. Nothing else is configured then
-    /// but the scope and the time-outs; a configuration file is not read.
+    /// but the scope and the time-outs, and for cloud roles the instance's id and the DeveloperAPI; a
+    /// configuration file is not read.
     pub fn token_source(mut self, source: impl TokenSource) -> Self {
         self.source = Some(Arc::new(source));
         self

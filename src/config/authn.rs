@@ -6,7 +6,7 @@ use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
 use super::spelling::{nearest, shown};
-use super::{AuthnMethod, assertion, federated, unused};
+use super::{AuthnMethod, assertion, federated, plugin, unused};
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 
@@ -21,9 +21,8 @@ const METHODS: [&str; 8] = [
     "PCA",
     "PLUGIN",
 ];
-const SUPPORTED: &str = "CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, CLIENT_SECRET_JWT, PRIVATE_KEY_JWT, PKCS7, OIDC \
-    or PCA";
-const PLUGIN: &str = "alibabacloudPluginCredentialProvider";
+const EXPECTED: &str = "CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, CLIENT_SECRET_JWT, PRIVATE_KEY_JWT, PKCS7, OIDC, \
+    PCA or PLUGIN";
 
 /// The method given in code, else the file's.
 pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<AuthnMethod> {
@@ -36,6 +35,9 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
             checker.fault(with_cause(ConfigFault::new("", format!("no client secret: {error}")), error));
         }
         federated::check_given(checker, method);
+        if let AuthnMethod::Plugin(_) = method {
+            return plugin::plugin(checker, given);
+        }
         return Some(assertion::of_code(method, given, checker));
     }
     let authn = &given.authn;
@@ -47,7 +49,7 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         return None; // something else than an object, which is told
     }
     one_of(checker, &authn.identity_type, &["CLIENT"]);
-    let name = checker.required(&authn.authn_method, SUPPORTED)?;
+    let name = checker.required(&authn.authn_method, EXPECTED)?;
     if METHODS.contains(&name.as_str()) {
         unused::warn(checker, authn, &name);
     }
@@ -65,27 +67,13 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         "PCA" => assertion::pca(checker, given),
         "OIDC" => federated::oidc(checker, authn),
         "PKCS7" => federated::pkcs7(checker, authn),
-        name if METHODS.contains(&name) => {
-            let problem = format!("is {name}, which this version does not support yet; expected {SUPPORTED}");
-            checker.fault(authn.authn_method.fault(problem));
-            needs(name, checker, given);
-            None
-        }
+        "PLUGIN" => plugin::plugin(checker, given),
         name => {
             let meant = nearest(name, METHODS).map(|method| format!("; did you mean `{method}`?"));
-            let problem = format!("is `{}`; expected {SUPPORTED}{}", shown(name), meant.unwrap_or_default());
+            let problem = format!("is `{}`; expected {EXPECTED}{}", shown(name), meant.unwrap_or_default());
             checker.fault(authn.authn_method.fault(problem));
             None
         }
-    }
-}
-
-/// What the methods to come ask of the file.
-fn needs(method: &str, checker: &mut Checker<'_>, given: &ClientConfig) {
-    let authn = &given.authn;
-    if method == "PLUGIN" {
-        required_one_of(checker, &authn.plugin_name, &[PLUGIN]);
-        checker.required(&given.client.open_api_endpoint, "the host of the EIAM OpenAPI");
     }
 }
 

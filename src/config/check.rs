@@ -7,7 +7,7 @@ use http::Uri;
 use super::endpoint::{self, Query};
 use super::model::ClientConfig;
 use super::section::Field;
-use super::{Config, authn};
+use super::{AuthnMethod, Config, authn};
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigFault};
 use crate::scope::Scope;
@@ -40,6 +40,25 @@ pub(super) fn check(
     }
 }
 
+impl ClientConfig {
+    /// The DeveloperAPI's endpoint and the instance's id as code gives them, where nothing else is asked for.
+    pub(crate) fn developer_api(
+        &self,
+        environment: &Environment,
+    ) -> Result<(Option<Uri>, Option<String>), ConfigError> {
+        let mut checker = Checker { environment, faults: Vec::new(), warnings: Vec::new() };
+        let endpoint = checker.endpoint(&self.client.developer_api_endpoint, Query::Refused);
+        let instance_id = self.client.idaas_instance_id.get().map(|id| id.trim());
+        for warning in &checker.warnings {
+            tracing::warn!("configuration: {warning}");
+        }
+        match checker.faults.is_empty() {
+            true => Ok((endpoint, instance_id.filter(|id| !id.is_empty()).map(str::to_owned))),
+            false => Err(ConfigError::all(None, checker.faults)),
+        }
+    }
+}
+
 /// Collects faults while it turns fields into values; `None` stands for a value whose fault is told.
 pub(super) struct Checker<'e> {
     pub(super) environment: &'e Environment,
@@ -52,9 +71,13 @@ impl Checker<'_> {
         let client = &given.client;
         let instance_id = self.required(&client.idaas_instance_id, "the instance's id, `idaas_…`");
         let client_id = self.required(&client.client_id, "the application's id, `app_…`");
-        let issuer = self.required_endpoint(&client.issuer, "the issuer's URL", Query::Refused);
-        let token_endpoint =
-            self.required_endpoint(&client.token_endpoint, "the token endpoint's URL", Query::Allowed);
+        // A file has both, whatever the method; code need not give what nobody asks.
+        if !matches!(given.authn_in_code, Some(AuthnMethod::Plugin(_))) {
+            self.required(&client.issuer, "the issuer's URL");
+            self.required(&client.token_endpoint, "the token endpoint's URL");
+        }
+        let issuer = self.endpoint(&client.issuer, Query::Refused);
+        let token_endpoint = self.endpoint(&client.token_endpoint, Query::Allowed);
         let scope = self.scope(&client.scope);
         let open_api_endpoint = self.endpoint(&client.open_api_endpoint, Query::Refused);
         let developer_api_endpoint = self.endpoint(&client.developer_api_endpoint, Query::Refused);
@@ -74,8 +97,8 @@ impl Checker<'_> {
         Some(Config {
             instance_id: instance_id?,
             client_id: client_id?,
-            issuer: issuer?,
-            token_endpoint: token_endpoint?,
+            issuer,
+            token_endpoint,
             scope: scope?,
             open_api_endpoint,
             developer_api_endpoint,
@@ -105,11 +128,6 @@ impl Checker<'_> {
             return None;
         }
         Some(text.to_owned())
-    }
-
-    fn required_endpoint(&mut self, field: &Field<String>, expected: &str, query: Query) -> Option<Uri> {
-        self.required(field, expected)?;
-        self.endpoint(field, query)
     }
 
     /// The endpoint, if one is given. A blank one is none: templates leave unused ones blank.

@@ -8,6 +8,7 @@ mod endpoint;
 mod federated;
 mod load;
 mod model;
+mod plugin;
 mod section;
 mod spelling;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use crate::authn::{AssertionKey, Cloud, Pca};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::scope::Scope;
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
@@ -32,8 +33,9 @@ use crate::secret::SecretSource;
 pub(crate) struct Config {
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
-    pub(crate) issuer: Uri,
-    pub(crate) token_endpoint: Uri,
+    /// Without one, PLUGIN was chosen in code; so it is with the token endpoint.
+    pub(crate) issuer: Option<Uri>,
+    pub(crate) token_endpoint: Option<Uri>,
     pub(crate) scope: Scope,
     pub(crate) open_api_endpoint: Option<Uri>,
     pub(crate) developer_api_endpoint: Option<Uri>,
@@ -69,8 +71,37 @@ pub(crate) enum AuthnMethod {
         /// Without one, a source given in code has the document.
         cloud: Option<Cloud>,
     },
+    /// Not at the token endpoint at all.
+    Plugin(Plugin),
     /// By an authenticator given in code.
     Custom,
+}
+
+impl AuthnMethod {
+    /// As the vendor writes it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic { .. } => "CLIENT_SECRET_BASIC",
+            Self::ClientSecretPost { .. } => "CLIENT_SECRET_POST",
+            Self::ClientSecretJwt { .. } => "CLIENT_SECRET_JWT",
+            Self::PrivateKeyJwt { .. } => "PRIVATE_KEY_JWT",
+            Self::Pca(_) => "PCA",
+            Self::Oidc { .. } => "OIDC",
+            Self::Pkcs7 { .. } => "PKCS7",
+            Self::Plugin(_) => "PLUGIN",
+            Self::Custom => "authenticator",
+        }
+    }
+}
+
+/// Where PLUGIN takes tokens from.
+#[derive(Clone, Debug)]
+pub(crate) enum Plugin {
+    /// The built-in one: the EIAM OpenAPI.
+    #[cfg(feature = "aliyun")]
+    OpenApi { endpoint: Uri },
+    /// One registered in code; as long as nothing is checked, any of this name.
+    Registered { name: String },
 }
 
 /// Which file a configuration is loaded from.
@@ -79,6 +110,8 @@ pub(crate) enum ConfigFile {
     /// The one that `CLOUD_IDAAS_CONFIG_PATH` names, else the vendor's default.
     Search,
     At(PathBuf),
+    /// None, but its text. Kept as a secret is: people put those into it.
+    Text(Secret),
     /// None: code gives everything.
     Absent,
 }
@@ -93,12 +126,19 @@ impl Config {
         let path = match file {
             ConfigFile::Search => Some(load::locate(None, environment)?),
             ConfigFile::At(path) => Some(load::locate(Some(path), environment)?),
-            ConfigFile::Absent => None,
+            ConfigFile::Text(_) | ConfigFile::Absent => None,
         };
         let origin = path.as_deref().map(load::origin);
         let origin = origin.as_deref();
-        if let Some(path) = &path {
-            let text = load::read(path, environment)?;
+        let text = match (file, &path) {
+            (ConfigFile::Text(text), _) => {
+                let text = load::decode(text.expose_secret().as_bytes());
+                Some(text.map_err(|fault| ConfigError::all(None, vec![fault]))?)
+            }
+            (_, Some(path)) => Some(load::read(path, environment)?),
+            (_, None) => None,
+        };
+        if let Some(text) = text {
             given.fill(&text).map_err(|fault| ConfigError::all(origin, vec![fault]))?;
         }
         let (config, warnings) = check::check(&given, origin, environment)?;

@@ -84,6 +84,8 @@ pub(crate) struct ClientConfig {
     pub(crate) authn_in_code: Option<AuthnMethod>,
     /// Given in code only: the algorithm to sign assertions with.
     pub(crate) signing_algorithm: Option<SigningAlgorithm>,
+    /// Given in code only: the names of the plugins that are registered there.
+    pub(crate) plugin_names: Vec<String>,
     pub(super) authn_section: Field<()>,
     http_section: Field<()>,
     /// What the file's values cannot be.
@@ -100,6 +102,7 @@ impl Default for ClientConfig {
             http: HttpKeys::default(),
             authn_in_code: None,
             signing_algorithm: None,
+            plugin_names: Vec::new(),
             authn_section: Field::absent("authnConfiguration"),
             http_section: Field::absent("httpConfiguration"),
             faults: Vec::new(),

@@ -14,6 +14,7 @@ use super::attach::authorize;
 use super::outgoing::Outgoing;
 use crate::BoxFuture;
 use crate::error::{BoxError, Error};
+use crate::telemetry;
 use crate::token::{HeaderCopy, Live, Token};
 
 pin_project! {
@@ -145,6 +146,7 @@ fn rejects<A: Answer>(response: &A, grpc: bool) -> bool {
 #[inline(never)]
 fn rejected<A: Answer>(mut response: A, header: &HeaderCopy) -> A {
     header.withdraw();
+    telemetry::unauthorized();
     response.mark_rejection();
     response
 }

@@ -1,6 +1,6 @@
 //! An API that accepts only live tokens of one test IDaaS.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,39 +9,18 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::middleware::{self, Next};
 use axum::{Extension, Json, Router};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::json;
 use tower::ServiceExt;
 
 use super::access_token::Claims;
-use super::answer::Answer;
+use super::bearer::{ApiRefusal, Doorkeeper};
 use super::body::AnswerBody;
 use super::certificates::{Authority, ServerCertificate, TlsOptions};
-use super::grants::ALL;
 use super::server::{Connection, Handler, Server, reserve};
 use super::service::IdaasService;
 use crate::BoxFuture;
-
-/// Why a [`ProtectedApi`] refused a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ApiRefusal {
-    /// There is no `Authorization` header. 401.
-    NoToken,
-    /// The `Authorization` header is not one bearer token of this IDaaS: malformed, several, or signed by
-    /// someone else. 401.
-    NotOurs,
-    /// The token is for another audience. 401.
-    WrongAudience,
-    /// The token's life is over. 401.
-    Expired,
-    /// The token lives, but was revoked. 401.
-    Revoked,
-    /// The token is good, but lacks the permission. 403.
-    MissingPermission,
-}
 
 /// Builds a [`ProtectedApi`]; made by [`TestIdaas::api`](super::TestIdaas::api).
 pub struct ProtectedApiBuilder {
@@ -82,9 +61,7 @@ impl ProtectedApiBuilder {
             false => Some(self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())?),
         };
         let service = Arc::new(ApiService {
-            idaas: self.idaas,
-            audience: self.audience,
-            permission: self.permission,
+            doorkeeper: Doorkeeper::new(self.idaas, self.audience, self.permission.into_iter().collect()),
             record: Mutex::default(),
         });
         let server = Server::start(reserve()?, Arc::new(Routes::new(&service)), tls)?;
@@ -158,14 +135,12 @@ impl ProtectedApi {
 
     /// Refuses one token from now on; the token itself or its `jti` will do.
     pub fn revoke(&self, token_or_id: &str) {
-        let id = self.service.idaas.endpoint.issuer.verify(token_or_id).map(|claims| claims.id);
-        self.service.record().revoked.insert(id.unwrap_or_else(|| token_or_id.to_owned()));
+        self.service.doorkeeper.revoke(token_or_id);
     }
 
     /// Refuses every token issued so far; later ones are accepted, even those of the same second.
     pub fn revoke_all_issued_before_now(&self) {
-        let last = self.service.idaas.endpoint.issuer.issued();
-        self.service.record().revoked_up_to = last;
+        self.service.doorkeeper.revoke_all_issued_before_now();
     }
 }
 
@@ -173,15 +148,13 @@ impl fmt::Debug for ProtectedApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProtectedApi")
             .field("url", &self.url)
-            .field("audience", &self.service.audience)
+            .field("audience", &self.service.doorkeeper.audience)
             .finish_non_exhaustive()
     }
 }
 
 struct ApiService {
-    idaas: Arc<IdaasService>,
-    audience: String,
-    permission: Option<String>,
+    doorkeeper: Doorkeeper,
     record: Mutex<Record>,
 }
 
@@ -189,10 +162,6 @@ struct ApiService {
 struct Record {
     accepted: usize,
     refused: HashMap<ApiRefusal, usize>,
-    /// By `jti`.
-    revoked: HashSet<String>,
-    /// By order of issue.
-    revoked_up_to: u64,
 }
 
 /// The API proper: an axum service whose every route is behind the verification.
@@ -229,7 +198,7 @@ async fn verify(
     mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
-    match service.judge(request.headers()) {
+    match service.doorkeeper.judge(request.headers()) {
         Ok(claims) => {
             service.record().accepted += 1;
             request.extensions_mut().insert(claims);
@@ -237,7 +206,7 @@ async fn verify(
         }
         Err(reason) => {
             *service.record().refused.entry(reason).or_default() += 1;
-            refuse(reason).send().map(Body::new)
+            reason.into_answer().send().map(Body::new)
         }
     }
 }
@@ -251,66 +220,7 @@ async fn who_am_i(Extension(claims): Extension<Claims>) -> Json<serde_json::Valu
 }
 
 impl ApiService {
-    fn judge(&self, headers: &HeaderMap) -> Result<Claims, ApiRefusal> {
-        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
-        let authorization = authorizations.next().ok_or(ApiRefusal::NoToken)?;
-        if authorizations.next().is_some() {
-            return Err(ApiRefusal::NotOurs);
-        }
-        let endpoint = &self.idaas.endpoint;
-        let claims = match authorization.to_str().unwrap_or_default().split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => endpoint.issuer.verify(token),
-            _ => None,
-        };
-        let claims = claims.filter(|claims| claims.issuer == endpoint.issuer.url());
-        let claims = claims.ok_or(ApiRefusal::NotOurs)?;
-        if claims.audience != self.audience {
-            return Err(ApiRefusal::WrongAudience);
-        }
-        if endpoint.clock.now().unix_seconds() >= claims.expires {
-            return Err(ApiRefusal::Expired);
-        }
-        let record = self.record();
-        if claims.serial <= record.revoked_up_to || record.revoked.contains(&claims.id) {
-            return Err(ApiRefusal::Revoked);
-        }
-        let has = |needed: &String| claims.scope.split(' ').any(|has| has == needed || has == ALL);
-        if self.permission.as_ref().is_some_and(|needed| !has(needed)) {
-            return Err(ApiRefusal::MissingPermission);
-        }
-        Ok(claims)
-    }
-
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn refuse(reason: ApiRefusal) -> Answer {
-    let (status, error, description) = match reason {
-        // RFC 6750 section 3.1: no error code for a request without any authentication.
-        ApiRefusal::NoToken => (StatusCode::UNAUTHORIZED, None, "there is no bearer token"),
-        ApiRefusal::NotOurs => {
-            (StatusCode::UNAUTHORIZED, Some("invalid_token"), "not a token of this issuer")
-        }
-        ApiRefusal::WrongAudience => {
-            (StatusCode::UNAUTHORIZED, Some("invalid_token"), "the token is for another audience")
-        }
-        ApiRefusal::Expired => (StatusCode::UNAUTHORIZED, Some("invalid_token"), "the token expired"),
-        ApiRefusal::Revoked => (StatusCode::UNAUTHORIZED, Some("invalid_token"), "the token was revoked"),
-        ApiRefusal::MissingPermission => {
-            (StatusCode::FORBIDDEN, Some("insufficient_scope"), "the token lacks the permission")
-        }
-    };
-    let mut answer = Answer::json(status, &json!({ "error": error, "error_description": description }));
-    let challenge = match error {
-        Some(error) => {
-            format!("Bearer realm=\"api\", error=\"{error}\", error_description=\"{description}\"")
-        }
-        None => "Bearer realm=\"api\"".to_owned(),
-    };
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        answer.headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    answer
 }

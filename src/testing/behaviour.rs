@@ -1,4 +1,4 @@
-//! What the token endpoint does instead of its duty.
+//! What a server does instead of its duty.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// What the token endpoint of a [`TestIdaas`](super::TestIdaas) does with a request.
+/// What the token endpoint of a [`TestIdaas`](super::TestIdaas), or a `DeveloperApi`, does with a request.
 ///
 /// ```
 /// use http::{HeaderValue, StatusCode, header::RETRY_AFTER};

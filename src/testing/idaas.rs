@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use rustls::ServerConfig;
+
 use super::api::ProtectedApiBuilder;
 use super::behaviour::Behaviour;
 use super::builder::TestIdaasBuilder;
-use super::certificates::Authority;
+use super::certificates::{Authority, ServerCertificate, TlsOptions};
 use super::ledger::ReceivedRequest;
 use super::server::Server;
 use super::service::IdaasService;
@@ -50,6 +52,11 @@ impl TestIdaas {
     /// If no port or no certificate is to be had.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
+    }
+
+    /// The TLS side of another server of this IDaaS.
+    pub(super) fn tls(&self) -> io::Result<Arc<ServerConfig>> {
+        self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())
     }
 
     /// An API that accepts only tokens of this IDaaS for the audience.

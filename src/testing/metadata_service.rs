@@ -1,22 +1,28 @@
-//! The metadata service of a cloud, as far as it signs documents.
+//! The metadata service of a cloud, as far as it signs documents and knows the instance's role.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
+use super::OpenApiService;
 use super::answer::Answer;
 use super::attestation::Attestation;
 use super::body::AnswerBody;
 use super::server::{Connection, Handler, Server, reserve};
+use super::temporary_keys::TemporaryKeys;
 use crate::BoxFuture;
 use crate::clock::Clock;
 
 const LONGEST_TOKEN_LIFE: u64 = 21_600;
+
+const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
+const ROLE_LIFE: Duration = Duration::from_secs(3600);
 
 const ECS_LIFE: HeaderName = HeaderName::from_static("x-aliyun-ecs-metadata-token-ttl-seconds");
 const ECS_TOKEN: HeaderName = HeaderName::from_static("x-aliyun-ecs-metadata-token");
@@ -76,6 +82,13 @@ struct State {
     received: Vec<MetadataRequest>,
     /// Of each token the Unix second in which it ends.
     tokens: HashMap<String, u64>,
+    role: Option<Arc<Role>>,
+}
+
+/// The instance's RAM role.
+struct Role {
+    name: String,
+    issuer: TemporaryKeys,
 }
 
 impl MetadataService {
@@ -88,6 +101,13 @@ impl MetadataService {
     /// Where it is: what [`IdaasBuilder::metadata_address`](crate::IdaasBuilder::metadata_address) takes.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// Attaches a RAM role to the instance, in place of an earlier one: credentials of it, which live for an
+    /// hour, are handed out under `/latest/meta-data/ram/security-credentials/`, and this OpenAPI accepts them.
+    pub fn attach_role(&self, name: impl Into<String>, open_api: &OpenApiService) {
+        let issuer = TemporaryKeys::new(open_api.keys(), self.desk.clock.clone());
+        self.desk.state().role = Some(Arc::new(Role { name: name.into(), issuer }));
     }
 
     /// All requests from now on meet this behaviour.
@@ -125,8 +145,12 @@ impl Handler for Desk {
                 state.received.push(request.clone());
                 state.behaviour
             };
-            let (status, body) = match behaviour {
-                MetadataBehaviour::Status(status) => (status, String::new()),
+            let (status, body) = match (behaviour, request.uri.path().strip_prefix(ROLES)) {
+                (MetadataBehaviour::Status(status), _) => (status, String::new()),
+                (_, Some(name)) => match self.role_answer(&request, name) {
+                    Ok(answer) => return answer.send(),
+                    Err(status) => (status, String::new()),
+                },
                 _ => self.judge(&request, behaviour),
             };
             Answer { status, headers: HeaderMap::new(), body: Bytes::from(body) }.send()
@@ -163,6 +187,22 @@ impl Desk {
             Ok(None) => (StatusCode::BAD_REQUEST, "the audience is not JSON".to_owned()),
             Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()),
         }
+    }
+
+    /// The name of the instance's role, or a credential of it.
+    fn role_answer(&self, request: &MetadataRequest, name: &str) -> Result<Answer, StatusCode> {
+        if !self.has_token(&request.headers, &ECS_TOKEN) {
+            return Err(StatusCode::FORBIDDEN);
+        }
+        let role = self.state().role.clone().filter(|role| name.is_empty() || role.name == name);
+        let role = role.filter(|_| request.method == Method::GET).ok_or(StatusCode::NOT_FOUND)?;
+        if name.is_empty() {
+            let body = Bytes::from(role.name.clone());
+            return Ok(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body });
+        }
+        let mut object = role.issuer.issue(ROLE_LIFE);
+        object.insert("Code".into(), "Success".into());
+        Ok(role.issuer.answer(object, None))
     }
 
     /// A token that lives as long as its header asks.

@@ -101,6 +101,10 @@
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
+//! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
+//! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
+//! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
+//! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
@@ -109,10 +113,14 @@
 //! The servers run on the Tokio runtime that starts them, which needs its I/O and time drivers, and stop
 //! when they are dropped, be it inside or outside of that runtime.
 
+mod access_key;
 mod access_token;
+mod acs3;
+mod act;
 mod answer;
 mod api;
 mod attestation;
+mod bearer;
 mod behaviour;
 mod body;
 mod builder;
@@ -121,31 +129,52 @@ mod client_authentication;
 mod client_configuration;
 mod client_keys;
 mod clock;
+#[cfg(feature = "aliyun")]
+mod cloud_account;
+mod credentials_uri;
+#[cfg(feature = "aliyun")]
+mod developer_api;
 mod environment;
 mod es256;
 mod exchange;
 mod federated;
 mod form;
+mod generate_oauth_token;
 mod grants;
 mod idaas;
 mod ledger;
 mod metadata_service;
+mod open_api;
+mod open_api_refusal;
 mod refusal;
 mod server;
 mod service;
 mod service_account;
 mod signed_data;
 mod stage;
+mod sts;
+mod temporary_keys;
 mod token_endpoint;
 
-pub use api::{ApiRefusal, ProtectedApi, ProtectedApiBuilder};
+pub use access_key::AccessKey;
+pub use api::{ProtectedApi, ProtectedApiBuilder};
+pub use bearer::ApiRefusal;
 pub use behaviour::{AnswerChange, Behaviour};
 pub use builder::TestIdaasBuilder;
 pub use certificates::ServerCertificate;
 pub use client_authentication::ClientAuthentication;
 pub use clock::ManualClock;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use cloud_account::CloudVendor;
+pub use credentials_uri::CredentialsUriService;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use developer_api::{DeveloperApi, DeveloperApiRequest};
 pub use environment::ManualEnvironment;
 pub use idaas::TestIdaas;
 pub use ledger::ReceivedRequest;
 pub use metadata_service::{MetadataBehaviour, MetadataRequest, MetadataService};
+pub use open_api::{OpenApiRequest, OpenApiService};
 pub use service_account::ServiceAccountToken;
+pub use sts::{StsRequest, StsService};

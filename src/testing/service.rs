@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::DATE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use super::act;
 use super::answer::Answer;
-use super::behaviour::{AnswerChange, Behaviour};
+use super::behaviour::AnswerChange;
 use super::body::AnswerBody;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
@@ -72,27 +72,9 @@ impl IdaasService {
         let request = TokenRequest::new(head, body);
         self.ledger.write(|entries| entries.received.push(request.describe()));
 
-        match self.stage.next(&self.ledger).await {
-            Behaviour::Normal | Behaviour::Hold => self.judge(request, None).send(),
-            Behaviour::Slow(pause) => {
-                tokio::time::sleep(pause).await;
-                self.judge(request, None).send()
-            }
-            Behaviour::Answer(answer) => answer.map(AnswerBody::whole),
-            Behaviour::Change(change) => self.judge(request, Some(&change)).send(),
-            Behaviour::Echo => Refusal::invalid_request(request.echo()).into_answer().send(),
-            Behaviour::CutMidBody => self
-                .judge(request, None)
-                .announce_length()
-                .send_as(|content: Bytes| AnswerBody::cut(&content, connection)),
-            Behaviour::Drip { interval, blanks } => {
-                self.judge(request, None).send_as(|content| AnswerBody::dripping(content, interval, blanks))
-            }
-            Behaviour::HugeBody(blanks) => {
-                self.judge(request, None).send_as(|content| AnswerBody::padded(content, blanks))
-            }
-            Behaviour::HangHandshake => std::future::pending().await,
-        }
+        let behaviour = self.stage.next(&self.ledger).await;
+        let echo = Refusal::invalid_request(request.echo()).into_answer();
+        act::act(behaviour, connection, echo, |change| self.judge(request, change)).await
     }
 
     /// What the request deserves.

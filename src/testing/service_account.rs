@@ -31,12 +31,17 @@ impl ServiceAccounts {
 
     /// Why the token does not prove who asks, if so.
     pub(super) fn verify(&self, token: &str) -> Result<(), &'static str> {
+        self.verify_for(token, &self.audience)
+    }
+
+    /// The same for one that is to be shown to somebody else.
+    pub(super) fn verify_for(&self, token: &str, audience: &str) -> Result<(), &'static str> {
         let claims = self.key.verify(token).ok_or("the token is not signed by the cluster")?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let seconds = |name: &str| claims.get(name).and_then(Value::as_u64);
         let is_for_us = match claims.get("aud") {
-            Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(&self.audience)),
-            Some(Value::String(one)) => *one == self.audience,
+            Some(Value::Array(all)) => all.iter().any(|one| one.as_str() == Some(audience)),
+            Some(Value::String(one)) => one == audience,
             _ => false,
         };
         let now = self.clock.now().unix_seconds();

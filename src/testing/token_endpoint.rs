@@ -8,14 +8,14 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{Method, StatusCode, request};
 use serde_json::{Map, Value, json};
 
-use super::access_token::{Holder, Issuer};
+use super::access_token::{Holder, IssuedToken, Issuer};
 use super::client_authentication::{ClientAuthentication, Credentials, Occasion, RegisteredClient};
 use super::exchange::{self, Exchange};
 use super::form::Form;
 use super::grants::{Granted, Grants};
 use super::ledger::ReceivedRequest;
 use super::refusal::Refusal;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::scope::Scope;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -92,13 +92,9 @@ impl TokenEndpoint {
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", description));
             }
         };
-        let invalid_scope = |text| Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", text);
         let scope = Scope::parse(form.get("scope").unwrap_or_default())
             .map_err(|fault| invalid_scope(format!("scope {fault}")))?;
-        let granted = self
-            .grants
-            .grant(&scope)
-            .map_err(|item| invalid_scope(format!("`{item}` is not granted to the client")))?;
+        let granted = self.granted(&scope)?;
 
         let holder = match &exchange {
             None => Holder { subject: self.client.id(), actor: None },
@@ -107,9 +103,7 @@ impl TokenEndpoint {
                 Holder { subject: &exchange.subject, actor: Some(actor) }
             }
         };
-        let issued = self.issuer.issue(&holder, &granted, now, self.token_life).map_err(|fault| {
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string())
-        })?;
+        let issued = self.issue(&holder, &granted, now)?;
         let issued_token_type = exchange.map(|exchange| exchange.issued_token_type);
         let issued_token_type = issued_token_type.map(|kind| ("issued_token_type".to_owned(), json!(kind)));
         Ok(Map::from_iter(issued_token_type.into_iter().chain([
@@ -123,6 +117,23 @@ impl TokenEndpoint {
 }
 
 impl TokenEndpoint {
+    /// A token for the client itself, whoever vouches for it.
+    pub(super) fn client_token(&self, scope: &Scope) -> Result<IssuedToken, Refusal> {
+        let holder = Holder { subject: self.client.id(), actor: None };
+        self.issue(&holder, &self.granted(scope)?, self.clock.now())
+    }
+
+    fn granted(&self, scope: &Scope) -> Result<Granted, Refusal> {
+        let refusal = |item| invalid_scope(format!("`{item}` is not granted to the client"));
+        self.grants.grant(scope).map_err(refusal)
+    }
+
+    fn issue(&self, holder: &Holder<'_>, granted: &Granted, now: Moment) -> Result<IssuedToken, Refusal> {
+        self.issuer.issue(holder, granted, now, self.token_life).map_err(|fault| {
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", fault.to_string())
+        })
+    }
+
     /// A token that speaks of a user, whatever the client is granted.
     pub(super) fn user_token(&self, user: &str, scope: &Scope) -> io::Result<String> {
         let holder = Holder { subject: user, actor: None };
@@ -132,6 +143,10 @@ impl TokenEndpoint {
         };
         Ok(self.issuer.issue(&holder, &granted, self.clock.now(), self.token_life)?.token)
     }
+}
+
+fn invalid_scope(description: String) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", description)
 }
 
 fn check_head(head: &request::Parts) -> Result<(), Refusal> {

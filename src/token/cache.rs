@@ -104,6 +104,13 @@ impl TokenCache {
         &self.default_scope
     }
 
+    /// Tells how long the tokens of all scopes still live.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn record_lives(&self) {
+        self.default.record_life();
+        self.others.load().values().for_each(|entry| entry.slot.record_life());
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.settings.clock
     }
@@ -122,8 +129,8 @@ impl TokenCache {
             return Ok(Arc::clone(&self.default));
         }
         let exchange = self.exchange.as_ref().ok_or_else(|| {
-            let message =
-                "tokens come from a source given in code, which exchanges none; configure a token endpoint";
+            let message = "no token is exchanged: PLUGIN, as any source of tokens given in code, has no token \
+                           endpoint to do it; choose another authentication method";
             Error::new(ErrorKind::Rejected, message)
         })?;
         Ok(exchange.slot(subject, scope))

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::answer::{self, Asked};
+use super::answer::{self, Asked, OAuth};
 use super::response::TokenResponse;
 use super::skew::Skew;
 use super::source::TokenSource;
@@ -107,6 +107,7 @@ impl TokenEndpoint {
             self.skew.learn(date, sent, self.clock.now().system_time());
         }
         let asked = Asked {
+            peer: &OAuth,
             endpoint: &endpoint,
             scope: scope.as_str(),
             secrets: secrets.iter().map(Secret::expose_secret).collect(),

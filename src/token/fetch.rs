@@ -19,6 +19,11 @@ pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
     /// What is fetched, for log lines.
     fn subject(&self) -> &str;
 
+    /// What kind of thing it is, likewise.
+    fn what(&self) -> &'static str {
+        "token"
+    }
+
     /// Whose request the issuer sees.
     fn issuer_subject(&self) -> Subject<'_> {
         Subject::Own(self.subject())

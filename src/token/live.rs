@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+#[cfg(feature = "metrics")]
+use std::time::Duration;
 
 use super::sync::AtomicU64;
 use super::window::{State, Window};
@@ -37,6 +39,16 @@ impl<V> Live<V> {
     /// Where in its life the value stands; withdrawn is as good as dead.
     pub(crate) fn state(&self, now: Moment) -> State {
         if self.attention.is_withdrawn() { State::Dead } else { self.window.state(now) }
+    }
+
+    /// How long it may still be served, by the clock that gives it less.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn remaining(&self, now: Moment) -> Duration {
+        if self.attention.is_withdrawn() {
+            return Duration::ZERO;
+        }
+        let wall = self.window.dead.wall.saturating_sub(now.wall);
+        self.window.dead.since(now).min(Duration::from_nanos(wall))
     }
 
     pub(crate) fn attention(&self) -> &Attention {

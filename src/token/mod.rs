@@ -1,6 +1,6 @@
 //! Tokens: where they come from, how long they live, and the cache that holds them.
 
-mod answer;
+pub(crate) mod answer;
 mod backoff;
 mod cache;
 mod control;
@@ -41,16 +41,25 @@ use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
 pub(crate) use self::endpoint::TokenEndpoint;
 pub(crate) use self::exchange::ExchangeCache;
-use self::fetch::Fetched;
-use self::live::Attention;
-pub(crate) use self::live::Live;
+#[cfg_attr(
+    not(feature = "aliyun"),
+    allow(unused_imports, reason = "the Alibaba Cloud side caches credentials")
+)]
+pub(crate) use self::fetch::{Fetch, Fetched};
+pub(crate) use self::live::{Attention, Live};
+#[cfg(feature = "aliyun")]
+pub(crate) use self::mask::shown;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::recent::Recent;
 pub use self::response::TokenResponse;
 pub(crate) use self::skew::Skew;
 pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
 pub use self::warmth::KeepWarm;
-use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+pub(crate) use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+#[cfg(feature = "aliyun")]
+pub(crate) use self::window::{State, Window};
 use crate::clock::Moment;
 use crate::scope::Scope;
 

@@ -22,6 +22,7 @@ use super::window::Renewal;
 use crate::BoxFuture;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::telemetry::Telemetry;
 use crate::testing::ManualClock;
 
 const SCHEDULES: usize = 2_000;
@@ -83,6 +84,7 @@ impl Scene {
             wait: LIFE,
             flight: LIFE,
             gate: Arc::clone(gate),
+            telemetry: Telemetry::new("app", "model"),
         };
         let slot = Arc::new(Slot::new(Arc::clone(&source) as _, settings));
         Self { clock, source, slot }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::backoff::{ATTEMPTS, RETRY_BUDGET, pause_within_flight};
 use super::fetch::{Fetch, Fetched};
 use super::gate::{Gate, Pass, Refused, Verdict};
 use super::sync::{sleep, timeout};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
+use crate::telemetry::{self, Telemetry};
 
 /// What a flight brings home.
 pub(crate) type Flown<V> = Result<Fetched<V>, Failure>;
@@ -56,6 +59,7 @@ pub(crate) struct Pilot<V> {
     pub(crate) fetch: Arc<dyn Fetch<V>>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) clock: Clock,
+    pub(crate) telemetry: Telemetry,
     pub(crate) cause: Cause,
     /// Whether somebody waits and nothing has failed before: then a hiccup is worth another attempt.
     pub(crate) patient: bool,
@@ -71,7 +75,8 @@ impl<V: 'static> Pilot<V> {
         }
         let started = self.clock.now();
         let mut attempt = 0;
-        let flown = self.attempts(started, &mut attempt).await;
+        let span = self.telemetry.span(self.fetch.subject(), self.cause.as_str());
+        let flown = self.attempts(started, &mut attempt).instrument(span).await;
         self.report(&flown, attempt, started);
         flown
     }
@@ -85,6 +90,7 @@ impl<V: 'static> Pilot<V> {
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
                 Ok(fetched) => {
                     pass.answered();
+                    self.telemetry.gate(true);
                     return Ok(fetched);
                 }
                 Err(error) => error,
@@ -92,6 +98,7 @@ impl<V: 'static> Pilot<V> {
             let now = self.clock.now();
             let again = *attempt < attempts && now.since(started) < RETRY_BUDGET && may_pass_at_once(&error);
             let verdict = pass.failed(self.fetch.issuer_subject(), &error, again, now, fastrand::f64());
+            self.telemetry.gate(verdict == Verdict::Own);
             match verdict {
                 Verdict::Closed(opens) if !again => return Err(Failure { error, opens: Some(opens) }),
                 Verdict::Own if !again => return Err(error.into()),
@@ -120,31 +127,24 @@ impl<V: 'static> Pilot<V> {
         let limit = self.limit;
         Error::new(
             ErrorKind::Timeout,
-            format!(
-                "no answer for {subject} within {limit:?}; the source of tokens hangs, it will be asked again"
-            ),
+            format!("no answer for {subject} within {limit:?}; the source hangs, it will be asked again"),
         )
     }
 
-    /// One line per refresh; never the value.
-    fn report(&self, flown: &Flown<V>, attempts: u32, started: Moment) {
-        let subject = self.fetch.subject();
-        let cause = self.cause.as_str();
-        let elapsed = self.clock.now().since(started);
-        match flown {
-            Ok(fetched) => {
-                let expires_in = fetched.life.as_secs_f64();
-                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, expires_in, "token fetched");
-            }
-            // Asked by another flight, which has told.
-            Err(Failure { error, .. }) if attempts == 0 => {
-                tracing::debug!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, %error, "token not asked for");
-            }
-            Err(Failure { error, .. }) => {
-                let request_id = error.request_id();
-                tracing::warn!(target: "tower_idaas::refresh", subject, cause, attempts, ?elapsed, request_id, %error, "token not fetched");
-            }
-        }
+    fn report(&self, flown: &Flown<V>, attempt: u32, started: Moment) {
+        let outcome = match flown {
+            Ok(fetched) => telemetry::Outcome::Fetched(fetched.life),
+            Err(Failure { error, .. }) if attempt == 0 => telemetry::Outcome::Refused(error),
+            Err(Failure { error, .. }) => telemetry::Outcome::Failed(error),
+        };
+        self.telemetry.refreshed(&telemetry::Refresh {
+            what: self.fetch.what(),
+            scope: self.fetch.subject(),
+            cause: self.cause.as_str(),
+            attempt,
+            elapsed: self.clock.now().since(started),
+            outcome,
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// A map of at most `capacity` entries.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
+pub(crate) struct Recent<K, V> {
     capacity: usize,
     entries: HashMap<K, (V, u64)>,
     /// By the turn of the last use; the first is the one to go.
@@ -13,21 +13,21 @@ pub(super) struct Recent<K, V> {
     turn: u64,
 }
 
-impl<K: Copy + Eq + Hash, V> Recent<K, V> {
+impl<K: Clone + Eq + Hash, V> Recent<K, V> {
     /// A capacity of zero counts as one.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), entries: HashMap::new(), turns: BTreeMap::new(), turn: 0 }
     }
 
     /// The value under this key, made if it is not there, and now the most recently used.
-    pub(super) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
+    pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
         let full = !self.entries.contains_key(&key) && self.entries.len() >= self.capacity;
         if full && let Some((_, oldest)) = self.turns.pop_first() {
             self.entries.remove(&oldest);
         }
         self.turn += 1;
         let turn = self.turn;
-        let (value, last) = self.entries.entry(key).or_insert_with(|| (make(), turn));
+        let (value, last) = self.entries.entry(key.clone()).or_insert_with(|| (make(), turn));
         self.turns.remove(last);
         *last = turn;
         self.turns.insert(turn, key);

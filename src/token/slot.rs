@@ -15,6 +15,7 @@ use super::sync::{ArcSwapOption, Handle, Mutex, MutexGuard};
 use super::window::{State, Window};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
+use crate::telemetry::Telemetry;
 
 /// What all slots of a handle share.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) flight: Duration,
     /// Of the issuer that all slots ask.
     pub(crate) gate: Arc<Gate>,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// What a request gets when it asks a slot.
@@ -152,6 +154,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             fetch: Arc::clone(&self.fetch),
             gate: Arc::clone(&self.settings.gate),
             clock: self.settings.clock.clone(),
+            telemetry: self.settings.telemetry.clone(),
             cause: if forced { Cause::Invalidated } else { cause },
             patient: cause != Cause::Advisory && control.is_untroubled(),
             hold_back,
@@ -206,6 +209,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         if live.attention().is_withdrawn() {
             self.live.store(None);
             control.withdraw(now);
+            self.settings.telemetry.withdrawn(self.fetch.subject());
             return None;
         }
         Some(live)
@@ -230,6 +234,14 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         let due = self.live.load().as_ref().map(|live| live.attention().due().since(now));
         let opens = || self.control().opens().map(|opens| opens.since(now));
         due.filter(|due| !due.is_zero()).or_else(opens).unwrap_or_default()
+    }
+
+    /// Tells how long the value still lives; not at all when there never was one.
+    #[cfg(feature = "metrics")]
+    pub(super) fn record_life(&self) {
+        let now = self.settings.clock.now();
+        let life = self.live.load().as_ref().map(|live| live.remaining(now));
+        self.settings.telemetry.expires_in(self.fetch.subject(), life.unwrap_or_default());
     }
 
     pub(super) fn subject(&self) -> &str {

@@ -42,6 +42,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         if Handle::try_current().is_err() {
             return self.await_flights(resolution).await;
         }
+        let _waiter = self.settings.telemetry.waits(self.fetch.subject());
         let wait = self.settings.wait;
         let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
         let mut flights = pin!(self.await_flights(resolution));

@@ -68,6 +68,12 @@ impl Transport {
         Self { service: BoxCloneSyncService::new(service), connect_timeout, read_timeout }
     }
 
+    /// For a connection, and for an answer.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn timeouts(&self) -> (Duration, Duration) {
+        (self.connect_timeout, self.read_timeout)
+    }
+
     /// Sends a request and reads the whole answer. `endpoint` is how errors call the other side.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ pub(crate) async fn check_pkcs7(capture: &Capture) {
 }
 
 #[cfg(feature = "transport")]
-mod metadata {
+pub(crate) mod metadata {
     use std::convert::Infallible;
 
     use bytes::Bytes;
@@ -68,10 +68,17 @@ mod metadata {
     /// Where the service is on a machine in the cloud; here its requests are recorded as sent there.
     const SERVICE: &str = "http://100.100.100.200";
 
+    /// What the captured service gave out.
+    pub(crate) const TOKEN: &str = "FAKE-ECS-METADATA-TOKEN==";
+
     pub(crate) async fn check(capture: &Capture) {
         let log = Log::default();
         let document = Sent::captured(&capture.requests()[2]).take("client_assertion");
-        let address = service(log.clone(), document).await;
+        let address = service(log.clone(), move |path| match path {
+            "/latest/api/token" => TOKEN.to_owned(),
+            _ => document.clone(),
+        })
+        .await;
         let sent = play_into(&log, capture, |builder| builder.metadata_address(address)).await;
         capture.assert_sent(sent, |_, ours, theirs| {
             for query in [&mut ours.query, &mut theirs.query] {
@@ -94,22 +101,22 @@ mod metadata {
         pairs.collect::<Vec<_>>().join("&")
     }
 
-    /// A metadata service that says what the captured one said.
-    async fn service(log: Log, document: String) -> String {
+    /// A metadata service, or what passes for one, that says what the captured one said at each path.
+    pub(crate) async fn service(
+        log: Log,
+        say: impl Fn(&str) -> String + Clone + Send + Sync + 'static,
+    ) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (log, document) = (log.clone(), document.clone());
+                let (log, say) = (log.clone(), say.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
                     let (head, _) = request.into_parts();
                     let uri: Uri = format!("{SERVICE}{}", head.uri).parse().unwrap();
                     log.write(Sent::new(&head.method, &uri, &head.headers, b""));
-                    let answer = match uri.path() {
-                        "/latest/api/token" => "FAKE-ECS-METADATA-TOKEN==".to_owned(),
-                        _ => document.clone(),
-                    };
+                    let answer = say(uri.path());
                     async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer)))) }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

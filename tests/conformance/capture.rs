@@ -100,6 +100,11 @@ impl Capture {
         }
     }
 
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        self.json["env"].get(name).is_some()
+    }
+
     /// The file that holds the variable's value, if one does.
     pub(crate) fn variable_file(&self, name: &str) -> Option<&str> {
         self.json["env"][name]["from_file"].as_str()

@@ -31,19 +31,39 @@ impl Log {
 /// A client as the capture has it, whose requests end in the log.
 pub(crate) fn builder(capture: &Capture, log: &Log) -> IdaasBuilder {
     let log = log.clone();
-    let token_endpoint = service_fn(move |request: Request<Full<Bytes>>| {
+    let server = service_fn(move |request: Request<Full<Bytes>>| {
         let log = log.clone();
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
             log.write(Sent::new(&head.method, &head.uri, &head.headers, &body));
-            let answer =
-                json!({ "token_type": "Bearer", "access_token": "dummy-access-token-1", "expires_in": 3600 });
+            let answer = match head.uri.host() {
+                Some("eiam.cn-hangzhou.aliyuncs.com") => {
+                    let token = json!({ "TokenType": "Bearer", "AccessToken": "dummy-openapi-token-1" });
+                    json!({ "TokenResponse": token })
+                }
+                Some("sts.aliyuncs.com") => json!({ "Credentials": temporary_key("rrsa") }),
+                _ => {
+                    json!({ "token_type": "Bearer", "access_token": "dummy-access-token-1", "expires_in": 3600 })
+                }
+            };
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer.to_string()))))
         }
     });
     let environment: ManualEnvironment = capture.environment();
-    Idaas::builder().config_file(capture.write_config()).environment(environment).transport(token_endpoint)
+    Idaas::builder().config_file(capture.write_config()).environment(environment).transport(server)
+}
+
+/// An access key as STS gave it to the vendor's client. Its secret is not in the captures, but was made like
+/// the rest.
+pub(crate) fn temporary_key(from: &str) -> Value {
+    json!({
+        "Code": "Success",
+        "AccessKeyId": format!("STS.FAKE{from}AccessKeyId"),
+        "AccessKeySecret": format!("FAKE{from}Secret"),
+        "SecurityToken": format!("FAKE{from}SecurityToken=="),
+        "Expiration": "2099-01-01T00:00:00Z",
+    })
 }
 
 /// What our client sends when it does all that the capture says.

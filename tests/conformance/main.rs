@@ -5,9 +5,6 @@
 //! was done with the vendor's; then every request, in its order, must be equal in method, scheme, host, path,
 //! query, content type, `Authorization` and decoded form, whose order has no meaning. What differs on purpose
 //! is in the module of the method, with the reason, and nowhere else.
-//!
-//! Two sorts of captures are not here: those of `PLUGIN`, which is another protocol, and the exchange with
-//! `PLUGIN`, which the vendor's client refuses by design, as there is no token endpoint in it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod assertion;
@@ -15,6 +12,7 @@ mod attested;
 mod capture;
 mod client;
 mod exchange;
+mod plugin;
 mod secret;
 mod sent;
 
@@ -23,18 +21,19 @@ use std::collections::BTreeMap;
 use capture::Capture;
 
 /// How many captures each method has: of its own, and of exchanges.
-const COUNTS: [(&str, usize, usize); 7] = [
+const COUNTS: [(&str, usize, usize); 8] = [
     ("CLIENT_SECRET_BASIC", 10, 1),
     ("CLIENT_SECRET_JWT", 11, 1),
     ("CLIENT_SECRET_POST", 15, 2),
     ("OIDC", 5, 1),
     ("PCA", 2, 1),
     ("PKCS7", 1, 1),
+    ("PLUGIN", 8, 1),
     ("PRIVATE_KEY_JWT", 14, 1),
 ];
 
 /// All captures: the sum of `COUNTS`.
-const CASES: usize = 66;
+const CASES: usize = 75;
 
 /// Runs the case as its method asks for.
 async fn check(capture: Capture) {
@@ -44,6 +43,7 @@ async fn check(capture: Capture) {
         "CLIENT_SECRET_JWT" | "PRIVATE_KEY_JWT" | "PCA" => assertion::check(capture).await,
         "OIDC" => attested::check_oidc(capture).await,
         "PKCS7" => attested::check_pkcs7(&capture).await,
+        "PLUGIN" => plugin::check(capture).await,
         other => panic!("{}: no module runs `{other}`", capture.name),
     }
 }
@@ -60,7 +60,7 @@ async fn check_all(method: &str) {
 }
 
 #[test]
-fn the_66_captures_are_all_accounted_for() {
+fn the_75_captures_are_all_accounted_for() {
     let mut found = BTreeMap::<String, (usize, usize)>::new();
     for capture in Capture::all() {
         let count = found.entry(capture.method().to_owned()).or_default();

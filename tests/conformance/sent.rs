@@ -15,7 +15,7 @@ pub(crate) struct Sent {
     /// Decoded: which characters are encoded is the encoder's habit, as is the order.
     pub(crate) form: BTreeMap<String, String>,
     pub(crate) authorization: Option<String>,
-    /// The metadata service's own headers.
+    /// The headers of the metadata service's and the OpenAPI's own.
     headers: BTreeMap<String, String>,
 }
 
@@ -55,6 +55,36 @@ impl Sent {
             authorization: headers.remove("authorization"),
             headers: headers.into_iter().filter(|(name, _)| name.starts_with("x-")).collect(),
         }
+    }
+
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.keys().map(String::as_str)
+    }
+
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn find_header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.find_header(name).unwrap_or_else(|| panic!("no header `{name}`"))
+    }
+
+    /// What was sent in a URL, as if it had been sent in a body.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn move_query_into_form(&mut self) {
+        let query = std::mem::take(&mut self.query);
+        self.form = without_repeats(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+        self.target[0] = "POST".to_owned();
+        self.content_type = Some("application/x-www-form-urlencoded".to_owned());
+    }
+
+    /// Takes a header out, where it is known to be.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn take_header(&mut self, name: &str) -> String {
+        self.headers.remove(name).unwrap_or_else(|| panic!("no header `{name}`"))
     }
 
     /// Takes a field out of the form, where it is known to be.

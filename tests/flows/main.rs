@@ -6,7 +6,6 @@
 #![allow(missing_docs)]
 
 mod support;
-mod warmth;
 
 mod anything;
 mod cold_start;
@@ -16,6 +15,7 @@ mod grpc;
 mod layer;
 mod lives;
 mod misbehaviour;
+mod observability;
 mod origins;
 mod outage;
 mod readiness;
@@ -26,3 +26,4 @@ mod replay;
 mod replay_among_layers;
 mod runtimes;
 mod scopes;
+mod warmth;

@@ -12,8 +12,11 @@ fn a_complete_file_is_read_completely() {
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(config.instance_id, "idaas_fake0001");
     assert_eq!(config.client_id, "app_fake0001");
-    assert_eq!(config.issuer, "https://tenant.example.com/api/v2/iauths_system/oauth2");
-    assert_eq!(config.token_endpoint, "https://tenant.example.com/api/v2/iauths_system/oauth2/token");
+    assert_eq!(config.issuer.unwrap(), "https://tenant.example.com/api/v2/iauths_system/oauth2");
+    assert_eq!(
+        config.token_endpoint.unwrap(),
+        "https://tenant.example.com/api/v2/iauths_system/oauth2/token"
+    );
     assert_eq!(config.scope.as_str(), "api.example.com|read:file");
     assert_eq!(config.open_api_endpoint.unwrap(), "https://eiam.cn-hangzhou.aliyuncs.com/");
     assert_eq!(config.developer_api_endpoint.unwrap(), "https://eiam-developerapi.cn-hangzhou.aliyuncs.com/");

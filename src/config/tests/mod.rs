@@ -4,6 +4,7 @@ mod assertion;
 mod federated;
 mod keys;
 mod loading;
+mod plugin;
 mod values;
 
 use serde_json::{Value, json};

@@ -1,9 +1,11 @@
-//! Reads an answer of the token endpoint: a token, or one readable error. No I/O; nothing here panics,
-//! whatever the answer is.
+//! Reads an answer, of the token endpoint or of an API that is like it: a success, or one readable error. No
+//! I/O; nothing here panics, whatever the answer is.
 
+mod success;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
@@ -12,12 +14,55 @@ use serde_json::{Map, Value};
 
 use super::mask::shown;
 use super::response::TokenResponse;
-use super::window::LONGEST_LIFE;
 use crate::error::{Error, ErrorKind};
+
+/// Who answers: it decides how errors speak of it, and what its codes mean.
+pub(crate) trait Peer: Debug + Sync {
+    /// What it is.
+    fn name(&self) -> &'static str;
+
+    /// What every answer of its holds: one thing or the other.
+    fn holds(&self) -> [&'static str; 2];
+
+    /// Whether a request that was refused with this code may succeed later.
+    fn may_pass(&self, code: &str) -> bool;
+
+    /// What to do about a refusal that will not pass by itself.
+    fn advice(&self, code: &str, scope: &str) -> String;
+}
+
+/// The token endpoint of RFC 6749.
+#[derive(Debug)]
+pub(super) struct OAuth;
+
+impl Peer for OAuth {
+    fn name(&self) -> &'static str {
+        "the token endpoint"
+    }
+
+    fn holds(&self) -> [&'static str; 2] {
+        ["a token", "an OAuth error"]
+    }
+
+    fn may_pass(&self, code: &str) -> bool {
+        matches!(code, "temporarily_unavailable" | "server_error" | "slow_down")
+    }
+
+    fn advice(&self, code: &str, scope: &str) -> String {
+        match code {
+            "invalid_client" => "check the client id and its credentials".into(),
+            "invalid_scope" | "unauthorized_client" | "access_denied" => {
+                format!("check that the application is granted `{scope}`")
+            }
+            _ => "check the configuration".into(),
+        }
+    }
+}
 
 /// What an error message needs to know of the request.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
+    pub(crate) peer: &'a dyn Peer,
     /// The endpoint without its query.
     pub(crate) endpoint: &'a str,
     pub(crate) scope: &'a str,
@@ -26,7 +71,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) now: SystemTime,
 }
 
-/// The token in the answer.
+/// The token in the answer of a token endpoint.
 ///
 /// # Errors
 ///
@@ -38,6 +83,30 @@ pub(crate) fn read(
     body: &[u8],
     asked: &Asked<'_>,
 ) -> Result<TokenResponse, Error> {
+    let answer = object(status, headers, body, asked)?;
+    answer.token(&answer.object)
+}
+
+/// An answer that is a success.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) object: Map<String, Value>,
+    asked: &'a Asked<'a>,
+}
+
+/// The JSON object in an answer.
+///
+/// # Errors
+///
+/// Everything that is not a success with an object in it, classified as for [`read`].
+pub(crate) fn object<'a>(
+    status: StatusCode,
+    headers: &'a HeaderMap,
+    body: &[u8],
+    asked: &'a Asked<'a>,
+) -> Result<Answer<'a>, Error> {
     if status.is_redirection() {
         return Err(redirect(status, headers, asked));
     }
@@ -45,90 +114,59 @@ pub(crate) fn read(
         Ok(Value::Object(object)) => object,
         _ => return Err(no_answer_at_all(status, headers, body.len(), asked)),
     };
-    if let Some(code) = text(&object, &["error", "Code"]).filter(|_| names_failure(status, &object)) {
+    if let Some(code) = text(&object, &["error", "Code", "code"]).filter(|_| names_failure(status, &object)) {
         return Err(refusal(status, headers, &object, code, asked));
     }
     if !status.is_success() {
         return Err(no_answer_at_all(status, headers, body.len(), asked));
     }
-    let answer = success(headers, &object, asked);
-    answer.map_err(|problem| {
+    Ok(Answer { status, headers, object, asked })
+}
+
+impl Answer<'_> {
+    /// The token in this object of the answer, which has the fields of RFC 6749 section 5.1.
+    ///
+    /// # Errors
+    ///
+    /// When there is none that can be used.
+    pub(crate) fn token(&self, object: &Map<String, Value>) -> Result<TokenResponse, Error> {
+        success::token(self.headers, object, self.asked).map_err(|problem| self.unusable(&problem))
+    }
+
+    /// What the clock of whoever answered says, against which its points in time count.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn server_time(&self) -> SystemTime {
+        issuer_now(self.headers, self.asked.now)
+    }
+
+    /// The error that says what is wrong with the answer. `problem` shows nothing that is secret.
+    pub(crate) fn unusable(&self, problem: &str) -> Error {
+        let Self { status, headers, object, asked } = self;
         let message =
             format!("{} answered {status}, but {problem}; ask the issuer's support", asked.endpoint);
-        with_request_id(Error::new(ErrorKind::InvalidAnswer, message), headers, &object, asked)
-            .with_status(status)
+        with_request_id(Error::new(ErrorKind::InvalidAnswer, message), headers, object, asked)
+            .with_status(*status)
             .with_transient(false)
-    })
+    }
 }
 
 /// `error` speaks of a failure under any status. `Code` is the OpenAPI shape's; some gateways also say
 /// `Code: "Success"`.
 fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
-    object.get("error").is_some_and(|error| !error.is_null()) || !status.is_success()
-}
-
-fn success(
-    headers: &HeaderMap,
-    object: &Map<String, Value>,
-    asked: &Asked<'_>,
-) -> Result<TokenResponse, String> {
-    let Some(Value::String(access_token)) = object.get("access_token") else {
-        return Err("carries no access token".into());
-    };
-    match object.get("token_type") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
-        Some(Value::String(kind)) => {
-            let kind = shown(kind, asked.secrets.iter().copied().chain([access_token.as_str()]));
-            return Err(format!("the token type `{kind}` is not supported, only Bearer is"));
-        }
-        Some(_) => return Err("the token type is not a string".into()),
-    }
-    let mut response =
-        TokenResponse::bearer(access_token).map_err(|error| match access_token.is_empty() {
-            true => "carries no access token".into(),
-            false => error.to_string(),
-        })?;
-    response.expires_in = life(headers, object, asked.now);
-    response.granted_scope = text(object, &["scope"]).map(str::to_owned);
-    response.issued_token_type = text(object, &["issued_token_type"]).map(str::to_owned);
-    Ok(response)
-}
-
-/// The shorter of what `expires_in` and `expires_at` say; `None` when neither says anything.
-///
-/// `expires_at` is by the issuer's clock.
-fn life(headers: &HeaderMap, object: &Map<String, Value>, now: SystemTime) -> Option<Duration> {
-    let relative = object.get("expires_in").and_then(seconds);
-    let absolute = object.get("expires_at").and_then(seconds).map(|expires_at| {
-        let since_epoch = issuer_now(headers, now).duration_since(SystemTime::UNIX_EPOCH);
-        expires_at - since_epoch.unwrap_or_default().as_secs_f64()
-    });
-    let shorter = match (relative, absolute) {
-        (Some(relative), Some(absolute)) => relative.min(absolute),
-        (one, other) => one.or(other)?,
-    };
-    Some(Duration::from_secs_f64(shorter.clamp(0.0, LONGEST_LIFE.as_secs_f64())))
+    let is_failure = |code: &str| !["success", "ok", "200"].contains(&code.to_ascii_lowercase().as_str());
+    !status.is_success()
+        || object.get("error").is_some_and(|error| !error.is_null())
+        || (!object.contains_key("access_token") && text(object, &["Code"]).is_some_and(is_failure))
 }
 
 /// The issuer's `Date`, against which its points in time count; this machine's clock when there is none.
-fn issuer_now(headers: &HeaderMap, now: SystemTime) -> SystemTime {
+pub(crate) fn issuer_now(headers: &HeaderMap, now: SystemTime) -> SystemTime {
     date(headers).unwrap_or(now)
 }
 
 /// When the answer was made, by the clock of who made it.
 pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     header(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok())
-}
-
-/// A number of seconds, however it is written; never a NaN.
-fn seconds(value: &Value) -> Option<f64> {
-    let number = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    number.filter(|number: &f64| !number.is_nan())
 }
 
 fn refusal(
@@ -139,21 +177,17 @@ fn refusal(
     asked: &Asked<'_>,
 ) -> Error {
     let code = shown(code, asked.secrets.iter().copied());
-    let transient = may_pass(status, &code);
+    let transient = may_pass(status, &code) || asked.peer.may_pass(&code);
     let mut message = format!("{} refused with {status}: {code}", asked.endpoint);
-    if let Some(description) = text(object, &["error_description", "Message"]) {
+    if let Some(description) = text(object, &["error_description", "Message", "message"]) {
         message.push_str(&format!(" ({})", shown(description, asked.secrets.iter().copied())));
     }
     if let Some(id) = request_id(headers, object, asked) {
         message.push_str(&format!(", request id {id}"));
     }
-    match code.as_str() {
-        _ if transient => message.push_str("; it will be asked again"),
-        "invalid_client" => message.push_str("; check the client id and its credentials"),
-        "invalid_scope" | "unauthorized_client" | "access_denied" => {
-            message.push_str(&format!("; check that the application is granted `{}`", asked.scope));
-        }
-        _ => message.push_str("; check the configuration"),
+    match transient {
+        true => message.push_str("; it will be asked again"),
+        false => message.push_str(&format!("; {}", asked.peer.advice(&code, asked.scope))),
     }
     let kind = if transient { ErrorKind::Unavailable } else { ErrorKind::Rejected };
     let error = Error::new(kind, message).with_status(status).with_oauth_error(code);
@@ -163,7 +197,6 @@ fn refusal(
 fn may_pass(status: StatusCode, code: &str) -> bool {
     status.is_server_error()
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-        || matches!(code, "temporarily_unavailable" | "server_error" | "slow_down")
         || code.starts_with("Throttling")
 }
 
@@ -173,8 +206,9 @@ fn no_answer_at_all(status: StatusCode, headers: &HeaderMap, length: usize, aske
         Some(content_type) => shown(content_type, asked.secrets.iter().copied()),
         None => "no content type".into(),
     };
+    let [one, other] = asked.peer.holds();
     let message = format!(
-        "{} answered {status} with {length} bytes of {content_type} that hold neither a token nor an OAuth error; check the endpoint and what stands before it",
+        "{} answered {status} with {length} bytes of {content_type} that hold neither {one} nor {other}; check the endpoint and what stands before it",
         asked.endpoint
     );
     let kind = if status.is_success() { ErrorKind::InvalidAnswer } else { ErrorKind::Unavailable };
@@ -184,8 +218,9 @@ fn no_answer_at_all(status: StatusCode, headers: &HeaderMap, length: usize, aske
 
 fn redirect(status: StatusCode, headers: &HeaderMap, asked: &Asked<'_>) -> Error {
     let message = format!(
-        "{} answered {status}: redirects of the token endpoint are refused, because following one would hand the client's credentials on; configure the final address",
-        asked.endpoint
+        "{} answered {status}: redirects of {} are refused, because following one would hand the client's credentials on; configure the final address",
+        asked.endpoint,
+        asked.peer.name()
     );
     let error = Error::new(ErrorKind::InvalidAnswer, message).with_status(status).with_transient(false);
     with_request_id(error, headers, &Map::new(), asked)
@@ -232,6 +267,6 @@ fn header<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str
 }
 
 /// The first of these fields that is a string with something in it.
-fn text<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
+pub(crate) fn text<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| object.get(*name)?.as_str().filter(|text| !text.is_empty()))
 }

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::super::window::LONGEST_LIFE;
 use super::*;
 
 const NAMES: [&str; 13] = [

@@ -21,7 +21,7 @@ fn now() -> SystemTime {
 }
 
 fn asked() -> Asked<'static> {
-    Asked { endpoint: ENDPOINT, scope: SCOPE, secrets: vec![SECRET], now: now() }
+    Asked { peer: &OAuth, endpoint: ENDPOINT, scope: SCOPE, secrets: vec![SECRET], now: now() }
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -1,5 +1,6 @@
 //! Answers with a token in them, and how long it lives.
 
+use super::super::super::window::LONGEST_LIFE;
 use super::*;
 
 /// The life that an answer with these further fields gives, by an issuer that tells no time.

@@ -1,14 +1,32 @@
 //! An Alibaba Cloud identity that requests are signed with.
 #![allow(dead_code, reason = "the first users are being written")]
 
+mod chain;
+mod cli_profile;
+mod environment;
+mod file;
+mod instance_role;
+mod lookup;
+mod oidc_role;
+mod order;
+mod profile;
+mod profile_file;
+mod stand;
+mod sts;
+mod temporary;
+mod tried;
+mod uri;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use self::chain::{DefaultChain, Injected};
 use crate::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;
 
 /// An access key, of a RAM user or a temporary one of STS.
+#[derive(Clone)]
 pub(crate) struct Credential {
     pub(crate) access_key_id: String,
     pub(crate) access_key_secret: Secret,
@@ -17,6 +35,25 @@ pub(crate) struct Credential {
     /// Which member of the chain gave it, as the vendor calls it: `env`, `oidc_role_arn`, ….
     pub(crate) provider: &'static str,
 }
+
+impl Credential {
+    /// Whether both sign alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
+            && self.security_token.as_ref().map(Secret::expose_secret)
+                == other.security_token.as_ref().map(Secret::expose_secret)
+    }
+}
+
+/// For the equality of what holds one.
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other) && self.provider == other.provider
+    }
+}
+
+impl Eq for Credential {}
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,4 +73,7 @@ pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// When there is none; the error lists what was tried.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
+
+    /// This identity was refused: it is to be read or fetched afresh, if it is kept.
+    fn forget(&self, _refused: &Credential) {}
 }

@@ -1,20 +1,17 @@
 //! The attested document of the machine this program runs on, from its cloud's metadata service.
 
-mod client;
-mod provider;
-
 use std::time::{Duration, SystemTime};
 
-use http::Uri;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
-use self::provider::Provider;
 use super::{AssertionSource, Cloud, TokenRequest, pkcs7};
 use crate::BoxFuture;
 use crate::clock::Moment;
 use crate::error::{ConfigFault, Error, ErrorKind};
+use crate::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, MetadataService};
+use crate::percent;
 use crate::secret::Secret;
-use crate::transport::Transport;
 
 /// IDaaS accepts a document for 3600 s from its signing time. The last sixth is left for clocks that differ
 /// and for requests that take their time.
@@ -23,10 +20,10 @@ const REUSE: Duration = Duration::from_secs(3_000);
 /// Asks the metadata service for documents, and keeps one while it is good.
 #[derive(Debug)]
 pub(crate) struct MetadataDocument {
-    provider: &'static Provider,
-    /// `http://host`, without a path.
-    address: String,
-    transport: Transport,
+    service: MetadataService,
+    path: &'static str,
+    /// Whether a document is signed for one audience, at a time that is named in it.
+    signs_for_audience: bool,
     /// Locked while a document is fetched: whoever comes meanwhile gets the same one.
     kept: Mutex<Option<Document>>,
 }
@@ -51,9 +48,12 @@ impl MetadataDocument {
     ///
     /// When the address, if one is given, is not that of a metadata service.
     pub(crate) fn new(cloud: Cloud, address: Option<&str>) -> Result<Self, ConfigFault> {
-        let provider = Provider::of(cloud);
-        let address = address.map_or_else(|| Ok(provider.address.to_owned()), checked)?;
-        Ok(Self { provider, address, transport: client::transport(), kept: Mutex::new(None) })
+        let (provider, path, signs_for_audience) = match cloud {
+            Cloud::AlibabaCloudEcs => (&ALIBABA_CLOUD_ECS, "/latest/dynamic/instance-identity/pkcs7", true),
+            Cloud::AwsEc2 => (&AWS_EC2, "/latest/dynamic/instance-identity/rsa2048", false),
+        };
+        let service = MetadataService::new(provider, address, "PKCS7 works")?;
+        Ok(Self { service, path, signs_for_audience, kept: Mutex::new(None) })
     }
 
     async fn document(&self, request: &TokenRequest) -> Result<Secret, Error> {
@@ -67,19 +67,29 @@ impl MetadataDocument {
             return Ok(document.text.clone());
         }
         let signing_time = request.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let asked = client::Asked { provider: self.provider, address: &self.address };
-        let answer = asked.document(&self.transport, instance_id, signing_time).await?;
+        let answer = self.asked_for(instance_id, signing_time).await?;
         let text = pkcs7::compact(answer.expose_secret()).ok_or_else(|| {
-            let problem = format!("{} answered with something else than a document", asked.shown());
+            let problem = format!("{} answered with something else than a document", self.service.shown());
             Error::new(ErrorKind::InvalidAnswer, format!("{problem}; check that nothing is in front of it"))
         })?;
         // A document without a signing time does not tell how long it may be used, so it is used once.
-        *kept = self.provider.signs_for_audience.then(|| Document {
+        *kept = self.signs_for_audience.then(|| Document {
             text: text.clone(),
             instance_id: instance_id.to_owned(),
             signed: now,
         });
         Ok(text)
+    }
+
+    /// A document, as the service gives it. Services that sign for an audience sign for the IDaaS instance,
+    /// with this time as signing time.
+    async fn asked_for(&self, instance_id: &str, signing_time: u64) -> Result<Secret, Error> {
+        let query = match self.signs_for_audience {
+            true => format!("?audience={}", percent::encoded(&audience(instance_id, signing_time))),
+            false => String::new(),
+        };
+        let answer = self.service.session().await?.get(&format!("{}{query}", self.path)).await?;
+        self.service.text(answer)
     }
 }
 
@@ -89,19 +99,9 @@ impl AssertionSource for MetadataDocument {
     }
 }
 
-/// `http://host[:port]`, without a slash at the end.
-fn checked(address: &str) -> Result<String, ConfigFault> {
-    let is_good = |uri: &Uri| {
-        uri.scheme_str() == Some("http")
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-            && uri.path() == "/"
-            && uri.query().is_none()
-    };
-    let address = address.trim();
-    match address.parse::<Uri>() {
-        Ok(uri) if is_good(&uri) => Ok(address.trim_end_matches('/').to_owned()),
-        _ => Err(ConfigFault::new("metadata_address", "is not an address; expected `http://host:port`")),
-    }
+/// As the vendor's own clients write it, blanks included: what is signed may be compared as text.
+fn audience(instance_id: &str, signing_time: u64) -> String {
+    format!("{{\"aud\": {}, \"signingTime\": {signing_time}}}", Value::from(instance_id))
 }
 
 #[cfg(test)]
@@ -129,12 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_plain_http_host() {
-        assert_eq!(checked("http://127.0.0.1:80/").unwrap(), "http://127.0.0.1:80");
-        assert_eq!(checked(" http://[fd00:ec2::254] ").unwrap(), "http://[fd00:ec2::254]");
-        for address in ["", "127.0.0.1", "https://a", "http://", "http://a/b", "http://a?b", "http://u:p@a"] {
-            assert!(checked(address).unwrap_err().to_string().contains("metadata_address"), "{address}");
-        }
+    fn the_audience_is_encoded_as_the_vendors_clients_do() {
+        assert_eq!(
+            percent::encoded(&audience("idaas_fakeinstance0001", 1_795_448_962)).to_string(),
+            "%7B%22aud%22%3A%20%22idaas_fakeinstance0001%22%2C%20%22signingTime%22%3A%201795448962%7D"
+        );
+    }
+
+    #[test]
+    fn no_instance_id_breaks_out_of_its_place() {
+        assert_eq!(audience("a\"b\\", 1), r#"{"aud": "a\"b\\", "signingTime": 1}"#);
     }
 
     #[test]

@@ -1,0 +1,230 @@
+//! A call of an RPC-style OpenAPI: everything in the query, nothing in the body, signed.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use serde_json::{Map, Value};
+
+use super::Credential;
+use super::answer::{self, OpenApi};
+use super::signature::{Signable, canonical_query, sha256_hex};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
+use crate::token::answer::{Answer, Asked};
+use crate::transport::Transport;
+
+/// What is called, and with which parameters.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// Scheme, host and port; nothing else of it is used.
+    pub(crate) endpoint: &'a Uri,
+    /// Such as `GenerateOauthToken`.
+    pub(crate) action: &'static str,
+    /// The API's version, a date.
+    pub(crate) version: &'static str,
+    /// In any order. They get into logs of servers, so there must be no secret among them.
+    pub(crate) parameters: Vec<(Cow<'static, str>, Cow<'a, str>)>,
+    /// The scope that it is about, for messages; may be empty.
+    pub(crate) scope: &'a str,
+}
+
+impl Call<'_> {
+    /// Signs the call, sends it, and passes a success to `read`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever went wrong on the way, what the API refused, and what `read` cannot use.
+    pub(crate) async fn send<T>(
+        &self,
+        credential: &Credential,
+        transport: &Transport,
+        clock: &Clock,
+        read: impl FnOnce(&Answer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let request = self.request(credential, clock.now().system_time(), &nonce()?)?;
+        let secrets = secrets(credential, request.headers());
+        let endpoint = self.shown_endpoint();
+        let response = transport.send(request, &endpoint).await?;
+        let asked = Asked {
+            peer: &OpenApi,
+            endpoint: &endpoint,
+            scope: self.scope,
+            secrets: secrets.iter().map(Secret::expose_secret).collect(),
+            now: clock.now().system_time(),
+        };
+        read(&answer::read(&response, &asked)?)
+    }
+
+    /// The signed request. What is signed is `host` and every header of the API's own, so that nothing which a
+    /// proxy may change is.
+    pub(crate) fn request(
+        &self,
+        credential: &Credential,
+        now: SystemTime,
+        nonce: &str,
+    ) -> Result<Request<Full<Bytes>>, Error> {
+        let (scheme, host) = self.origin();
+        let date = humantime::format_rfc3339_seconds(now).to_string();
+        let body_hash = sha256_hex(b"");
+        let mut headers = vec![
+            ("host", host.as_str()),
+            ("x-acs-action", self.action),
+            ("x-acs-version", self.version),
+            ("x-acs-date", date.as_str()),
+            ("x-acs-signature-nonce", nonce),
+            ("x-acs-content-sha256", body_hash.as_str()),
+        ];
+        if let Some(token) = &credential.security_token {
+            headers.push(("x-acs-accesskey-id", &credential.access_key_id));
+            headers.push(("x-acs-security-token", token.expose_secret().trim()));
+        }
+        let query: Vec<(&str, &str)> =
+            self.parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let signable =
+            Signable { method: "POST", path: "/", query: &query, headers: &headers, body_hash: &body_hash };
+
+        let mut request = Request::new(Full::default());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() =
+            format!("{scheme}://{host}/?{}", canonical_query(&query)).parse().map_err(|cause| {
+                let problem = format!("no request to {} can be made", self.shown_endpoint());
+                Error::new(ErrorKind::Secret, format!("{problem}; check its address and parameters"))
+                    .with_source(http::Error::from(cause))
+            })?;
+        request.headers_mut().insert(AUTHORIZATION, signable.authorization(credential)?);
+        // The host is put where it belongs by whatever version of HTTP is spoken.
+        for (name, value) in headers.into_iter().filter(|(name, _)| *name != "host") {
+            request.headers_mut().insert(HeaderName::from_static(name), value_of(name, value, credential)?);
+        }
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // A POST without it is refused by some servers (RFC 9110 section 8.6); hyper leaves it out.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        Ok(request)
+    }
+
+    /// The scheme, and the authority as clients put it into `Host`: without the scheme's own port.
+    fn origin(&self) -> (&str, String) {
+        let scheme = self.endpoint.scheme_str().unwrap_or("https");
+        let host = self.endpoint.host().unwrap_or_default().to_ascii_lowercase();
+        match (scheme, self.endpoint.port_u16()) {
+            (_, None) | ("https", Some(443)) | ("http", Some(80)) => (scheme, host),
+            (_, Some(port)) => (scheme, format!("{host}:{port}")),
+        }
+    }
+
+    fn shown_endpoint(&self) -> String {
+        let (scheme, host) = self.origin();
+        format!("{scheme}://{host}/ ({})", self.action)
+    }
+}
+
+/// A header's value; sensitive where it is a part of the credential.
+fn value_of(name: &str, value: &str, credential: &Credential) -> Result<HeaderValue, Error> {
+    let mut header = HeaderValue::from_str(value).map_err(|_| {
+        let provider = credential.provider;
+        let problem = format!("the credential of source `{provider}` does not fit into header `{name}`");
+        Error::new(ErrorKind::Secret, format!("{problem}; check it for stray characters"))
+    })?;
+    header.set_sensitive(name == "x-acs-security-token");
+    Ok(header)
+}
+
+/// What an answer must not make us show.
+fn secrets(credential: &Credential, headers: &HeaderMap) -> Vec<Secret> {
+    let Credential { access_key_id, access_key_secret, security_token, provider: _ } = credential;
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let signature = authorization.and_then(|value| value.rsplit_once('=')).map(|(_, signature)| signature);
+    let sent = authorization.into_iter().chain(signature).map(Secret::new);
+    let id = Secret::new(access_key_id.as_str());
+    [id, access_key_secret.clone()].into_iter().chain(security_token.clone()).chain(sent).collect()
+}
+
+/// A number for one request only, which nobody can guess before it is sent.
+pub(super) fn nonce() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Error::new(ErrorKind::Runtime, "the system gives no random numbers; try again"))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// The object under this name, if the answer has it.
+pub(crate) fn member<'a>(answer: &'a Answer<'_>, name: &str) -> Result<&'a Map<String, Value>, Error> {
+    match answer.object.get(name) {
+        Some(Value::Object(object)) => Ok(object),
+        _ => Err(answer.unusable(&format!("carries no `{name}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn credential(token: Option<&str>) -> Credential {
+        Credential {
+            access_key_id: "STS.marker".into(),
+            access_key_secret: Secret::new("S3CRETmarker"),
+            security_token: token.map(Secret::new),
+            provider: "env",
+        }
+    }
+
+    fn request(endpoint: &str, credential: &Credential) -> Result<Request<Full<Bytes>>, Error> {
+        let call = Call {
+            endpoint: &endpoint.parse().unwrap(),
+            action: "AssumeRole",
+            version: "2015-04-01",
+            parameters: vec![("RoleArn".into(), "acs:ram::1:role/x y".into()), ("A".into(), "b".into())],
+            scope: "",
+        };
+        call.request(credential, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000), "nonce-1")
+    }
+
+    #[test]
+    fn everything_is_in_the_query_and_every_header_of_the_apis_own_is_signed() {
+        let request = request("https://STS.example.com:443/", &credential(Some("T0KEN/marker=="))).unwrap();
+        assert_eq!(request.uri(), "https://sts.example.com/?A=b&RoleArn=acs%3Aram%3A%3A1%3Arole%2Fx%20y");
+        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("x-acs-date"), "2023-11-14T22:13:20Z");
+        assert_eq!(header("x-acs-security-token"), "T0KEN/marker==");
+        assert_eq!(header("content-length"), "0");
+        let signed = "host;x-acs-accesskey-id;x-acs-action;x-acs-content-sha256;x-acs-date;\
+                      x-acs-security-token;x-acs-signature-nonce;x-acs-version";
+        let start = format!("ACS3-HMAC-SHA256 Credential=STS.marker,SignedHeaders={signed},Signature=");
+        assert!(header("authorization").starts_with(&start), "{}", header("authorization"));
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("T0KEN") && !shown.contains("Signature="), "{shown}");
+        let names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
+        let own: Vec<&str> = names.into_iter().filter(|name| name.starts_with("x-acs-")).collect();
+        assert!(own.len() == 7 && own.iter().all(|name| signed.contains(name)), "{own:?}");
+    }
+
+    #[test]
+    fn a_permanent_key_shows_no_header_of_temporary_ones() {
+        let request = request("http://localhost:8080", &credential(None)).unwrap();
+        assert_eq!(request.uri().authority().unwrap(), "localhost:8080");
+        assert!(!request.headers().contains_key("x-acs-accesskey-id"));
+        assert!(!request.headers().contains_key("x-acs-security-token"));
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_hold_is_named_and_not_shown() {
+        let error = request("https://h", &credential(Some("T0KEN\r\nx: y"))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Secret);
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("x-acs-security-token") && !shown.contains("T0KEN"), "{shown}");
+    }
+
+    #[test]
+    fn no_nonce_comes_twice() {
+        let nonces: std::collections::HashSet<String> = (0..1_000).map(|_| nonce().unwrap()).collect();
+        assert_eq!(nonces.len(), 1_000);
+        assert!(nonces.iter().all(|nonce| nonce.len() == 32));
+    }
+}

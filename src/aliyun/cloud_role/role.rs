@@ -1,0 +1,123 @@
+//! The handle of one role.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::credentials::CloudCredentials;
+use super::developer_api::DeveloperApi;
+use super::roles::{CloudRoles, RoleKey};
+use crate::error::{ConfigError, ConfigFault, Error};
+use crate::scope::Scope;
+
+/// All that the client is granted in IDaaS's own application for privileged access.
+const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|.all";
+
+/// What the DeveloperAPI takes, in seconds: from 15 minutes to 12 hours.
+const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;
+
+/// A role of a cloud account, whose STS credentials IDaaS hands out; made by
+/// [`Idaas::cloud_role`](crate::Idaas::cloud_role).
+///
+/// Clone it freely. Credentials are cached by role, scope and session duration, in the
+/// [`Idaas`](crate::Idaas) that made the handle: handles for the same share them, and so do the clones of the
+/// `Idaas`. The 1,000 last used are kept.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), tower_idaas::BoxError> {
+/// use tower_idaas::{Idaas, aliyun::CloudStsToken};
+///
+/// let idaas = Idaas::from_env()?;
+/// let reader = idaas.cloud_role("acs:ram::1234567890123456:role/reader")?;
+/// let credentials = reader.credentials().await?;
+/// if let CloudStsToken::AlibabaCloud(token) = credentials.sts_token() {
+///     println!("{} until {:?}", token.access_key_id(), token.expires_at());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct CloudRole {
+    roles: Arc<CloudRoles>,
+    api: Arc<DeveloperApi>,
+    key: RoleKey,
+}
+
+impl CloudRole {
+    pub(super) fn new(
+        roles: Arc<CloudRoles>,
+        api: Arc<DeveloperApi>,
+        arn: &str,
+    ) -> Result<Self, ConfigError> {
+        let arn = arn.trim();
+        let fault = |problem| Err(ConfigError::one(ConfigFault::new("roleArn", problem)));
+        if arn.is_empty() {
+            return fault(
+                "is blank; expected the role's ARN, such as `acs:ram::1234567890123456:role/reader`",
+            );
+        }
+        if arn.contains(char::is_control) {
+            return fault("has a control character; expected the role's ARN");
+        }
+        let scope = Scope::parse(DEFAULT_SCOPE)
+            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
+        Ok(Self { roles, api, key: RoleKey { arn: arn.into(), scope, session_seconds: None } })
+    }
+
+    /// Asks with a token for this scope, such as
+    /// `urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`. Default:
+    /// `urn:cloud:idaas:pam|.all`, all that the client is granted there.
+    #[must_use]
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.key.scope = scope;
+        self
+    }
+
+    /// Asks for credentials that live this long, in whole seconds from 15 minutes to 12 hours; the role itself
+    /// may allow less. Default: what the server chooses.
+    ///
+    /// # Errors
+    ///
+    /// When the duration is another.
+    pub fn with_session_duration(mut self, duration: Duration) -> Result<Self, ConfigError> {
+        if duration.subsec_nanos() != 0 || !SESSION_SECONDS.contains(&duration.as_secs()) {
+            let (least, most) = (SESSION_SECONDS.start(), SESSION_SECONDS.end());
+            let problem = format!("is {duration:?}; expected whole seconds from {least} to {most}");
+            return Err(ConfigError::one(ConfigFault::new("durationSeconds", problem)));
+        }
+        self.key.session_seconds = Some(duration.as_secs());
+        Ok(self)
+    }
+
+    /// The role's ARN.
+    pub fn arn(&self) -> &str {
+        &self.key.arn
+    }
+
+    /// Live credentials, from the cache where possible.
+    ///
+    /// They are renewed 15 minutes before they end, or at two thirds of a life under half an hour, earlier by
+    /// up to a fifth by chance, and while they live a failed renewal changes nothing: all that
+    /// [tokens](crate#when-a-token-is-fetched) have, they have too. A caller waits for
+    /// [`wait_timeout`](crate::IdaasBuilder::wait_timeout) at most; if none is set, for twice what a token may
+    /// take, because there may be a token to fetch before.
+    ///
+    /// # Errors
+    ///
+    /// When there are no live ones and none can be fetched: for want of a token, or because the DeveloperAPI
+    /// refuses, fails, or gives credentials that have ended. Concurrent callers share one fetch and one error.
+    pub async fn credentials(&self) -> Result<CloudCredentials, Error> {
+        Ok(self.roles.slot(&self.api, &self.key).acquire().await?.value.clone())
+    }
+}
+
+impl fmt::Debug for CloudRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RoleKey { arn, scope, session_seconds } = &self.key;
+        f.debug_struct("CloudRole")
+            .field("arn", arn)
+            .field("scope", scope)
+            .field("session_seconds", session_seconds)
+            .finish_non_exhaustive()
+    }
+}

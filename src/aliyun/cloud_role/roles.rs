@@ -1,0 +1,115 @@
+//! The credentials of one handle: a slot per role, scope and session duration.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::answer::Obtained;
+use super::credentials::CloudCredentials;
+use super::developer_api::DeveloperApi;
+use super::role::CloudRole;
+use crate::BoxFuture;
+use crate::error::{ConfigError, ConfigFault, Error};
+use crate::scope::Scope;
+use crate::token::{Attention, Fetch, Fetched, Recent, Renewal, Settings, Slot, Token, TokenCache};
+
+/// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
+const ROLES: usize = 1_000;
+
+/// As all of the vendor's clients do with STS credentials.
+pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
+
+/// What a slot is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RoleKey {
+    pub(super) arn: Arc<str>,
+    pub(super) scope: Scope,
+    pub(super) session_seconds: Option<u64>,
+}
+
+/// The roles of one handle.
+#[derive(Debug)]
+pub(crate) struct CloudRoles {
+    tokens: Arc<TokenCache>,
+    /// Or what is missing for it.
+    api: Result<Arc<DeveloperApi>, ConfigFault>,
+    settings: Settings,
+    slots: Mutex<Recent<RoleKey, Arc<Slot<CloudCredentials>>>>,
+}
+
+impl CloudRoles {
+    pub(crate) fn new(
+        tokens: Arc<TokenCache>,
+        api: Result<DeveloperApi, ConfigFault>,
+        settings: Settings,
+    ) -> Self {
+        let slots = Mutex::new(Recent::new(ROLES));
+        Self { tokens, api: api.map(Arc::new), settings, slots }
+    }
+
+    pub(crate) fn role(self: &Arc<Self>, arn: &str) -> Result<CloudRole, ConfigError> {
+        match &self.api {
+            Ok(api) => CloudRole::new(Arc::clone(self), Arc::clone(api), arn),
+            Err(missing) => Err(ConfigError::one(missing.clone())),
+        }
+    }
+
+    /// The slot of a role; made on first use, and the least recently used one gone for it.
+    pub(super) fn slot(&self, api: &Arc<DeveloperApi>, key: &RoleKey) -> Arc<Slot<CloudCredentials>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get_or_insert_with(key.clone(), || {
+            let fetch = FetchCredentials {
+                subject: format!("STS credentials of {}", key.arn),
+                tokens: Arc::clone(&self.tokens),
+                api: Arc::clone(api),
+                key: key.clone(),
+            };
+            Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
+        });
+        Arc::clone(slot)
+    }
+}
+
+/// The credentials of one role.
+#[derive(Debug)]
+struct FetchCredentials {
+    subject: String,
+    tokens: Arc<TokenCache>,
+    api: Arc<DeveloperApi>,
+    key: RoleKey,
+}
+
+impl FetchCredentials {
+    async fn token(&self) -> Result<Token, Error> {
+        Ok(self.tokens.slot(&self.key.scope).acquire().await?.value.clone())
+    }
+
+    /// Makes one call, or two when the token of the first was refused: it may have been revoked meanwhile.
+    async fn obtain(&self) -> Result<Obtained, Error> {
+        let token = self.token().await?;
+        match self.api.obtain(&self.key, &token).await {
+            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => token.withdraw(),
+            result => return result,
+        }
+        self.api.obtain(&self.key, &self.token().await?).await
+    }
+}
+
+impl Fetch<CloudCredentials> for FetchCredentials {
+    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<CloudCredentials>, Error>> {
+        Box::pin(async move {
+            let Obtained { credentials, sent, life } = self.obtain().await?;
+            let attention = Arc::new(Attention::new());
+            Ok(Fetched { value: credentials, attention, sent, life, renewal: RENEWAL })
+        })
+    }
+
+    fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    fn what(&self) -> &'static str {
+        "credentials"
+    }
+}

@@ -1,0 +1,112 @@
+//! Answers by chance: nothing may panic, outlive what the answer says, or show a secret.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Asked, Obtained, read};
+use super::roles::RoleKey;
+use crate::clock::Moment;
+use crate::error::Error;
+use crate::scope::Scope;
+
+const SENT: Moment = Moment { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
+const TOKEN: &str = "T0KENmarker+/=%&";
+const STS_SECRET: &str = "STSmarker";
+
+fn read_answer(status: u16, date: Option<&str>, body: &Value) -> Result<Obtained, Error> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status.try_into().unwrap();
+    if let Some(date) = date.and_then(|date| HeaderValue::from_str(date).ok()) {
+        response.headers_mut().insert("date", date);
+    }
+    let scope = Scope::parse("urn:cloud:idaas:pam|.all").unwrap();
+    let key = RoleKey { arn: "acs:ram::1:role/a".into(), scope, session_seconds: None };
+    let asked = Asked { address: "https://api.example/v2", key: &key, token: TOKEN, sent: SENT };
+    read(&response, &asked, SENT.after(Duration::from_millis(100)))
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        ".{0,20}",
+        "[0-9eE.+-]{0,24}",
+        "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](Z|\\+00:00|\\+08:00|)",
+        (".{0,10}", Just(TOKEN), ".{0,10}").prop_map(|(before, token, after)| before + token + &after),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (1_699_990_000u64..1_700_100_000).prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!([1])),
+    ]
+}
+
+fn object(names: &'static [&'static str]) -> impl Strategy<Value = Map<String, Value>> {
+    let field = (prop::sample::select(names).prop_map(str::to_owned), value());
+    vec(field, 0..4).prop_map(|fields| fields.into_iter().collect())
+}
+
+fn body() -> impl Strategy<Value = Value> {
+    let member = prop::sample::select(
+        &["alibabaCloudStsToken", "awsStsToken", "tencentCloudStsToken", "otherStsToken"][..],
+    );
+    let top = object(&["error", "Code", "code", "message", "requestId", "cloudAccountVendorType"]);
+    let credential = object(&["accessCredentialExpiresAt"]);
+    let sts = object(&["accessKeyId", "secretAccessKey", "expiration", "token"]);
+    (top, credential, member, sts, any::<bool>()).prop_map(|(mut top, mut credential, member, sts, whole)| {
+        let mut all = Map::new();
+        if whole {
+            for name in ["accessKeyId", "accessKeySecret", "securityToken", "secretAccessKey", "sessionToken"]
+            {
+                all.insert(name.to_owned(), json!(STS_SECRET));
+            }
+        }
+        all.extend(sts);
+        credential.insert(member.to_owned(), Value::Object(all));
+        top.insert("cloudAccountRoleAccessCredential".to_owned(), Value::Object(credential));
+        Value::Object(top)
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_answer_makes_the_reader_panic_or_anything_show_a_secret(
+        status in prop_oneof![3 => Just(200u16), 1 => 200u16..600], date in prop::option::of(text()), body in body(),
+    ) {
+        let shown = match read_answer(status, date.as_deref(), &body) {
+            Ok(obtained) => {
+                prop_assert!(obtained.life <= Duration::from_secs(24 * 3600));
+                format!("{obtained:?} {obtained:#?}")
+            }
+            Err(error) => format!("{error} {error:?} {error:#?}"),
+        };
+        prop_assert!(!shown.contains("T0KENmarker"), "{shown}");
+        // What the server puts into fields that are no secret is shown.
+        prop_assert!(!shown.contains(STS_SECRET), "{shown}");
+    }
+
+    #[test]
+    fn credentials_never_outlive_the_end_by_either_clock(left in 2i64..86_400, skew in -100_000i64..100_000) {
+        let now = 1_700_000_000;
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now + skew).unwrap());
+        let body = json!({ "cloudAccountRoleAccessCredential": {
+            "accessCredentialExpiresAt": now + left,
+            "tencentCloudStsToken": { "tmpSecretId": "a", "tmpSecretKey": "b", "token": "c" },
+        } });
+        let obtained = read_answer(200, Some(&httpdate::fmt_http_date(date)), &body);
+        let left = left.min(left - skew);
+        match obtained {
+            Ok(obtained) => prop_assert_eq!(i64::try_from(obtained.life.as_secs()).unwrap(), left),
+            Err(error) => prop_assert!(left <= 1, "{}", error),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The vendor's order of sources: the first that has an identity gives it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::order::Means;
+use super::stand::{SOURCES, Stand};
+use super::tried::Tried;
+use super::{Credential, CredentialSource, instance_role};
+use crate::BoxFuture;
+use crate::environment::Environment;
+use crate::error::{ConfigFault, Error};
+use crate::metadata::{ALIBABA_CLOUD_ECS, MetadataService};
+use crate::token::Settings;
+use crate::transport::{self, Transport};
+
+/// No source has given anything yet.
+const NONE: usize = usize::MAX;
+
+/// What the chain works with.
+#[derive(Debug)]
+pub(crate) struct Injected {
+    pub(crate) environment: Environment,
+    /// For STS, and for a credentials URI with https.
+    pub(crate) transport: Transport,
+    /// Of the caches of temporary credentials. A look at all sources takes no longer than one flight may.
+    pub(crate) settings: Settings,
+    /// The host of STS, `host[:port]`, instead of the one that the environment tells.
+    pub(crate) sts_endpoint: Option<String>,
+    /// Where the metadata service of ECS is, `http://host:port`, instead of where it always is.
+    pub(crate) metadata_address: Option<String>,
+}
+
+/// The default chain of Alibaba Cloud's SDKs.
+#[derive(Debug)]
+pub(crate) struct DefaultChain {
+    means: Arc<Means>,
+    settings: Settings,
+    stands: [Stand; SOURCES.len()],
+    /// The place of the source that gave a credential last: it is asked first.
+    last: AtomicUsize,
+}
+
+impl DefaultChain {
+    /// Sends and reads nothing.
+    ///
+    /// # Errors
+    ///
+    /// When an address is none.
+    pub(crate) fn new(injected: Injected) -> Result<Self, ConfigFault> {
+        let Injected { environment, transport, settings, sts_endpoint, metadata_address } = injected;
+        let (connect, read) = transport.timeouts();
+        let means = Means {
+            environment,
+            clock: settings.clock.clone(),
+            transport,
+            direct: transport::direct(connect, read),
+            metadata: MetadataService::new(
+                &ALIBABA_CLOUD_ECS,
+                metadata_address.as_deref(),
+                instance_role::PURPOSE,
+            )?,
+            sts_endpoint: sts_endpoint.as_deref().map(checked).transpose()?,
+        };
+        Ok(Self {
+            means: Arc::new(means),
+            // Whoever waits for the chain is a flight itself; it has the patience of one.
+            settings: Settings { wait: settings.flight, ..settings },
+            stands: SOURCES.map(Stand::new),
+            last: AtomicUsize::new(NONE),
+        })
+    }
+
+    async fn find(&self) -> Result<Arc<Credential>, Error> {
+        let mut tried = Tried::default();
+        let found = tokio::time::timeout(self.settings.flight, self.search(&mut tried)).await;
+        found.ok().flatten().ok_or_else(|| tried.into_error())
+    }
+
+    async fn search(&self, tried: &mut Tried) -> Option<Arc<Credential>> {
+        if let Some(stand) = self.stands.get(self.last.load(Ordering::Relaxed)) {
+            tried.waiting_for = Some(stand.source.name);
+            if let Ok(credential) = stand.look(&self.means, &self.settings).await {
+                return Some(credential);
+            }
+        }
+        for (place, stand) in self.stands.iter().enumerate() {
+            tried.waiting_for = Some(stand.source.name);
+            match stand.look(&self.means, &self.settings).await {
+                Ok(credential) => {
+                    if self.last.swap(place, Ordering::Relaxed) != place {
+                        report(&credential, tried);
+                    }
+                    return Some(credential);
+                }
+                Err(miss) => tried.add(stand.source.name, miss),
+            }
+        }
+        None
+    }
+}
+
+impl CredentialSource for DefaultChain {
+    fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>> {
+        Box::pin(self.find())
+    }
+
+    fn forget(&self, credential: &Credential) {
+        for stand in &self.stands {
+            stand.forget(credential);
+        }
+    }
+}
+
+/// Once for each change of source: a source that is set up and passed over is worth a warning.
+fn report(credential: &Credential, tried: &Tried) {
+    for (source, error) in tried.faults() {
+        tracing::warn!(target: "tower_idaas::credential", source, %error, "source passed over");
+    }
+    let provider = credential.provider;
+    tracing::debug!(target: "tower_idaas::credential", provider, "Alibaba Cloud credential found");
+}
+
+/// `host` or `host:port`.
+fn checked(host: &str) -> Result<String, ConfigFault> {
+    let host = host.trim();
+    match host.parse::<http::uri::Authority>() {
+        Ok(authority) if !authority.as_str().contains('@') => Ok(host.to_owned()),
+        _ => Err(ConfigFault::new("sts_endpoint", "is not a host; expected `sts.cn-hangzhou.aliyuncs.com`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::time::Duration;
+
+    use http::Response;
+    use http_body_util::Full;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::error::ErrorKind;
+    use crate::telemetry::Telemetry;
+    use crate::testing::{ManualClock, ManualEnvironment};
+
+    /// Nobody answers, and nobody is answered for longer than a flight may take.
+    fn mute(environment: ManualEnvironment) -> DefaultChain {
+        let service = service_fn(|_| pending::<Result<Response<Full<bytes::Bytes>>, Infallible>>());
+        let settings = Settings {
+            clock: Clock::Manual(ManualClock::new()),
+            wait: Duration::from_secs(1),
+            flight: Duration::from_secs(20),
+            gate: Arc::default(),
+            telemetry: Telemetry::new("app", "test"),
+        };
+        let transport = Transport::new(service, Duration::from_secs(5), Duration::from_secs(10));
+        let environment = Environment::Manual(environment);
+        let (sts_endpoint, metadata_address) = (None, None);
+        DefaultChain::new(Injected { environment, transport, settings, sts_endpoint, metadata_address })
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_chain_ends_in_time_whoever_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, "t0ken").unwrap();
+        let environment = ManualEnvironment::from_iter([
+            ("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1:role/r"),
+            ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/p"),
+            ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"),
+            ("ALIBABA_CLOUD_CREDENTIALS_URI", "https://credentials.example/"),
+        ]);
+        environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", &token_file);
+        let chain = mute(environment);
+        let within = tokio::time::timeout(Duration::from_secs(21), chain.credential());
+        let error = within.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+        for part in [
+            "OIDC role (RRSA): no complete answer from https://sts.aliyuncs.com/ (AssumeRoleWithOIDC) within",
+            "credentials URI: no answer in time, and no more was tried",
+        ] {
+            assert!(error.to_string().contains(part), "{part} is missing in: {error}");
+        }
+        assert!(!format!("{error:?} {chain:?}").contains("t0ken"));
+    }
+
+    #[tokio::test]
+    async fn making_a_chain_reads_and_sends_nothing() {
+        let environment = ManualEnvironment::new();
+        let chain = mute(environment.clone());
+        environment.set("ALIBABA_CLOUD_ACCESS_KEY_ID", "id");
+        environment.set("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s3cret");
+        assert_eq!(chain.credential().await.unwrap().access_key_id, "id");
+    }
+}

@@ -1,0 +1,151 @@
+//! The file of the vendor's command line, `~/.aliyun/config.json`, read at each use.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::file;
+use super::lookup::{Miss, Plan, is_true};
+use super::profile::{Dialect, Profile, Spelling};
+use crate::environment::Environment;
+
+const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
+
+static DIALECT: Dialect = Dialect {
+    kind: "mode",
+    access_key: Spelling { kind: "AK", provider: "cli_profile/static_ak" },
+    sts_token: Spelling { kind: "StsToken", provider: "cli_profile/static_sts" },
+    assumed_role: Spelling { kind: "RamRoleArn", provider: "cli_profile/ram_role_arn/static_ak" },
+    instance_role: Spelling { kind: "EcsRamRole", provider: "cli_profile/ecs_ram_role" },
+    oidc_role: Spelling { kind: "OIDC", provider: "cli_profile/oidc_role_arn" },
+    security_token: "sts_token",
+    role_arn: "ram_role_arn",
+    session_name: "ram_session_name",
+    role_name: "ram_role_name",
+    token_file: "oidc_token_file",
+    duration: "expired_seconds",
+};
+
+pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+    if is_true(environment, DISABLED) {
+        return Err(Miss::absent(format!("switched off by {DISABLED}")));
+    }
+    let home = environment.home().ok_or_else(|| Miss::absent("there is no home directory"))?;
+    let path = home.join(".aliyun").join("config.json");
+    match file::read(&path)? {
+        Some(text) => from_text(&text, &path, environment),
+        None => Err(Miss::absent(format!("{} does not exist", path.display()))),
+    }
+}
+
+fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+    let shown = path.display();
+    // The parser's own words may show what it met.
+    let document: Value = serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Miss::fault(format!("{shown} is not JSON (line {line}, column {column}); run `aliyun configure`"))
+    })?;
+    let wanted = environment.text("ALIBABA_CLOUD_PROFILE");
+    let wanted = wanted.as_deref().or_else(|| document.get("current")?.as_str());
+    let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
+        Miss::fault(format!("{shown} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
+    })?;
+    let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
+    let profiles = document.get("profiles").and_then(Value::as_array);
+    let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
+        Miss::fault(format!("{shown} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE and `current`"))
+    })?;
+    let field = |name: &str| match profile.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let shown = format!("profile `{wanted}` in {shown}");
+    Profile { dialect: &DIALECT, shown, field: &field, environment }.plan()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aliyun::credential::order::Issuer;
+    use crate::testing::ManualEnvironment;
+
+    fn plan_of(document: &str, variables: &[(&str, &str)]) -> Result<Plan, Miss> {
+        let environment = ManualEnvironment::from_iter(variables.iter().copied());
+        from_text(document, Path::new("/h/config.json"), &Environment::Manual(environment))
+    }
+
+    fn fault(document: &str) -> String {
+        let Err(Miss::Fault(error)) = plan_of(document, &[]) else { panic!("{document}") };
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        error.to_string()
+    }
+
+    fn document(profile: Value) -> String {
+        json!({ "current": "p", "profiles": [{ "name": "other", "mode": "AK" }, profile] }).to_string()
+    }
+
+    #[test]
+    fn the_profile_is_the_current_one_or_the_one_that_the_environment_names() {
+        let key = |name: &str| json!({ "name": name, "mode": "AK", "access_key_id": name, "access_key_secret": "s" });
+        let document = json!({ "current": "a", "profiles": [key("a"), key("b")] }).to_string();
+        for (variables, name) in [(&[][..], "a"), (&[("ALIBABA_CLOUD_PROFILE", "b")], "b")] {
+            let Ok(Plan::Key(key)) = plan_of(&document, variables) else { panic!() };
+            assert_eq!((key.access_key_id.as_str(), key.provider), (name, "cli_profile/static_ak"));
+        }
+    }
+
+    #[test]
+    fn a_role_is_assumed_as_the_profile_says() {
+        let profile = json!({
+            "name": "p", "mode": "RamRoleArn", "access_key_id": "id", "access_key_secret": "hunter2",
+            "sts_token": "", "ram_role_arn": "acs:ram::1:role/r", "ram_session_name": "me",
+            "expired_seconds": 900, "sts_region": "cn-beijing", "external_id": "x",
+        });
+        let Ok(Plan::Temporary(order)) = plan_of(&document(profile), &[]) else { panic!() };
+        assert!(!format!("{order:?}").contains("hunter2"));
+        let Issuer::AccessKey { role, key } = order.from else { panic!() };
+        assert_eq!((role.arn.as_str(), role.session_name.as_deref()), ("acs:ram::1:role/r", Some("me")));
+        assert_eq!((role.duration.as_secs(), role.sts.as_str()), (900, "sts.cn-beijing.aliyuncs.com"));
+        assert_eq!(role.external_id.as_deref(), Some("x"));
+        assert!(key.security_token.is_none());
+    }
+
+    #[test]
+    fn a_mode_that_is_not_supported_is_named_with_those_that_are() {
+        for mode in ["ChainableRamRoleArn", "External", "CloudSSO", "OAuth", "RsaKeyPair", "CredentialsURI"] {
+            let fault = fault(&document(json!({ "name": "p", "mode": mode, "process_command": "hunter2" })));
+            assert_eq!(
+                fault,
+                format!(
+                    "profile `p` in /h/config.json has mode `{mode}`, which is not supported; use one of \
+                         `AK`, `StsToken`, `RamRoleArn`, `EcsRamRole`, `OIDC`"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_told_with_its_place_and_no_content() {
+        for (document, problem) in [
+            ("{\n\"current\": hunter2", "is not JSON (line 2, column 12)"),
+            ("[]", "names no `current` profile"),
+            (r#"{"current": "p"}"#, "has no profile `p`"),
+            (r#"{"current": "p", "profiles": {"p": "hunter2"}}"#, "has no profile `p`"),
+            (&document(json!({ "name": "p" })), "has no `mode`"),
+            (
+                &document(json!({ "name": "p", "mode": "AK", "access_key_secret": "hunter2" })),
+                "has no `access_key_id`",
+            ),
+            (
+                &document(json!({ "name": "p", "mode": "OIDC", "ram_role_arn": "r", "expired_seconds": 1 })),
+                "`expired_seconds` of profile `p` in /h/config.json is not from 900",
+            ),
+        ] {
+            let fault = fault(document);
+            assert!(fault.contains("/h/config.json") && fault.contains(problem), "{fault}");
+        }
+    }
+}

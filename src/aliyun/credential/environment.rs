@@ -1,0 +1,72 @@
+//! An access key in the environment, read at each use.
+
+use super::Credential;
+use super::lookup::{Miss, Plan};
+use crate::environment::Environment;
+use crate::secret::Secret;
+
+const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+
+/// The access key that the variables hold. A variable that is blank counts as not set.
+pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+    match (environment.text(ID), secret(environment, SECRET)) {
+        (Some(access_key_id), Some(access_key_secret)) => Ok(Plan::Key(Credential {
+            access_key_id,
+            access_key_secret,
+            security_token: secret(environment, TOKEN),
+            provider: "env",
+        })),
+        (None, None) => Err(Miss::absent(format!("{ID} and {SECRET} are not set"))),
+        (Some(_), None) => Err(half_set(ID, SECRET)),
+        (None, Some(_)) => Err(half_set(SECRET, ID)),
+    }
+}
+
+/// Without white space around it: no part of an access key has any.
+fn secret(environment: &Environment, name: &str) -> Option<Secret> {
+    environment.text(name).map(Secret::new)
+}
+
+fn half_set(there: &str, missing: &str) -> Miss {
+    Miss::fault(format!("{there} is set and {missing} is not; set both or none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ManualEnvironment;
+
+    fn plan_of<const N: usize>(variables: [(&str, &str); N]) -> Result<Plan, Miss> {
+        plan(&Environment::Manual(ManualEnvironment::from_iter(variables)))
+    }
+
+    #[test]
+    fn a_pair_is_an_access_key_and_with_a_token_one_of_sts() {
+        let Ok(Plan::Key(key)) = plan_of([(ID, " id\n"), (SECRET, "s3cret"), (TOKEN, "")]) else { panic!() };
+        assert_eq!((key.access_key_id.as_str(), key.access_key_secret.expose_secret()), ("id", "s3cret"));
+        assert!(key.security_token.is_none());
+        let Ok(Plan::Key(key)) = plan_of([(ID, "id"), (SECRET, "s3cret"), (TOKEN, "t0ken\n")]) else {
+            panic!()
+        };
+        assert_eq!(key.security_token.unwrap().expose_secret(), "t0ken");
+    }
+
+    #[test]
+    fn half_a_pair_is_a_fault_that_names_the_missing_half() {
+        for (there, missing) in [(ID, SECRET), (SECRET, ID)] {
+            for blank in ["", " \n"] {
+                let Err(Miss::Fault(error)) = plan_of([(there, "hunter2"), (missing, blank)]) else {
+                    panic!()
+                };
+                assert_eq!(
+                    error.to_string(),
+                    format!("{there} is set and {missing} is not; set both or none")
+                );
+                assert!(!format!("{error:?}").contains("hunter2"));
+            }
+        }
+        assert!(matches!(plan_of([(TOKEN, "t0ken")]), Err(Miss::Absent(_))));
+    }
+}

@@ -1,0 +1,40 @@
+//! What looking at one source of the chain comes to.
+
+use super::Credential;
+use super::order::Order;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+
+/// What a source has to give.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// An access key as it stands there.
+    Key(Credential),
+    /// One that somebody hands out for a while.
+    Temporary(Order),
+}
+
+/// Why a source has nothing to give.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// Nobody set it up, or somebody switched it off.
+    Absent(String),
+    /// It is set up, and does not work.
+    Fault(Error),
+}
+
+impl Miss {
+    pub(super) fn absent(reason: impl Into<String>) -> Self {
+        Self::Absent(reason.into())
+    }
+
+    /// One that stays until somebody mends it.
+    pub(super) fn fault(message: impl Into<String>) -> Self {
+        Self::Fault(Error::new(ErrorKind::Secret, message))
+    }
+}
+
+/// Whether the variable says `true`, in capitals or not.
+pub(super) fn is_true(environment: &Environment, name: &str) -> bool {
+    environment.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}

@@ -1,0 +1,63 @@
+//! A role assumed with the token of a Kubernetes service account: RRSA, by variables that ACK sets.
+
+use super::lookup::{Miss, Plan};
+use super::order::{Issuer, Order, Role};
+use super::sts;
+use crate::environment::Environment;
+
+const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
+const PROVIDER: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
+const FILE: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
+
+pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+    let variables = [ROLE, PROVIDER, FILE].map(|name| environment.text(name));
+    let [Some(arn), Some(oidc_provider), Some(token_file)] = variables else {
+        let missing = || [ROLE, PROVIDER, FILE].into_iter().filter(|name| environment.text(name).is_none());
+        let names: Vec<&str> = missing().collect();
+        let reason = format!("{} not set", enumerated(&names));
+        // A role alone may be meant for another source; with one of the other two it is this one.
+        let is_meant = environment.text(PROVIDER).is_some() || environment.text(FILE).is_some();
+        return Err(match is_meant {
+            true => Miss::fault(format!("{reason}; set all three or none")),
+            false => Miss::absent(reason),
+        });
+    };
+    let role = Role {
+        arn,
+        session_name: environment.text("ALIBABA_CLOUD_ROLE_SESSION_NAME"),
+        duration: sts::DURATION,
+        policy: None,
+        external_id: None,
+        sts: sts::host(environment, None)?,
+    };
+    let from = Issuer::TokenFile { role, oidc_provider, token_file: token_file.into() };
+    Ok(Plan::Temporary(Order { from, provider: "oidc_role_arn" }))
+}
+
+fn enumerated(names: &[&str]) -> String {
+    match names {
+        [one] => format!("{one} is"),
+        [first @ .., last] => format!("{} and {last} are", first.join(", ")),
+        [] => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ManualEnvironment;
+
+    fn miss<const N: usize>(set: [&str; N]) -> Miss {
+        let variables = set.map(|name| (name, "x"));
+        plan(&Environment::Manual(ManualEnvironment::from_iter(variables))).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let Miss::Absent(reason) = miss([]) else { panic!() };
+        assert_eq!(reason, format!("{ROLE}, {PROVIDER} and {FILE} are not set"));
+        assert!(matches!(miss([ROLE]), Miss::Absent(_)));
+        let Miss::Fault(error) = miss([ROLE, FILE]) else { panic!() };
+        assert_eq!(error.to_string(), format!("{PROVIDER} is not set; set all three or none"));
+    }
+}

@@ -1,0 +1,128 @@
+//! The profile file of the vendor's SDKs, `~/.alibabacloud/credentials`, read at each use.
+
+use std::path::{Path, PathBuf};
+
+use configparser::ini::Ini;
+use zeroize::Zeroize;
+
+use super::file;
+use super::lookup::{Miss, Plan};
+use super::profile::{Dialect, Profile, Spelling};
+use crate::environment::Environment;
+
+const FILE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
+
+static DIALECT: Dialect = Dialect {
+    kind: "type",
+    access_key: Spelling { kind: "access_key", provider: "profile/static_ak" },
+    sts_token: Spelling { kind: "sts", provider: "profile/static_sts" },
+    assumed_role: Spelling { kind: "ram_role_arn", provider: "profile/ram_role_arn/static_ak" },
+    instance_role: Spelling { kind: "ecs_ram_role", provider: "profile/ecs_ram_role" },
+    oidc_role: Spelling { kind: "oidc_role_arn", provider: "profile/oidc_role_arn" },
+    security_token: "security_token",
+    role_arn: "role_arn",
+    session_name: "role_session_name",
+    role_name: "role_name",
+    token_file: "oidc_token_file_path",
+    duration: "duration_seconds",
+};
+
+pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+    let named = environment.text(FILE);
+    let path = match &named {
+        Some(path) => environment.expand(Path::new(path)),
+        None => default_path(environment).ok_or_else(|| Miss::absent("there is no home directory"))?,
+    };
+    match (file::read(&path)?, named) {
+        (Some(text), _) => from_text(text.as_str(), &path, environment),
+        (None, Some(_)) => Err(Miss::fault(format!("{} does not exist; check {FILE}", path.display()))),
+        (None, None) => Err(Miss::absent(format!("{} does not exist", path.display()))),
+    }
+}
+
+fn default_path(environment: &Environment) -> Option<PathBuf> {
+    Some(environment.home()?.join(".alibabacloud").join("credentials"))
+}
+
+fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+    let mut ini = Ini::new_cs();
+    // No policy has one in it, and the vendor's SDKs stop there.
+    ini.set_inline_comment_symbols(Some(&['#']));
+    // The parser's own words may show what it met.
+    ini.read(text.to_owned()).map_err(|_| Miss::fault(format!("{} is not an INI file", path.display())))?;
+    let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
+    let plan = from_section(&ini, &section, path, environment);
+    for value in ini.get_mut_map().values_mut().flat_map(|values| values.values_mut()).flatten() {
+        value.zeroize();
+    }
+    plan
+}
+
+fn from_section(ini: &Ini, section: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+    let shown = path.display();
+    let fields = ini.get_map_ref().get(section).ok_or_else(|| {
+        Miss::fault(format!("{shown} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"))
+    })?;
+    let field = |name: &str| fields.get(name)?.clone();
+    if field("enable").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        return Err(Miss::absent(format!("section `[{section}]` of {shown} is switched off by `enable`")));
+    }
+    let shown = format!("section `[{section}]` of {shown}");
+    Profile { dialect: &DIALECT, shown, field: &field, environment }.plan()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aliyun::credential::order::Issuer;
+    use crate::testing::ManualEnvironment;
+
+    fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, Miss> {
+        let environment = ManualEnvironment::from_iter(variables.iter().copied());
+        from_text(text, Path::new("/h/credentials"), &Environment::Manual(environment))
+    }
+
+    #[test]
+    fn a_section_is_a_profile() {
+        let text = "; all of us\n[default]\ntype = access_key # mine\naccess_key_id=id\n\
+                    access_key_secret = s3cret\n[Ops]\ntype=sts\naccess_key_id=ops\n\
+                    access_key_secret=x\nsecurity_token = a=b:c;d==\n[off]\nenable = false\n";
+        let Ok(Plan::Key(key)) = plan_of(text, &[]) else { panic!() };
+        assert_eq!((key.access_key_id.as_str(), key.access_key_secret.expose_secret()), ("id", "s3cret"));
+        let Ok(Plan::Key(key)) = plan_of(text, &[("ALIBABA_CLOUD_PROFILE", "Ops")]) else { panic!() };
+        assert_eq!(key.security_token.unwrap().expose_secret(), "a=b:c;d==");
+        assert!(matches!(plan_of(text, &[("ALIBABA_CLOUD_PROFILE", "off")]), Err(Miss::Absent(_))));
+    }
+
+    #[test]
+    fn a_role_is_assumed_as_the_section_says() {
+        let text = "[default]\ntype=oidc_role_arn\nrole_arn=acs:ram::1:role/r\n\
+                    oidc_provider_arn=acs:ram::1:oidc-provider/p\noidc_token_file_path=~/token\n";
+        let Ok(Plan::Temporary(order)) = plan_of(text, &[]) else { panic!() };
+        let Issuer::TokenFile { role, oidc_provider, token_file } = order.from else { panic!() };
+        assert_eq!((role.arn.as_str(), role.duration.as_secs()), ("acs:ram::1:role/r", 3600));
+        assert_eq!((oidc_provider.as_str(), token_file), ("acs:ram::1:oidc-provider/p", "~/token".into()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_told_with_its_place_and_no_content() {
+        for (text, problem) in [
+            ("[hunter2", "is not an INI file"),
+            ("", "has no section `[default]`"),
+            ("[default]\naccess_key_secret=hunter2", "has no `type`"),
+            ("[default]\ntype=access_key\naccess_key_secret=hunter2", "has no `access_key_id`"),
+            (
+                "[default]\ntype=rsa_key_pair\nprivate_key_file=hunter2",
+                "has type `rsa_key_pair`, which is not supported; use one of `access_key`, `sts`, \
+                 `ram_role_arn`, `ecs_ram_role`, `oidc_role_arn`",
+            ),
+        ] {
+            let Err(Miss::Fault(error)) = plan_of(text, &[]) else { panic!("{text}") };
+            assert!(
+                error.to_string().contains(problem) && error.to_string().contains("/h/credentials"),
+                "{error}"
+            );
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}

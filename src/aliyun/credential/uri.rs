@@ -1,0 +1,104 @@
+//! A credential from whoever answers at a URI that the environment names.
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderValue, Request, Uri};
+use http_body_util::Full;
+
+use super::lookup::{Miss, Plan};
+use super::order::{Issuer, Means, Order, Temporary};
+use super::temporary;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::token::answer::{self, Asked, Peer};
+
+const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
+
+pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+    let text = environment.text(VARIABLE).ok_or_else(|| Miss::absent(format!("{VARIABLE} is not set")))?;
+    let is_good = |uri: &Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    };
+    match text.parse() {
+        Ok(uri) if is_good(&uri) => {
+            Ok(Plan::Temporary(Order { from: Issuer::Uri(uri), provider: "credential_uri" }))
+        }
+        _ => Err(Miss::fault(format!("{VARIABLE} is not a URI; expected `http://…` or `https://…`"))),
+    }
+}
+
+/// Plain HTTP goes straight to its host, never through a proxy.
+pub(super) async fn fetch(uri: &Uri, provider: &'static str, means: &Means) -> Result<Temporary, Error> {
+    let transport = match uri.scheme_str() {
+        Some("https") => &means.transport,
+        _ => &means.direct,
+    };
+    let mut request = Request::new(Full::<Bytes>::default());
+    *request.uri_mut() = uri.clone();
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let endpoint = shown(uri);
+    let response = transport.send(request, &endpoint).await?;
+    let secrets = uri.path_and_query().map(|target| target.as_str()).filter(|target| target.len() > 1);
+    let asked = Asked {
+        peer: &CredentialsUri,
+        endpoint: &endpoint,
+        scope: "",
+        secrets: secrets.into_iter().collect(),
+        now: means.clock.now().system_time(),
+    };
+    let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
+    temporary::read(&answer, &answer.object, provider)
+}
+
+/// Without path and query: there may be a secret in them.
+pub(super) fn shown(uri: &Uri) -> String {
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    format!("{}://{authority}/… ({VARIABLE})", uri.scheme_str().unwrap_or_default())
+}
+
+/// Whoever answers.
+#[derive(Debug)]
+struct CredentialsUri;
+
+impl Peer for CredentialsUri {
+    fn name(&self) -> &'static str {
+        "the credentials URI"
+    }
+
+    fn holds(&self) -> [&'static str; 2] {
+        ["a credential", "an error"]
+    }
+
+    fn may_pass(&self, _code: &str) -> bool {
+        false
+    }
+
+    fn advice(&self, _code: &str, _scope: &str) -> String {
+        "check what answers there".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ManualEnvironment;
+
+    #[test]
+    fn what_is_no_uri_is_refused_unseen() {
+        for text in
+            ["hunter2", "ftp://hunter2", "http://u:hunter2@h/", "http://", "/hunter2", "http://hunter2 x"]
+        {
+            let environment = Environment::Manual(ManualEnvironment::from_iter([(VARIABLE, text)]));
+            let Err(Miss::Fault(error)) = plan(&environment) else { panic!("{text}") };
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_does_not_show_the_uris_path() {
+        let environment = ManualEnvironment::from_iter([(VARIABLE, "http://h:1/hunter2?x=hunter2")]);
+        let shown = format!("{:?}", plan(&Environment::Manual(environment)).unwrap());
+        assert!(shown.contains("http://h:1/…") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,96 @@
+//! PLUGIN's source of tokens: `GenerateOauthToken` of the EIAM OpenAPI.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::Uri;
+use serde_json::Map;
+
+use super::answer::blames_credential;
+use super::call::{Call, member};
+use super::{Credential, CredentialSource};
+use crate::BoxFuture;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::scope::Scope;
+use crate::token::answer::Answer;
+use crate::token::{TokenResponse, TokenSource};
+use crate::transport::Transport;
+
+/// Asks the OpenAPI for tokens, with a signature of an Alibaba Cloud identity.
+#[derive(Debug)]
+pub(crate) struct GenerateOauthToken {
+    pub(crate) endpoint: Uri,
+    pub(crate) instance_id: String,
+    pub(crate) client_id: String,
+    pub(crate) credentials: Arc<dyn CredentialSource>,
+    pub(crate) transport: Transport,
+    pub(crate) clock: Clock,
+}
+
+impl TokenSource for GenerateOauthToken {
+    fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(self.ask(scope))
+    }
+}
+
+impl GenerateOauthToken {
+    /// Makes one attempt, or two when the first was refused for its credential and there is another one now.
+    async fn ask(&self, scope: &Scope) -> Result<TokenResponse, Error> {
+        let credential = self.credentials.credential().await?;
+        let refused = match self.call(scope, &credential).await {
+            Err(error) if error.oauth_error().is_some_and(blames_credential) => error,
+            result => return result,
+        };
+        self.credentials.forget(&credential);
+        match self.credentials.credential().await {
+            Ok(other) if !other.is(&credential) => {
+                let result = self.call(scope, &other).await;
+                if let Err(error) = &result
+                    && error.oauth_error().is_some_and(blames_credential)
+                {
+                    self.credentials.forget(&other);
+                }
+                result
+            }
+            _ => Err(refused),
+        }
+    }
+
+    async fn call(&self, scope: &Scope, credential: &Credential) -> Result<TokenResponse, Error> {
+        let mut parameters: Vec<(Cow<'static, str>, Cow<'_, str>)> = vec![
+            ("ApplicationId".into(), self.client_id.as_str().into()),
+            ("Audience".into(), scope.audience().into()),
+            ("InstanceId".into(), self.instance_id.as_str().into()),
+        ];
+        // Each once and in one order, so that equal scopes make equal calls.
+        let permissions: BTreeSet<&str> = scope.permissions().collect();
+        parameters.extend((1..).zip(permissions).map(|(number, permission): (usize, &str)| {
+            (format!("ScopeValues.{number}").into(), permission.into())
+        }));
+        let call = Call {
+            endpoint: &self.endpoint,
+            action: "GenerateOauthToken",
+            version: "2021-12-01",
+            parameters,
+            scope: scope.as_str(),
+        };
+        call.send(credential, &self.transport, &self.clock, token).await
+    }
+}
+
+/// The token in the answer, which spells the fields of RFC 6749 its own way.
+fn token(answer: &Answer<'_>) -> Result<TokenResponse, Error> {
+    const NAMES: [(&str, &str); 5] = [
+        ("AccessToken", "access_token"),
+        ("TokenType", "token_type"),
+        ("ExpiresIn", "expires_in"),
+        ("ExpiresAt", "expires_at"),
+        ("IssuedTokenType", "issued_token_type"),
+    ];
+    let given = member(answer, "TokenResponse")?;
+    let named =
+        NAMES.into_iter().filter_map(|(theirs, ours)| Some((ours.to_owned(), given.get(theirs)?.clone())));
+    answer.token(&Map::from_iter(named))
+}

@@ -1,0 +1,205 @@
+//! What the outside is told: log events and metrics, under names that stay. Never a secret, and nothing on
+//! the hit path.
+//!
+//! The names are listed in the crate's documentation, under "Observability".
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Who it is that speaks: labels of all metrics, fields of all events.
+#[derive(Clone, Debug)]
+pub(crate) struct Telemetry {
+    /// The client id; empty where tokens come from a source of the user's own.
+    client: Arc<str>,
+    /// The authentication method, as the vendor writes it, or what else tokens come from.
+    method: &'static str,
+}
+
+/// What a fetch came to.
+#[derive(Debug)]
+pub(crate) enum Outcome<'a> {
+    /// Something that lives for so long.
+    Fetched(Duration),
+    /// Nothing.
+    Failed(&'a Error),
+    /// Nothing, because another fetch has found out that there is nothing to be had now.
+    Refused(&'a Error),
+}
+
+/// A fetch that has ended.
+#[derive(Debug)]
+pub(crate) struct Refresh<'a> {
+    /// `token`, or what else was fetched.
+    pub(crate) what: &'static str,
+    pub(crate) scope: &'a str,
+    pub(crate) cause: &'static str,
+    pub(crate) attempt: u32,
+    pub(crate) elapsed: Duration,
+    pub(crate) outcome: Outcome<'a>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(client: &str, method: &'static str) -> Self {
+        Self { client: client.into(), method }
+    }
+
+    /// The same client with something else than tokens.
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
+    pub(crate) fn of(&self, method: &'static str) -> Self {
+        Self { client: Arc::clone(&self.client), method }
+    }
+
+    /// The span that a fetch runs in.
+    pub(crate) fn span(&self, scope: &str, cause: &'static str) -> tracing::Span {
+        let Self { client, method } = self;
+        tracing::debug_span!(target: "tower_idaas::refresh", "idaas.refresh", %client, method, scope, cause)
+    }
+
+    /// One line for each fetch.
+    pub(crate) fn refreshed(&self, refresh: &Refresh<'_>) {
+        let Self { client, method } = self;
+        let Refresh { what, scope, cause, attempt, elapsed, outcome } = refresh;
+        let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
+        match outcome {
+            Outcome::Fetched(life) => tracing::debug!(
+                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
+                elapsed = seconds, outcome = name, expires_in = life.as_secs_f64(), "{what} fetched"
+            ),
+            Outcome::Failed(error) => tracing::warn!(
+                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
+                elapsed = seconds, outcome = name, request_id = error.request_id(), %error, "{what} not fetched"
+            ),
+            Outcome::Refused(error) => tracing::debug!(
+                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
+                elapsed = seconds, outcome = name, request_id = error.request_id(), %error, "{what} not asked for"
+            ),
+        }
+        #[cfg(feature = "metrics")]
+        self.count(refresh);
+    }
+
+    #[cfg(feature = "metrics")]
+    fn count(&self, refresh: &Refresh<'_>) {
+        let Refresh { scope, cause, attempt, elapsed, outcome, .. } = refresh;
+        let labels = |more: &[(&'static str, String)]| {
+            let own = self.labels(scope).into_iter();
+            own.chain(more.iter().map(|(name, value)| metrics::Label::new(*name, value.clone())))
+                .collect::<Vec<_>>()
+        };
+        let outcome_label = ("outcome", outcome.as_str().to_owned());
+        let by_cause = labels(&[outcome_label.clone(), ("cause", (*cause).to_owned())]);
+        metrics::counter!("idaas_refreshes_total", by_cause).increment(1);
+        if *attempt > 0 {
+            metrics::histogram!("idaas_refresh_seconds", labels(&[outcome_label]))
+                .record(elapsed.as_secs_f64());
+        }
+        if let Outcome::Fetched(life) = outcome {
+            self.expires_in(scope, *life);
+        }
+    }
+
+    /// How long what is cached for this scope lives.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn expires_in(&self, scope: &str, life: Duration) {
+        metrics::gauge!("idaas_expires_in_seconds", self.labels(scope)).set(life.as_secs_f64());
+    }
+
+    /// Whether the issuer is being asked, or left alone after failures.
+    pub(crate) fn gate(&self, open: bool) {
+        #[cfg(feature = "metrics")]
+        {
+            let labels = vec![self.client_label(), metrics::Label::new("method", self.method)];
+            metrics::gauge!("idaas_gate_open", labels).set(u8::from(open));
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = open;
+    }
+
+    /// A value was withdrawn, for instance after a 401, before it was due.
+    pub(crate) fn withdrawn(&self, scope: &str) {
+        let Self { client, method } = self;
+        tracing::debug!(name: "idaas.withdrawn", target: "tower_idaas::refresh", %client, method, scope, "rejected, not served any more");
+        #[cfg(feature = "metrics")]
+        metrics::counter!("idaas_withdrawn_total", self.labels(scope)).increment(1);
+    }
+
+    /// Counts a waiter until the guard is dropped.
+    pub(crate) fn waits(&self, scope: &str) -> Waiter {
+        #[cfg(feature = "metrics")]
+        {
+            let gauge = metrics::gauge!("idaas_waiters", self.labels(scope));
+            gauge.increment(1);
+            Waiter(gauge)
+        }
+        #[cfg(not(feature = "metrics"))]
+        {
+            let _ = scope;
+            Waiter
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn client_label(&self) -> metrics::Label {
+        metrics::Label::new("client", self.client.to_string())
+    }
+
+    #[cfg(feature = "metrics")]
+    fn labels(&self, scope: &str) -> Vec<metrics::Label> {
+        let (method, scope) =
+            (metrics::Label::new("method", self.method), metrics::Label::new("scope", scope.to_owned()));
+        vec![self.client_label(), method, scope]
+    }
+}
+
+impl Outcome<'_> {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Fetched(_) => "fetched",
+            Self::Failed(_) => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+/// Somebody who waits.
+#[cfg(feature = "metrics")]
+#[derive(Debug)]
+pub(crate) struct Waiter(metrics::Gauge);
+
+#[cfg(feature = "metrics")]
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// Somebody who waits, whom nobody counts.
+#[cfg(not(feature = "metrics"))]
+#[derive(Debug)]
+pub(crate) struct Waiter;
+
+/// An API has answered 401 to a request with our token.
+pub(crate) fn unauthorized() {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("idaas_unauthorized_total").increment(1);
+}
+
+/// Says of each metric what it is, for exporters that tell.
+#[cfg(feature = "metrics")]
+pub(crate) fn describe() {
+    use metrics::Unit;
+
+    metrics::describe_counter!("idaas_refreshes_total", "Fetches, by outcome and cause");
+    metrics::describe_histogram!("idaas_refresh_seconds", Unit::Seconds, "How long fetches took, by outcome");
+    metrics::describe_gauge!(
+        "idaas_expires_in_seconds",
+        Unit::Seconds,
+        "How long the cached token still lives"
+    );
+    metrics::describe_gauge!("idaas_gate_open", "1, or 0 while the issuer is left alone after failures");
+    metrics::describe_gauge!("idaas_waiters", "Requests that wait for a token");
+    metrics::describe_counter!("idaas_withdrawn_total", "Tokens withdrawn before they were due");
+    metrics::describe_counter!("idaas_unauthorized_total", "Responses 401 to requests with our token");
+}

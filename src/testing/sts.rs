@@ -1,0 +1,300 @@
+//! STS, as far as it hands out credentials of one role.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::{Map, Value, json};
+
+use super::acs3::Verifier;
+use super::behaviour::Behaviour;
+use super::body::AnswerBody;
+use super::form::Form;
+use super::ledger::Ledger;
+use super::open_api_refusal::OpenApiRefusal;
+use super::server::{Connection, Handler, Server, reserve};
+use super::service::IdaasService;
+use super::stage::Stage;
+use super::temporary_keys::TemporaryKeys;
+use super::{ManualEnvironment, OpenApiService, TestIdaas, act};
+use crate::BoxFuture;
+
+const LARGEST_REQUEST: usize = 1024 * 1024;
+const VERSION: &str = "2015-04-01";
+
+/// STS on the loopback interface, which hands out credentials of one role; started by
+/// [`TestIdaas::start_sts`].
+///
+/// `AssumeRoleWithOIDC` wants a token of the Kubernetes service account that the [`TestIdaas`] trusts, for
+/// [`TOKEN_AUDIENCE`](Self::TOKEN_AUDIENCE), and wants it in the body; `AssumeRole` wants a signature. An
+/// [`OpenApiService`] knows the access keys. It speaks HTTPS, and stops when it is dropped.
+pub struct StsService {
+    server: Server,
+    desk: Arc<Desk>,
+}
+
+/// A request that reached an [`StsService`], without anything secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StsRequest {
+    /// The HTTP method.
+    pub method: Method,
+    /// Path and query.
+    pub uri: Uri,
+    /// `AssumeRole` or `AssumeRoleWithOIDC`, if it was either.
+    pub action: Option<String>,
+    /// The session's name, if it was given one.
+    pub session_name: Option<String>,
+    /// The names of the parameters, in the order they came.
+    pub parameter_names: Vec<String>,
+}
+
+struct Desk {
+    idaas: Arc<IdaasService>,
+    verifier: Verifier,
+    issuer: TemporaryKeys,
+    stage: Stage,
+    ledger: Ledger,
+    received: Mutex<Vec<StsRequest>>,
+}
+
+impl TestIdaas {
+    /// Starts an STS whose credentials this OpenAPI accepts, on the Tokio runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// If no port or no certificate is to be had.
+    pub async fn start_sts(&self, open_api: &OpenApiService) -> io::Result<StsService> {
+        let clock = self.service.endpoint.clock.clone();
+        let desk = Arc::new(Desk {
+            idaas: Arc::clone(&self.service),
+            verifier: Verifier::new(open_api.keys(), clock.clone()),
+            issuer: TemporaryKeys::new(open_api.keys(), clock),
+            stage: Stage::new(),
+            ledger: Ledger::default(),
+            received: Mutex::default(),
+        });
+        let server = Server::start(reserve()?, Arc::clone(&desk) as _, Some(self.tls()?))?;
+        Ok(StsService { server, desk })
+    }
+}
+
+/// What clients are configured with.
+impl StsService {
+    /// The role that can be assumed.
+    pub const ROLE_ARN: &str = "acs:ram::1234567890123456:role/test";
+
+    /// The OIDC provider that stands for the Kubernetes cluster.
+    pub const OIDC_PROVIDER_ARN: &str = "acs:ram::1234567890123456:oidc-provider/test";
+
+    /// The audience that tokens have to be for.
+    pub const TOKEN_AUDIENCE: &str = "sts.aliyuncs.com";
+
+    /// Where it is: what [`IdaasBuilder::sts_endpoint`](crate::IdaasBuilder::sts_endpoint) takes.
+    pub fn endpoint(&self) -> String {
+        format!("localhost:{}", self.server.port())
+    }
+
+    /// New environment variables that tell clients to assume the role with the token in this file, and
+    /// nothing else.
+    pub fn environment(&self, token_file: impl AsRef<Path>) -> ManualEnvironment {
+        let environment = ManualEnvironment::from_iter([
+            ("ALIBABA_CLOUD_ROLE_ARN", Self::ROLE_ARN),
+            ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", Self::OIDC_PROVIDER_ARN),
+        ]);
+        environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", token_file.as_ref());
+        environment
+    }
+}
+
+/// What the server does, and what happened.
+impl StsService {
+    /// All requests from now on meet this behaviour; what was planned before is forgotten.
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
+        let hangs = matches!(behaviour, Behaviour::HangHandshake);
+        self.desk.stage.set(behaviour);
+        if hangs {
+            self.server.close_connections();
+        }
+    }
+
+    /// Lets the requests that [`Behaviour::Hold`] parked go on as normal, and ends a standing `Hold`.
+    pub fn release(&self) {
+        self.desk.stage.release(Behaviour::Normal);
+    }
+
+    /// Returns when this many requests are held at once.
+    pub async fn wait_for_held(&self, requests: usize) {
+        self.desk.ledger.wait_for(|entries| entries.held >= requests).await;
+    }
+
+    /// The requests so far, in order of arrival.
+    pub fn requests(&self) -> Vec<StsRequest> {
+        self.desk.received().clone()
+    }
+
+    /// How many credentials were handed out.
+    pub fn credentials_issued(&self) -> usize {
+        self.desk.issuer.issued()
+    }
+}
+
+impl fmt::Debug for StsService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StsService").field("endpoint", &self.endpoint()).finish_non_exhaustive()
+    }
+}
+
+impl Handler for Desk {
+    fn serves_next_connection(&self) -> bool {
+        !self.stage.hangs_next_connection()
+    }
+
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        connection: Connection,
+    ) -> BoxFuture<'static, Response<AnswerBody>> {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = Limited::new(body, LARGEST_REQUEST).collect().await;
+            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            let parameters = Parameters::of(&head, &body);
+            self.received().push(describe(&head, parameters.as_ref().ok()));
+            let behaviour = self.stage.next(&self.ledger).await;
+            let token = parameters.as_ref().ok().and_then(|parameters| parameters.form.get("OIDCToken"));
+            let echo =
+                format!("cannot read {} in {}", token.unwrap_or_default(), String::from_utf8_lossy(&body));
+            let echo = bad("InvalidParameter", echo).into_answer();
+            let judge = |change: Option<&_>| {
+                let object = parameters.and_then(|parameters| self.judge(&head, &body, &parameters));
+                match object {
+                    Ok(object) => self.issuer.answer(object, change),
+                    Err(refusal) => refusal.into_answer(),
+                }
+            };
+            act::act(behaviour, connection, echo, judge).await
+        })
+    }
+}
+
+fn describe(head: &request::Parts, parameters: Option<&Parameters>) -> StsRequest {
+    let names = parameters.into_iter().flat_map(|parameters| parameters.form.names());
+    StsRequest {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        action: parameters.map(|parameters| parameters.action.clone()),
+        session_name: parameters.and_then(|all| all.form.get("RoleSessionName")).map(str::to_owned),
+        parameter_names: names.map(str::to_owned).collect(),
+    }
+}
+
+/// What is asked for, wherever that stands.
+struct Parameters {
+    action: String,
+    form: Form,
+}
+
+impl Parameters {
+    /// A call with headers of the API's own has them in the query, and one without has them in the body.
+    fn of(head: &request::Parts, body: &[u8]) -> Result<Self, OpenApiRefusal> {
+        let malformed = |_| bad("InvalidParameter", "the parameters are malformed");
+        let query = head.uri.query().unwrap_or_default();
+        match header(&head.headers, "x-acs-action") {
+            Some(action) => {
+                let form = Form::parse(query.as_bytes()).map_err(malformed)?;
+                let version = header(&head.headers, "x-acs-version");
+                Self { action: action.to_owned(), form }.checked(version)
+            }
+            None if !query.is_empty() => {
+                Err(bad("InvalidParameter", "parameters in the query of an unsigned call get into logs"))
+            }
+            None => {
+                let form = Form::parse(body).map_err(malformed)?;
+                let action = form.get("Action").unwrap_or_default().to_owned();
+                let version = form.get("Version").map(str::to_owned);
+                Self { action, form }.checked(version.as_deref())
+            }
+        }
+    }
+
+    fn checked(self, version: Option<&str>) -> Result<Self, OpenApiRefusal> {
+        match version {
+            Some(VERSION) => Ok(self),
+            _ => Err(bad("InvalidVersion", "expected version 2015-04-01")),
+        }
+    }
+
+    fn required(&self, name: &str) -> Result<&str, OpenApiRefusal> {
+        self.form.get(name).ok_or_else(|| bad("MissingParameter", format!("`{name}` is missing")))
+    }
+}
+
+impl Desk {
+    /// What the request deserves.
+    fn judge(
+        &self,
+        head: &request::Parts,
+        body: &Bytes,
+        parameters: &Parameters,
+    ) -> Result<Map<String, Value>, OpenApiRefusal> {
+        if head.method != Method::POST {
+            return Err(bad("UnsupportedHTTPMethod", "expected POST"));
+        }
+        match parameters.action.as_str() {
+            "AssumeRole" => {
+                self.verifier.verify(head, body)?;
+            }
+            "AssumeRoleWithOIDC" => self.verify_token(parameters)?,
+            _ => return Err(bad("InvalidAction.NotFound", "there is no such action")),
+        }
+        if parameters.required("RoleArn")? != StsService::ROLE_ARN {
+            let text = "The role not exists.";
+            return Err(OpenApiRefusal::new(StatusCode::NOT_FOUND, "EntityNotExist.Role", text));
+        }
+        let name = parameters.required("RoleSessionName")?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".@-_".contains(&byte);
+        if !(2..=64).contains(&name.len()) || !name.bytes().all(fits) {
+            return Err(bad("InvalidParameter.RoleSessionName", "the session's name is malformed"));
+        }
+        let seconds = parameters.required("DurationSeconds")?.parse().ok();
+        let Some(seconds @ 900..=43_200) = seconds else {
+            return Err(bad("InvalidParameter.DurationSeconds", "expected 900 to 43200"));
+        };
+        Ok(Map::from_iter([
+            ("RequestId".to_owned(), json!(format!("{:032X}", fastrand::u128(..)))),
+            ("Credentials".to_owned(), Value::Object(self.issuer.issue(Duration::from_secs(seconds)))),
+        ]))
+    }
+
+    fn verify_token(&self, parameters: &Parameters) -> Result<(), OpenApiRefusal> {
+        if parameters.required("OIDCProviderArn")? != StsService::OIDC_PROVIDER_ARN {
+            let text = "The OIDC provider does not exist.";
+            return Err(OpenApiRefusal::new(StatusCode::NOT_FOUND, "EntityNotExist.OIDCProvider", text));
+        }
+        for name in ["Timestamp", "SignatureNonce"] {
+            parameters.required(name)?;
+        }
+        let accounts = &self.idaas.endpoint.client.federation().service_accounts;
+        let verdict = accounts.verify_for(parameters.required("OIDCToken")?, StsService::TOKEN_AUDIENCE);
+        verdict.map_err(|problem| bad("AuthenticationFail.OIDCToken.Invalid", problem))
+    }
+
+    fn received(&self) -> MutexGuard<'_, Vec<StsRequest>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn bad(code: &'static str, message: impl Into<String>) -> OpenApiRefusal {
+    OpenApiRefusal::new(StatusCode::BAD_REQUEST, code, message)
+}

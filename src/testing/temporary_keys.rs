@@ -1,0 +1,68 @@
+//! Access keys that live for a while, made known to whoever verifies signatures.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::header::DATE;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::access_key::{AccessKey, AccessKeys};
+use super::answer::Answer;
+use super::behaviour::AnswerChange;
+use crate::clock::Clock;
+
+/// Hands out access keys with a security token and an end.
+#[derive(Debug)]
+pub(super) struct TemporaryKeys {
+    keys: Arc<AccessKeys>,
+    clock: Clock,
+    issued: AtomicUsize,
+}
+
+impl TemporaryKeys {
+    pub(super) fn new(keys: Arc<AccessKeys>, clock: Clock) -> Self {
+        Self { keys, clock, issued: AtomicUsize::new(0) }
+    }
+
+    /// A new key, as the vendor writes one in JSON.
+    pub(super) fn issue(&self, life: Duration) -> Map<String, Value> {
+        let number = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+        let id = format!("STS.test{number}{:08x}", fastrand::u32(..));
+        let (secret, token) = (random(), format!("{}+/==", random()));
+        let end = self.clock.now().after(life).system_time();
+        let key = AccessKey::new(&id, &secret).with_security_token(&token).with_expiry(end);
+        self.keys.add(key);
+        let expiration = humantime::format_rfc3339_seconds(end).to_string();
+        let parts = [
+            ("AccessKeyId", id),
+            ("AccessKeySecret", secret),
+            ("SecurityToken", token),
+            ("Expiration", expiration),
+        ];
+        parts.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
+    }
+
+    /// How many were handed out.
+    pub(super) fn issued(&self) -> usize {
+        self.issued.load(Ordering::SeqCst)
+    }
+
+    /// A success, with the `Date` of this clock.
+    pub(super) fn answer(&self, mut object: Map<String, Value>, change: Option<&AnswerChange>) -> Answer {
+        if let Some(change) = change {
+            change.apply(&mut object);
+        }
+        let mut answer = Answer::json(StatusCode::OK, &Value::Object(object));
+        let date = httpdate::fmt_http_date(self.clock.now().system_time());
+        if let Ok(date) = HeaderValue::try_from(date) {
+            answer.headers.insert(DATE, date);
+        }
+        answer
+    }
+}
+
+fn random() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}

@@ -1,0 +1,85 @@
+//! The order of the sources, and their switches.
+
+use super::*;
+
+#[tokio::test]
+async fn the_first_source_that_works_gives_the_identity() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("test-role", &fixture.open_api);
+    for name in ["env", "cli", "ini"] {
+        fixture.open_api.add_access_key(AccessKey::new(name, "s3cret"));
+    }
+    let environment = fixture.rrsa();
+    for (name, value) in [
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "env"),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s3cret"),
+        ("ALIBABA_CLOUD_CREDENTIALS_URI", &fixture.uri.uri()),
+    ] {
+        environment.set(name, value);
+    }
+    fixture.write_cli_profile(json!({ "mode": "AK", "access_key_id": "cli", "access_key_secret": "s3cret" }));
+    let ini = fixture
+        .write_profile("[default]\ntype = access_key\naccess_key_id = ini\naccess_key_secret = s3cret\n");
+    let asked = |fixture: &Fixture| {
+        (fixture.sts.requests().len(), fixture.metadata.requests().len(), fixture.uri.requests())
+    };
+
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!((fixture.signer().as_str(), asked(&fixture)), ("env", (0, 0, 0)));
+
+    environment.remove("ALIBABA_CLOUD_ACCESS_KEY_ID");
+    environment.remove("ALIBABA_CLOUD_ACCESS_KEY_SECRET");
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!(asked(&fixture), (1, 0, 0));
+
+    environment.remove("ALIBABA_CLOUD_OIDC_TOKEN_FILE");
+    environment.remove("ALIBABA_CLOUD_OIDC_PROVIDER_ARN");
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!((fixture.signer().as_str(), asked(&fixture)), ("cli", (1, 0, 0)));
+
+    environment.set("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "True");
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!((fixture.signer().as_str(), asked(&fixture)), ("ini", (1, 0, 0)));
+
+    std::fs::remove_file(ini).unwrap();
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!(asked(&fixture), (1, 3, 0));
+
+    environment.set("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!(asked(&fixture), (1, 3, 1));
+    assert_eq!(fixture.open_api.tokens_issued(), 6);
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_work_is_passed_over() {
+    let fixture = Fixture::new().await;
+    let environment = with(fixture.uri.environment(), "ALIBABA_CLOUD_ACCESS_KEY_ID", "half");
+    environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/nowhere");
+    fixture.write(".aliyun/config.json", "{");
+    fixture.write_profile("[default]\ntype = rsa_key_pair\n");
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!(fixture.uri.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_source_that_works_is_asked_first_and_once_it_fails_the_order_counts_again() {
+    let fixture = Fixture::new().await;
+    let environment = fixture.rrsa();
+    let idaas = fixture.client(&environment);
+    idaas.token().await.unwrap();
+    let role = fixture.signer();
+
+    let permanent = fixture.open_api.access_key();
+    environment.set("ALIBABA_CLOUD_ACCESS_KEY_ID", permanent.id());
+    environment.set("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "not-a-real-access-key-secret");
+    fixture.outlive_the_token();
+    idaas.token().await.unwrap();
+    assert_eq!(fixture.signer(), role);
+
+    environment.remove("ALIBABA_CLOUD_ROLE_ARN");
+    fixture.outlive_the_token();
+    idaas.token().await.unwrap();
+    assert_eq!(fixture.signer(), permanent.id());
+    assert_eq!(fixture.sts.requests().len(), 1);
+}

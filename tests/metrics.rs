@@ -1,0 +1,150 @@
+//! What the metrics say, as Prometheus reads them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tower::{Layer, Service, service_fn};
+use tower_idaas::testing::ManualClock;
+use tower_idaas::{BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
+
+/// Tokens of twenty minutes; none for `api://none|read`.
+#[derive(Debug)]
+struct Source;
+
+impl TokenSource for Source {
+    fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            match scope.audience() {
+                "api://none" => Err(Error::new(ErrorKind::Rejected, "no, said the test")),
+                _ => Ok(TokenResponse::bearer("marker-token")?.with_expires_in(Duration::from_secs(1200))),
+            }
+        })
+    }
+}
+
+/// Runs the scene on one thread with a recorder of its own, and gives what it has recorded.
+fn recorded<F: Future<Output = Result<(), BoxError>>>(scene: impl FnOnce(Idaas, ManualClock) -> F) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let clock = ManualClock::new();
+    let idaas =
+        Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone()).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(scene(idaas, clock))).unwrap();
+    let text = recorder.handle().render();
+    assert!(!text.contains("marker-token"), "{text}");
+    text
+}
+
+const LABELS: &str = r#"client="",method="token source",scope="api://a|read""#;
+
+fn says(text: &str, line: &str) -> bool {
+    text.lines().any(|other| other == line)
+}
+
+#[test]
+fn fetches_are_counted_by_outcome_and_cause_and_timed() {
+    let text = recorded(|idaas, clock| async move {
+        idaas.warm().await?;
+        idaas.token().await?;
+        clock.advance(Duration::from_secs(1201));
+        idaas.warm().await?;
+        idaas.invalidate(&idaas.token().await?);
+        clock.advance(Duration::from_secs(2));
+        idaas.warm().await?;
+        idaas.token_for(&"api://none|read".parse()?).await.unwrap_err();
+        Ok(())
+    });
+    let counted = |outcome: &str, cause: &str, scope: &str, count: usize| {
+        let labels = LABELS.replace("api://a|read", scope);
+        let labels = format!(r#"{labels},outcome="{outcome}",cause="{cause}""#);
+        says(&text, &format!("idaas_refreshes_total{{{labels}}} {count}"))
+    };
+    assert!(counted("fetched", "missing", "api://a|read", 2), "{text}");
+    assert!(counted("fetched", "invalidated", "api://a|read", 1), "{text}");
+    assert!(counted("failed", "missing", "api://none|read", 1), "{text}");
+    assert!(
+        says(&text, &format!(r#"idaas_refresh_seconds_count{{{LABELS},outcome="fetched"}} 3"#)),
+        "{text}"
+    );
+    assert!(says(&text, &format!("idaas_withdrawn_total{{{LABELS}}} 1")), "{text}");
+}
+
+#[test]
+fn the_life_that_is_left_is_told_when_asked() {
+    let text = recorded(|idaas, clock| async move {
+        idaas.warm().await?;
+        clock.advance(Duration::from_secs(1000));
+        idaas.record_metrics();
+        Ok(())
+    });
+    assert!(says(&text, &format!("idaas_expires_in_seconds{{{LABELS}}} 199")), "{text}");
+    assert!(says(&text, r#"idaas_gate_open{client="",method="token source"} 1"#), "{text}");
+    assert!(text.contains("# HELP idaas_gate_open 1, or 0 while"), "{text}");
+}
+
+#[test]
+fn those_who_wait_are_counted_while_they_do() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let idaas = Idaas::builder().scope("api://a|read").token_source(Source).build().unwrap();
+    let waiters =
+        |count: usize| says(&recorder.handle().render(), &format!("idaas_waiters{{{LABELS}}} {count}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let mut callers: Vec<_> = (0..3).map(|_| tokio_test::task::spawn(idaas.token())).collect();
+            for caller in &mut callers {
+                assert!(caller.poll().is_pending());
+            }
+            assert!(waiters(3));
+            // One gives up.
+            drop(callers.pop());
+            assert!(waiters(2));
+            for caller in callers {
+                caller.await.unwrap();
+            }
+        });
+    });
+    assert!(waiters(0));
+}
+
+#[test]
+fn an_issuer_that_is_left_alone_shows_as_a_closed_gate_and_refused_fetches() {
+    #[derive(Debug)]
+    struct Down;
+    impl TokenSource for Down {
+        fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+            Box::pin(async { Err(Error::new(ErrorKind::Connect, "no route, said the test")) })
+        }
+    }
+    let text = recorded(|_, clock| async move {
+        let idaas = Idaas::builder().scope("api://a|read").token_source(Down).clock(clock).build()?;
+        idaas.warm().await.unwrap_err();
+        idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
+        Ok(())
+    });
+    assert!(says(&text, r#"idaas_gate_open{client="",method="token source"} 0"#), "{text}");
+    let refused = r#"client="",method="token source",scope="api://b|read",outcome="refused",cause="missing""#;
+    assert!(says(&text, &format!("idaas_refreshes_total{{{refused}}} 1")), "{text}");
+}
+
+#[test]
+fn a_401_to_our_token_is_counted() {
+    let text = recorded(|idaas, _| async move {
+        let inner = service_fn(|_: Request<()>| async {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            Ok::<_, BoxError>(response)
+        });
+        let mut client = idaas.layer().layer(inner);
+        for _ in 0..2 {
+            std::future::poll_fn(|context| Service::<Request<()>>::poll_ready(&mut client, context)).await?;
+            client.call(Request::get("https://api.example.com/").body(())?).await?;
+        }
+        Ok(())
+    });
+    assert!(says(&text, "idaas_unauthorized_total 2"), "{text}");
+}

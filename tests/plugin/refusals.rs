@@ -1,0 +1,204 @@
+//! What goes wrong: each a clear error, soon, and what mends it.
+
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use tower_idaas::testing::{AccessKey, Behaviour, ManualEnvironment, MetadataBehaviour};
+use tower_idaas::{ErrorKind, SubjectToken};
+
+use super::{Fixture, MINUTE, Outcome};
+
+const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+
+const NO_METADATA: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
+async fn without_any_credential_the_error_names_what_was_tried_and_comes_soon() -> Outcome {
+    let fixture = Fixture::new().await;
+    let metadata = fixture.idaas.start_metadata_service().await?;
+    for behaviour in [MetadataBehaviour::Status(StatusCode::NOT_FOUND), MetadataBehaviour::Silent] {
+        metadata.set_behaviour(behaviour);
+        let builder = fixture.client_with(ManualEnvironment::new());
+        let idaas = builder.metadata_address(metadata.address()).build()?;
+        let start = Instant::now();
+        let error = idaas.token().await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        let text = error.to_string();
+        for source in [ID, SECRET, "ALIBABA_CLOUD_ROLE_ARN", "metadata", "ALIBABA_CLOUD_CREDENTIALS_URI"] {
+            assert!(text.contains(source), "{text}");
+        }
+    }
+    assert!(fixture.open_api.requests().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn half_an_access_key_is_a_clear_error_and_nothing_is_sent() {
+    let fixture = Fixture::new().await;
+    for (there, missing) in [(ID, SECRET), (SECRET, ID)] {
+        let environment = ManualEnvironment::from_iter([(there, "hunter2"), (NO_METADATA, "true")]);
+        let error = fixture.client_with(environment).build().unwrap().token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(there) && shown.contains(missing), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    assert!(fixture.open_api.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_expired_security_token_is_a_clear_error_until_there_is_another() -> Outcome {
+    let fixture = Fixture::new().await;
+    let key = fixture.temporary_key();
+    let environment = key.environment();
+    let idaas = fixture.client_with(environment.clone()).build()?;
+    idaas.token().await?;
+    fixture.clock.advance(61 * MINUTE);
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+    assert_eq!(error.oauth_error(), Some("InvalidSecurityToken.Expired"));
+    assert!(error.to_string().contains("the STS credential has expired"), "{error}");
+    assert_eq!(fixture.open_api.requests().len(), 2, "the same credential is not tried twice");
+
+    let next = AccessKey::new("STS.next", "next-secret").with_security_token("next-token");
+    fixture.open_api.add_access_key(next);
+    environment.set(ID, "STS.next");
+    environment.set(SECRET, "next-secret");
+    environment.set("ALIBABA_CLOUD_SECURITY_TOKEN", "next-token");
+    fixture.clock.advance(Duration::from_secs(5));
+    idaas.token().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_rotated_while_a_call_is_under_way_is_used_at_once() -> Outcome {
+    let fixture = Fixture::new().await;
+    let environment = fixture.open_api.access_key().environment();
+    let idaas = fixture.client_with(environment.clone()).build()?;
+    fixture.open_api.behave_once(Behaviour::Hold);
+    let waiting = tokio::spawn(async move { idaas.token().await.map(drop) });
+    fixture.open_api.wait_for_held(1).await;
+    fixture.open_api.remove_access_key(fixture.open_api.access_key().id());
+    fixture.open_api.add_access_key(AccessKey::new("LTAI_next", "next-secret"));
+    environment.set(ID, "LTAI_next");
+    environment.set(SECRET, "next-secret");
+    fixture.open_api.release();
+    waiting.await??;
+    assert_eq!(fixture.open_api.requests().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_credential_names_what_to_check() -> Outcome {
+    let fixture = Fixture::new().await;
+    let mine = fixture.open_api.access_key();
+    let temporary = fixture.temporary_key();
+    let key = "check the Alibaba Cloud access key id and secret";
+    let sts = "the STS credential has expired or does not belong together";
+    for (given, code, hint) in [
+        (AccessKey::new("LTAI_unknown", "x"), "InvalidAccessKeyId.NotFound", key),
+        (AccessKey::new(mine.id(), "wrong"), "SignatureDoesNotMatch", key),
+        (
+            AccessKey::new(temporary.id(), "st5Secret+/=marker").with_security_token("other"),
+            "InvalidSecurityToken.MismatchWithAccessKey",
+            sts,
+        ),
+        (AccessKey::new(temporary.id(), "st5Secret+/=marker"), "MissingSecurityToken", sts),
+        (
+            AccessKey::new(mine.id(), "not-a-real-access-key-secret").with_security_token("stray"),
+            "InvalidSecurityToken.Malformed",
+            sts,
+        ),
+    ] {
+        let error = fixture.client_with(given.environment()).build()?.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.oauth_error()), (ErrorKind::Rejected, Some(code)));
+        assert!(error.to_string().contains(hint), "{error}");
+        assert!(error.request_id().is_some());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_called_so() -> Outcome {
+    let fixture = Fixture::new().await;
+    let idaas = fixture.client();
+    for (minutes, fits) in [(14, true), (16, false)] {
+        let other = Fixture::new().await;
+        other.clock.advance(minutes * MINUTE);
+        let ours = fixture.client_with(fixture.open_api.access_key().environment());
+        let result = ours.clock(other.clock.clone()).build()?.token().await;
+        assert_eq!(result.is_ok(), fits);
+        if let Err(error) = result {
+            assert_eq!(error.oauth_error(), Some("InvalidTimeStamp.Expired"));
+            assert!(error.to_string().contains("check this machine's clock"), "{error}");
+        }
+    }
+    idaas.token().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scope_that_is_not_granted_is_named() -> Outcome {
+    let idaas = tower_idaas::testing::TestIdaas::builder().scope("api://test|read").start().await?;
+    let open_api = idaas.start_open_api().await?;
+    let folder = tempfile::tempdir()?;
+    let client = tower_idaas::Idaas::builder()
+        .config_file(open_api.write_config(folder.path())?)
+        .environment(open_api.access_key().environment())
+        .root_certificate(idaas.root_certificate_pem())
+        .build()?;
+    client.token().await?;
+    let error = client.token_for(&"api://test|write".parse()?).await.unwrap_err();
+    assert!(error.to_string().contains("that the application is granted `api://test|write`"), "{error}");
+    assert!(!error.is_transient());
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_token_is_exchanged() {
+    let fixture = Fixture::new().await;
+    let subject =
+        SubjectToken::new("t0ken-marker".to_owned(), "urn:ietf:params:oauth:token-type:access_token");
+    let error = fixture.client().exchange(&subject).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+    assert!(
+        error.to_string().contains("PLUGIN") && !format!("{error:?}").contains("t0ken-marker"),
+        "{error}"
+    );
+    assert!(fixture.open_api.requests().is_empty());
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
+async fn the_configured_time_outs_hold() -> Outcome {
+    let fixture = Fixture::new().await;
+    let limit = Duration::from_millis(300);
+    for behaviour in [Behaviour::HangHandshake, Behaviour::Slow(60 * MINUTE)] {
+        let builder = fixture.client_with(fixture.open_api.access_key().environment());
+        let idaas = builder.connect_timeout(limit).read_timeout(limit).build()?;
+        fixture.open_api.set_behaviour(behaviour);
+        let start = Instant::now();
+        let error = idaas.token().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_fails_is_asked_again_and_a_live_token_goes_on() -> Outcome {
+    let fixture = Fixture::new().await;
+    let idaas = fixture.client();
+    fixture
+        .open_api
+        .behave_once(Behaviour::openapi_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"));
+    fixture.open_api.behave_once(Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"));
+    let token = idaas.token().await?;
+    assert_eq!(fixture.open_api.requests().len(), 3);
+    fixture.open_api.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
+    fixture.clock.advance(15 * MINUTE);
+    assert_eq!(idaas.token().await?.expose_token(), token.expose_token());
+    Ok(())
+}
