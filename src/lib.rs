@@ -21,7 +21,7 @@
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
-//! - `reqwest`: [`Idaas::send`] for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
+//! - `reqwest`: `Idaas::send` for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
 //!   features are yours to choose.
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
