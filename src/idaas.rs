@@ -79,13 +79,8 @@ impl Idaas {
     /// When the token is empty or holds anything but visible ASCII: such a token cannot go into a header.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn fixed(token: &str) -> Result<Self, Error> {
-        let tokens = Arc::new(TokenCache::fixed(token)?);
-        Ok(Self {
-            #[cfg(feature = "aliyun")]
-            cloud_roles: Arc::new(CloudRoles::none(Arc::clone(&tokens))),
-            tokens,
-        })
+    pub fn fixed(token: &str) -> Result<Self, ConfigError> {
+        Self::builder().build_fixed(token)
     }
 
     /// A layer that puts tokens on requests.
@@ -138,19 +133,6 @@ impl Idaas {
         Ok(slot.acquire().await?.value.clone())
     }
 
-    /// A role of a cloud account, by its ARN: IDaaS hands out its STS credentials, for one of this client's
-    /// tokens. Asks nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the
-    /// ARN is blank.
-    #[cfg(feature = "aliyun")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
-    pub fn cloud_role(&self, role_arn: impl AsRef<str>) -> Result<CloudRole, ConfigError> {
-        self.cloud_roles.role(role_arn.as_ref())
-    }
-
     /// Sends a request of reqwest's with a token: what a service needs that uses reqwest without Tower.
     ///
     /// ```
@@ -177,6 +159,19 @@ impl Idaas {
         request: reqwest::RequestBuilder,
     ) -> Result<reqwest::Response, crate::SendError> {
         self.layer().send(request).await
+    }
+
+    /// A role of a cloud account, by its ARN: IDaaS hands out its STS credentials, for one of this client's
+    /// tokens. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the
+    /// ARN is blank.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn cloud_role(&self, role_arn: impl AsRef<str>) -> Result<CloudRole, ConfigError> {
+        self.cloud_roles.role(role_arn.as_ref())
     }
 
     /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness

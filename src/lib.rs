@@ -21,11 +21,11 @@
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
+//! - `reqwest`: `Idaas::send` for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
+//!   features are yours to choose.
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `metrics`: counters and gauges through the `metrics` facade, see above.
-//! - `reqwest`: [`Idaas::send`] for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
-//!   features are yours to choose.
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -37,8 +37,11 @@ fn http() -> Client {
 /// A server of nobody we know, which notes what it is sent and answers all requests alike.
 struct Stranger {
     url: String,
-    seen: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
+
+/// The `Authorization` and the body of a request.
+type Seen = (Option<String>, String);
 
 impl Stranger {
     async fn answering(status: StatusCode, location: &str) -> Result<Self, BoxError> {
@@ -60,8 +63,8 @@ impl Stranger {
         self.url.trim_end_matches('/')
     }
 
-    /// The `Authorization` and the body of each request, and forgets them.
-    fn take(&self) -> Vec<(Option<String>, String)> {
+    /// What came, in order, and forgets it.
+    fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 

@@ -4,6 +4,8 @@ mod assertion;
 mod build;
 mod cloud_role;
 mod federated;
+#[cfg(feature = "testing")]
+mod fixed;
 mod plugin;
 
 use std::collections::BTreeMap;

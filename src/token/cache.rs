@@ -111,11 +111,6 @@ impl TokenCache {
         self.others.load().values().for_each(|entry| entry.slot.record_life());
     }
 
-    #[cfg(all(feature = "aliyun", feature = "testing"))]
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     pub(crate) fn clock(&self) -> &Clock {
         &self.settings.clock
     }

@@ -48,14 +48,6 @@ impl CloudRoles {
         Self { tokens, api: api.map(Arc::new), settings, slots }
     }
 
-    /// Of a handle whose token is made up.
-    #[cfg(feature = "testing")]
-    pub(crate) fn none(tokens: Arc<TokenCache>) -> Self {
-        let settings = tokens.settings().clone();
-        let problem = "is missing, as always with a fixed token; use `testing::TestIdaas` to test roles";
-        Self::new(tokens, Err(ConfigFault::new("developerApiEndpoint", problem)), settings)
-    }
-
     pub(crate) fn role(self: &Arc<Self>, arn: &str) -> Result<CloudRole, ConfigError> {
         match &self.api {
             Ok(api) => CloudRole::new(Arc::clone(self), Arc::clone(api), arn),

@@ -7,7 +7,7 @@ use super::*;
 
 fn admits(origin: &str, uri: &str) -> bool {
     let origin = Origin::parse(origin).unwrap_or_else(|problem| panic!("{origin}: {problem}"));
-    uri.parse().is_ok_and(|uri: Uri| admit(&[origin], &uri))
+    uri.parse::<Uri>().is_ok_and(|uri| admit(&[origin], &uri))
 }
 
 #[test]
