@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::behaviour::AnswerChange;
 use super::body::AnswerBody;
 
 pub(super) struct Answer {
@@ -22,6 +23,18 @@ impl Answer {
         Self { status, headers, body: Bytes::from(body.to_string()) }
     }
 
+    /// The JSON of a success, changed on its way out if it is to be.
+    pub(super) fn success(mut object: Map<String, Value>, change: Option<&AnswerChange>) -> Self {
+        if let Some(change) = change {
+            change.apply(&mut object);
+        }
+        Self::json(StatusCode::OK, &Value::Object(object))
+    }
+
+    pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self { status, headers: HeaderMap::new(), body: text.into() }
+    }
+
     pub(super) fn send(self) -> Response<AnswerBody> {
         self.send_as(AnswerBody::whole)
     }
@@ -37,5 +50,20 @@ impl Answer {
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
+    }
+}
+
+/// An answer that says no.
+pub(super) struct Refused(pub(super) Box<Answer>);
+
+impl From<Answer> for Refused {
+    fn from(answer: Answer) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
+impl From<StatusCode> for Refused {
+    fn from(status: StatusCode) -> Self {
+        Answer::text(status, Bytes::new()).into()
     }
 }

@@ -60,11 +60,12 @@ impl ProtectedApiBuilder {
             true => None,
             false => Some(self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())?),
         };
+        let clock = self.idaas.endpoint.clock.clone();
         let service = Arc::new(ApiService {
             doorkeeper: Doorkeeper::new(self.idaas, self.audience, self.permission.into_iter().collect()),
             record: Mutex::default(),
         });
-        let server = Server::start(reserve()?, Arc::new(Routes::new(&service)), tls)?;
+        let server = Server::start(reserve()?, Arc::new(Routes::new(&service)), clock, tls)?;
         let scheme = if self.plain_http { "http" } else { "https" };
         let url = format!("{scheme}://localhost:{}/", server.port());
         Ok(ProtectedApi { url, server, service })

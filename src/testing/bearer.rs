@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::access_token::Claims;
-use super::answer::Answer;
+use super::answer::{Answer, Refused};
 use super::grants::ALL;
 use super::service::IdaasService;
 
@@ -127,5 +127,11 @@ impl ApiRefusal {
             answer.headers.insert(WWW_AUTHENTICATE, challenge);
         }
         answer
+    }
+}
+
+impl From<ApiRefusal> for Refused {
+    fn from(refusal: ApiRefusal) -> Self {
+        refusal.into_answer().into()
     }
 }

@@ -9,7 +9,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// What the token endpoint of a [`TestIdaas`](super::TestIdaas), or a `DeveloperApi`, does with a request.
+/// What the token endpoint of a [`TestIdaas`](super::TestIdaas), or another server that has
+/// [`Controls`](super::Controls), does with a request.
 ///
 /// ```
 /// use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
@@ -31,7 +32,7 @@ pub enum Behaviour {
     Normal,
     /// As normal, after a pause.
     Slow(Duration),
-    /// Parks the request until [`TestIdaas::release`](super::TestIdaas::release).
+    /// Parks the request until [`Controls::release`](super::Controls::release).
     Hold,
     /// This answer, without looking at the request. See [`answer`](Self::answer), [`json`](Self::json),
     /// [`status`](Self::status), [`oauth_error`](Self::oauth_error) and
@@ -39,8 +40,8 @@ pub enum Behaviour {
     Answer(Response<Bytes>),
     /// As normal, but a success is changed on its way out. See [`change`](Self::change).
     Change(AnswerChange),
-    /// Refuses with `invalid_request`, and an `error_description` that repeats the request's
-    /// `Authorization` header and form: credentials must not get into logs by this way.
+    /// Refuses with 400 and a text, in the server's own shape of errors, that repeats the request's headers or
+    /// form: credentials must not get into logs by this way.
     Echo,
     /// As normal, but the connection closes after half of the answer's body.
     CutMidBody,
@@ -54,7 +55,7 @@ pub enum Behaviour {
     /// As normal, but the body starts with this many blanks, so that its size is all that is wrong with it.
     /// It has no `Content-Length`.
     HugeBody(u64),
-    /// Accepts the connection and never says a word in the TLS handshake.
+    /// Accepts the connection and never says a word, so that a TLS handshake does not end.
     ///
     /// Open connections are closed when this is set, so that clients need a new one. A request that still
     /// comes on an open one gets no answer.

@@ -10,12 +10,11 @@ use super::certificates::{Authority, ServerCertificate, TlsOptions};
 use super::client_authentication::{ClientAuthentication, Federation, RegisteredClient};
 use super::client_keys::ClientKeys;
 use super::clock::ManualClock;
+use super::controls::Controls;
 use super::grants::Grants;
 use super::idaas::TestIdaas;
-use super::ledger::Ledger;
-use super::server::{Server, reserve};
+use super::server::reserve;
 use super::service::{ISSUER_PATH, IdaasService};
-use super::stage::Stage;
 use super::token_endpoint::TokenEndpoint;
 use crate::clock::Clock;
 use crate::scope::Scope;
@@ -100,10 +99,10 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// The clock that tokens are issued and judged by. Default: the machine's.
+    /// The clock that tokens are issued and judged by, as is the header `Date` of every answer, of this server
+    /// and of those that it starts. Default: the machine's.
     ///
-    /// Behaviours that take time, as [`Behaviour::Slow`](super::Behaviour::Slow), do not follow it, and
-    /// neither does the header `Date`.
+    /// Behaviours that take time, as [`Behaviour::Slow`](super::Behaviour::Slow), do not follow it.
     #[must_use]
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Clock::Manual(clock);
@@ -164,13 +163,11 @@ impl TestIdaasBuilder {
                 client: RegisteredClient::new(self.client_id, self.secret, allowed, keys, federation),
                 grants,
                 token_life: self.token_life,
-                clock: self.clock,
+                clock: self.clock.clone(),
             },
-            stage: Stage::new(),
-            ledger: Ledger::default(),
         });
-        let server = Server::start(socket, Arc::clone(&service) as _, Some(tls))?;
-        Ok(TestIdaas::new(server, service, authority, scope))
+        let controls = Controls::start(socket, Arc::clone(&service), self.clock, Some(tls))?;
+        Ok(TestIdaas::new(controls, service, authority, scope))
     }
 }
 

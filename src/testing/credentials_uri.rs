@@ -2,22 +2,21 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::behaviour::Behaviour;
-use super::body::AnswerBody;
-use super::ledger::Ledger;
+use super::answer::{Answer, Refused};
+use super::behaviour::AnswerChange;
+use super::controls::Controls;
+use super::desk::{Call, Desk};
 use super::open_api_refusal::OpenApiRefusal;
-use super::server::{Connection, Handler, Server, reserve};
-use super::stage::Stage;
+use super::server::reserve;
 use super::temporary_keys::TemporaryKeys;
-use super::{ManualEnvironment, OpenApiService, TestIdaas, act};
-use crate::BoxFuture;
+use super::{ManualEnvironment, OpenApiService, TestIdaas};
 
 const PATH: &str = "/credentials";
 const LIFE: Duration = Duration::from_secs(3600);
@@ -26,18 +25,16 @@ const LIFE: Duration = Duration::from_secs(3600);
 /// [`TestIdaas::start_credentials_uri`].
 ///
 /// It speaks plain HTTP, and hands a credential that lives for an hour to everyone who knows its address,
-/// which is secret for that reason. It stops when it is dropped.
+/// which is secret for that reason. It has [`Controls`], and stops when it is dropped.
 pub struct CredentialsUriService {
-    server: Server,
-    desk: Arc<Desk>,
+    controls: Controls,
+    desk: Arc<CredentialsDesk>,
 }
 
-struct Desk {
+struct CredentialsDesk {
     issuer: TemporaryKeys,
-    secret: String,
-    stage: Stage,
-    ledger: Ledger,
-    asked: Mutex<usize>,
+    /// What the query has to be.
+    query: String,
 }
 
 impl TestIdaas {
@@ -50,22 +47,20 @@ impl TestIdaas {
         &self,
         open_api: &OpenApiService,
     ) -> io::Result<CredentialsUriService> {
-        let desk = Arc::new(Desk {
-            issuer: TemporaryKeys::new(open_api.keys(), self.service.endpoint.clock.clone()),
-            secret: format!("{:032x}", fastrand::u128(..)),
-            stage: Stage::new(),
-            ledger: Ledger::default(),
-            asked: Mutex::default(),
+        let clock = self.service.endpoint.clock.clone();
+        let desk = Arc::new(CredentialsDesk {
+            issuer: TemporaryKeys::new(open_api.keys(), clock.clone()),
+            query: format!("key={:032x}", fastrand::u128(..)),
         });
-        let server = Server::start(reserve()?, Arc::clone(&desk) as _, None)?;
-        Ok(CredentialsUriService { server, desk })
+        let controls = Controls::start(reserve()?, Arc::clone(&desk), clock, None)?;
+        Ok(CredentialsUriService { controls, desk })
     }
 }
 
 impl CredentialsUriService {
     /// Where it is.
     pub fn uri(&self) -> String {
-        format!("http://127.0.0.1:{}{PATH}?key={}", self.server.port(), self.desk.secret)
+        format!("http://127.0.0.1:{}{PATH}?{}", self.controls.port(), self.desk.query)
     }
 
     /// New environment variables that tell clients where it is, and nothing else but that there is no
@@ -76,58 +71,32 @@ impl CredentialsUriService {
             ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"),
         ])
     }
+}
 
-    /// All requests from now on meet this behaviour; what was planned before is forgotten.
-    pub fn set_behaviour(&self, behaviour: Behaviour) {
-        self.desk.stage.set(behaviour);
-    }
+impl Deref for CredentialsUriService {
+    type Target = Controls;
 
-    /// How many requests arrived, whatever became of them.
-    pub fn requests(&self) -> usize {
-        *self.desk.asked()
+    fn deref(&self) -> &Self::Target {
+        &self.controls
     }
 }
 
 impl fmt::Debug for CredentialsUriService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CredentialsUriService").field("port", &self.server.port()).finish_non_exhaustive()
+        f.debug_struct("CredentialsUriService").field("port", &self.controls.port()).finish_non_exhaustive()
     }
 }
 
-impl Handler for Desk {
-    fn serves_next_connection(&self) -> bool {
-        !self.stage.hangs_next_connection()
-    }
-
-    fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        connection: Connection,
-    ) -> BoxFuture<'static, Response<AnswerBody>> {
-        Box::pin(async move {
-            *self.asked() += 1;
-            let behaviour = self.stage.next(&self.ledger).await;
-            let refuse = |status, text: String| OpenApiRefusal::new(status, "Failed", text).into_answer();
-            let echo = refuse(StatusCode::BAD_REQUEST, format!("cannot read {}", request.uri()));
-            let expected = format!("key={}", self.secret);
-            let is_good = request.method() == Method::GET
-                && request.uri().path() == PATH
-                && request.uri().query() == Some(expected.as_str());
-            let judge = |change: Option<&_>| {
-                if !is_good {
-                    return refuse(StatusCode::NOT_FOUND, "there is nothing here".into());
-                }
-                let mut object = self.issuer.issue(LIFE);
-                object.insert("Code".into(), json!("Success"));
-                self.issuer.answer(object, change)
-            };
-            act::act(behaviour, connection, echo, judge).await
-        })
-    }
-}
-
-impl Desk {
-    fn asked(&self) -> MutexGuard<'_, usize> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+impl Desk for CredentialsDesk {
+    fn judge(&self, call: &Call, change: Option<&AnswerChange>) -> Result<Answer, Refused> {
+        let uri = &call.head.uri;
+        let is_good =
+            call.head.method == Method::GET && uri.path() == PATH && uri.query() == Some(self.query.as_str());
+        if !is_good {
+            return Err(OpenApiRefusal::new(StatusCode::NOT_FOUND, "Failed", "there is nothing here").into());
+        }
+        let mut object = self.issuer.issue(LIFE);
+        object.insert("Code".into(), json!("Success"));
+        Ok(Answer::success(object, change))
     }
 }

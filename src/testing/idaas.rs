@@ -2,17 +2,17 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
 
 use super::api::ProtectedApiBuilder;
-use super::behaviour::Behaviour;
 use super::builder::TestIdaasBuilder;
 use super::certificates::{Authority, ServerCertificate, TlsOptions};
-use super::ledger::ReceivedRequest;
-use super::server::Server;
+use super::controls::Controls;
+use super::requests::ReceivedRequest;
 use super::service::IdaasService;
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -21,8 +21,10 @@ use crate::secret::Secret;
 ///
 /// It speaks HTTPS (HTTP/2 and HTTP/1.1) on a free port of the loopback interface, with a certificate of
 /// its own making. It stops, and its connections close, when it is dropped.
+///
+/// What it does instead of its duty, and what reached the token endpoint, is for its [`Controls`] to say.
 pub struct TestIdaas {
-    server: Server,
+    controls: Controls<ReceivedRequest>,
     pub(super) service: Arc<IdaasService>,
     authority: Arc<Authority>,
     scope: Scope,
@@ -32,12 +34,12 @@ pub struct TestIdaas {
 
 impl TestIdaas {
     pub(super) fn new(
-        server: Server,
+        controls: Controls<ReceivedRequest>,
         service: Arc<IdaasService>,
         authority: Authority,
         scope: Scope,
     ) -> Self {
-        Self { server, service, authority: Arc::new(authority), scope, token_file: Mutex::default() }
+        Self { controls, service, authority: Arc::new(authority), scope, token_file: Mutex::default() }
     }
 
     /// A test IDaaS with other than the default choices.
@@ -137,102 +139,31 @@ impl TestIdaas {
     }
 }
 
-/// What the server does.
-impl TestIdaas {
-    /// All requests to the token endpoint from now on meet this behaviour; what was planned before is
-    /// forgotten. Requests that are held already stay so.
-    pub fn set_behaviour(&self, behaviour: Behaviour) {
-        let hangs = matches!(behaviour, Behaviour::HangHandshake);
-        self.service.stage.set(behaviour);
-        if hangs {
-            self.server.close_connections();
-        }
-    }
-
-    /// The next request meets this behaviour, after the ones planned before.
-    pub fn behave_once(&self, behaviour: Behaviour) {
-        self.behave_times(1, behaviour);
-    }
-
-    /// The next `times` requests meet this behaviour, after the ones planned before.
-    pub fn behave_times(&self, times: usize, behaviour: Behaviour) {
-        self.service.stage.plan(times, &behaviour);
-        if matches!(behaviour, Behaviour::HangHandshake) {
-            self.server.close_connections();
-        }
-    }
-
-    /// Lets the requests that [`Behaviour::Hold`] parked go on as normal, and ends a standing `Hold`.
-    pub fn release(&self) {
-        self.release_with(Behaviour::Normal);
-    }
-
-    /// As [`release`](Self::release), but the parked requests meet this behaviour.
-    pub fn release_with(&self, behaviour: Behaviour) {
-        self.service.stage.release(behaviour);
-    }
-
-    /// Refuses connects from now on; when this returns, every connection is closed.
-    pub async fn down(&self) {
-        self.server.down().await;
-    }
-
-    /// Accepts connections again, on the same port. Nothing happens if it never went down.
-    ///
-    /// # Errors
-    ///
-    /// If the port is no longer to be had.
-    pub async fn up(&self) -> io::Result<()> {
-        self.server.up().await
-    }
-}
-
-/// What happened.
+/// What happened at the token endpoint.
 impl TestIdaas {
     /// How many requests reached the token endpoint, whatever became of them.
     pub fn token_requests(&self) -> usize {
-        self.service.ledger.read(|entries| entries.received.len())
+        self.requests().len()
     }
 
     /// How many tokens were issued.
     pub fn tokens_issued(&self) -> usize {
-        self.service.ledger.read(|entries| entries.issued)
+        self.controls.granted()
     }
 
-    /// How many token requests failed verification. Answers that a [`Behaviour`] made up do not count.
+    /// How many token requests failed verification. Answers that a [`Behaviour`](super::Behaviour) made up do
+    /// not count.
     pub fn rejected_requests(&self) -> usize {
-        self.service.ledger.read(|entries| entries.rejected)
+        self.controls.rejected()
     }
+}
 
-    /// How many requests are parked by [`Behaviour::Hold`] now.
-    pub fn held_requests(&self) -> usize {
-        self.service.ledger.read(|entries| entries.held)
-    }
+/// Behaviours and requests are those of the token endpoint.
+impl Deref for TestIdaas {
+    type Target = Controls<ReceivedRequest>;
 
-    /// How many connections were accepted, those included that never got through the TLS handshake.
-    pub fn connections(&self) -> usize {
-        self.server.accepted()
-    }
-
-    /// The requests that reached the token endpoint, in order of arrival, without anything secret.
-    pub fn requests(&self) -> Vec<ReceivedRequest> {
-        self.service.ledger.read(|entries| entries.received.clone())
-    }
-
-    /// Sets all counts to zero and empties the log. Behaviours stay, and so does what is held.
-    pub fn reset(&self) {
-        self.service.ledger.reset();
-        self.server.reset();
-    }
-
-    /// Returns when at least this many requests have reached the token endpoint.
-    pub async fn wait_for_requests(&self, count: usize) {
-        self.service.ledger.wait_for(|entries| entries.received.len() >= count).await;
-    }
-
-    /// Returns when at least this many requests are parked by [`Behaviour::Hold`] at once.
-    pub async fn wait_for_held(&self, count: usize) {
-        self.service.ledger.wait_for(|entries| entries.held >= count).await;
+    fn deref(&self) -> &Self::Target {
+        &self.controls
     }
 }
 
@@ -241,7 +172,7 @@ impl fmt::Debug for TestIdaas {
         f.debug_struct("TestIdaas")
             .field("issuer", &self.issuer())
             .field("client_id", &self.client_id())
-            .field("behaviour", &self.service.stage)
+            .field("controls", &self.controls)
             .finish_non_exhaustive()
     }
 }

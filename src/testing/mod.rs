@@ -100,15 +100,18 @@
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
-//! | the machine has no metadata service, or a mute one | [`MetadataService::set_behaviour`] |
+//! | the machine has no metadata service, or a mute one | give a [`MetadataService`] a [`Behaviour`] |
+//! | its document is no good | [`MetadataService::set_document`] |
 //! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
 //! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
 //! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
-//! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](TestIdaas::set_behaviour), [`behave_once`](TestIdaas::behave_once) |
-//! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](TestIdaas::wait_for_held), [`release`](TestIdaas::release): no sleeping |
-//! | the endpoint is gone, and comes back | [`down`](TestIdaas::down), [`up`](TestIdaas::up) |
+//! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](Controls::set_behaviour), [`behave_once`](Controls::behave_once) |
+//! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](Controls::wait_for_held), [`release`](Controls::release): no sleeping |
+//! | the endpoint is gone, and comes back | [`down`](Controls::down), [`up`](Controls::up) |
 //! | TLS fails | [`TestIdaasBuilder::certificate`], [`Behaviour::HangHandshake`] |
+//!
+//! All servers but the protected API have the same [`Controls`]; what holds for the endpoint holds for them.
 //!
 //! The servers run on the Tokio runtime that starts them, which needs its I/O and time drivers, and stop
 //! when they are dropped, be it inside or outside of that runtime.
@@ -131,7 +134,9 @@ mod client_keys;
 mod clock;
 #[cfg(feature = "aliyun")]
 mod cloud_account;
+mod controls;
 mod credentials_uri;
+mod desk;
 #[cfg(feature = "aliyun")]
 mod developer_api;
 mod environment;
@@ -143,10 +148,12 @@ mod generate_oauth_token;
 mod grants;
 mod idaas;
 mod ledger;
+mod metadata_document;
 mod metadata_service;
 mod open_api;
 mod open_api_refusal;
 mod refusal;
+mod requests;
 mod server;
 mod service;
 mod service_account;
@@ -167,14 +174,16 @@ pub use clock::ManualClock;
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
 pub use cloud_account::CloudVendor;
+pub use controls::Controls;
 pub use credentials_uri::CredentialsUriService;
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
-pub use developer_api::{DeveloperApi, DeveloperApiRequest};
+pub use developer_api::DeveloperApi;
 pub use environment::ManualEnvironment;
 pub use idaas::TestIdaas;
-pub use ledger::ReceivedRequest;
-pub use metadata_service::{MetadataBehaviour, MetadataRequest, MetadataService};
-pub use open_api::{OpenApiRequest, OpenApiService};
+pub use metadata_document::MetadataDocument;
+pub use metadata_service::MetadataService;
+pub use open_api::OpenApiService;
+pub use requests::{ReceivedRequest, ServiceRequest};
 pub use service_account::ServiceAccountToken;
-pub use sts::{StsRequest, StsService};
+pub use sts::StsService;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, Refused};
 
 /// A refused request: the OAuth error of RFC 6749 section 5.2, and a text for the reader of a failed test.
 #[derive(Debug)]
@@ -45,5 +45,11 @@ impl Refusal {
             "error_description": self.description,
             "request_id": format!("req_{:032x}", fastrand::u128(..)),
         })
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        refusal.into_answer().into()
     }
 }

@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{Request, Response};
+use http::header::DATE;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -20,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::AnswerBody;
 use crate::BoxFuture;
+use crate::clock::Clock;
 
 /// What a server serves.
 pub(super) trait Handler: Send + Sync + 'static {
@@ -55,6 +57,7 @@ pub(super) struct Server {
 
 struct Shared {
     handler: Arc<dyn Handler>,
+    clock: Clock,
     tls: Option<TlsAcceptor>,
     accepted: AtomicUsize,
     /// Told to the connections that live at that moment: close.
@@ -71,15 +74,17 @@ enum State {
 }
 
 impl Server {
-    /// Starts on a port that [`reserve`] gave.
+    /// Starts on a port that [`reserve`] gave. The header `Date` of every answer goes by the clock.
     pub(super) fn start(
         socket: TcpSocket,
         handler: Arc<dyn Handler>,
+        clock: Clock,
         tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared {
             handler,
+            clock,
             tls: tls.map(TlsAcceptor::from),
             accepted: AtomicUsize::new(0),
             close_all: watch::Sender::new(()),
@@ -211,7 +216,15 @@ where
 {
     let service = service_fn(|request| {
         let answer = Arc::clone(&shared.handler).answer(request, connection.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer.await) }
+        let clock = shared.clock.clone();
+        async move {
+            let mut answer = answer.await;
+            // Without it, the HTTP library sets one by the machine's clock.
+            if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(clock.now().system_time())) {
+                answer.headers_mut().entry(DATE).or_insert(date);
+            }
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     // What goes wrong on a connection is for the client to notice.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use super::behaviour::Behaviour;
 use super::ledger::Ledger;
 
-/// The behaviours to come.
-pub(super) struct Stage {
+/// The behaviours to come, and what came of those before.
+pub(super) struct Stage<R> {
+    pub(super) ledger: Ledger<R>,
     script: Mutex<Script>,
     /// Tells held requests what to do now.
     release: watch::Sender<Behaviour>,
@@ -29,9 +30,10 @@ impl Script {
     }
 }
 
-impl Stage {
+impl<R> Stage<R> {
     pub(super) fn new() -> Self {
-        Self { script: Mutex::default(), release: watch::Sender::new(Behaviour::Normal) }
+        let release = watch::Sender::new(Behaviour::Normal);
+        Self { ledger: Ledger::new(), script: Mutex::default(), release }
     }
 
     /// For all requests from now on; what was planned before is forgotten.
@@ -65,14 +67,14 @@ impl Stage {
     }
 
     /// What to do with the request that has just arrived; returns when it is not to be held any longer.
-    pub(super) async fn next(&self, ledger: &Ledger) -> Behaviour {
+    pub(super) async fn next(&self) -> Behaviour {
         // Subscribed under the same lock that `release` takes: no request can miss its release.
         let (mut behaviour, mut released) = {
             let mut script = self.script();
             (script.take(), self.release.subscribe())
         };
         while matches!(behaviour, Behaviour::Hold) {
-            let _held = ledger.hold();
+            let _held = self.ledger.hold();
             behaviour = match released.changed().await {
                 Ok(()) => released.borrow_and_update().clone(),
                 Err(_) => Behaviour::Normal,
@@ -86,7 +88,7 @@ impl Stage {
     }
 }
 
-impl fmt::Debug for Stage {
+impl<R> fmt::Debug for Stage<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.script(), f)
     }

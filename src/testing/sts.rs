@@ -2,30 +2,27 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, StatusCode, request};
 use serde_json::{Map, Value, json};
 
 use super::acs3::Verifier;
-use super::behaviour::Behaviour;
-use super::body::AnswerBody;
+use super::answer::{Answer, Refused};
+use super::behaviour::AnswerChange;
+use super::controls::Controls;
+use super::desk::{Call, Desk};
 use super::form::Form;
-use super::ledger::Ledger;
 use super::open_api_refusal::OpenApiRefusal;
-use super::server::{Connection, Handler, Server, reserve};
+use super::server::reserve;
 use super::service::IdaasService;
-use super::stage::Stage;
 use super::temporary_keys::TemporaryKeys;
-use super::{ManualEnvironment, OpenApiService, TestIdaas, act};
-use crate::BoxFuture;
+use super::{ManualEnvironment, OpenApiService, TestIdaas};
 
-const LARGEST_REQUEST: usize = 1024 * 1024;
 const VERSION: &str = "2015-04-01";
 
 /// STS on the loopback interface, which hands out credentials of one role; started by
@@ -33,35 +30,15 @@ const VERSION: &str = "2015-04-01";
 ///
 /// `AssumeRoleWithOIDC` wants a token of the Kubernetes service account that the [`TestIdaas`] trusts, for
 /// [`TOKEN_AUDIENCE`](Self::TOKEN_AUDIENCE), and wants it in the body; `AssumeRole` wants a signature. An
-/// [`OpenApiService`] knows the access keys. It speaks HTTPS, and stops when it is dropped.
+/// [`OpenApiService`] knows the access keys. It speaks HTTPS, has [`Controls`], and stops when it is dropped.
 pub struct StsService {
-    server: Server,
-    desk: Arc<Desk>,
+    controls: Controls,
 }
 
-/// A request that reached an [`StsService`], without anything secret.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct StsRequest {
-    /// The HTTP method.
-    pub method: Method,
-    /// Path and query.
-    pub uri: Uri,
-    /// `AssumeRole` or `AssumeRoleWithOIDC`, if it was either.
-    pub action: Option<String>,
-    /// The session's name, if it was given one.
-    pub session_name: Option<String>,
-    /// The names of the parameters, in the order they came.
-    pub parameter_names: Vec<String>,
-}
-
-struct Desk {
+struct StsDesk {
     idaas: Arc<IdaasService>,
     verifier: Verifier,
     issuer: TemporaryKeys,
-    stage: Stage,
-    ledger: Ledger,
-    received: Mutex<Vec<StsRequest>>,
 }
 
 impl TestIdaas {
@@ -72,16 +49,13 @@ impl TestIdaas {
     /// If no port or no certificate is to be had.
     pub async fn start_sts(&self, open_api: &OpenApiService) -> io::Result<StsService> {
         let clock = self.service.endpoint.clock.clone();
-        let desk = Arc::new(Desk {
+        let desk = StsDesk {
             idaas: Arc::clone(&self.service),
             verifier: Verifier::new(open_api.keys(), clock.clone()),
-            issuer: TemporaryKeys::new(open_api.keys(), clock),
-            stage: Stage::new(),
-            ledger: Ledger::default(),
-            received: Mutex::default(),
-        });
-        let server = Server::start(reserve()?, Arc::clone(&desk) as _, Some(self.tls()?))?;
-        Ok(StsService { server, desk })
+            issuer: TemporaryKeys::new(open_api.keys(), clock.clone()),
+        };
+        let controls = Controls::start(reserve()?, Arc::new(desk), clock, Some(self.tls()?))?;
+        Ok(StsService { controls })
     }
 }
 
@@ -98,7 +72,7 @@ impl StsService {
 
     /// Where it is: what [`IdaasBuilder::sts_endpoint`](crate::IdaasBuilder::sts_endpoint) takes.
     pub fn endpoint(&self) -> String {
-        format!("localhost:{}", self.server.port())
+        format!("localhost:{}", self.controls.port())
     }
 
     /// New environment variables that tell clients to assume the role with the token in this file, and
@@ -111,37 +85,18 @@ impl StsService {
         environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", token_file.as_ref());
         environment
     }
-}
-
-/// What the server does, and what happened.
-impl StsService {
-    /// All requests from now on meet this behaviour; what was planned before is forgotten.
-    pub fn set_behaviour(&self, behaviour: Behaviour) {
-        let hangs = matches!(behaviour, Behaviour::HangHandshake);
-        self.desk.stage.set(behaviour);
-        if hangs {
-            self.server.close_connections();
-        }
-    }
-
-    /// Lets the requests that [`Behaviour::Hold`] parked go on as normal, and ends a standing `Hold`.
-    pub fn release(&self) {
-        self.desk.stage.release(Behaviour::Normal);
-    }
-
-    /// Returns when this many requests are held at once.
-    pub async fn wait_for_held(&self, requests: usize) {
-        self.desk.ledger.wait_for(|entries| entries.held >= requests).await;
-    }
-
-    /// The requests so far, in order of arrival.
-    pub fn requests(&self) -> Vec<StsRequest> {
-        self.desk.received().clone()
-    }
 
     /// How many credentials were handed out.
     pub fn credentials_issued(&self) -> usize {
-        self.desk.issuer.issued()
+        self.controls.granted()
+    }
+}
+
+impl Deref for StsService {
+    type Target = Controls;
+
+    fn deref(&self) -> &Self::Target {
+        &self.controls
     }
 }
 
@@ -151,47 +106,19 @@ impl fmt::Debug for StsService {
     }
 }
 
-impl Handler for Desk {
-    fn serves_next_connection(&self) -> bool {
-        !self.stage.hangs_next_connection()
+impl Desk for StsDesk {
+    fn judge(&self, call: &Call, change: Option<&AnswerChange>) -> Result<Answer, Refused> {
+        let parameters = Parameters::of(&call.head, &call.body)?;
+        Ok(Answer::success(self.assume(&call.head, &call.body, &parameters)?, change))
     }
 
-    fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        connection: Connection,
-    ) -> BoxFuture<'static, Response<AnswerBody>> {
-        Box::pin(async move {
-            let (head, body) = request.into_parts();
-            let body = Limited::new(body, LARGEST_REQUEST).collect().await;
-            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-            let parameters = Parameters::of(&head, &body);
-            self.received().push(describe(&head, parameters.as_ref().ok()));
-            let behaviour = self.stage.next(&self.ledger).await;
-            let token = parameters.as_ref().ok().and_then(|parameters| parameters.form.get("OIDCToken"));
-            let echo =
-                format!("cannot read {} in {}", token.unwrap_or_default(), String::from_utf8_lossy(&body));
-            let echo = bad("InvalidParameter", echo).into_answer();
-            let judge = |change: Option<&_>| {
-                let object = parameters.and_then(|parameters| self.judge(&head, &body, &parameters));
-                match object {
-                    Ok(object) => self.issuer.answer(object, change),
-                    Err(refusal) => refusal.into_answer(),
-                }
-            };
-            act::act(behaviour, connection, echo, judge).await
-        })
-    }
-}
-
-fn describe(head: &request::Parts, parameters: Option<&Parameters>) -> StsRequest {
-    let names = parameters.into_iter().flat_map(|parameters| parameters.form.names());
-    StsRequest {
-        method: head.method.clone(),
-        uri: head.uri.clone(),
-        action: parameters.map(|parameters| parameters.action.clone()),
-        session_name: parameters.and_then(|all| all.form.get("RoleSessionName")).map(str::to_owned),
-        parameter_names: names.map(str::to_owned).collect(),
+    /// The token once as it is, and once as it was encoded in the form.
+    fn echo(&self, call: &Call) -> Answer {
+        let parameters = Parameters::of(&call.head, &call.body).ok();
+        let token = parameters.as_ref().and_then(|parameters| parameters.form.get("OIDCToken"));
+        let body = String::from_utf8_lossy(&call.body);
+        let message = format!("cannot read {} in {body}", token.unwrap_or_default());
+        bad("InvalidParameter", message).into_answer()
     }
 }
 
@@ -236,9 +163,9 @@ impl Parameters {
     }
 }
 
-impl Desk {
-    /// What the request deserves.
-    fn judge(
+impl StsDesk {
+    /// The credential that the request deserves.
+    fn assume(
         &self,
         head: &request::Parts,
         body: &Bytes,
@@ -284,10 +211,6 @@ impl Desk {
         let accounts = &self.idaas.endpoint.client.federation().service_accounts;
         let verdict = accounts.verify_for(parameters.required("OIDCToken")?, StsService::TOKEN_AUDIENCE);
         verdict.map_err(|problem| bad("AuthenticationFail.OIDCToken.Invalid", problem))
-    }
-
-    fn received(&self) -> MutexGuard<'_, Vec<StsRequest>> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,13 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::DATE;
-use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::access_key::{AccessKey, AccessKeys};
-use super::answer::Answer;
-use super::behaviour::AnswerChange;
 use crate::clock::Clock;
 
 /// Hands out access keys with a security token and an end.
@@ -42,24 +38,6 @@ impl TemporaryKeys {
             ("Expiration", expiration),
         ];
         parts.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
-    }
-
-    /// How many were handed out.
-    pub(super) fn issued(&self) -> usize {
-        self.issued.load(Ordering::SeqCst)
-    }
-
-    /// A success, with the `Date` of this clock.
-    pub(super) fn answer(&self, mut object: Map<String, Value>, change: Option<&AnswerChange>) -> Answer {
-        if let Some(change) = change {
-            change.apply(&mut object);
-        }
-        let mut answer = Answer::json(StatusCode::OK, &Value::Object(object));
-        let date = httpdate::fmt_http_date(self.clock.now().system_time());
-        if let Ok(date) = HeaderValue::try_from(date) {
-            answer.headers.insert(DATE, date);
-        }
-        answer
     }
 }
 

@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 
 use super::access_token::{Holder, IssuedToken, Issuer};
 use super::client_authentication::{ClientAuthentication, Credentials, Occasion, RegisteredClient};
+use super::desk::Call;
 use super::exchange::{self, Exchange};
 use super::form::Form;
 use super::grants::{Granted, Grants};
-use super::ledger::ReceivedRequest;
 use super::refusal::Refusal;
+use super::requests::{ReceivedRequest, Record};
 use crate::clock::{Clock, Moment};
 use crate::scope::Scope;
 
@@ -24,15 +25,15 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const COMMON_FIELDS: [&str; 3] = ["grant_type", "client_id", "scope"];
 
 /// A request to the token endpoint, read as far as it can be read.
-pub(super) struct TokenRequest {
-    head: request::Parts,
-    body: Bytes,
+pub(super) struct TokenRequest<'a> {
+    head: &'a request::Parts,
+    body: &'a Bytes,
     form: Result<Form, Refusal>,
 }
 
-impl TokenRequest {
-    pub(super) fn new(head: request::Parts, body: Bytes) -> Self {
-        Self { form: Form::parse(&body), head, body }
+impl<'a> TokenRequest<'a> {
+    pub(super) fn new(call: &'a Call) -> Self {
+        Self { form: Form::parse(&call.body), head: &call.head, body: &call.body }
     }
 
     /// The credentials and the form as they came, for the behaviour that gives them away.
@@ -40,21 +41,23 @@ impl TokenRequest {
         let authorization =
             self.head.headers.get(AUTHORIZATION).map_or(&b"none"[..], |value| value.as_bytes());
         let authorization = String::from_utf8_lossy(authorization);
-        format!("cannot read Authorization: {authorization}, form: {}", String::from_utf8_lossy(&self.body))
+        format!("cannot read Authorization: {authorization}, form: {}", String::from_utf8_lossy(self.body))
     }
+}
 
-    /// What the log says about it.
-    pub(super) fn describe(&self) -> ReceivedRequest {
-        let form = self.form.as_ref().ok();
+impl Record for ReceivedRequest {
+    fn of(call: &Call) -> Self {
+        let TokenRequest { head, form, .. } = TokenRequest::new(call);
+        let form = form.as_ref().ok();
         let field = |name: &str| form.and_then(|form| form.get(name)).map(str::to_owned);
-        let mut header_names: Vec<HeaderName> = self.head.headers.keys().cloned().collect();
+        let mut header_names: Vec<HeaderName> = head.headers.keys().cloned().collect();
         header_names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-        let user_agent = self.head.headers.get(USER_AGENT);
-        ReceivedRequest {
-            method: self.head.method.clone(),
-            version: self.head.version,
+        let user_agent = head.headers.get(USER_AGENT);
+        Self {
+            method: head.method.clone(),
+            version: head.version,
             client_authentication: form.and_then(|form| {
-                ClientAuthentication::presented(&Credentials { headers: &self.head.headers, form })
+                ClientAuthentication::presented(&Credentials { headers: &head.headers, form })
             }),
             grant_type: field("grant_type"),
             scope: field("scope"),
@@ -76,8 +79,8 @@ pub(super) struct TokenEndpoint {
 
 impl TokenEndpoint {
     /// The JSON of a success, or why there is none.
-    pub(super) fn grant(&self, request: TokenRequest) -> Result<Map<String, Value>, Refusal> {
-        check_head(&request.head)?;
+    pub(super) fn grant(&self, request: TokenRequest<'_>) -> Result<Map<String, Value>, Refusal> {
+        check_head(request.head)?;
         let form = request.form?;
         check_names(&form)?;
         let now = self.clock.now();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tower_idaas::testing::{
-    Behaviour, ClientAuthentication, ManualClock, MetadataBehaviour, MetadataService, TestIdaas,
+    Behaviour, ClientAuthentication, ManualClock, MetadataDocument, MetadataService, TestIdaas,
 };
 use tower_idaas::{
     AssertionSource, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, Secret, TokenRequest,

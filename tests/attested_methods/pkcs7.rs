@@ -37,7 +37,7 @@ async fn pkcs7_gets_a_token_on_an_ec2_instance_with_a_document_for_each_request(
 async fn a_document_in_lines_is_sent_in_one_piece() {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
-    metadata.set_behaviour(MetadataBehaviour::WrappedDocument);
+    metadata.set_document(MetadataDocument::Wrapped);
     fixture.pkcs7(&metadata).token().await.unwrap();
     assert_eq!(fixture.idaas.rejected_requests(), 0);
 }
@@ -48,7 +48,7 @@ async fn a_document_for_another_instance_or_changed_on_the_way_is_refused() {
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
     let other = fixture.changed(TestIdaas::INSTANCE_ID, "idaas_other").metadata_address(metadata.address());
     refused(&other.build().unwrap(), "for another IDaaS instance").await;
-    metadata.set_behaviour(MetadataBehaviour::TamperedDocument);
+    metadata.set_document(MetadataDocument::Tampered);
     let on_ec2 = fixture.changed("ALIBABA_CLOUD_ECS", "AWS_EC2").metadata_address(metadata.address());
     for idaas in [fixture.pkcs7(&metadata), on_ec2.build().unwrap()] {
         let error = refused(&idaas, "not signed by the cloud").await;
@@ -100,9 +100,9 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
     for (behaviour, kind, why) in [
-        (MetadataBehaviour::Status(StatusCode::NOT_FOUND), ErrorKind::Rejected, "with 404 Not Found"),
-        (MetadataBehaviour::Status(StatusCode::BAD_GATEWAY), ErrorKind::Unavailable, "with 502"),
-        (MetadataBehaviour::Silent, ErrorKind::Timeout, "does not answer PUT /latest/api/token"),
+        (Behaviour::status(StatusCode::NOT_FOUND), ErrorKind::Rejected, "with 404 Not Found"),
+        (Behaviour::status(StatusCode::BAD_GATEWAY), ErrorKind::Unavailable, "with 502"),
+        (Behaviour::HangHandshake, ErrorKind::Timeout, "does not answer PUT /latest/api/token"),
     ] {
         metadata.set_behaviour(behaviour);
         let error = fixture.pkcs7(&metadata).token().await.unwrap_err();
@@ -111,7 +111,8 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
             assert!(error.to_string().contains(part), "{error}");
         }
     }
-    metadata.set_behaviour(MetadataBehaviour::NoDocument);
+    metadata.set_behaviour(Behaviour::Normal);
+    metadata.set_document(MetadataDocument::Missing);
     let error = fixture.pkcs7(&metadata).token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
     assert!(error.to_string().contains("answered with something else than a document"), "{error}");

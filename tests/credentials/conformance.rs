@@ -18,7 +18,7 @@ async fn a_role_is_assumed_with_the_captured_parameters_and_a_nonce_in_a_body_in
     let mut theirs: BTreeSet<&str> = pairs.iter().map(|pair| pair[0].as_str().unwrap()).collect();
     theirs.insert("SignatureNonce");
     let requests = fixture.sts.requests();
-    let ours: BTreeSet<&str> = requests[0].parameter_names.iter().map(String::as_str).collect();
+    let ours: BTreeSet<&str> = requests[0].parameter_names().collect();
     assert_eq!(ours, theirs);
     assert_eq!((requests[0].method.as_str(), requests[0].uri.query()), ("POST", None));
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_idaas::testing::{
-    AccessKey, Behaviour, CredentialsUriService, ManualClock, ManualEnvironment, MetadataBehaviour,
-    MetadataService, OpenApiService, StsService, TestIdaas,
+    AccessKey, Behaviour, CredentialsUriService, ManualClock, ManualEnvironment, MetadataService,
+    OpenApiService, StsService, TestIdaas,
 };
 use tower_idaas::{Error, ErrorKind, Idaas, IdaasBuilder};
 

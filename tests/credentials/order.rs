@@ -21,7 +21,7 @@ async fn the_first_source_that_works_gives_the_identity() {
     let ini = fixture
         .write_profile("[default]\ntype = access_key\naccess_key_id = ini\naccess_key_secret = s3cret\n");
     let asked = |fixture: &Fixture| {
-        (fixture.sts.requests().len(), fixture.metadata.requests().len(), fixture.uri.requests())
+        (fixture.sts.requests().len(), fixture.metadata.requests().len(), fixture.uri.requests().len())
     };
 
     fixture.client(&environment).token().await.unwrap();
@@ -59,7 +59,7 @@ async fn a_source_that_does_not_work_is_passed_over() {
     fixture.write(".aliyun/config.json", "{");
     fixture.write_profile("[default]\ntype = rsa_key_pair\n");
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!(fixture.uri.requests(), 1);
+    assert_eq!(fixture.uri.requests().len(), 1);
 }
 
 #[tokio::test]

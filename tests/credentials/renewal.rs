@@ -143,9 +143,9 @@ async fn a_changed_role_makes_another_credential_at_once() {
     fixture.write_cli_profile(profile("two"));
     fixture.outlive_the_token();
     idaas.token().await.unwrap();
-    let sessions: Vec<_> =
-        fixture.sts.requests().into_iter().map(|request| request.session_name.unwrap()).collect();
-    assert_eq!(sessions, ["one", "two"]);
+    let requests = fixture.sts.requests();
+    let sessions = requests.iter().map(|request| request.parameter("RoleSessionName").unwrap());
+    assert!(sessions.eq(["one", "two"]), "{requests:?}");
 }
 
 #[tokio::test]

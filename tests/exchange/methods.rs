@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use tower_idaas::testing::{
-    ClientAuthentication, ManualEnvironment, MetadataBehaviour, MetadataService, TestIdaas,
+    ClientAuthentication, ManualEnvironment, MetadataDocument, MetadataService, TestIdaas,
 };
 use tower_idaas::{ErrorKind, Idaas, SubjectToken};
 
@@ -71,7 +71,7 @@ impl Fixture {
                 token.write_to(path).unwrap();
             }
             ClientAuthentication::Pkcs7 => {
-                self.metadata.set_behaviour(MetadataBehaviour::TamperedDocument);
+                self.metadata.set_document(MetadataDocument::Tampered);
             }
             _ => environment.set(TestIdaas::SECRET_VARIABLE, "another-secret"),
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tower_idaas::testing::{AccessKey, Behaviour, ManualEnvironment, MetadataBehaviour};
+use tower_idaas::testing::{AccessKey, Behaviour, ManualEnvironment};
 use tower_idaas::{ErrorKind, SubjectToken};
 
 use super::{Fixture, MINUTE, Outcome};
@@ -18,7 +18,7 @@ const NO_METADATA: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 async fn without_any_credential_the_error_names_what_was_tried_and_comes_soon() -> Outcome {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await?;
-    for behaviour in [MetadataBehaviour::Status(StatusCode::NOT_FOUND), MetadataBehaviour::Silent] {
+    for behaviour in [Behaviour::status(StatusCode::NOT_FOUND), Behaviour::HangHandshake] {
         metadata.set_behaviour(behaviour);
         let builder = fixture.client_with(ManualEnvironment::new());
         let idaas = builder.metadata_address(metadata.address()).build()?;

@@ -128,8 +128,6 @@ async fn the_life_is_what_the_answer_says_in_either_way() -> Outcome {
     for (removed, life) in
         [(&[][..], 20), (&["ExpiresAt"], 20), (&["ExpiresIn"], 20), (&["ExpiresIn", "ExpiresAt"], 1)]
     {
-        // Answers have the real date: the clock must not have been turned yet, and half a minute is left for it
-        // to go on.
         let fixture = Fixture::new().await;
         let idaas = fixture.client();
         fixture.open_api.behave_once(Behaviour::change(move |answer| {
