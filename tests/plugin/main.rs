@@ -17,6 +17,7 @@ use tower_idaas::{BoxError, Idaas, IdaasBuilder};
 
 type Outcome = Result<(), BoxError>;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// An IDaaS, its OpenAPI, and the clock that they and their clients have.

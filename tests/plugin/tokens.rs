@@ -1,5 +1,7 @@
 //! What goes well: tokens that an API accepts, and how many calls they take.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
@@ -9,7 +11,7 @@ use tower::{Layer, ServiceExt};
 use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{Idaas, Scope};
 
-use super::{Fixture, MINUTE, Outcome};
+use super::{Fixture, MINUTE, Outcome, SECOND};
 
 #[tokio::test]
 async fn a_token_opens_an_api_with_a_permanent_key_and_with_one_of_sts() -> Outcome {
@@ -114,10 +116,10 @@ async fn retry_after_is_honoured_to_the_second() -> Outcome {
     let error = idaas.token().await.unwrap_err();
     assert_eq!((error.retry_after(), error.is_transient()), (Some(MINUTE), true));
     assert_eq!((error.oauth_error(), error.request_id()), (Some("Throttling.User"), Some("req_test")));
-    fixture.clock.advance(MINUTE - MINUTE / 60);
+    fixture.clock.advance(MINUTE - SECOND);
     assert!(idaas.token().await.is_err());
     assert_eq!(fixture.open_api.requests().len(), 1);
-    fixture.clock.advance(MINUTE / 60);
+    fixture.clock.advance(SECOND);
     idaas.token().await?;
     assert_eq!(fixture.open_api.requests().len(), 2);
     Ok(())
@@ -129,6 +131,7 @@ async fn the_life_is_what_the_answer_says_in_either_way() -> Outcome {
         [(&[][..], 20), (&["ExpiresAt"], 20), (&["ExpiresIn"], 20), (&["ExpiresIn", "ExpiresAt"], 1)]
     {
         let fixture = Fixture::new().await;
+        fixture.clock.advance(100 * MINUTE);
         let idaas = fixture.client();
         fixture.open_api.behave_once(Behaviour::change(move |answer| {
             let response = answer["TokenResponse"].as_object_mut().unwrap();
@@ -137,9 +140,11 @@ async fn the_life_is_what_the_answer_says_in_either_way() -> Outcome {
             }
         }));
         idaas.token().await?;
-        fixture.clock.advance(life * MINUTE - MINUTE / 2);
+        // A second of every life is left unused.
+        let instant = Duration::from_nanos(1);
+        fixture.clock.advance(life * MINUTE - SECOND - instant);
         assert!(idaas.peek().is_some(), "{removed:?}");
-        fixture.clock.advance(MINUTE);
+        fixture.clock.advance(instant);
         assert!(idaas.peek().is_none(), "{removed:?}");
     }
     Ok(())

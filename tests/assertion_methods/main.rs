@@ -2,6 +2,8 @@
 #![cfg(feature = "transport")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod clocks;
+
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -17,7 +19,7 @@ const METHODS: [ClientAuthentication; 3] =
 
 macro_rules! golden {
     ($name:literal) => {
-        include_str!(concat!("golden/keys/", $name))
+        include_str!(concat!("../golden/keys/", $name))
     };
 }
 
@@ -284,39 +286,4 @@ async fn a_key_that_changes_while_it_is_refused_is_tried_at_once() {
     });
     result.unwrap();
     assert_eq!((idaas.token_requests(), idaas.rejected_requests(), idaas.tokens_issued()), (2, 1, 1));
-}
-
-#[tokio::test]
-async fn a_machine_whose_clock_is_off_learns_the_issuers_time_from_the_refusal_and_keeps_to_it() {
-    for method in METHODS {
-        for off in [Duration::from_secs(3_600), Duration::from_secs(86_400)] {
-            for ahead in [true, false] {
-                let (issuers, ours) = (ManualClock::new(), ManualClock::new());
-                if ahead {
-                    ours.set_wall_ahead(off);
-                } else {
-                    ours.set_wall_back(off);
-                }
-                let idaas = TestIdaas::builder().clock(issuers.clone()).start().await.unwrap();
-                let (builder, _directory) = client(&idaas, method);
-                let client = builder.clock(ours.clone()).build().unwrap();
-                client.warm().await.unwrap();
-                assert_eq!(idaas.requests().len(), 2, "one refused, one granted");
-
-                for clock in [&issuers, &ours] {
-                    clock.advance(Duration::from_secs(2_000));
-                }
-                client.warm().await.unwrap();
-                assert_eq!(idaas.requests().len(), 3, "granted at once");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_wrong_key_is_not_tried_again_for_the_clocks_sake() {
-    let idaas = TestIdaas::start().await.unwrap();
-    let client = in_code(&idaas).client_secret_jwt(value("wrong")).build().unwrap();
-    refused(&client).await;
-    assert_eq!(idaas.requests().len(), 1);
 }
