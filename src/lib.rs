@@ -33,7 +33,7 @@
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
 pub mod aliyun;
-mod authn;
+pub mod authn;
 mod builder;
 mod clock;
 mod config;
@@ -47,7 +47,7 @@ mod metadata;
 mod percent;
 mod scope;
 mod secret;
-mod service;
+pub mod service;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -56,8 +56,6 @@ mod token;
 mod token_file;
 mod transport;
 
-pub use authn::{AssertionKey, AssertionSigner, AssertionSource, SigningAlgorithm};
-pub use authn::{Authenticator, TokenRequest};
 pub use builder::IdaasBuilder;
 pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
 pub use idaas::Idaas;
@@ -66,7 +64,7 @@ pub use secret::{Secret, SecretSource};
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use service::SendError;
-pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture, RetryUnauthorized};
+pub use service::{IdaasLayer, IdaasService, NoToken, RetryUnauthorized};
 pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// A boxed future, for the traits that are called once per token life and never on a hit.

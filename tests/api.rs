@@ -9,16 +9,19 @@ use std::marker::PhantomData;
 
 use http::{Request, Response};
 use tower::Layer;
+use tower_idaas::authn::{
+    AssertionKey, AssertionSigner, AssertionSource, Authenticator, SigningAlgorithm, TokenRequest,
+};
+use tower_idaas::service::ResponseFuture;
 use tower_idaas::testing::{
     AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, ManualClock, ManualEnvironment,
-    MetadataBehaviour, MetadataRequest, MetadataService, ProtectedApi, ProtectedApiBuilder, ReceivedRequest,
-    ServerCertificate, ServiceAccountToken, TestIdaas, TestIdaasBuilder,
+    MetadataDocument, MetadataService, ProtectedApi, ProtectedApiBuilder, ReceivedRequest, ServerCertificate,
+    ServiceAccountToken, ServiceRequest, TestIdaas, TestIdaasBuilder,
 };
 use tower_idaas::{
-    AssertionKey, AssertionSigner, AssertionSource, Authenticator, BoxError, BoxFuture, ConfigError,
-    ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer, IdaasService, KeepWarm, NoToken,
-    ResponseFuture, RetryUnauthorized, Scope, Secret, SecretSource, SigningAlgorithm, SubjectToken, Token,
-    TokenRequest, TokenResponse, TokenSource,
+    BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer,
+    IdaasService, KeepWarm, NoToken, RetryUnauthorized, Scope, Secret, SecretSource, SubjectToken, Token,
+    TokenResponse, TokenSource,
 };
 
 fn crosses_threads<T: Send + Sync + Unpin + Debug + 'static>() {}
@@ -87,9 +90,9 @@ fn what_tests_are_written_with_crosses_threads_too() {
     crosses_threads::<ManualEnvironment>();
     crosses_threads::<ServiceAccountToken>();
     crosses_threads::<ReceivedRequest>();
-    crosses_threads::<MetadataRequest>();
+    crosses_threads::<ServiceRequest>();
     crosses_threads::<Behaviour>();
-    crosses_threads::<MetadataBehaviour>();
+    crosses_threads::<MetadataDocument>();
     crosses_threads::<AnswerChange>();
     crosses_threads::<ApiRefusal>();
     crosses_threads::<ClientAuthentication>();

@@ -8,10 +8,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
 use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualClock, TestIdaas};
-use tower_idaas::{
-    AssertionSigner, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, SecretSource, SigningAlgorithm,
-};
+use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, SecretSource};
 
 const METHODS: [ClientAuthentication; 3] =
     [ClientAuthentication::SecretJwt, ClientAuthentication::PrivateKeyJwt, ClientAuthentication::Pca];

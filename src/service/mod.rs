@@ -1,4 +1,5 @@
-//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out.
+//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out. What most
+//! programs name is at the crate's root, too.
 
 mod answer;
 mod attach;
