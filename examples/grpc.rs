@@ -20,8 +20,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 use tower::ServiceBuilder;
+use tower_idaas::BoxError;
 use tower_idaas::testing::TestIdaas;
-use tower_idaas::{BoxError, Idaas, SecretSource};
 
 use crate::verifier::Verifier;
 
@@ -49,15 +49,7 @@ async fn main() -> Result<(), BoxError> {
     tokio::spawn(server.serve_with_incoming(incoming));
 
     // The client. In a service: `Idaas::from_env()?`.
-    let idaas = Idaas::builder()
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(issuer.client_id())
-        .issuer(issuer.issuer())
-        .token_endpoint(issuer.token_endpoint())
-        .scope(issuer.scope().as_str())
-        .client_secret_basic(SecretSource::value(issuer.secret()))
-        .root_certificate(issuer.root_certificate_pem())
-        .build()?;
+    let idaas = issuer.handle().build()?;
     let channel = Channel::from_shared(origin.clone())?.connect().await?;
     let service = ServiceBuilder::new().layer(idaas.layer().grpc()).service(channel.clone());
     // A channel adds its origin behind the layer; named here, the layer can check where tokens go.

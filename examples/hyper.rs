@@ -11,8 +11,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_idaas::BoxError;
 use tower_idaas::testing::TestIdaas;
-use tower_idaas::{BoxError, Idaas, SecretSource};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -20,15 +20,7 @@ async fn main() -> Result<(), BoxError> {
     let orders = server.api("api://orders").permission("read").plain_http().start().await?;
 
     // In a service: `Idaas::from_env()?`.
-    let idaas = Idaas::builder()
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(server.client_id())
-        .issuer(server.issuer())
-        .token_endpoint(server.token_endpoint())
-        .scope(server.scope().as_str())
-        .client_secret_basic(SecretSource::value(server.secret()))
-        .root_certificate(server.root_certificate_pem())
-        .build()?;
+    let idaas = server.handle().build()?;
 
     for http2 in [false, true] {
         let http = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();

@@ -7,7 +7,7 @@
 
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_idaas::testing::TestIdaas;
-use tower_idaas::{BoxError, Idaas, SecretSource, SendError};
+use tower_idaas::{BoxError, SendError};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -15,15 +15,7 @@ async fn main() -> Result<(), BoxError> {
     let orders = server.api("api://orders").permission("read").plain_http().start().await?;
 
     // In a service: `Idaas::from_env()?`.
-    let idaas = Idaas::builder()
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(server.client_id())
-        .issuer(server.issuer())
-        .token_endpoint(server.token_endpoint())
-        .scope(server.scope().as_str())
-        .client_secret_basic(SecretSource::value(server.secret()))
-        .root_certificate(server.root_certificate_pem())
-        .build()?;
+    let idaas = server.handle().build()?;
     let http = reqwest::Client::new();
 
     let response = idaas.send(http.get(orders.url())).await?.error_for_status()?;

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
 use tower_idaas::testing::TestIdaas;
-use tower_idaas::{BoxError, Idaas, IdaasService, Secret, SecretSource, SubjectToken};
+use tower_idaas::{BoxError, Idaas, IdaasService, Secret, SubjectToken};
 
 use crate::verifier::Verifier;
 
@@ -141,15 +141,7 @@ async fn main() -> Result<(), BoxError> {
     let stock_url = format!("{}/tea", serve(stock_router(verifier("api://stock")?)).await?);
 
     // In a service: `Idaas::from_env()?`.
-    let idaas = Idaas::builder()
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(issuer.client_id())
-        .issuer(issuer.issuer())
-        .token_endpoint(issuer.token_endpoint())
-        .scope(issuer.scope().as_str())
-        .client_secret_basic(SecretSource::value(issuer.secret()))
-        .root_certificate(issuer.root_certificate_pem())
-        .build()?;
+    let idaas = issuer.handle().build()?;
     let shop = Shop { stock: idaas.layer().layer(http()), idaas, stock_url: stock_url.clone() };
     let shop = serve(shop.router(verifier("api://shop")?)).await?;
     println!("IDaaS {}\nshop  {shop}\nstock {stock_url}\n", issuer.issuer());

@@ -14,9 +14,10 @@ use tower_idaas::authn::{
 };
 use tower_idaas::service::ResponseFuture;
 use tower_idaas::testing::{
-    AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, ManualClock, ManualEnvironment,
-    MetadataDocument, MetadataService, ProtectedApi, ProtectedApiBuilder, ReceivedRequest, ServerCertificate,
-    ServiceAccountToken, ServiceRequest, TestIdaas, TestIdaasBuilder,
+    AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService, ManualClock,
+    ManualEnvironment, MetadataDocument, MetadataService, OpenApiService, ProtectedApi, ProtectedApiBuilder,
+    ReceivedRequest, ServerCertificate, ServiceAccountToken, ServiceRequest, StsService, TestIdaas,
+    TestIdaasBuilder,
 };
 use tower_idaas::{
     BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer,
@@ -97,6 +98,31 @@ fn what_tests_are_written_with_crosses_threads_too() {
     crosses_threads::<ApiRefusal>();
     crosses_threads::<ClientAuthentication>();
     crosses_threads::<ServerCertificate>();
+    crosses_threads::<Controls>();
+    crosses_threads::<Controls<ReceivedRequest>>();
+    crosses_threads::<CredentialsUriService>();
+    crosses_threads::<OpenApiService>();
+    crosses_threads::<StsService>();
+}
+
+#[cfg(feature = "aliyun")]
+#[test]
+fn so_does_what_clouds_add() {
+    use tower_idaas::aliyun::{CloudCredentials, CloudRole, StsToken};
+    use tower_idaas::testing::{CloudVendor, DeveloperApi};
+
+    crosses_threads::<CloudRole>();
+    crosses_threads::<CloudCredentials>();
+    crosses_threads::<StsToken>();
+    crosses_threads::<CloudVendor>();
+    crosses_threads::<DeveloperApi>();
+    is_cloned::<CloudRole>();
+    is_cloned::<CloudCredentials>();
+    is_cloned::<StsToken>();
+    fn of_a_role(role: &CloudRole) {
+        is_sent(role.credentials());
+    }
+    let _ = of_a_role;
 }
 
 #[test]
