@@ -67,6 +67,22 @@ impl Idaas {
         IdaasBuilder::new()
     }
 
+    /// A handle that always gives this token, for every scope and on everybody's behalf: for unit tests of a
+    /// service of yours, see [`testing`](crate::testing#without-an-idaas).
+    ///
+    /// It fetches nothing and needs no runtime. The token never ends, and neither a 401 nor
+    /// [`invalidate`](Self::invalidate) withdraws it: a replayed request leaves with it again. As that is of no
+    /// good in production, it is there with the feature `testing` alone.
+    ///
+    /// # Errors
+    ///
+    /// When the token is empty or holds anything but visible ASCII: such a token cannot go into a header.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub fn fixed(token: &str) -> Result<Self, ConfigError> {
+        Self::builder().build_fixed(token)
+    }
+
     /// A layer that puts tokens on requests.
     pub fn layer(&self) -> IdaasLayer {
         IdaasLayer::new(Arc::clone(&self.tokens))
@@ -115,6 +131,34 @@ impl Idaas {
     pub async fn exchange_for(&self, subject: &SubjectToken, scope: &Scope) -> Result<Token, Error> {
         let slot = self.tokens.exchange_slot(subject, scope)?;
         Ok(slot.acquire().await?.value.clone())
+    }
+
+    /// Sends a request of reqwest's with a token: what a service needs that uses reqwest without Tower.
+    ///
+    /// ```
+    /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::SendError> {
+    /// let http = reqwest::Client::new();
+    /// let response = idaas.send(http.get("https://api.example.com/orders")).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
+    /// stream. An `Authorization` header that is on the request stays; one that is the client's by default gives
+    /// way. The token leaves over HTTPS, or to this machine; reqwest takes it off where a redirect leads to another
+    /// origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    ///
+    /// # Errors
+    ///
+    /// Ours, as for [`token`](Self::token) and when the destination may not get a token, and reqwest's, each as a
+    /// variant of its own.
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+    pub async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, crate::SendError> {
+        self.layer().send(request).await
     }
 
     /// A role of a cloud account, by its ARN: IDaaS hands out its STS credentials, for one of this client's

@@ -21,6 +21,8 @@
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
+//! - `reqwest`: `Idaas::send` for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
+//!   features are yours to choose.
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `metrics`: counters and gauges through the `metrics` facade, see above.
@@ -31,7 +33,7 @@
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
 pub mod aliyun;
-mod authn;
+pub mod authn;
 mod builder;
 mod clock;
 mod config;
@@ -45,7 +47,7 @@ mod metadata;
 mod percent;
 mod scope;
 mod secret;
-mod service;
+pub mod service;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -54,14 +56,15 @@ mod token;
 mod token_file;
 mod transport;
 
-pub use authn::{AssertionKey, AssertionSigner, AssertionSource, SigningAlgorithm};
-pub use authn::{Authenticator, TokenRequest};
 pub use builder::IdaasBuilder;
 pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
 pub use idaas::Idaas;
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
-pub use service::{Answer, IdaasLayer, IdaasService, NoToken, Outgoing, ResponseFuture, RetryUnauthorized};
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use service::SendError;
+pub use service::{IdaasLayer, IdaasService, NoToken, RetryUnauthorized};
 pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// A boxed future, for the traits that are called once per token life and never on a hit.

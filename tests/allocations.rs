@@ -18,8 +18,8 @@ use tower_idaas::{BoxFuture, Error, Idaas, IdaasService, Scope, TokenResponse, T
 #[derive(Clone)]
 struct GiveBack;
 
-impl Service<Request<()>> for GiveBack {
-    type Response = Response<Request<()>>;
+impl<R> Service<R> for GiveBack {
+    type Response = Response<R>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -27,7 +27,7 @@ impl Service<Request<()>> for GiveBack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<()>) -> Self::Future {
+    fn call(&mut self, request: R) -> Self::Future {
         ready(Ok(Response::new(request)))
     }
 }
@@ -51,7 +51,7 @@ impl TokenSource for Once {
 
 fn call(service: &mut IdaasService<GiveBack>, request: Request<()>) -> Request<()> {
     let mut context = Context::from_waker(Waker::noop());
-    assert!(service.poll_ready(&mut context).is_ready());
+    assert!(Service::<Request<()>>::poll_ready(service, &mut context).is_ready());
     match pin!(service.call(request)).poll(&mut context) {
         Poll::Ready(Ok(response)) => {
             let mut request = response.into_body();
@@ -81,7 +81,7 @@ async fn warm() -> (IdaasService<GiveBack>, ManualClock, Idaas) {
 }
 
 /// What a hundred calls in a row allocate.
-fn allocations(request: Request<()>, mut call: impl FnMut(Request<()>) -> Request<()>) -> u64 {
+fn allocations<R>(request: R, mut call: impl FnMut(R) -> R) -> u64 {
     // What a thread allocates once in its life is not a request's.
     let mut spare = Some(call(request));
     let calls = || (0..100).for_each(|_| spare = spare.take().map(&mut call));
@@ -157,4 +157,25 @@ async fn a_hit_allocates_nothing_with_a_list_of_origins_wherever_the_request_goe
         }
     };
     assert_eq!(allocations(elsewhere, without_token), 0);
+}
+
+#[cfg(feature = "reqwest")]
+#[tokio::test]
+async fn a_hit_allocates_nothing_on_a_request_of_reqwests_with_or_without_a_list_of_origins() {
+    let (_service, _clock, idaas) = warm().await;
+    let origins = ["https://*.example.org", "https://[::1]:8443", "https://api.example.com"];
+    for layer in [idaas.layer(), idaas.layer().allow_origins(origins).unwrap()] {
+        let mut service = layer.layer(GiveBack);
+        let call = |request: reqwest::Request| {
+            let mut context = Context::from_waker(Waker::noop());
+            let mut request = match pin!(service.call(request)).poll(&mut context) {
+                Poll::Ready(Ok(response)) => response.into_body(),
+                _ => panic!("a hit is answered at once"),
+            };
+            assert!(request.headers_mut().remove(AUTHORIZATION).is_some(), "left without a token");
+            request
+        };
+        let request = reqwest::Request::try_from(request().map(|()| reqwest::Body::default())).unwrap();
+        assert_eq!(allocations(request, call), 0);
+    }
 }

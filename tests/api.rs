@@ -9,10 +9,20 @@ use std::marker::PhantomData;
 
 use http::{Request, Response};
 use tower::Layer;
+use tower_idaas::authn::{
+    AssertionKey, AssertionSigner, AssertionSource, Authenticator, SigningAlgorithm, TokenRequest,
+};
+use tower_idaas::service::ResponseFuture;
+use tower_idaas::testing::{
+    AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService, ManualClock,
+    ManualEnvironment, MetadataDocument, MetadataService, OpenApiService, ProtectedApi, ProtectedApiBuilder,
+    ReceivedRequest, ServerCertificate, ServiceAccountToken, ServiceRequest, StsService, TestIdaas,
+    TestIdaasBuilder,
+};
 use tower_idaas::{
-    Authenticator, BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder,
-    IdaasLayer, IdaasService, NoToken, ResponseFuture, RetryUnauthorized, Scope, Secret, SecretSource, Token,
-    TokenRequest, TokenResponse, TokenSource,
+    BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer,
+    IdaasService, KeepWarm, NoToken, RetryUnauthorized, Scope, Secret, SecretSource, SubjectToken, Token,
+    TokenResponse, TokenSource,
 };
 
 fn crosses_threads<T: Send + Sync + Unpin + Debug + 'static>() {}
@@ -52,15 +62,67 @@ fn public_types_cross_threads() {
     crosses_threads::<SecretSource>();
     crosses_threads::<NoToken>();
     crosses_threads::<RetryUnauthorized>();
+    crosses_threads::<RetryUnauthorized<fn(&String) -> Option<String>>>();
+    crosses_threads::<SubjectToken>();
+    crosses_threads::<KeepWarm>();
+    crosses_threads::<AssertionKey>();
+    crosses_threads::<SigningAlgorithm>();
     crosses_threads::<Error>();
     crosses_threads::<ErrorKind>();
     crosses_threads::<ConfigError>();
     crosses_threads::<ConfigFault>();
     crosses_threads::<Box<dyn Authenticator>>();
     crosses_threads::<Box<dyn TokenSource>>();
+    crosses_threads::<Box<dyn AssertionSigner>>();
+    crosses_threads::<Box<dyn AssertionSource>>();
     moves_to_threads::<IdaasBuilder>();
     is_an_error::<Error>();
     is_an_error::<ConfigError>();
+}
+
+#[test]
+fn what_tests_are_written_with_crosses_threads_too() {
+    crosses_threads::<TestIdaas>();
+    crosses_threads::<TestIdaasBuilder>();
+    crosses_threads::<ProtectedApi>();
+    crosses_threads::<ProtectedApiBuilder>();
+    crosses_threads::<MetadataService>();
+    crosses_threads::<ManualClock>();
+    crosses_threads::<ManualEnvironment>();
+    crosses_threads::<ServiceAccountToken>();
+    crosses_threads::<ReceivedRequest>();
+    crosses_threads::<ServiceRequest>();
+    crosses_threads::<Behaviour>();
+    crosses_threads::<MetadataDocument>();
+    crosses_threads::<AnswerChange>();
+    crosses_threads::<ApiRefusal>();
+    crosses_threads::<ClientAuthentication>();
+    crosses_threads::<ServerCertificate>();
+    crosses_threads::<Controls>();
+    crosses_threads::<Controls<ReceivedRequest>>();
+    crosses_threads::<CredentialsUriService>();
+    crosses_threads::<OpenApiService>();
+    crosses_threads::<StsService>();
+}
+
+#[cfg(feature = "aliyun")]
+#[test]
+fn so_does_what_clouds_add() {
+    use tower_idaas::aliyun::{CloudCredentials, CloudRole, StsToken};
+    use tower_idaas::testing::{CloudVendor, DeveloperApi};
+
+    crosses_threads::<CloudRole>();
+    crosses_threads::<CloudCredentials>();
+    crosses_threads::<StsToken>();
+    crosses_threads::<CloudVendor>();
+    crosses_threads::<DeveloperApi>();
+    is_cloned::<CloudRole>();
+    is_cloned::<CloudCredentials>();
+    is_cloned::<StsToken>();
+    fn of_a_role(role: &CloudRole) {
+        is_sent(role.credentials());
+    }
+    let _ = of_a_role;
 }
 
 #[test]
@@ -72,6 +134,14 @@ fn handles_are_cloned() {
     is_cloned::<Token>();
     is_cloned::<Scope>();
     is_cloned::<Error>();
+    is_cloned::<ErrorKind>();
+    is_cloned::<Secret>();
+    is_cloned::<SubjectToken>();
+    is_cloned::<TokenResponse>();
+    is_cloned::<NoToken>();
+    is_cloned::<RetryUnauthorized<fn(&String) -> Option<String>>>();
+    is_cloned::<ManualClock>();
+    is_cloned::<ManualEnvironment>();
 }
 
 #[test]
@@ -79,9 +149,11 @@ fn futures_move_between_threads_when_the_inner_ones_do() {
     moves_to_threads::<IdaasService<Inner>>();
     moves_to_threads::<ResponseFuture<Inner, Request<String>>>();
     moves_to_threads::<BoxFuture<'static, ()>>();
-    fn of_the_handle(idaas: &Idaas, scope: &Scope) {
+    fn of_the_handle(idaas: &Idaas, scope: &Scope, subject: &SubjectToken) {
         is_sent(idaas.token());
         is_sent(idaas.token_for(scope));
+        is_sent(idaas.exchange(subject));
+        is_sent(idaas.exchange_for(subject, scope));
         is_sent(idaas.warm());
     }
     let _ = of_the_handle;
@@ -99,4 +171,28 @@ fn the_service_is_one_whatever_the_bodies_and_its_error_is_boxed() {
         serves(&layer.layer(inner));
     }
     let _ = wrapped;
+}
+
+#[cfg(feature = "reqwest")]
+#[test]
+fn the_same_holds_over_reqwest() {
+    use reqwest::{Client, Request, RequestBuilder};
+    use tower_idaas::SendError;
+
+    crosses_threads::<IdaasService<Client>>();
+    crosses_threads::<SendError>();
+    is_an_error::<SendError>();
+    is_cloned::<IdaasService<Client>>();
+    moves_to_threads::<ResponseFuture<Client, Request>>();
+    fn of_the_handle(
+        idaas: &Idaas,
+        layer: &IdaasLayer,
+        subject: &SubjectToken,
+        request: fn() -> RequestBuilder,
+    ) {
+        is_sent(idaas.send(request()));
+        is_sent(layer.send(request()));
+        is_sent(layer.send_on_behalf_of(subject, request()));
+    }
+    let _ = of_the_handle;
 }

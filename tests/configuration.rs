@@ -256,6 +256,21 @@ async fn code_needs_no_file_and_wins_over_one() {
     }
 }
 
+#[tokio::test]
+async fn the_text_of_a_file_does_for_the_file() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let text = issuer.client_config(ClientAuthentication::SecretPost);
+    let given = |text: String| {
+        let builder = Idaas::builder().config_text(text).environment(issuer.environment());
+        builder.root_certificate(issuer.root_certificate_pem())
+    };
+    given(format!("\u{feff}{text}")).build().unwrap().token().await.unwrap();
+    let error = given(text.replace("clientId", MARKER)).build().unwrap_err();
+    assert_eq!(keys(&error), ["clientId", MARKER]);
+    assert!(given(" ".to_owned()).build().unwrap_err().to_string().contains("is empty"));
+    assert!(!format!("{:?}", given(MARKER.to_owned())).contains(MARKER));
+}
+
 #[test]
 fn faults_of_what_code_gives_are_found_as_well() {
     let file = File::new(good().to_string());

@@ -105,6 +105,26 @@ async fn a_secret_that_changes_while_it_is_refused_is_tried_once_more_at_once() 
 }
 
 #[tokio::test]
+async fn a_secret_file_renamed_into_place_while_the_old_secret_is_refused_is_used_at_once() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (file, new) = (folder.path().join("secret"), folder.path().join("new"));
+    std::fs::write(&file, "first\n").unwrap();
+    std::fs::write(&new, "second\n").unwrap();
+    let idaas = builder_without_secret(&issuer).client_secret_post(SecretSource::file(&file)).clock(clock);
+    let idaas = idaas.build().unwrap();
+    issuer.set_secret("second");
+    issuer.set_behaviour(Behaviour::Hold);
+    let waiting = tokio::spawn(async move { idaas.token().await });
+    issuer.wait_for_held(1).await;
+    std::fs::rename(&new, &file).unwrap();
+    issuer.release();
+    waiting.await.unwrap().unwrap();
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 1));
+}
+
+#[tokio::test]
 async fn a_changed_secret_that_is_refused_as_well_is_not_tried_a_third_time() {
     let clock = ManualClock::new();
     let issuer = issuer(&clock).await;

@@ -18,8 +18,9 @@ use support::log::{Log, forms};
 use support::proxy::Proxy;
 use support::{builder_without_secret, chain};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_idaas::authn::{Authenticator, TokenRequest};
 use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualEnvironment, TestIdaas};
-use tower_idaas::{Authenticator, BoxFuture, Error, Idaas, SecretSource, TokenRequest};
+use tower_idaas::{BoxFuture, Error, Idaas, SecretSource};
 
 /// Every form encoding and base64 of it differs from it.
 const SECRET: &str = "S3CRETmarker+/=%& \u{e9}~x";

@@ -18,7 +18,8 @@ use crate::secret::{Secret, SecretSource};
 /// at a token, never on the way of a request that finds a token in the cache.
 ///
 /// ```
-/// use tower_idaas::{AssertionSigner, BoxFuture, Error, ErrorKind, SigningAlgorithm};
+/// use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
+/// use tower_idaas::{BoxFuture, Error, ErrorKind};
 ///
 /// #[derive(Debug)]
 /// struct Kms { key_id: String }

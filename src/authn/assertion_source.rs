@@ -16,7 +16,8 @@ use crate::secret::Secret;
 /// [`TokenRequest::was_refused`] before giving it again.
 ///
 /// ```
-/// use tower_idaas::{AssertionSource, BoxFuture, Error, Secret, TokenRequest};
+/// use tower_idaas::authn::{AssertionSource, TokenRequest};
+/// use tower_idaas::{BoxFuture, Error, Secret};
 ///
 /// /// The identity token of the build that this program is a part of.
 /// #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! How a client proves who it is at the token endpoint: one file per method.
+//! How a client proves who it is at the token endpoint: one file per method, and the traits for methods, keys
+//! and documents of your own.
 
 mod algorithm;
 mod assertion_key;
@@ -49,7 +50,8 @@ use crate::error::Error;
 /// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator).
 ///
 /// ```
-/// use tower_idaas::{Authenticator, BoxFuture, Error, SecretSource, TokenRequest};
+/// use tower_idaas::authn::{Authenticator, TokenRequest};
+/// use tower_idaas::{BoxFuture, Error, SecretSource};
 ///
 /// /// A method that sends a key in a form field of its own.
 /// #[derive(Debug)]

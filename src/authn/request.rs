@@ -37,7 +37,7 @@ impl Client {
 }
 
 /// A token request on its way to being sent: form fields and an `Authorization` header, to be filled in by
-/// an [`Authenticator`](crate::Authenticator).
+/// an [`Authenticator`](crate::authn::Authenticator).
 ///
 /// `grant_type`, `client_id` and `scope` are there already. Field values are wiped from memory when the
 /// request is done with; `Debug` shows names only.
@@ -113,7 +113,7 @@ impl TokenRequest {
     }
 
     /// Whether the issuer has just answered `invalid_client` to a request that was authenticated with this
-    /// secret alone. An [`AssertionSource`](crate::AssertionSource) that keeps what it gives asks, and gets
+    /// secret alone. An [`AssertionSource`](crate::authn::AssertionSource) that keeps what it gives asks, and gets
     /// another; the request is sent again at once if it has one.
     pub fn was_refused(&self, secret: &Secret) -> bool {
         self.refused == Some(self.hasher.hash_one((0_u64, secret.expose_secret())))

@@ -14,7 +14,7 @@ impl IdaasBuilder {
     }
 
     /// Authenticates with PRIVATE_KEY_JWT: an assertion signed with a private key, from a [`SecretSource`]
-    /// that leads to its PEM text, or by an [`AssertionSigner`](crate::AssertionSigner) of your own.
+    /// that leads to its PEM text, or by an [`AssertionSigner`](crate::authn::AssertionSigner) of your own.
     ///
     /// Each attempt at a token makes a new assertion, good for five minutes, for the token endpoint as its
     /// audience.

@@ -111,7 +111,7 @@ impl IdaasBuilder {
         })
     }
 
-    fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
+    pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
         let wait = self.wait_timeout.unwrap_or(flight);
         Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }

@@ -4,6 +4,8 @@ mod assertion;
 mod build;
 mod cloud_role;
 mod federated;
+#[cfg(feature = "testing")]
+mod fixed;
 mod plugin;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use crate::config::{AuthnMethod, ClientConfig, ConfigFile};
 use crate::environment::Environment;
 use crate::error::{BoxError, ConfigError};
 use crate::idaas::Idaas;
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 #[cfg(feature = "testing")]
 use crate::testing::{ManualClock, ManualEnvironment};
 use crate::token::TokenSource;
@@ -98,6 +100,13 @@ impl IdaasBuilder {
     /// Reads the vendor's configuration file at this path. A leading `~` is the home directory.
     pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = ConfigFile::At(path.into());
+        self
+    }
+
+    /// Takes the vendor's configuration from this text, where it comes from elsewhere than a file: a secret
+    /// manager, a configuration service.
+    pub fn config_text(mut self, text: impl Into<String>) -> Self {
+        self.file = ConfigFile::Text(Secret::new(text));
         self
     }
 

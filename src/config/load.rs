@@ -50,14 +50,18 @@ pub(super) fn origin(path: &Path) -> String {
 }
 
 fn read_text(path: &Path, environment: &Environment) -> Result<String, ConfigFault> {
-    let bytes = read_bytes(path).map_err(|cause| unreadable(path, cause, environment))?;
+    decode(&read_bytes(path).map_err(|cause| unreadable(path, cause, environment))?)
+}
+
+/// The text in what was read, without a byte-order mark.
+pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
     if u64::try_from(bytes.len()).is_ok_and(|size| size > SIZE_LIMIT) {
         return Err(ConfigFault::new("", "is larger than 1 MiB; expected a client-config.json"));
     }
-    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes.as_slice() {
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes {
         return Err(ConfigFault::new("", "is not UTF-8 text but UTF-16; save it as UTF-8"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|cause| {
+    let text = std::str::from_utf8(bytes).map_err(|cause| {
         let before = bytes.iter().take(cause.valid_up_to());
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
         ConfigFault::new("", "is not UTF-8 text; save it as UTF-8").at_line(line).with_source(cause)

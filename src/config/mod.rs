@@ -25,7 +25,7 @@ use crate::authn::{AssertionKey, Cloud, Pca};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::scope::Scope;
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
@@ -110,6 +110,8 @@ pub(crate) enum ConfigFile {
     /// The one that `CLOUD_IDAAS_CONFIG_PATH` names, else the vendor's default.
     Search,
     At(PathBuf),
+    /// None, but its text. Kept as a secret is: people put those into it.
+    Text(Secret),
     /// None: code gives everything.
     Absent,
 }
@@ -124,12 +126,19 @@ impl Config {
         let path = match file {
             ConfigFile::Search => Some(load::locate(None, environment)?),
             ConfigFile::At(path) => Some(load::locate(Some(path), environment)?),
-            ConfigFile::Absent => None,
+            ConfigFile::Text(_) | ConfigFile::Absent => None,
         };
         let origin = path.as_deref().map(load::origin);
         let origin = origin.as_deref();
-        if let Some(path) = &path {
-            let text = load::read(path, environment)?;
+        let text = match (file, &path) {
+            (ConfigFile::Text(text), _) => {
+                let text = load::decode(text.expose_secret().as_bytes());
+                Some(text.map_err(|fault| ConfigError::all(None, vec![fault]))?)
+            }
+            (_, Some(path)) => Some(load::read(path, environment)?),
+            (_, None) => None,
+        };
+        if let Some(text) = text {
             given.fill(&text).map_err(|fault| ConfigError::all(origin, vec![fault]))?;
         }
         let (config, warnings) = check::check(&given, origin, environment)?;

@@ -36,7 +36,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of your own, for an [`Authenticator`](crate::Authenticator) or a
+    /// An error of your own, for an [`Authenticator`](crate::authn::Authenticator) or a
     /// [`TokenSource`](crate::TokenSource). Whether it counts as transient follows from its kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {

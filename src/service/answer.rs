@@ -1,6 +1,6 @@
 //! What the layer needs of a response.
 
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::sealed::Sealed;
 
@@ -13,7 +13,8 @@ const UNAUTHENTICATED: &[u8] = b"16";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rejection;
 
-/// A response whose status the layer can see: `http::Response<B>` with any body. Sealed.
+/// A response whose status the layer can see: `http::Response<B>` with any body, and `reqwest::Response` with the
+/// feature `reqwest`. Sealed.
 pub trait Answer: Sealed {
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
@@ -23,6 +24,13 @@ pub trait Answer: Sealed {
     /// Leaves word, for those around the layer, that the token was rejected.
     #[doc(hidden)]
     fn mark_rejection(&mut self);
+    /// Whether there is such word; it is gone then.
+    #[doc(hidden)]
+    fn take_rejection(&mut self) -> bool;
+}
+
+pub(super) fn is_grpc_unauthenticated(headers: &HeaderMap) -> bool {
+    headers.get(&GRPC_STATUS).is_some_and(|status| status.as_bytes() == UNAUTHENTICATED)
 }
 
 impl<B> Sealed for Response<B> {}
@@ -34,11 +42,15 @@ impl<B> Answer for Response<B> {
     }
 
     fn is_grpc_unauthenticated(&self) -> bool {
-        self.headers().get(&GRPC_STATUS).is_some_and(|status| status.as_bytes() == UNAUTHENTICATED)
+        is_grpc_unauthenticated(self.headers())
     }
 
     #[cold]
     fn mark_rejection(&mut self) {
         self.extensions_mut().insert(Rejection);
+    }
+
+    fn take_rejection(&mut self) -> bool {
+        self.extensions_mut().remove::<Rejection>().is_some()
     }
 }

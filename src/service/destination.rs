@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::Uri;
 use http::uri::Scheme;
 
 use super::origins::{Origin, admit};
+use super::target::Target;
 use crate::error::{ConfigError, ConfigFault, Error, ErrorKind};
 use crate::loopback::is_loopback;
 
@@ -68,22 +68,23 @@ impl Destinations {
     /// Whether a token may go there. Without a list, a request that names no host is for the inner service to
     /// place; with one, it could go anywhere.
     #[inline]
-    pub(super) fn check(&self, uri: &Uri) -> Result<(), Unfit> {
+    pub(super) fn check<'a>(&self, target: impl Into<Target<'a>>) -> Result<(), Unfit> {
+        let target = target.into();
         if let Some(origins) = &self.origins
-            && !admit(origins, uri)
+            && !admit(origins, target)
         {
             return Err(Unfit::NotListed);
         }
-        match uri.scheme() {
+        match target.scheme() {
             None => Ok(()),
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
-            Some(_) => self.check_plaintext(uri),
+            Some(_) => self.check_plaintext(target),
         }
     }
 
     #[cold]
-    fn check_plaintext(&self, uri: &Uri) -> Result<(), Unfit> {
-        let host = uri.host().unwrap_or_default();
+    fn check_plaintext(&self, target: Target<'_>) -> Result<(), Unfit> {
+        let host = target.host().unwrap_or_default();
         let allowed = is_loopback(host) || self.plaintext.iter().any(|name| name.eq_ignore_ascii_case(host));
         if allowed { Ok(()) } else { Err(Unfit::Plaintext) }
     }
@@ -91,15 +92,16 @@ impl Destinations {
 
 impl Unfit {
     #[cold]
-    pub(super) fn error(self, uri: &Uri) -> Error {
+    pub(super) fn error<'a>(self, target: impl Into<Target<'a>>) -> Error {
+        let target = target.into();
         // Without user information, path and query: there may be secrets in them.
-        let host = uri.host().unwrap_or_default();
-        let message = match (self, uri.scheme()) {
+        let host = target.host().unwrap_or_default();
+        let message = match (self, target.scheme()) {
             (Self::Plaintext, _) => format!(
                 "the token was not sent to {host} over plain text; use https, or allow the host with `allow_plaintext`"
             ),
             (Self::NotListed, Some(scheme)) if !host.is_empty() => {
-                let port = uri.port_u16().map_or(String::new(), |port| format!(":{port}"));
+                let port = target.port().map_or(String::new(), |port| format!(":{port}"));
                 format!(
                     "the token was not sent to {scheme}://{host}{port}, which is not one of the origins allowed; if it is right, add it with `allow_origins`"
                 )
@@ -115,6 +117,8 @@ impl Unfit {
 
 #[cfg(test)]
 mod tests {
+    use http::Uri;
+
     use super::*;
 
     #[test]

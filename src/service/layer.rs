@@ -17,10 +17,10 @@ use crate::token::{Slot, Token, TokenCache};
 /// that is already there stays.
 #[derive(Clone, Debug)]
 pub struct IdaasLayer {
-    cache: Arc<TokenCache>,
-    scope: Scope,
-    slot: Arc<Slot<Token>>,
-    destinations: Destinations,
+    pub(super) cache: Arc<TokenCache>,
+    pub(super) scope: Scope,
+    pub(super) slot: Arc<Slot<Token>>,
+    pub(super) destinations: Destinations,
     grpc: bool,
 }
 
@@ -96,6 +96,22 @@ impl IdaasLayer {
     ///
     /// That is how gRPC servers answer a call that they reject before they begin (a response of trailers
     /// alone). A status in the trailers after a body is not seen. Other layers' responses cost nothing more.
+    ///
+    /// A `tonic` channel puts its origin on requests *inside* the layer, which sees none then: it cannot tell plain
+    /// text from TLS, and with a [list of origins](Self::allow_origins) refuses. So name the origin to the client, too:
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {
+    /// use tonic::transport::{Channel, Uri};
+    /// use tonic_health::pb::health_client::HealthClient;
+    /// use tower::Layer;
+    ///
+    /// let origin = Uri::from_static("https://orders.example.com");
+    /// let channel = Channel::builder(origin.clone()).connect_lazy();
+    /// let client = HealthClient::with_origin(idaas.layer().grpc().layer(channel), origin);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn grpc(mut self) -> Self {
         self.grpc = true;

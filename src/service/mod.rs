@@ -1,21 +1,30 @@
-//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out.
+//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out. What most
+//! programs name is at the crate's root, too.
 
 mod answer;
 mod attach;
 mod destination;
 mod future;
+mod held;
 mod layer;
 mod origins;
 mod outgoing;
+#[cfg(feature = "reqwest")]
+mod over_reqwest;
 mod retry;
+#[cfg(feature = "reqwest")]
+mod send;
 #[expect(clippy::module_inception, reason = "the file a reader looks for in a Tower middleware")]
 mod service;
+mod target;
 
 pub use self::answer::Answer;
 pub use self::future::ResponseFuture;
 pub use self::layer::IdaasLayer;
 pub use self::outgoing::{NoToken, Outgoing};
 pub use self::retry::RetryUnauthorized;
+#[cfg(feature = "reqwest")]
+pub use self::send::SendError;
 pub use self::service::IdaasService;
 
 /// Keeps [`Outgoing`] and [`Answer`] ours to extend.

@@ -4,9 +4,9 @@
 
 use std::net::Ipv6Addr;
 
-use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 
+use super::target::Target;
 use crate::loopback::bracketed;
 
 /// One entry of a list: scheme, host and port (RFC 6454), or a host's sub-domains.
@@ -105,12 +105,13 @@ impl Host {
 }
 
 /// Whether a token may go to the URI by this list. One that names no scheme or host has no origin.
-pub(super) fn admit(origins: &[Origin], uri: &Uri) -> bool {
-    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+pub(super) fn admit<'a>(origins: &[Origin], target: impl Into<Target<'a>>) -> bool {
+    let target = target.into();
+    let (Some(scheme), Some(authority)) = (target.scheme(), target.authority()) else {
         return false;
     };
-    origins.iter().any(|origin| origin.is_written(scheme, authority.as_str()))
-        || Destination::new(scheme, authority)
+    origins.iter().any(|origin| origin.is_written(scheme, authority))
+        || Destination::new(target)
             .is_some_and(|destination| origins.iter().any(|origin| origin.admits(&destination)))
 }
 
@@ -122,11 +123,11 @@ struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    fn new(scheme: &'a Scheme, authority: &'a Authority) -> Option<Self> {
-        let host = authority.host();
+    fn new(target: Target<'a>) -> Option<Self> {
+        let (scheme, authority, host) = (target.scheme()?, target.authority()?, target.host()?);
         // What comes before the host says nothing about where the request goes. What comes after it must be
         // a port and nothing else: what one client overlooks, another may go by.
-        let after_user = authority.as_str().rsplit('@').next()?;
+        let after_user = authority.rsplit('@').next()?;
         let port = match after_user.strip_prefix(host)? {
             "" | ":" => default_port(scheme),
             rest => parse_port(rest.strip_prefix(':')?)?,

@@ -1,15 +1,35 @@
 //! What the layer needs of a request.
 
-use http::{HeaderMap, Request, Uri};
+use http::{HeaderMap, Request};
 
 use super::sealed::Sealed;
+use super::target::Target;
 
-/// A request that the layer can put a token on: `http::Request<B>` with any body. Sealed.
+/// A request that the layer can put a token on: `http::Request<B>` with any body, and `reqwest::Request` with the
+/// feature `reqwest`. Sealed.
+///
+/// What a `reqwest::Request` carries as an extension cannot be seen from outside reqwest: a [`Scope`](crate::Scope),
+/// [`SubjectToken`](crate::SubjectToken) or [`NoToken`] on it has no effect. Make it from an `http::Request`, inside
+/// the layer, and it has:
+///
+/// ```
+/// # #[cfg(feature = "reqwest")]
+/// # fn example(idaas: &tower_idaas::Idaas) {
+/// use tower::{ServiceBuilder, filter::FilterLayer};
+///
+/// let client = ServiceBuilder::new()
+///     .layer(idaas.layer())
+///     .layer(FilterLayer::new(|request: http::Request<reqwest::Body>| reqwest::Request::try_from(request)))
+///     .service(reqwest::Client::new());
+/// # fn is_a_client<S: tower::Service<http::Request<reqwest::Body>>>(_: S) {}
+/// # is_a_client(client);
+/// # }
+/// ```
 pub trait Outgoing: Sealed {
     #[doc(hidden)]
     fn headers_mut(&mut self) -> &mut HeaderMap;
     #[doc(hidden)]
-    fn uri(&self) -> &Uri;
+    fn target(&self) -> Target<'_>;
     /// What the caller attached to the request, when there is anything of this type.
     #[doc(hidden)]
     fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T>;
@@ -27,8 +47,8 @@ impl<B> Outgoing for Request<B> {
     }
 
     #[inline]
-    fn uri(&self) -> &Uri {
-        self.uri()
+    fn target(&self) -> Target<'_> {
+        Target::Uri(self.uri())
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::retry::Policy;
 
-use super::answer::Rejection;
+use super::answer::Answer;
 use super::outgoing::NoToken;
 
 /// A policy for [`tower::retry`] that sends a request once more, with the next token, when the API has rejected
@@ -32,8 +32,9 @@ use super::outgoing::NoToken;
 /// ```
 ///
 /// A request is replayed only if it was cloned before it left: bodies that are [`Clone`] are, and for others
-/// [`clone_body`](Self::clone_body) says how. Cloning copies the headers at each request; that is the price of
-/// every retry. Other policies may go around it or between it and the layer.
+/// [`clone_body`](Self::clone_body) says how. Those of reqwest are, unless they are streams. Cloning copies the
+/// headers at each request; that is the price of every retry. Other policies may go around it or between it and
+/// the layer.
 #[derive(Clone)]
 pub struct RetryUnauthorized<C = Cloned> {
     clone_body: C,
@@ -73,10 +74,9 @@ impl RetryUnauthorized {
 }
 
 impl<C> RetryUnauthorized<C> {
-    fn replay<B, E>(&mut self, result: &mut Result<Response<B>, E>) -> Option<Ready<()>> {
+    pub(super) fn replay<A: Answer, E>(&mut self, result: &mut Result<A, E>) -> Option<Ready<()>> {
         // The mark is used up, so that a second policy of this kind around the first does not multiply attempts.
-        result.as_mut().ok()?.extensions_mut().remove::<Rejection>()?;
-        if self.replayed {
+        if !result.as_mut().ok()?.take_rejection() || self.replayed {
             return None;
         }
         self.replayed = true;

@@ -13,10 +13,11 @@ use super::answer::Answer;
 use super::attach::authorize;
 use super::destination::{Destinations, Elsewhere, Unfit};
 use super::future::ResponseFuture;
+use super::held::Held;
 use super::outgoing::{NoToken, Outgoing};
 use crate::error::{BoxError, Error};
 use crate::scope::Scope;
-use crate::token::{HeaderCopy, Live, Resolution, ScopesView, Slot, SubjectToken, Token, TokenCache};
+use crate::token::{HeaderCopy, Resolution, Slot, SubjectToken, Token, TokenCache};
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -26,7 +27,6 @@ pub struct IdaasService<S> {
     inner: S,
     shared: Arc<Shared>,
     held: Held,
-    scopes: Scopes,
 }
 
 /// What all services of one layer have in common.
@@ -52,26 +52,9 @@ impl Shared {
     }
 }
 
-/// The token a service holds on to, to spare itself the look into the slot.
-///
-/// Taking hold counts a reference that all cores share, so a service that is used once, cloned for a single
-/// request, does not.
-enum Held {
-    Unused,
-    UsedOnce,
-    Token { live: Arc<Live<Token>>, last_tick: u64 },
-}
-
-/// The view of the scopes that a service holds on to, in the same way.
-enum Scopes {
-    Unused,
-    UsedOnce,
-    View(ScopesView),
-}
-
 impl<S> IdaasService<S> {
     pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared, held: Held::Unused, scopes: Scopes::Unused }
+        Self { inner, shared, held: Held::default() }
     }
 
     /// The wrapped service.
@@ -92,7 +75,11 @@ impl<S> IdaasService<S> {
     /// The header that the request leaves with, when neither it nor the token needs a closer look.
     #[inline]
     fn settled_for<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
-        if request.extensions() == 0 { self.settled() } else { self.settled_by_extensions(request) }
+        if request.extensions() == 0 {
+            self.held.settled(&self.shared)
+        } else {
+            self.settled_by_extensions(request)
+        }
     }
 
     fn settled_by_extensions<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
@@ -105,45 +92,9 @@ impl<S> IdaasService<S> {
             return None;
         }
         match scope {
-            Some(scope) if *scope != self.shared.scope => self.settled_scope(scope),
-            _ => self.settled(),
+            Some(scope) if *scope != self.shared.scope => self.held.settled_for(&self.shared, scope),
+            _ => self.held.settled(&self.shared),
         }
-    }
-
-    #[inline]
-    fn settled_scope(&mut self, scope: &Scope) -> Option<Arc<HeaderCopy>> {
-        let Self { shared, scopes, .. } = self;
-        let header = |live: &Arc<Live<Token>>| Arc::clone(live.value.header_copy());
-        if let Scopes::View(view) = scopes {
-            return shared.cache.with_settled_through(view, scope, header);
-        }
-        *scopes = match scopes {
-            Scopes::Unused => Scopes::UsedOnce,
-            Scopes::UsedOnce | Scopes::View(_) => Scopes::View(shared.cache.view()),
-        };
-        shared.cache.with_settled(scope, header)
-    }
-
-    /// The header of the layer's own token, when it needs no closer look.
-    #[inline]
-    fn settled(&mut self) -> Option<Arc<HeaderCopy>> {
-        if let Held::Token { live, last_tick } = &mut self.held
-            && live.is_settled_since(self.shared.slot.clock(), last_tick)
-        {
-            return Some(Arc::clone(live.value.header_copy()));
-        }
-        self.settled_in_slot()
-    }
-
-    fn settled_in_slot(&mut self) -> Option<Arc<HeaderCopy>> {
-        let Self { shared, held, .. } = self;
-        shared.slot.with_settled(|live| {
-            *held = match held {
-                Held::Unused => Held::UsedOnce,
-                Held::UsedOnce | Held::Token { .. } => Held::Token { live: Arc::clone(live), last_tick: 0 },
-            };
-            Arc::clone(live.value.header_copy())
-        })
     }
 }
 
@@ -165,7 +116,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        if let Err(unfit) = self.shared.destinations.check(request.uri()) {
+        if let Err(unfit) = self.shared.destinations.check(request.target()) {
             return self.refuse_or_pass(request, unfit);
         }
         if let Some(header) = self.settled_for(&request) {
@@ -233,7 +184,7 @@ impl<S> IdaasService<S> {
             return ResponseFuture::without_token(self.inner.call(request));
         }
         drop(take_readied(&mut self.inner));
-        ResponseFuture::failed(unfit.error(request.uri()))
+        ResponseFuture::failed(unfit.error(request.target()))
     }
 }
 
@@ -253,9 +204,8 @@ impl<S: Clone> Clone for IdaasService<S> {
         Self {
             inner: self.inner.clone(),
             shared: Arc::clone(&self.shared),
-            // Not the token: see `Held`.
-            held: Held::Unused,
-            scopes: Scopes::Unused,
+            // Not what is held: see there.
+            held: Held::default(),
         }
     }
 }

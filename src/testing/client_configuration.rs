@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use super::client_authentication::ClientAuthentication;
 use super::environment::ManualEnvironment;
 use super::idaas::TestIdaas;
-use crate::secret::Secret;
+use crate::builder::IdaasBuilder;
+use crate::clock::Clock;
+use crate::idaas::Idaas;
+use crate::secret::{Secret, SecretSource};
 
 /// What clients are configured with.
 impl TestIdaas {
@@ -34,6 +37,39 @@ impl TestIdaas {
             "authnConfiguration": self.authn_configuration(method),
         });
         format!("{config:#}")
+    }
+
+    /// The builder of a handle whose tokens are from here: with what [`client_config`](Self::client_config) says,
+    /// CLIENT_SECRET_POST, this server's certificate and, if that is turned by hand, its clock. It sees none of
+    /// the process's environment, but [`environment`](Self::environment) as it is now. All of it can be set anew.
+    ///
+    /// ```
+    /// # use tower_idaas::testing::TestIdaas;
+    /// # #[cfg(feature = "transport")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), tower_idaas::BoxError> {
+    /// let server = TestIdaas::start().await?;
+    /// let idaas = server.handle().scope("api://orders|read").build()?;
+    /// idaas.warm().await?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "transport"))]
+    /// # fn main() {}
+    /// ```
+    pub fn handle(&self) -> IdaasBuilder {
+        let builder = Idaas::builder()
+            .environment(self.environment())
+            .instance_id(Self::INSTANCE_ID)
+            .client_id(self.client_id())
+            .issuer(self.issuer())
+            .token_endpoint(self.token_endpoint())
+            .scope(self.scope().as_str())
+            .client_secret_post(SecretSource::variable(Self::SECRET_VARIABLE))
+            .root_certificate(self.root_certificate_pem());
+        match &self.service.endpoint.clock {
+            Clock::System => builder,
+            Clock::Manual(clock) => builder.clock(clock.clone()),
+        }
     }
 
     fn authn_configuration(&self, method: ClientAuthentication) -> Value {

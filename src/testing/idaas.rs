@@ -84,6 +84,11 @@ impl TestIdaas {
         format!("{}/jwks", self.issuer())
     }
 
+    /// What is published there, for verifiers in this process.
+    pub fn jwks(&self) -> String {
+        self.service.endpoint.issuer.key_set().to_string()
+    }
+
     /// The client's id.
     pub fn client_id(&self) -> &str {
         self.service.endpoint.client.id()

@@ -5,12 +5,67 @@
 //! what it issues; a [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life
 //! are right. So a test covers what goes over the wire, whatever client sends it.
 //!
+//! # Without an IDaaS
+//!
+//! Where it matters *that* your service sends a token, and not how it gets one, a token made up will do:
+//! [`Idaas::fixed`](crate::Idaas::fixed) gives it at once, always, and without a server.
+//!
+//! ```
+//! use http::{Request, Response, header::AUTHORIZATION};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_idaas::{BoxError, Idaas};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let api = service_fn(|request: Request<String>| async move {
+//!     assert_eq!(request.headers()[AUTHORIZATION], "Bearer made-up");
+//!     Ok::<_, BoxError>(Response::new("7 cups of tea"))
+//! });
+//! let client = Idaas::fixed("made-up")?.layer().layer(api); // what the service under test is given
+//! let response = client.oneshot(Request::get("https://stock.example.com/tea").body(String::new())?).await?;
+//! assert_eq!(response.into_body(), "7 cups of tea");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The whole way
+//!
+//! Where the way to the token matters too, or what happens when it fails, start the real thing:
+//!
+//! ```
+//! use http::{Request, StatusCode};
+//! use http_body_util::Empty;
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use tower::{Layer, ServiceExt};
+//! use tower_idaas::{BoxError, testing::TestIdaas};
+//!
+//! # #[cfg(feature = "transport")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let server = TestIdaas::start().await?;
+//! let orders = server.api("api://orders").permission("read").plain_http().start().await?;
+//! let idaas = server.handle().scope("api://orders|read").build()?;
+//! let client = idaas.layer().layer(Client::builder(TokioExecutor::new()).build_http());
+//!
+//! let request = || Request::get(orders.url()).body(Empty::<bytes::Bytes>::new());
+//! assert_eq!(client.clone().oneshot(request()?).await?.status(), StatusCode::OK);
+//! orders.revoke_all_issued_before_now();
+//! assert_eq!(client.clone().oneshot(request()?).await?.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(client.oneshot(request()?).await?.status(), StatusCode::OK);
+//! assert_eq!((server.tokens_issued(), orders.accepted()), (2, 2));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "transport"))]
+//! # fn main() {}
+//! ```
+//!
 //! # A token, and what it opens
 //!
 //! Clients need to trust [`root_certificate_pem`](TestIdaas::root_certificate_pem), or, if they read
 //! `SSL_CERT_FILE`, the file that [`write_root_certificate`](TestIdaas::write_root_certificate) writes.
 //! [`write_config`](TestIdaas::write_config) writes the `client-config.json`, and
-//! [`environment`](TestIdaas::environment) holds the secret that it names. Here a plain client asks by hand:
+//! [`environment`](TestIdaas::environment) holds the secret that it names. [`handle`](TestIdaas::handle) does all that for a handle of this crate's; here a plain
+//! client asks by hand:
 //!
 //! ```
 //! use http::{Request, StatusCode, header};

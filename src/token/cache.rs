@@ -31,6 +31,8 @@ pub(crate) struct TokenCache {
     default: Arc<Slot<Token>>,
     /// None when tokens come from a source of the user's own, which exchanges nothing.
     exchange: Option<ExchangeCache>,
+    /// Whether the default slot is everybody's: see `fixed.rs`.
+    pub(super) fixed: bool,
     /// Read without a lock; replaced whole, under `writing`, when a scope comes or goes.
     others: Arc<ArcSwap<Entries>>,
     /// How many scopes have come. Only when one comes does another go, so this is all the time that there is.
@@ -87,6 +89,7 @@ impl TokenCache {
             settings,
             default_scope,
             exchange,
+            fixed: false,
             others: Arc::default(),
             arrivals: AtomicU64::new(0),
             writing: Mutex::new(()),
@@ -122,6 +125,9 @@ impl TokenCache {
         subject: &SubjectToken,
         scope: &Scope,
     ) -> Result<Arc<Slot<Token>>, Error> {
+        if self.fixed {
+            return Ok(Arc::clone(&self.default));
+        }
         let exchange = self.exchange.as_ref().ok_or_else(|| {
             let message = "no token is exchanged: PLUGIN, as any source of tokens given in code, has no token \
                            endpoint to do it; choose another authentication method";
@@ -172,7 +178,7 @@ impl TokenCache {
 
     /// The slot of a scope; made on first use.
     pub(crate) fn slot(&self, scope: &Scope) -> Arc<Slot<Token>> {
-        if *scope == self.default_scope {
+        if self.fixed || *scope == self.default_scope {
             return Arc::clone(&self.default);
         }
         match self.others.load().get(scope) {

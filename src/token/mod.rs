@@ -8,6 +8,8 @@ mod copies;
 mod endpoint;
 mod exchange;
 mod fetch;
+#[cfg(feature = "testing")]
+mod fixed;
 mod flight;
 mod gate;
 mod landing;

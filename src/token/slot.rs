@@ -56,6 +56,12 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         Self { live: ArcSwapOption::empty(), control: Mutex::default(), fetch, settings }
     }
 
+    /// Puts a value in that was not fetched.
+    #[cfg(feature = "testing")]
+    pub(super) fn hold(&self, live: Live<V>) {
+        self.live.store(Some(Arc::new(live)));
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.settings.clock
     }

@@ -9,7 +9,7 @@ use crate::scope::Scope;
 
 /// Where a token for a scope comes from.
 ///
-/// The stock source is the token endpoint with an [`Authenticator`](crate::Authenticator). Give one of your
+/// The stock source is the token endpoint with an [`Authenticator`](crate::authn::Authenticator). Give one of your
 /// own to [`IdaasBuilder::token_source`](crate::IdaasBuilder::token_source), or register it by a name with
 /// [`IdaasBuilder::plugin`](crate::IdaasBuilder::plugin): the cache, the single flight and the back-off are the
 /// same. It is called once per token life and scope, and once per attempt after a

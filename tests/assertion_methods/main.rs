@@ -10,10 +10,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tower_idaas::testing::{ClientAuthentication, ManualClock, TestIdaas};
-use tower_idaas::{
-    AssertionSigner, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, SecretSource, SigningAlgorithm,
-};
+use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
+use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualClock, TestIdaas};
+use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, SecretSource};
 
 const METHODS: [ClientAuthentication; 3] =
     [ClientAuthentication::SecretJwt, ClientAuthentication::PrivateKeyJwt, ClientAuthentication::Pca];
@@ -93,6 +92,10 @@ async fn each_attempt_makes_an_assertion_of_its_own() {
             assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (issued, 0), "{method}");
             clock.advance(Duration::from_secs(1201));
         }
+        // Nor is one sent again whose answer was lost on the way.
+        idaas.behave_once(Behaviour::CutMidBody);
+        client.warm().await.unwrap();
+        assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (5, 0), "{method}");
     }
 }
 
@@ -275,7 +278,7 @@ async fn a_key_that_changes_while_it_is_refused_is_tried_at_once() {
     let path = directory.path().join("key.pem");
     std::fs::write(&path, golden!("ec_p256.pkcs8.pem")).unwrap();
     let client = in_code(&idaas).private_key_jwt(SecretSource::file(&path)).build().unwrap();
-    idaas.behave_once(tower_idaas::testing::Behaviour::Hold);
+    idaas.behave_once(Behaviour::Hold);
     let (result, ()) = tokio::join!(client.warm(), async {
         idaas.wait_for_held(1).await;
         std::fs::write(&path, golden!("ec_p384.pkcs8.pem")).unwrap();

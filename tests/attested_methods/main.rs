@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use tower_idaas::authn::{AssertionSource, TokenRequest};
 use tower_idaas::testing::{
     Behaviour, ClientAuthentication, ManualClock, MetadataDocument, MetadataService, TestIdaas,
 };
-use tower_idaas::{
-    AssertionSource, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, Secret, TokenRequest,
-};
+use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, Secret};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -10,6 +10,7 @@ mod support;
 mod anything;
 mod cold_start;
 mod failure;
+mod fixed;
 mod grpc;
 mod layer;
 mod lives;

@@ -4,8 +4,9 @@
 
 use tokio::runtime::Handle;
 use tokio_test::{assert_pending, assert_ready, task};
+use tower_idaas::authn::{Authenticator, TokenRequest};
 use tower_idaas::testing::TestIdaas;
-use tower_idaas::{Authenticator, BoxFuture, Error, ErrorKind, TokenRequest};
+use tower_idaas::{BoxFuture, Error, ErrorKind};
 
 use crate::support::{ADVISORY, Mint, Outcome, client_of, fed_by, seconds, settle, text};
 

@@ -1,12 +1,13 @@
 //! Which destination a list admits.
 
+use http::Uri;
 use proptest::prelude::*;
 
 use super::*;
 
 fn admits(origin: &str, uri: &str) -> bool {
     let origin = Origin::parse(origin).unwrap_or_else(|problem| panic!("{origin}: {problem}"));
-    uri.parse().is_ok_and(|uri| admit(&[origin], &uri))
+    uri.parse::<Uri>().is_ok_and(|uri| admit(&[origin], &uri))
 }
 
 #[test]
@@ -183,7 +184,7 @@ proptest! {
     fn no_text_makes_the_parser_or_the_comparison_panic(text in any::<String>(), uri in "https://[ -~]{1,20}") {
         let _ = Origin::parse(&text);
         let origins = [Origin::parse("https://*.example.com").unwrap(), Origin::parse("https://[::1]").unwrap()];
-        if let Ok(uri) = uri.parse() {
+        if let Ok(uri) = uri.parse::<Uri>() {
             admit(&origins, &uri);
         }
     }

@@ -1,0 +1,90 @@
+//! The steps in their order, and which of them need which.
+
+use std::path::Path;
+
+use super::config_file::{ConfigFile, Endpoint};
+use super::finding::Step;
+use super::report::Report;
+use super::steps::built::Built;
+use super::steps::clock::Stream;
+use super::steps::{claims, clock, credential, file, keys, network, proxy, tls, token, variables};
+use super::surroundings::Surroundings;
+
+const LOCAL: [Step; 4] = [Step::File, Step::Keys, Step::Variables, Step::Credential];
+const ON_THE_WAY: [Step; 4] = [Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
+
+/// Looks at everything. `path` is the configuration file, if one is given.
+pub(crate) async fn examine(surroundings: &Surroundings, path: Option<&Path>) -> Report {
+    let mut report = Report::default();
+    let located = file::locate(path, surroundings);
+    let built = Built::new(&located.path, surroundings);
+    let Some(text) = report.take(file::examine(&located, &built)) else {
+        return report.skip_rest(Step::File);
+    };
+    let Some(config) = ConfigFile::parse(&text) else {
+        report.add(keys::not_json(&built));
+        return report.skip_rest(Step::Keys);
+    };
+    let faults = built.faults(&config, surroundings);
+    report.add(keys::examine(&config, &built, &faults));
+    report.add(variables::examine(&config, &faults, surroundings));
+    report.add(match report.failed(&[Step::Variables]) {
+        Some(step) if variables::are_the_credential(&config) => credential::skipped(step),
+        _ => credential::examine(&config, &faults, surroundings).await,
+    });
+
+    let Some(endpoint) = config.endpoint() else {
+        return report.skip_rest(Step::Keys);
+    };
+    let untrusting = faults.of(Step::Tls);
+    if !untrusting.is_empty() {
+        report.add(tls::nobody_to_trust(untrusting, surroundings));
+    }
+    let (finding, way) = proxy::examine(&endpoint, &config, &faults, surroundings).await;
+    report.add(finding);
+    match way {
+        Some(proxy::Way::Direct) => go(&mut report, &endpoint, &config, surroundings).await,
+        Some(proxy::Way::Through) => {
+            let why = "goes through a proxy; looking straight at the endpoint would mislead";
+            report.skip(&ON_THE_WAY, why);
+        }
+        None => report.skip(&ON_THE_WAY, "needs `proxy`"),
+    }
+
+    let needed = [&LOCAL[..], &[Step::Proxy, Step::Dns, Step::Tcp, Step::Tls]].concat();
+    if let Some(step) = report.failed(&needed) {
+        return report.skip_rest(step);
+    }
+    let Some(idaas) = built.idaas() else {
+        return report.skip_rest(Step::Keys); // every fault belongs to some step, so this is not to be met
+    };
+    match report.take(token::examine(idaas, &config).await) {
+        Some(token) => report.add(claims::examine(&token, &config)),
+        None => report = report.skip_rest(Step::Token),
+    }
+    report
+}
+
+/// DNS, TCP, TLS, and what the server's first answer tells of its clock.
+async fn go(report: &mut Report, endpoint: &Endpoint, config: &ConfigFile, surroundings: &Surroundings) {
+    let limit = config.connect_timeout();
+    let Some(addresses) = report.take(network::resolve(endpoint, limit).await) else {
+        return report.skip(&[Step::Tcp, Step::Tls, Step::Clock], "needs `dns`");
+    };
+    let Some(tcp) = report.take(network::connect(endpoint, &addresses, limit).await) else {
+        return report.skip(&[Step::Tls, Step::Clock], "needs `tcp`");
+    };
+    if report.failed(&[Step::Tls]).is_some() {
+        return report.skip(&[Step::Clock], "needs `tls`");
+    }
+    let stream: Box<dyn Stream> = if endpoint.is_tls {
+        match report.take(tls::examine(tcp, endpoint, limit, surroundings).await) {
+            Some(stream) => Box::new(stream),
+            None => return report.skip(&[Step::Clock], "needs `tls`"),
+        }
+    } else {
+        report.skip(&[Step::Tls], "plain http, which is for this machine only");
+        Box::new(tcp)
+    };
+    report.add(clock::examine(stream, endpoint).await);
+}

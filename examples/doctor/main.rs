@@ -1,0 +1,78 @@
+//! Tells why a token does not come: looks at everything between the configuration file and the token, step by
+//! step, and says at the first fault what it means and what to do.
+//!
+//! ```console
+//! $ cargo run --example doctor                      # the configuration that a service here would find
+//! $ cargo run --example doctor -- path/to/client-config.json
+//! $ cargo run --example doctor -- --demo            # offline, against an IDaaS in this process
+//! $ cargo run --example doctor -- --demo=wrong-secret
+//! ```
+//!
+//! It shows no secret: of a variable whether it is set and roughly how long its value is, of a token its claims.
+//! Exit code 0 when a token comes and nothing failed on the way, else 1.
+#![allow(clippy::print_stderr, clippy::disallowed_methods)]
+
+mod arguments;
+mod config_file;
+mod demo;
+mod examination;
+mod finding;
+mod json;
+mod report;
+mod shown;
+mod steps;
+mod surroundings;
+mod text;
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use tower_idaas::BoxError;
+
+use self::arguments::{Arguments, Subject};
+use self::demo::Demo;
+use self::report::Report;
+use self::surroundings::Surroundings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let surroundings = Surroundings::of_process();
+    let arguments = match Arguments::parse(std::env::args_os().skip(1), &surroundings) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            eprintln!("error: {problem}\n\n{}", arguments::USAGE);
+            return ExitCode::FAILURE;
+        }
+    };
+    match diagnose(&arguments.subject, surroundings).await {
+        Ok(None) => {
+            print(&format!("{}\n\n{}", arguments::ABOUT, arguments::USAGE));
+            ExitCode::SUCCESS
+        }
+        Ok(Some(report)) => {
+            print(&match arguments.json {
+                true => format!("{:#}\n", json::of(&report)),
+                false => text::of(&report, text::colours_wanted()),
+            });
+            if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: the demo cannot be set up: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A reader that has seen enough, such as `head`, is no reason to panic.
+fn print(text: &str) {
+    let _ = stdout().write_all(text.as_bytes());
+}
+
+async fn diagnose(subject: &Subject, surroundings: Surroundings) -> Result<Option<Report>, BoxError> {
+    Ok(match subject {
+        Subject::Help => None,
+        Subject::Found => Some(examination::examine(&surroundings, None).await),
+        Subject::File(path) => Some(examination::examine(&surroundings, Some(path)).await),
+        Subject::Demo(fault) => Some(Demo::start(*fault).await?.examine().await),
+    })
+}

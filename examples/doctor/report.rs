@@ -1,0 +1,56 @@
+//! All findings, in the order of the steps.
+
+use super::finding::{Finding, Mark, Step};
+
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Notes what a step found and hands on what later steps need of it.
+    pub(crate) fn take<T>(&mut self, (finding, found): (Finding, Option<T>)) -> Option<T> {
+        self.add(finding);
+        found
+    }
+
+    /// Skips those of the steps that have no finding yet.
+    pub(crate) fn skip(&mut self, steps: &[Step], why: &str) {
+        for step in steps {
+            if self.mark(*step).is_none() {
+                self.add(Finding::skipped(*step, why));
+            }
+        }
+    }
+
+    /// Every step that was not looked at depends on this one.
+    pub(crate) fn skip_rest(mut self, needed: Step) -> Self {
+        self.skip(&Step::ALL, &format!("needs `{}`", needed.as_str()));
+        self
+    }
+
+    pub(crate) fn mark(&self, step: Step) -> Option<Mark> {
+        self.findings.iter().find(|finding| finding.step == step).map(|finding| finding.mark)
+    }
+
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        Step::ALL.iter().flat_map(|step| self.findings.iter().filter(move |finding| finding.step == *step))
+    }
+
+    /// The first that failed of these steps.
+    pub(crate) fn failed(&self, steps: &[Step]) -> Option<Step> {
+        steps.iter().find(|step| self.mark(**step) == Some(Mark::Failed)).copied()
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        matches!(self.mark(Step::Token), Some(Mark::Ok | Mark::Warning))
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.has_token() && self.failed(&Step::ALL).is_none()
+    }
+}

@@ -1,0 +1,77 @@
+//! Text from elsewhere, made fit to be shown.
+
+use std::time::{Duration, SystemTime};
+
+/// On one line, of bounded length.
+pub(crate) fn text(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// An error and its causes on one line, without what they repeat.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut shown = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !shown.contains(&text) {
+            shown = format!("{shown}: {text}");
+        }
+        cause = error.source();
+    }
+    text(&shown)
+}
+
+/// People paste the secret where its variable's name belongs. Names are short words; secrets are not.
+pub(crate) fn variable_name(name: &str) -> Option<&str> {
+    const LONGEST_WORD: usize = 24;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let is_name = is_plain
+        && (1..=128).contains(&name.len())
+        && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD);
+    is_name.then_some(name)
+}
+
+/// As much of a secret's length as may be told.
+pub(crate) fn length_class(length: usize) -> &'static str {
+    match length {
+        0 => "empty",
+        1..16 => "under 16 characters",
+        16..64 => "16 to 63 characters",
+        64..512 => "64 to 511 characters",
+        _ => "512 characters or more",
+    }
+}
+
+pub(crate) fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// In days, or else in the two largest units.
+pub(crate) fn duration(duration: Duration) -> String {
+    const DAY: u64 = 24 * 3600;
+    match duration.as_secs() / DAY {
+        0 => {}
+        1 => return "1 day".to_owned(),
+        days => return format!("{days} days"),
+    }
+    let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// A time, and how far away it is.
+pub(crate) fn time_from(at: SystemTime, now: SystemTime) -> String {
+    match at.duration_since(now) {
+        Ok(left) => format!("{} (in {})", time(at), duration(left)),
+        Err(past) => format!("{} ({} ago)", time(at), duration(past.duration())),
+    }
+}
+
+pub(crate) fn milliseconds(elapsed: Duration) -> String {
+    format!("{:.1} ms", elapsed.as_secs_f64() * 1_000.0)
+}

@@ -1,0 +1,87 @@
+//! The token request itself, by the crate.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::time::timeout;
+use tower_idaas::{Error, ErrorKind, Idaas, Token};
+
+use super::super::config_file::ConfigFile;
+use super::super::finding::{Finding, Step};
+use super::super::shown;
+
+/// More than the crate takes with the longest time-outs that a file may ask for.
+const LIMIT: Duration = Duration::from_secs(150);
+
+pub(crate) async fn examine(idaas: &Idaas, config: &ConfigFile) -> (Finding, Option<Token>) {
+    let start = Instant::now();
+    let result = timeout(LIMIT, idaas.token()).await;
+    let time = shown::milliseconds(start.elapsed());
+    match result {
+        Ok(Ok(token)) => {
+            let left = shown::time_from(token.expires_at(), SystemTime::now());
+            let finding = Finding::ok(Step::Token, "the server gave a token").fact("time", time);
+            (finding.fact("expires", left), Some(token))
+        }
+        Ok(Err(error)) => (refused(&error, config).fact("time", time), None),
+        Err(_) => (Finding::failed(Step::Token, format!("no token within {LIMIT:?}")), None),
+    }
+}
+
+fn refused(error: &Error, config: &ConfigFile) -> Finding {
+    let (meaning, remedy) = advice(error, config);
+    let id = error.request_id().map(|id| ("request id", shown::text(id)));
+    let status = error.status().map(|status| ("status", status.to_string()));
+    let code = error.oauth_error().map(|code| ("error", shown::text(code)));
+    Finding::failed(Step::Token, "the server gave no token")
+        .facts(status.into_iter().chain(code).chain(id))
+        .notes([shown::chain(error)])
+        .advise(meaning, remedy)
+}
+
+fn advice(error: &Error, config: &ConfigFile) -> (&'static str, String) {
+    match (error.kind(), error.oauth_error()) {
+        (_, Some("invalid_client")) => {
+            ("the server knows no such client, or does not believe it", credential(config))
+        }
+        (_, Some("invalid_scope" | "unauthorized_client" | "access_denied")) => (
+            "the client is known, but what it asks for is not granted to it",
+            format!(
+                "grant the application `{}` in the IDaaS console, or correct `scope`",
+                shown::text(config.get("scope").unwrap_or_default())
+            ),
+        ),
+        (ErrorKind::Secret, _) => {
+            ("the credential cannot be read or signed with", "mend what the message names".into())
+        }
+        (ErrorKind::Rejected, _) => (
+            "the server understood the request and refused it",
+            "give the request id to the support of IDaaS if its words do not help".into(),
+        ),
+        (ErrorKind::Unavailable, _) => ("the server cannot answer now", "wait, and ask again".into()),
+        (ErrorKind::InvalidAnswer, _) => (
+            "what answers is no token endpoint: a gateway's page, a login, a redirect",
+            "compare `tokenEndpoint`, path included, with the IDaaS console".into(),
+        ),
+        (ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Transport, _) => (
+            "the way that was open a moment ago is closed, or the proxy does not lead on",
+            "ask again; with a proxy, check that it lets this host through".into(),
+        ),
+        _ => ("it did not work", "see the message".into()),
+    }
+}
+
+fn credential(config: &ConfigFile) -> String {
+    match config.method() {
+        "PRIVATE_KEY_JWT" => "compare `clientId` with the console, and register the public half of this private key",
+        "PCA" => "compare `clientId` and `applicationFederatedCredentialName` with the console, and the certificate's \
+                  issuer with the authority registered there",
+        "OIDC" => "compare `applicationFederatedCredentialName` with the console, and issuer, subject and audience \
+                   under `credential` with what it trusts",
+        "PKCS7" => "compare `idaasInstanceId`, `clientId` and `applicationFederatedCredentialName` with the console",
+        "CLIENT_SECRET_BASIC" => "compare `clientId` with the console, and set the variable to a secret that is valid \
+                                  there; one with characters other than letters and digits may need \
+                                  `IdaasBuilder::raw_basic_credentials`",
+        _ => "compare `clientId` with the console, and set the variable to a secret that is valid there",
+    }
+    .to_owned()
+}

@@ -1,0 +1,55 @@
+//! The report for people.
+
+use std::fmt::Write;
+use std::io::{IsTerminal, stdout};
+
+use super::finding::{Finding, Mark};
+use super::report::Report;
+
+const RESET: &str = "\x1b[0m";
+
+/// <https://no-color.org>: any value but an empty one.
+pub(crate) fn colours_wanted() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+pub(crate) fn of(report: &Report, colours: bool) -> String {
+    let mut text = String::from("tower-idaas doctor\n\n");
+    for finding in report.findings() {
+        // Writing to a `String` does not fail.
+        let _ = write(&mut text, finding, colours);
+    }
+    text.push_str(match (report.is_healthy(), report.has_token()) {
+        (true, _) => "\nA token comes.\n",
+        (false, true) => "\nA token comes, but something on the way is to be mended.\n",
+        (false, false) => "\nNo token comes. Mend what failed first; what comes after may follow from it.\n",
+    });
+    text
+}
+
+fn write(text: &mut String, finding: &Finding, colours: bool) -> std::fmt::Result {
+    let (on, off) = if colours { (colour(finding.mark), RESET) } else { ("", "") };
+    let (mark, step) = (finding.mark.as_str(), finding.step.as_str());
+    writeln!(text, "  {on}{mark:<8}{off} {step:<11} {}", finding.summary)?;
+    let width = finding.facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in &finding.facts {
+        writeln!(text, "{:23}{name:<width$}  {value}", "")?;
+    }
+    for note in &finding.notes {
+        writeln!(text, "{:23}- {note}", "")?;
+    }
+    if let Some(advice) = &finding.advice {
+        writeln!(text, "\n{:11}what it means: {}", "", advice.meaning)?;
+        writeln!(text, "{:11}what to do:    {}\n", "", advice.remedy)?;
+    }
+    Ok(())
+}
+
+fn colour(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Ok => "\x1b[32m",
+        Mark::Warning => "\x1b[33m",
+        Mark::Failed => "\x1b[1;31m",
+        Mark::Skipped => "\x1b[2m",
+    }
+}

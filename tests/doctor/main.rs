@@ -1,0 +1,90 @@
+//! The example `doctor`: which step each fault is found at, what is advised, and that no secret is told.
+#![cfg(feature = "transport")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod arguments;
+mod faults;
+mod methods;
+#[path = "../support/mod.rs"]
+mod support;
+mod way;
+
+/// The program's own modules: examples cannot be linked to.
+#[path = "../../examples/doctor"]
+#[allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "an example reads the clock and the environment itself"
+)]
+mod doctor {
+    pub(crate) mod arguments;
+    pub(crate) mod config_file;
+    pub(crate) mod demo;
+    pub(crate) mod examination;
+    pub(crate) mod finding;
+    pub(crate) mod json;
+    pub(crate) mod report;
+    pub(crate) mod shown;
+    pub(crate) mod steps;
+    pub(crate) mod surroundings;
+    pub(crate) mod text;
+}
+
+use doctor::demo::Demo;
+use doctor::finding::{Finding, Mark, Step};
+use doctor::report::Report;
+use doctor::{json, text};
+
+fn finding(report: &Report, step: Step) -> &Finding {
+    report.findings().find(|finding| finding.step == step).unwrap()
+}
+
+fn fact<'a>(report: &'a Report, step: Step, name: &str) -> &'a str {
+    let finding = finding(report, step);
+    let found = finding.facts.iter().find(|(known, _)| *known == name);
+    &found.unwrap_or_else(|| panic!("no `{name}` in {finding:?}")).1
+}
+
+/// This step failed and no other, and the advice holds the text.
+fn assert_fails(report: &Report, step: Step, advised: &str) {
+    let failed: Vec<Step> = report
+        .findings()
+        .filter(|finding| finding.mark == Mark::Failed)
+        .map(|finding| finding.step)
+        .collect();
+    assert_eq!(failed, [step], "{report:#?}");
+    let advice = finding(report, step).advice.as_ref().unwrap();
+    let advice = format!("{} {}", advice.meaning, advice.remedy);
+    assert!(advice.contains(advised), "no `{advised}` in {advice}");
+    assert!(!report.is_healthy());
+}
+
+fn assert_skipped(report: &Report, steps: &[Step]) {
+    let skipped: Vec<Step> = report
+        .findings()
+        .filter(|finding| finding.mark == Mark::Skipped)
+        .map(|finding| finding.step)
+        .collect();
+    assert_eq!(skipped, steps, "{report:#?}");
+}
+
+/// Everything that the program would print, in both forms.
+fn printed(report: &Report) -> String {
+    let json = json::of(report).to_string();
+    let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(read["healthy"], report.is_healthy());
+    let steps: Vec<&str> =
+        read["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, Step::ALL.map(Step::as_str), "each step once, in their order");
+    format!("{}{json}", text::of(report, true))
+}
+
+/// Neither secret nor key nor any token.
+fn assert_tells_no_secret(report: &Report, demo: &Demo) {
+    let printed = printed(report);
+    let (secret, key) = (demo.server.secret(), demo.server.private_key_pem());
+    let key_lines = key.expose_secret().lines().filter(|line| !line.starts_with("-----"));
+    for secret in key_lines.chain([secret.expose_secret(), "marker-of", "PRIVATE KEY", "eyJ"]) {
+        assert!(!printed.contains(secret), "`{secret}` in {printed}");
+    }
+}

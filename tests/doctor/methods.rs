@@ -1,0 +1,90 @@
+//! Each method, when nothing is wrong, and what may be wrong with its credential.
+
+use std::time::Duration;
+
+use tower_idaas::testing::{ClientAuthentication, TestIdaas};
+
+use super::doctor::demo::Demo;
+use super::doctor::finding::Step;
+use super::{assert_fails, assert_tells_no_secret, fact, finding};
+
+async fn demo(method: ClientAuthentication) -> Demo {
+    Demo::with(TestIdaas::start().await.unwrap(), method).unwrap()
+}
+
+#[tokio::test]
+async fn every_method_gets_through_and_describes_its_credential() {
+    for (method, described) in [
+        (ClientAuthentication::SecretPost, "a client secret"),
+        (ClientAuthentication::SecretJwt, "HS256"),
+        (ClientAuthentication::PrivateKeyJwt, "EC on P-256, ES256"),
+        (ClientAuthentication::Pca, "CN=tower-idaas test client"),
+        (ClientAuthentication::Oidc, "system:serviceaccount:default:test"),
+        (ClientAuthentication::Pkcs7, "/latest/dynamic/instance-identity/pkcs7"),
+    ] {
+        let mut demo = demo(method).await;
+        let metadata = demo.server.start_metadata_service().await.unwrap();
+        demo.surroundings.metadata_address = Some(metadata.address());
+        let report = demo.examine().await;
+        assert!(report.is_healthy(), "{method}: {report:#?}");
+        let credential = format!("{:?}", finding(&report, Step::Credential));
+        assert!(credential.contains(described), "{method}: {credential}");
+        assert_tells_no_secret(&report, &demo);
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_escaped_line_breaks_is_described_as_well() {
+    let mut demo = demo(ClientAuthentication::PrivateKeyJwt).await;
+    let key = include_str!("../golden/keys/rsa3072.pkcs1.pem").replace('\n', "\\n");
+    demo.surroundings.set(TestIdaas::PRIVATE_KEY_VARIABLE, key);
+    demo.server.set_public_key(include_str!("../golden/keys/rsa3072.pub.pem")).unwrap();
+    let report = demo.examine().await;
+    assert_eq!(fact(&report, Step::Credential, "algorithm"), "RSA of 3072 bits, RS384");
+    assert!(report.is_healthy(), "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_service_account_token_that_has_expired_or_is_gone_is_the_credentials_fault() {
+    let demo = demo(ClientAuthentication::Oidc).await;
+    let file = demo.config.with_file_name("service-account-token");
+    let old = demo.server.service_account_token().age(Duration::from_secs(7_200));
+    old.write_to(&file).unwrap();
+    let report = demo.examine().await;
+    assert_fails(&report, Step::Credential, "keeps the file fresh");
+    assert_tells_no_secret(&report, &demo);
+    std::fs::remove_file(&file).unwrap();
+    assert_fails(&demo.examine().await, Step::Credential, "serviceAccountToken");
+}
+
+#[tokio::test]
+async fn a_metadata_service_out_of_reach_is_the_credentials_fault() {
+    let mut demo = demo(ClientAuthentication::Pkcs7).await;
+    // Bound and not listening: refused at once.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    demo.surroundings.metadata_address = Some(format!("http://{}", socket.local_addr().unwrap()));
+    assert_fails(&demo.examine().await, Step::Credential, "not an instance of the cloud");
+}
+
+#[cfg(feature = "aliyun")]
+#[tokio::test]
+async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
+    let mut demo = demo(ClientAuthentication::SecretBasic).await;
+    let api = demo.server.start_open_api().await.unwrap();
+    std::fs::write(&demo.config, api.client_config()).unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    demo.surroundings.metadata_address = Some(format!("http://{}", socket.local_addr().unwrap()));
+    let report = demo.examine().await;
+    assert_fails(&report, Step::Credential, "ALIBABA_CLOUD_ACCESS_KEY_ID");
+
+    demo.surroundings.set("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI_test");
+    demo.surroundings.set("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "not-a-real-access-key-secret");
+    let report = demo.examine().await;
+    assert!(report.is_healthy(), "{report:#?}");
+    assert!(finding(&report, Step::Tcp).summary.ends_with(api.endpoint().trim_start_matches("localhost")));
+    assert_eq!(fact(&report, Step::Credential, "environment"), "its variables are set");
+    assert!(!super::printed(&report).contains("not-a-real-access-key-secret"));
+    assert_tells_no_secret(&report, &demo);
+}

@@ -1,0 +1,87 @@
+//! The way to the endpoint: names, proxies, authorities, handshakes.
+
+use tower_idaas::testing::{ClientAuthentication, ServerCertificate, TestIdaas};
+
+use super::doctor::demo::Demo;
+use super::doctor::finding::{Mark, Step};
+use super::support::proxy::Proxy;
+use super::{assert_fails, assert_skipped, assert_tells_no_secret, finding, printed};
+
+const HOST: &str = "idaas.example.test";
+
+/// A demo whose endpoint only a proxy knows the way to.
+async fn elsewhere() -> (Demo, u16) {
+    let server = TestIdaas::builder().host_name(HOST).start().await.unwrap();
+    let demo = Demo::with(server, ClientAuthentication::SecretPost).unwrap();
+    let endpoint = demo.server.token_endpoint();
+    let text = std::fs::read_to_string(&demo.config).unwrap();
+    std::fs::write(&demo.config, text.replace(&endpoint, &endpoint.replace("localhost", HOST))).unwrap();
+    let port = endpoint.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    (demo, port)
+}
+
+#[tokio::test]
+async fn behind_a_proxy_nothing_is_tried_straight_and_the_token_comes_through_it() {
+    let (mut demo, port) = elsewhere().await;
+    let proxy = Proxy::start("200 Connection established", port).await;
+    demo.surroundings.set("HTTPS_PROXY", proxy.url_with("user", "marker-of-a-password"));
+    let report = demo.examine().await;
+    assert!(report.is_healthy(), "{report:#?}");
+    assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock]);
+    assert!(finding(&report, Step::Proxy).summary.contains(proxy.url().trim_start_matches("http://")));
+    assert_tells_no_secret(&report, &demo);
+    // A connection that is only a look at whether the proxy is there asks for no tunnel.
+    let tunnels = proxy.tunnels().into_iter().filter(|tunnel| !tunnel.target.is_empty());
+    let targets: Vec<String> = tunnels.map(|tunnel| tunnel.target).collect();
+    assert_eq!(targets, [format!("{HOST}:{port}")]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_gone_or_none_is_told_without_its_password() {
+    let (mut demo, _) = elsewhere().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let gone = format!("http://user:marker-of-a-password@{}", socket.local_addr().unwrap());
+    for (value, advised) in
+        [(&*gone, "it is not there"), ("socks5://user:marker-of-a-password@host", "http://host:port")]
+    {
+        demo.surroundings.set("HTTPS_PROXY", value);
+        let report = demo.examine().await;
+        assert_fails(&report, Step::Proxy, advised);
+        assert_tells_no_secret(&report, &demo);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_for_this_host_changes_nothing() {
+    let mut demo = Demo::start(None).await.unwrap();
+    demo.surroundings.set("HTTPS_PROXY", "http://user:marker-of-a-password@127.0.0.1:9");
+    let report = demo.examine().await;
+    assert!(report.findings().all(|finding| finding.mark == Mark::Ok), "{report:#?}");
+    assert_tells_no_secret(&report, &demo);
+}
+
+#[tokio::test]
+async fn authorities_that_cannot_be_read_are_found_before_anything_is_sent() {
+    let mut demo = Demo::start(None).await.unwrap();
+    demo.surroundings.set("SSL_CERT_FILE", "/nowhere/roots.pem");
+    let report = demo.examine().await;
+    assert_fails(&report, Step::Tls, "SSL_CERT_FILE");
+    assert!(finding(&report, Step::Tls).notes[0].contains("/nowhere/roots.pem"));
+    assert_eq!(demo.server.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_and_one_out_of_its_time_are_told_apart() {
+    for (certificate, advised) in [
+        (ServerCertificate::WrongName, "`tokenEndpoint`"),
+        (ServerCertificate::Expired, "check the clock first"),
+    ] {
+        let server = TestIdaas::builder().certificate(certificate).start().await.unwrap();
+        let demo = Demo::with(server, ClientAuthentication::SecretBasic).unwrap();
+        let report = demo.examine().await;
+        assert_fails(&report, Step::Tls, advised);
+        assert_eq!(demo.server.token_requests(), 0, "an untrusted server gets nothing");
+        assert!(printed(&report).contains("CN=tower-idaas test server"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Where input of others enters, by way of the public API: each function takes bytes of any kind and panics
+//! when what must hold does not. The tests call them with inputs by chance, and `fuzz/` for as long as one likes.
+#![allow(dead_code, unreachable_pub, reason = "each fuzz target uses its part")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tower_idaas::testing::{ManualClock, ManualEnvironment};
+use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
+
+/// No name of a variable and no path, so that it can be nothing but a secret.
+pub const SECRET: &str = "s3cr+t-hunter2==";
+/// Stands for the secret in an input: no chance would find that.
+const PLACEHOLDER: &[u8] = b"$S";
+
+/// No input of this size is worth so much time, on the slowest machine.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Ends the test when it is dropped too late.
+struct Watch(Instant);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let took = self.0.elapsed();
+        assert!(std::thread::panicking() || took < LONGEST, "took {took:?}");
+    }
+}
+
+/// Real time would pass in the pauses between attempts.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+/// Everything that an error shows.
+fn shown(error: &(impl StdError + 'static)) -> String {
+    let mut text = format!("{error} {error:#} {error:?} {error:#?}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(text, " {cause} {cause:?}");
+        next = cause.source();
+    }
+    text
+}
+
+fn assert_hidden(text: &str, input: &[u8]) {
+    assert!(!text.contains(SECRET), "{text}\nfrom {}", String::from_utf8_lossy(input));
+}
+
+/// The client as code describes it, but for its credential.
+fn client() -> IdaasBuilder {
+    Idaas::builder()
+        .environment(ManualEnvironment::from_iter([("APP_SECRET", SECRET)]))
+        .instance_id("idaas_1")
+        .client_id("app_1")
+        .issuer("https://tenant.example.com")
+        .token_endpoint("https://tenant.example.com/token")
+        .scope("api://a|read")
+}
+
+/// Answers every request alike, and counts them.
+#[derive(Clone)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Self {
+        Self { status, headers, body: body.into(), asked: Arc::default() }
+    }
+
+    fn give_to(&self, builder: IdaasBuilder) -> IdaasBuilder {
+        let answer = self.clone();
+        builder.transport(tower::service_fn(move |_| {
+            answer.asked.fetch_add(1, Ordering::Relaxed);
+            let mut response = Response::new(Full::new(answer.body.clone()));
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers.clone();
+            std::future::ready(Ok::<_, Infallible>(response))
+        }))
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+fn good_answer() -> Answer {
+    let body = json!({ "access_token": "token", "token_type": "Bearer", "expires_in": 1200 });
+    Answer::new(StatusCode::OK, HeaderMap::new(), body.to_string().into_bytes())
+}
+
+/// The text of a configuration file: as it is, and around a secret that stands where its variable's name belongs.
+pub fn configuration(input: &[u8]) {
+    let _watch = Watch::start();
+    let text = String::from_utf8_lossy(input).into_owned();
+    let build = |text: String| {
+        let builder = Idaas::builder().config_text(text).environment(ManualEnvironment::new());
+        good_answer().give_to(builder).build()
+    };
+    if let Err(error) = build(text.clone()) {
+        assert!(!error.faults().is_empty());
+        let longest = error.faults().iter().map(|fault| fault.to_string().len()).max();
+        assert!(longest < Some(2_000), "a fault of {longest:?} bytes");
+    }
+    let (method, key) = [
+        ("CLIENT_SECRET_POST", "clientSecretEnvVarName"),
+        ("CLIENT_SECRET_JWT", "clientSecretEnvVarName"),
+        ("PRIVATE_KEY_JWT", "privateKeyEnvVarName"),
+        ("CLIENT_SECRET_BASIC", "clientSecretEnvVarName"),
+    ][input.len() % 4];
+    let half = text.chars().count() / 2;
+    let (before, after): (String, String) =
+        (text.chars().take(half).collect(), text.chars().skip(half).collect());
+    let mut config = json!({
+        "idaasInstanceId": "idaas_1",
+        "clientId": "app_1",
+        "issuer": "https://tenant.example.com",
+        "tokenEndpoint": "https://tenant.example.com/token",
+        "scope": "api://a|read",
+        "authnConfiguration": { "authnMethod": method },
+    });
+    config["authnConfiguration"][key] = Value::from(format!("{before}{SECRET}{after}"));
+    if let Err(error) = build(config.to_string()) {
+        assert_hidden(&shown(&error), input);
+    }
+}
+
+/// The PEM text of a key, and of a certificate with its key: refused without being shown, or it signs.
+pub fn key_and_certificate(input: &[u8]) {
+    let _watch = Watch::start();
+    let text = String::from_utf8_lossy(input).into_owned();
+    let source = || SecretSource::value(text.clone());
+    for builder in [client().private_key_jwt(source()), client().pca("credential", source(), source())] {
+        match good_answer().give_to(builder).build() {
+            Ok(idaas) => drop(runtime().block_on(idaas.token()).unwrap()),
+            Err(error) => {
+                let shown = shown(&error);
+                let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+                for line in text.lines().filter(|line| line.len() >= 40 && line.bytes().all(is_base64)) {
+                    assert!(!shown.contains(&line[..40]), "{shown}");
+                }
+            }
+        }
+    }
+}
+
+/// An answer of the token endpoint: the first byte chooses its status, the rest is the body.
+pub fn token_answer(input: &[u8]) {
+    let (first, body) = input.split_first().unwrap_or((&0, &[]));
+    let status = [200, 200, 200, 201, 302, 400, 401, 403, 429, 500, 503][usize::from(*first) % 11];
+    judge(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), body, input);
+}
+
+/// The headers of an answer: the first byte chooses its status, the values are parted by zero bytes.
+pub fn answer_headers(input: &[u8]) {
+    let (first, values) = input.split_first().unwrap_or((&0, &[]));
+    let status = [429, 503, 400, 200, 302, 500][usize::from(*first) % 6];
+    let names =
+        [RETRY_AFTER, DATE, HeaderName::from_static("x-acs-request-id"), CONTENT_TYPE, LOCATION, RETRY_AFTER];
+    let mut headers = HeaderMap::new();
+    for (name, value) in names.into_iter().zip(values.split(|byte| *byte == 0)) {
+        // What no HTTP client lets through is no case.
+        if let Ok(value) = HeaderValue::from_bytes(&with_secret(value)) {
+            headers.append(name, value);
+        }
+    }
+    let body = br#"{"error": "slow_down", "access_token": "token", "expires_in": 60}"#;
+    judge(StatusCode::from_u16(status).unwrap(), headers, body, input);
+}
+
+/// What holds whatever the answer is: the error shows no secret and stays readable, the token fits a header,
+/// and after five minutes the issuer is asked again.
+fn judge(status: StatusCode, headers: HeaderMap, body: &[u8], input: &[u8]) {
+    let _watch = Watch::start();
+    let answer = Answer::new(status, headers, with_secret(body));
+    let clock = ManualClock::new();
+    let builder = client().clock(clock.clone()).client_secret_post(SecretSource::value(SECRET.to_owned()));
+    let idaas = answer.give_to(builder).build().unwrap();
+    runtime().block_on(async {
+        match idaas.token().await {
+            Ok(token) => {
+                assert!(status.is_success());
+                let visible = token.expose_token().bytes().all(|byte| byte.is_ascii_graphic());
+                assert!(visible && !token.expose_token().is_empty());
+            }
+            Err(error) => {
+                assert_hidden(&shown(&error), input);
+                let text = error.to_string();
+                assert!(!text.contains(char::is_control) && text.len() < 2_000, "{text:?}");
+                let before = answer.asked();
+                clock.advance(Duration::from_secs(5 * 60));
+                let _ = idaas.token().await;
+                assert!(answer.asked() > before, "after five minutes nobody asks: {error}");
+            }
+        }
+    });
+}
+
+fn with_secret(bytes: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    let mut rest = bytes;
+    while let Some(place) = rest.windows(PLACEHOLDER.len()).position(|window| window == PLACEHOLDER) {
+        whole.extend_from_slice(&rest[..place]);
+        whole.extend_from_slice(SECRET.as_bytes());
+        rest = &rest[place + PLACEHOLDER.len()..];
+    }
+    whole.extend_from_slice(rest);
+    whole
+}

@@ -1,0 +1,297 @@
+//! Over reqwest: the layer around `reqwest::Client`, and `send` for those who use it without Tower.
+#![cfg(all(feature = "reqwest", feature = "transport"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::header::{AUTHORIZATION, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::Full;
+use reqwest::{Body, Client, Request};
+use tokio::net::TcpListener;
+use tower::filter::FilterLayer;
+use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_idaas::testing::{ApiRefusal, ProtectedApi, TestIdaas};
+use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasLayer, NoToken, Scope, SendError, SubjectToken};
+
+type Outcome = Result<(), BoxError>;
+
+/// An issuer, an API that its tokens open, and a handle.
+async fn protected() -> Result<(TestIdaas, ProtectedApi, Idaas), BoxError> {
+    let issuer = TestIdaas::builder().scope("api://orders|read").scope("api://stock|read").start().await?;
+    let api = issuer.api("api://orders").permission("read").plain_http().start().await?;
+    let idaas = support::builder(&issuer).build()?;
+    Ok((issuer, api, idaas))
+}
+
+/// A client whose connections go to this machine directly, whatever the proxy variables say.
+fn http() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+/// A server of nobody we know, which notes what it is sent and answers all requests alike.
+struct Stranger {
+    url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// The `Authorization` and the body of a request.
+type Seen = (Option<String>, String);
+
+impl Stranger {
+    async fn answering(status: StatusCode, location: &str) -> Result<Self, BoxError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let answer = (status, [(LOCATION, location.to_owned())]);
+        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let note = |State(seen): State<Arc<Mutex<Vec<_>>>>, headers: HeaderMap, body: String| async move {
+            let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+            seen.lock().unwrap().push((authorization, body));
+            answer.into_response()
+        };
+        let router = Router::new().fallback(note).with_state(Arc::clone(&seen));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { url, seen })
+    }
+
+    fn origin(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
+    /// What came, in order, and forgets it.
+    fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+
+    fn authorizations(&self) -> Vec<Option<String>> {
+        self.take().into_iter().map(|(authorization, _)| authorization).collect()
+    }
+}
+
+async fn bearer(idaas: &Idaas) -> Result<Option<String>, Error> {
+    Ok(Some(format!("Bearer {}", idaas.token().await?.expose_token())))
+}
+
+fn get(url: &str) -> Request {
+    http().get(url).build().unwrap()
+}
+
+/// Through Tower and without it: what holds for one holds for the other.
+async fn both_ways(layer: &IdaasLayer, url: &str) -> [Result<reqwest::Response, BoxError>; 2] {
+    let through_tower = layer.layer(http()).oneshot(get(url)).await;
+    [through_tower, layer.send(http().get(url)).await.map_err(Into::into)]
+}
+
+/// The kind of our error, in a box or in a [`SendError`].
+fn kind(error: &BoxError) -> Option<ErrorKind> {
+    match error.downcast_ref() {
+        Some(SendError::Token(error)) => Some(error.kind()),
+        _ => error.downcast_ref().map(Error::kind),
+    }
+}
+
+#[tokio::test]
+async fn requests_leave_with_one_token_through_tower_and_without_it() -> Outcome {
+    let (issuer, api, idaas) = protected().await?;
+    let client = http();
+    for response in both_ways(&idaas.layer(), api.url()).await {
+        assert_eq!(response?.status(), StatusCode::OK);
+    }
+    assert_eq!(idaas.send(client.get(api.url())).await?.status(), StatusCode::OK);
+    assert_eq!((api.accepted(), issuer.token_requests()), (3, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rejected_request_is_sent_once_more_with_the_next_token() -> Outcome {
+    let (issuer, api, idaas) = protected().await?;
+    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http());
+    idaas.warm().await?;
+    api.revoke_all_issued_before_now();
+    assert_eq!(client.oneshot(get(api.url())).await?.status(), StatusCode::OK);
+    assert_eq!((api.refused(ApiRefusal::Revoked), api.accepted(), issuer.tokens_issued()), (1, 1, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn send_replays_by_itself() -> Outcome {
+    let (issuer, api, idaas) = protected().await?;
+    idaas.warm().await?;
+    api.revoke_all_issued_before_now();
+    assert_eq!(idaas.send(http().post(api.url()).body("tea")).await?.status(), StatusCode::OK);
+    assert_eq!((api.refused(ApiRefusal::Revoked), api.accepted(), issuer.tokens_issued()), (1, 1, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_rejection_is_the_callers_and_the_replay_was_whole() -> Outcome {
+    let (_issuer, _api, idaas) = protected().await?;
+    let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let first = bearer(&idaas).await?;
+    let response = idaas.send(http().post(&grumpy.url).body("tea")).await?;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let seen = grumpy.take();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0], (first.clone(), "tea".to_owned()));
+    assert!(seen[1].0.is_some() && seen[1].0 != first);
+    assert_eq!(seen[1].1, "tea");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_once_and_its_rejected_token_is_withdrawn_all_the_same() -> Outcome {
+    let (_issuer, _api, idaas) = protected().await?;
+    let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let stream = || http().post(&grumpy.url).body(Body::wrap(Full::<bytes::Bytes>::from("tea")));
+    let response = idaas.send(stream()).await?;
+    assert_eq!((response.status(), grumpy.take().len()), (StatusCode::UNAUTHORIZED, 1));
+    assert!(idaas.peek().is_none());
+
+    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http());
+    let response = client.oneshot(stream().build()?).await?;
+    assert_eq!((response.status(), grumpy.take().len()), (StatusCode::UNAUTHORIZED, 1));
+    assert!(idaas.peek().is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_token_follows_a_redirect_to_another_origin() -> Outcome {
+    let (_issuer, _api, idaas) = protected().await?;
+    for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT] {
+        let hostile = Stranger::answering(StatusCode::OK, "").await?;
+        let api = Stranger::answering(status, &hostile.url).await?;
+        for response in both_ways(&idaas.layer(), &api.url).await {
+            assert_eq!(response?.status(), StatusCode::OK);
+        }
+        let token = bearer(&idaas).await?;
+        assert_eq!(api.authorizations(), [token.clone(), token]);
+        assert_eq!(hostile.authorizations(), [None, None]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_401_from_where_a_redirect_led_says_nothing_about_the_token() -> Outcome {
+    let (_issuer, _api, idaas) = protected().await?;
+    let hostile = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let api = Stranger::answering(StatusCode::TEMPORARY_REDIRECT, &hostile.url).await?;
+    assert_eq!(idaas.send(http().get(&api.url)).await?.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!((api.take().len(), hostile.authorizations()), (1, vec![None]));
+    assert!(idaas.peek().is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_goes_where_it_may_and_nowhere_else() -> Outcome {
+    let (_issuer, _api, idaas) = protected().await?;
+    let known = Stranger::answering(StatusCode::OK, "").await?;
+    let other = Stranger::answering(StatusCode::OK, "").await?;
+    let listed = idaas.layer().allow_origins([known.origin()])?;
+    // Nobody is asked where that host is: were it so, the error would be another.
+    for (layer, url) in [
+        (idaas.layer(), "http://api.example.invalid/"),
+        (idaas.layer(), "http://127.0.0.1.example.invalid/"),
+        (listed.clone(), "https://api.example.invalid/"),
+        (listed.clone(), other.url.as_str()),
+    ] {
+        for response in both_ways(&layer, url).await {
+            assert_eq!(kind(&response.unwrap_err()), Some(ErrorKind::Destination), "{url}");
+        }
+    }
+    assert!(other.take().is_empty());
+    let lenient = listed.without_token_elsewhere();
+    for response in both_ways(&lenient, &other.url).await {
+        assert_eq!(response?.status(), StatusCode::OK);
+    }
+    assert_eq!(other.authorizations(), [None, None]);
+    for response in both_ways(&lenient, &known.url).await {
+        response?;
+    }
+    let token = bearer(&idaas).await?;
+    assert_eq!(known.authorizations(), [token.clone(), token]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_header_on_the_request_stays_and_one_of_the_clients_gives_way() -> Outcome {
+    let (issuer, _api, idaas) = protected().await?;
+    let api = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    idaas.send(http().get(&api.url).bearer_auth("the-callers-own")).await?;
+    // The user information of a URL is a header by the time it gets here.
+    idaas.send(http().get(api.url.replace("://", "://user:word@"))).await?;
+    let own = idaas.layer().layer(http()).oneshot(http().get(&api.url).bearer_auth("own").build()?).await?;
+    assert_eq!(own.status(), StatusCode::UNAUTHORIZED);
+    let texts = ["Bearer the-callers-own", "Basic dXNlcjp3b3Jk", "Bearer own"];
+    assert_eq!(api.authorizations(), texts.map(|text| Some(text.to_owned())));
+    assert_eq!(issuer.token_requests(), 0);
+
+    let good = Stranger::answering(StatusCode::OK, "").await?;
+    let mut defaults = HeaderMap::new();
+    defaults.insert(AUTHORIZATION, HeaderValue::from_static("Bearer by-default"));
+    let client = Client::builder().no_proxy().default_headers(defaults).build()?;
+    idaas.send(client.get(&good.url)).await?;
+    assert_eq!(good.authorizations(), [bearer(&idaas).await?]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_layers_scope_is_asked_for_and_extensions_count_on_requests_made_inside() -> Outcome {
+    let (issuer, _orders, idaas) = protected().await?;
+    let stock = issuer.api("api://stock").permission("read").plain_http().start().await?;
+    let scope: Scope = "api://stock|read".parse()?;
+    for response in both_ways(&idaas.layer().scope(&scope), stock.url()).await {
+        assert_eq!(response?.status(), StatusCode::OK);
+    }
+
+    let client = ServiceBuilder::new()
+        .layer(idaas.layer())
+        .layer(FilterLayer::new(|request: http::Request<Body>| Request::try_from(request)))
+        .service(http());
+    let mut scoped = http::Request::get(stock.url()).body(Body::default())?;
+    scoped.extensions_mut().insert(scope);
+    assert_eq!(client.clone().oneshot(scoped).await?.status(), StatusCode::OK);
+    let mut none = http::Request::get(stock.url()).body(Body::default())?;
+    none.extensions_mut().insert(NoToken);
+    assert_eq!(client.oneshot(none).await?.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!((stock.accepted(), stock.refused(ApiRefusal::NoToken)), (3, 1));
+    assert_eq!(issuer.tokens_issued(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_on_behalf_of_a_caller_leaves_with_an_exchanged_token() -> Outcome {
+    let (issuer, orders, idaas) = protected().await?;
+    let user = issuer.user_token("alice", &"api://shop|read".parse()?)?;
+    let subject = SubjectToken::access_token(user);
+    let response = idaas.layer().send_on_behalf_of(&subject, http().get(orders.url())).await?;
+    let seen: serde_json::Value = serde_json::from_slice(&response.bytes().await?)?;
+    assert_eq!(seen["sub"], "alice");
+    assert_eq!(seen["act"]["sub"], issuer.client_id());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_is_ours_or_reqwests_and_shows_no_token() -> Outcome {
+    let (issuer, _api, idaas) = protected().await?;
+    let token = bearer(&idaas).await?.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let nowhere = format!("http://{}/", listener.local_addr()?);
+    drop(listener);
+    let error = idaas.send(http().get(&nowhere)).await.unwrap_err();
+    assert!(matches!(&error, SendError::Http(error) if error.is_connect()), "{error:?}");
+    assert!(!format!("{error:?} {}", support::chain(&error)).contains(token.trim_start_matches("Bearer ")));
+
+    let error = idaas.send(http().get("not a URL")).await.unwrap_err();
+    assert!(matches!(&error, SendError::Http(error) if error.is_builder()), "{error:?}");
+
+    issuer.set_secret("another");
+    idaas.invalidate(&idaas.token().await?);
+    let error = idaas.send(http().get(&nowhere)).await.unwrap_err();
+    assert!(matches!(&error, SendError::Token(error) if error.kind() == ErrorKind::Rejected), "{error:?}");
+    Ok(())
+}
