@@ -99,8 +99,8 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// The clock that tokens are issued and judged by, as is the header `Date` of every answer, of this server
-    /// and of those that it starts. Default: the machine's.
+    /// The clock that tokens are issued and judged by, and that the header `Date` of every answer has, of this
+    /// server's and of those that it starts. Default: the machine's.
     ///
     /// Behaviours that take time, as [`Behaviour::Slow`](super::Behaviour::Slow), do not follow it.
     #[must_use]

@@ -47,10 +47,10 @@ pub(super) struct Call {
 }
 
 impl Call {
-    async fn read(request: Request<Incoming>) -> Option<Self> {
-        let (mut head, body) = request.into_parts();
-        for name in CREDENTIALS {
-            if let Some(value) = head.headers.get_mut(name) {
+    /// Nothing if it is too large, or breaks off.
+    async fn read(mut head: request::Parts, body: Incoming) -> Option<Self> {
+        for (name, value) in &mut head.headers {
+            if CREDENTIALS.contains(&name.as_str()) {
                 value.set_sensitive(true);
             }
         }
@@ -80,7 +80,7 @@ impl<D: Desk, R: Record> Handler for Scripted<D, R> {
             if let Some(answer) = self.desk.aside(&head) {
                 return answer.send();
             }
-            let Some(call) = Call::read(Request::from_parts(head, body)).await else {
+            let Some(call) = Call::read(head, body).await else {
                 return Answer::text(StatusCode::PAYLOAD_TOO_LARGE, Bytes::new()).send();
             };
             self.stage.ledger.write(|entries| entries.received.push(R::of(&call)));

@@ -33,8 +33,9 @@ const SESSION: std::ops::RangeInclusive<u64> = 900..=43_200;
 /// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles for tokens of one
 /// [`TestIdaas`]; started by [`TestIdaas::start_developer_api`].
 ///
-/// It speaks HTTPS under the authority of the IDaaS, and wants a live token of it for `urn:cloud:idaas:pam`. The
-/// credentials open nothing, and end by the clock of the IDaaS. It has [`Controls`], and stops when it is dropped.
+/// It speaks HTTPS under the authority of the IDaaS, and wants a live token of it for `urn:cloud:idaas:pam`.
+/// The credentials open nothing, and end by the clock of the IDaaS. It has [`Controls`], and stops when it is
+/// dropped.
 pub struct DeveloperApi {
     controls: Controls,
     desk: Arc<DeveloperDesk>,

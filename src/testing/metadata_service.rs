@@ -34,8 +34,8 @@ const EC2_TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token"
 /// [`TestIdaas::start_metadata_service`](super::TestIdaas::start_metadata_service).
 ///
 /// It speaks plain HTTP, wants a token before it tells anything, and signs documents (CMS) that the token
-/// endpoint verifies. It has [`Controls`], and stops when it is dropped. From a container with a hop limit of 1, a
-/// real one looks as this one does with [`Behaviour::HangHandshake`](super::Behaviour::HangHandshake).
+/// endpoint verifies. It has [`Controls`], and stops when it is dropped. From a container with a hop limit of 1,
+/// a real one looks as this one does with [`Behaviour::HangHandshake`](super::Behaviour::HangHandshake).
 pub struct MetadataService {
     controls: Controls,
     desk: Arc<MetadataDesk>,

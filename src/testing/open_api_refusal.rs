@@ -18,8 +18,8 @@ impl OpenApiRefusal {
         Self { status, code, message: message.into() }
     }
 
-    /// A refusal that gives away what came, as a careless one would: credentials first, because a long message
-    /// may be cut.
+    /// A refusal that gives away what came, as a careless one would: credentials first, because a long
+    /// message may be cut.
     pub(super) fn echo(head: &request::Parts) -> Self {
         let mut headers: Vec<_> =
             head.headers.iter().filter(|(name, _)| !name.as_str().starts_with("accept")).collect();

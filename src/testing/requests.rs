@@ -35,8 +35,8 @@ pub struct ReceivedRequest {
     pub field_names: Vec<String>,
 }
 
-/// One request that reached a server beside the token endpoint: the OpenAPI, the DeveloperAPI, STS, a metadata
-/// service or a credentials URI.
+/// One request that reached a server beside the token endpoint: the OpenAPI, the DeveloperAPI, STS, a
+/// metadata service or a credentials URI.
 ///
 /// It holds what came, credentials included. `Debug` shows none: of the parameters it has the names alone, and
 /// headers with credentials are marked as sensitive.
