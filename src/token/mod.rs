@@ -37,7 +37,7 @@ use http::HeaderValue;
 
 pub(crate) use self::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
 pub(crate) use self::cache::{ScopesView, TokenCache};
-use self::copies::Copies;
+pub(crate) use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
 pub(crate) use self::endpoint::TokenEndpoint;
 pub(crate) use self::exchange::ExchangeCache;
