@@ -84,6 +84,7 @@ mod percent;
 mod scope;
 mod secret;
 mod service;
+pub mod store;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

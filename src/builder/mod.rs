@@ -5,6 +5,7 @@ mod build;
 mod cloud_role;
 mod federated;
 mod plugin;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::environment::Environment;
 use crate::error::{BoxError, ConfigError};
 use crate::idaas::Idaas;
 use crate::secret::SecretSource;
+use crate::store::SharedStore;
 #[cfg(feature = "testing")]
 use crate::testing::{ManualClock, ManualEnvironment};
 use crate::token::TokenSource;
@@ -61,6 +63,7 @@ pub struct IdaasBuilder {
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
+    store: Option<SharedStore>,
     exchange_capacity: usize,
     environment: Environment,
     clock: Clock,
@@ -89,6 +92,7 @@ impl IdaasBuilder {
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
+            store: None,
             exchange_capacity: EXCHANGED_TOKENS,
             environment: Environment::default(),
             clock: Clock::default(),
