@@ -7,6 +7,8 @@ mod keys;
 mod memory;
 mod names;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod sealing;
 mod settings;
 mod source;
@@ -22,6 +24,9 @@ use self::keys::Keys;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use self::memory::MemoryStore;
 pub(crate) use self::names::Owner;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use self::settings::SharedStore;
 use self::source::{NAMES, SharedSource};
 pub use self::token_store::{StoredValue, TokenStore};

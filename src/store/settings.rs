@@ -18,7 +18,6 @@ const LEASE: Duration = Duration::from_secs(5);
 /// ```
 /// use tower_idaas::SecretSource;
 /// use tower_idaas::store::SharedStore;
-/// # #[cfg(feature = "testing")]
 /// # fn example(store: impl tower_idaas::store::TokenStore) -> Result<(), tower_idaas::ConfigError> {
 /// let shared = SharedStore::new(store, SecretSource::variable("IDAAS_STORE_KEYS"));
 /// let idaas = tower_idaas::Idaas::builder().config_from_env().token_store(shared).build()?;

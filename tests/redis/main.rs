@@ -1,0 +1,13 @@
+//! The shared store against a real `redis-server`: two clients and more, and everything that can go wrong.
+//!
+//! Where `redis-server` is not installed, these tests say so and pass.
+#![allow(missing_docs)]
+
+mod client;
+mod nodes;
+mod outages;
+mod processes;
+mod server;
+mod sharing;
+mod turns;
+mod values;
