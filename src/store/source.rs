@@ -1,5 +1,6 @@
 //! A source of tokens with a store in front.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::token::{Recent, Token, TokenResponse, TokenSource};
 
 /// How many names a process remembers the last tokens of.
 pub(super) const NAMES: usize = 256;
+
+/// How many rejected tokens of a name are told from others: more than an API rejects in one life.
+const REJECTED: usize = 16;
 
 /// A token that lives for less is not worth sharing: it would be gone when it is read.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
@@ -40,9 +44,16 @@ pub(crate) struct SharedSource {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Refused by an API: it is not taken from the store again, whoever may put it there.
-    rejected: Option<Digest>,
+    rejected: VecDeque<Digest>,
     /// Taken from the store last.
     taken: Option<Digest>,
+}
+
+impl Known {
+    fn reject(&mut self, digest: Digest) {
+        self.rejected.truncate(REJECTED - 1);
+        self.rejected.push_front(digest);
+    }
 }
 
 /// What the store has under a name.
@@ -69,7 +80,7 @@ impl TokenSource for SharedSource {
     }
 
     fn rejected(&self, scope: &Scope, token: &Token) {
-        lock(&self.known(&self.owner.name(scope))).rejected = Some(digest_of(token.expose_token()));
+        lock(&self.known(&self.owner.name(scope))).reject(digest_of(token.expose_token()));
         self.inner.rejected(scope, token);
     }
 }
@@ -153,7 +164,7 @@ impl Visit<'_> {
             telemetry.store_looked(scope.as_str(), "unusable");
             return Ok(Found::Nothing);
         };
-        if lock(&self.known).rejected == Some(record.digest()) {
+        if lock(&self.known).rejected.contains(&record.digest()) {
             telemetry.store_looked(scope.as_str(), "rejected");
             source.guarded.remove(name, &stored.value).await?;
             return Ok(Found::Nothing);

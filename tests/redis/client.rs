@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tower_idaas::store::{RedisStore, SharedStore};
 use tower_idaas::testing::ManualClock;
 use tower_idaas::{
-    BoxError, BoxFuture, Error, Idaas, IdaasBuilder, Scope, SecretSource, TokenResponse, TokenSource,
+    BoxError, BoxFuture, Error, Idaas, IdaasBuilder, Scope, Secret, SecretSource, TokenResponse, TokenSource,
 };
 
 use super::server::Server;
@@ -27,6 +27,12 @@ pub(crate) fn redis(server: &Server) -> RedisStore {
 /// A store with time to spare: the machine that runs the tests may be busy.
 pub(crate) fn shared(server: &Server) -> SharedStore {
     shared_under(server, KEY)
+}
+
+/// Under this address, with all else by default.
+pub(crate) fn store_at(url: String) -> SharedStore {
+    let redis = RedisStore::builder(SecretSource::value(Secret::new(url))).build().unwrap();
+    SharedStore::new(redis, SecretSource::value(KEY.to_owned())).namespace("test")
 }
 
 pub(crate) fn shared_under(server: &Server, keys: &str) -> SharedStore {

@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 mod client;
+mod liars;
 mod nodes;
 mod outages;
 mod processes;

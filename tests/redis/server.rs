@@ -110,13 +110,6 @@ impl Server {
         keys.sort();
         keys
     }
-
-    /// Waits until somebody holds a lock.
-    pub(crate) async fn locked(&self) {
-        while !self.keys().iter().any(|key| key.ends_with(":lock")) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
 }
 
 impl Drop for Server {
@@ -140,7 +133,8 @@ fn spawn(folder: &Path, arguments: &[String]) -> Option<Child> {
             static ONCE: Once = Once::new();
             // Past the harness, which keeps what tests that pass have printed to itself.
             ONCE.call_once(|| {
-                let line = "the Redis tests did not run: redis-server is not installed (package redis-server)";
+                let line =
+                    "the Redis tests did not run: redis-server is not installed (package redis-server)";
                 writeln!(std::io::stderr(), "\n{line}").unwrap();
             });
             None

@@ -66,7 +66,9 @@ impl RedisStoreBuilder {
         for source in [Some(&addresses), sentinels.as_ref().map(|sentinels| &sentinels.addresses)] {
             match source.map(|source| Address::read(source, &environment)) {
                 Some(Ok(addresses)) => wants_tls |= addresses.iter().any(|address| address.tls),
-                Some(Err(error)) => faults.push(ConfigFault::new("token_store", format!("has no address: {error}"))),
+                Some(Err(error)) => {
+                    faults.push(ConfigFault::new("token_store", format!("has no address: {error}")))
+                }
                 None => {}
             }
         }

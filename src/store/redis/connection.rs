@@ -58,7 +58,9 @@ impl Connection {
                 Self::greet(address, socket.map_err(|cause| fault::unreachable(place, cause))?).await
             }
             #[cfg(not(unix))]
-            Place::Socket(_) => Err(fault::unreachable(place, std::io::Error::from(std::io::ErrorKind::Unsupported))),
+            Place::Socket(_) => {
+                Err(fault::unreachable(place, std::io::Error::from(std::io::ErrorKind::Unsupported)))
+            }
         }
     }
 

@@ -12,7 +12,8 @@ pub(super) fn unreachable(place: &Place, cause: impl Into<BoxError>) -> Error {
 
 /// The address has changed to one with TLS.
 pub(super) fn late_tls(place: &Place) -> Error {
-    let message = format!("Redis at {place} is to be asked with TLS, and the first address had none; start anew");
+    let message =
+        format!("Redis at {place} is to be asked with TLS, and the first address had none; start anew");
     Error::new(ErrorKind::Connect, message)
 }
 
@@ -40,7 +41,9 @@ fn is_code(code: &str) -> bool {
 fn advice(code: &str) -> &'static str {
     match code {
         "NOAUTH" | "WRONGPASS" => "check user and password in its address",
-        "NOPERM" => "let the user EVAL, and GETRANGE, PTTL, GET, EXISTS, SET and DEL keys that start with `idaas:`",
+        "NOPERM" => {
+            "let the user EVAL, and GETRANGE, PTTL, GET, EXISTS, SET and DEL keys that start with `idaas:`"
+        }
         "OOM" => "it is full and evicts nothing",
         "READONLY" => "it is a replica; name the master, or the sentinels",
         _ => "see its log",

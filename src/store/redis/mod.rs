@@ -183,7 +183,8 @@ impl RedisStore {
     async fn open_at(&self, place: &Place) -> Result<Arc<Connection>, Error> {
         let addresses = Address::read(&self.addresses, &self.environment)?;
         let address = addresses.first().map(|address| address.at(place.clone()));
-        let address = address.ok_or_else(|| Error::new(ErrorKind::Connect, "no Redis server to connect to"))?;
+        let address =
+            address.ok_or_else(|| Error::new(ErrorKind::Connect, "no Redis server to connect to"))?;
         Connection::open(&address, self.tls.as_ref()).await.map(Arc::new)
     }
 
