@@ -88,27 +88,27 @@ impl Connection {
     }
 
     pub(super) async fn query(&self, command: &Cmd) -> RedisResult<Value> {
-        self.run(|mut connection| async move { connection.req_packed_command(command).await }).await
+        let mut connection = self.multiplexed.clone();
+        self.watched(connection.req_packed_command(command)).await
     }
 
-    /// Two commands, of which the second one's answer counts.
+    /// Two commands in a row, of which the second one's answer counts.
     pub(super) async fn query_after(&self, first: &Cmd, command: &Cmd) -> RedisResult<Value> {
+        let mut connection = self.multiplexed.clone();
         let mut pipeline = Pipeline::new();
         pipeline.add_command(first.clone()).add_command(command.clone());
-        let answers = self
-            .run(|mut connection| async move { connection.req_packed_commands(&pipeline, 1, 1).await })
-            .await?;
-        answers.into_iter().next().unwrap_or(Value::Nil).extract_error()
+        let answers = connection.req_packed_commands(&pipeline, 1, 1);
+        self.watched(async { Ok(answers.await?.into_iter().next().unwrap_or(Value::Nil)) }).await
     }
 
-    async fn run<F, T>(&self, command: impl FnOnce(MultiplexedConnection) -> F) -> RedisResult<T>
-    where
-        F: Future<Output = RedisResult<T>>,
-    {
+    async fn watched(&self, answer: impl Future<Output = RedisResult<Value>>) -> RedisResult<Value> {
         self.used.store(true, Ordering::Relaxed);
         let mut given_up = GivenUp(Some(&self.broken));
-        let answer = command(self.multiplexed.clone()).await;
-        given_up.0.take_if(|_| answer.is_ok());
+        let answer = answer.await.and_then(Value::extract_error);
+        // A node of a cluster that sends us elsewhere is well; any other refusal may be over with the next
+        // connection: another password, another master.
+        let is_well = answer.as_ref().err().is_none_or(|error| error.redirect_node().is_some());
+        given_up.0.take_if(|_| is_well);
         answer
     }
 
