@@ -75,24 +75,22 @@ async fn compare() -> Result<(), BoxError> {
     println!("|---|---|---|---|");
     for (name, role) in [("each for itself", ALONE), ("with a shared store", SHARING)] {
         let issuer = TestIdaas::start().await?;
-        let clients = (0..PROCESSES)
-            .map(|_| {
-                Command::new(std::env::current_exe()?)
-                    .env(ROLE, role)
-                    .env(
-                        "CLOUD_IDAAS_CONFIG_PATH",
-                        issuer.write_config(folder.path(), ClientAuthentication::SecretPost)?,
-                    )
-                    .env("SSL_CERT_FILE", issuer.write_root_certificate(folder.path())?)
-                    .env(TestIdaas::SECRET_VARIABLE, issuer.secret().expose_secret())
-                    .env("REDIS_URL", format!("redis://:{PASSWORD}@{address}"))
-                    .env("IDAAS_STORE_KEYS", KEYS)
-                    .stdin(Stdio::piped())
-                    .stdout(Stdio::piped())
-                    .spawn()
-                    .map(Stopped)
-            })
-            .collect::<Result<Vec<_>, std::io::Error>>()?;
+        let config = issuer.write_config(folder.path(), ClientAuthentication::SecretPost)?;
+        let roots = issuer.write_root_certificate(folder.path())?;
+        let start = |_| {
+            Command::new(std::env::current_exe()?)
+                .env(ROLE, role)
+                .env("CLOUD_IDAAS_CONFIG_PATH", &config)
+                .env("SSL_CERT_FILE", &roots)
+                .env(TestIdaas::SECRET_VARIABLE, issuer.secret().expose_secret())
+                .env("REDIS_URL", format!("redis://:{PASSWORD}@{address}"))
+                .env("IDAAS_STORE_KEYS", KEYS)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .map(Stopped)
+        };
+        let clients = (0..PROCESSES).map(start).collect::<Result<Vec<_>, _>>()?;
         // The issuer goes on answering meanwhile.
         let (tokens, took) = tokio::task::spawn_blocking(|| run(clients)).await??;
         let (requests, tokens) = (issuer.token_requests(), tokens.len());

@@ -62,6 +62,7 @@
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
+//! - `redis`: tokens shared by many processes through Redis, see [`store`].
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -165,7 +165,7 @@ impl fmt::Debug for Token {
 
 /// What a response is worth to a slot. A life counts from before the request left: whatever the way takes is
 /// the token's loss.
-fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
+pub(crate) fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
     let life = response.life();
     let from_issuer = response.age.is_none();
     // A shared token is renewed by its true age, unless this machine's clock has not run for so long.

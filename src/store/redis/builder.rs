@@ -67,7 +67,7 @@ impl RedisStoreBuilder {
             match source.map(|source| Address::read(source, &environment)) {
                 Some(Ok(addresses)) => wants_tls |= addresses.iter().any(|address| address.tls),
                 Some(Err(error)) => {
-                    faults.push(ConfigFault::new("token_store", format!("has no address: {error}")))
+                    faults.push(ConfigFault::new("token_store", format!("has no address: {error}")));
                 }
                 None => {}
             }

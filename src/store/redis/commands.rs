@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
+use crate::store::token_store::StoredValue;
+
 /// A sealed token is a few kilobytes; of anything longer, its beginning will do to see that it is none.
 const LONGEST_VALUE: usize = 64 * 1024;
 
@@ -92,13 +94,14 @@ pub(super) fn asking() -> Cmd {
     command
 }
 
-/// The value and its remaining time; what makes no sense is `Err`.
-pub(super) fn read_get(answer: Value) -> Result<Option<(Vec<u8>, Option<Duration>)>, ()> {
+/// What [`get`] has found; `Err` when the answer makes no sense.
+pub(super) fn read_get(answer: Value) -> Result<Option<StoredValue>, ()> {
     match answer {
         Value::Nil => Ok(None),
         Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
             Ok([Value::BulkString(value), Value::Int(left)]) => {
-                Ok(Some((value, u64::try_from(left).ok().map(Duration::from_millis))))
+                let remaining = u64::try_from(left).ok().map(Duration::from_millis);
+                Ok(Some(StoredValue { value, remaining }))
             }
             _ => Err(()),
         },

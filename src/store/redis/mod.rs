@@ -208,8 +208,7 @@ impl TokenStore for RedisStore {
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<StoredValue>, Error>> {
         Box::pin(async move {
             let answer = self.run(name, &commands::get(name)).await?;
-            let found = commands::read_get(answer).map_err(|()| self.nonsense())?;
-            Ok(found.map(|(value, remaining)| StoredValue { value, remaining }))
+            commands::read_get(answer).map_err(|()| self.nonsense())
         })
     }
 
