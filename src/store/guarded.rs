@@ -60,9 +60,7 @@ impl Guarded {
         operation: &'static str,
         call: impl FnOnce() -> BoxFuture<'a, Result<T, Error>>,
     ) -> Result<T, Unreachable> {
-        if !self.gate.admits(self.clock.now(), self.timeout) {
-            return Err(Unreachable);
-        }
+        let leave = self.gate.admit(self.clock.now(), self.timeout).ok_or(Unreachable)?;
         let answer = tokio::time::timeout(self.timeout, call()).await;
         match answer.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
             Ok(answer) => {
@@ -72,7 +70,7 @@ impl Guarded {
                 Ok(answer)
             }
             Err(error) => {
-                let closed = self.gate.failed(&error, self.clock.now(), fastrand::f64());
+                let closed = self.gate.failed(leave, &error, self.clock.now(), fastrand::f64());
                 self.telemetry.store_failed(operation, &error, closed);
                 Err(Unreachable)
             }

@@ -5,9 +5,14 @@
 
 mod client;
 mod liars;
+#[allow(dead_code, unreachable_pub)]
+#[allow(clippy::unwrap_used)]
+#[path = "../support/log.rs"]
+mod log;
 mod nodes;
 mod outages;
 mod processes;
+mod secrecy;
 mod server;
 mod sharing;
 mod turns;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tower_idaas::store::{RedisStore, SharedStore};
-use tower_idaas::testing::{ClientAuthentication, TestIdaas};
+use tower_idaas::testing::{Behaviour, ClientAuthentication, TestIdaas};
 use tower_idaas::{Idaas, SecretSource};
 
 use super::client::{KEY, Outcome};
@@ -21,30 +21,51 @@ const ROLE: &str = "TOWER_IDAAS_TEST_CLIENT";
 async fn fifty_processes_that_start_at_once_ask_for_two_tokens_at_most() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let issuer = TestIdaas::start().await?;
-    let config = issuer.write_config(server.folder.path(), ClientAuthentication::SecretPost)?;
-    let roots = issuer.write_root_certificate(server.folder.path())?;
-
-    let mut fleet = Vec::new();
-    for _ in 0..PROCESSES {
-        // This same program, as a client: it runs nothing but the function below.
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(["--exact", "processes::a_client_of_the_fleet", "--nocapture"])
-            .env(ROLE, "1")
-            .env("CLOUD_IDAAS_CONFIG_PATH", &config)
-            .env("SSL_CERT_FILE", &roots)
-            .env(TestIdaas::SECRET_VARIABLE, issuer.secret().expose_secret())
-            .env("REDIS_URL", server.url())
-            .env("IDAAS_STORE_KEYS", KEY)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        fleet.push(command.spawn()?);
-    }
+    write_files(&issuer, &server)?;
+    let fleet = (0..PROCESSES).map(|_| client_of(&issuer, &server)).collect::<Result<Vec<_>, _>>()?;
     let tokens = tokio::task::spawn_blocking(move || tokens_of(fleet)).await?;
     let requests = issuer.token_requests();
     assert!(requests <= 2, "{requests} token requests of {PROCESSES} processes");
     assert!(tokens.len() <= requests, "{} tokens", tokens.len());
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed_while_it_fetches_costs_its_lease() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let issuer = TestIdaas::start().await?;
+    write_files(&issuer, &server)?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let mut killed = client_of(&issuer, &server)?;
+    killed.stdin.take().unwrap().write_all(b"go\n")?;
+    issuer.wait_for_held(1).await;
+    killed.kill()?;
+    killed.wait()?;
+    issuer.set_behaviour(Behaviour::Normal);
+    let others = (0..5).map(|_| client_of(&issuer, &server)).collect::<Result<Vec<_>, _>>()?;
+    let tokens = tokio::task::spawn_blocking(move || tokens_of(others)).await?;
+    assert_eq!((issuer.token_requests(), tokens.len()), (2, 1));
+    Ok(())
+}
+
+fn write_files(issuer: &TestIdaas, server: &Server) -> std::io::Result<()> {
+    issuer.write_config(server.folder.path(), ClientAuthentication::SecretPost)?;
+    issuer.write_root_certificate(server.folder.path()).map(drop)
+}
+
+/// This same program, as a client: it runs nothing but the last function here.
+fn client_of(issuer: &TestIdaas, server: &Server) -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(["--exact", "processes::a_client_of_the_fleet", "--nocapture"])
+        .env(ROLE, "1")
+        .env("CLOUD_IDAAS_CONFIG_PATH", server.folder.path().join("client-config.json"))
+        .env("SSL_CERT_FILE", server.folder.path().join("root-certificate.pem"))
+        .env(TestIdaas::SECRET_VARIABLE, issuer.secret().expose_secret())
+        .env("REDIS_URL", server.url())
+        .env("IDAAS_STORE_KEYS", KEY)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
 }
 
 /// Lets all go at once, and gives what tells their tokens apart.

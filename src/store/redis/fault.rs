@@ -18,6 +18,10 @@ pub(super) fn late_tls(place: &Place) -> Error {
 }
 
 pub(super) fn failed(place: &Place, error: &RedisError) -> Error {
+    if error.kind() == redis::ErrorKind::AuthenticationFailed {
+        let message = format!("Redis at {place} refused user or password; check them in its address");
+        return Error::new(ErrorKind::Unavailable, message);
+    }
     match error.code().filter(|code| is_code(code)) {
         Some(code) => {
             let advice = advice(code);
@@ -40,7 +44,7 @@ fn is_code(code: &str) -> bool {
 
 fn advice(code: &str) -> &'static str {
     match code {
-        "NOAUTH" | "WRONGPASS" => "check user and password in its address",
+        "NOAUTH" => "check user and password in its address",
         "NOPERM" => {
             "let the user EVAL, and GETRANGE, PTTL, GET, EXISTS, SET and DEL keys that start with `idaas:`"
         }
@@ -61,10 +65,10 @@ mod tests {
             let (code, detail) = text.split_once(' ').unwrap();
             redis::make_extension_error(code.to_owned(), Some(detail.to_owned()))
         };
-        let error = failed(&place, &server("WRONGPASS marker"));
+        let error = failed(&place, &server("NOAUTH marker"));
         assert_eq!(
             error.to_string(),
-            "Redis at cache:6379 refused with WRONGPASS; check user and password in its address"
+            "Redis at cache:6379 refused with NOAUTH; check user and password in its address"
         );
         let error = failed(&place, &server("<marker> x"));
         assert!(!format!("{error:?}").contains("marker"), "{error:?}");
