@@ -1,5 +1,7 @@
 //! No password, key or token shows in a log at any level, whatever goes wrong.
 
+#![allow(clippy::indexing_slicing)]
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
