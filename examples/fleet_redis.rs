@@ -41,9 +41,7 @@ async fn instance(sharing: bool) -> Result<(), BoxError> {
     let mut builder = Idaas::builder().config_from_env();
     if sharing {
         let redis = RedisStore::builder(SecretSource::variable("REDIS_URL")).build()?;
-        let shared = SharedStore::new(redis, SecretSource::variable("IDAAS_STORE_KEYS"))
-            // All these processes share a few cores: that takes longer than a network between machines.
-            .timeout(Duration::from_secs(5));
+        let shared = SharedStore::new(redis, SecretSource::variable("IDAAS_STORE_KEYS"));
         builder = builder.token_store(shared);
     }
     let idaas = builder.build()?;
