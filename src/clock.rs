@@ -22,6 +22,12 @@ impl Moment {
         Self { monotonic: self.monotonic.saturating_add(nanos), wall: self.wall.saturating_add(nanos) }
     }
 
+    /// Both readings so much earlier; `None` when a clock did not run then.
+    pub(crate) fn before(self, duration: Duration) -> Option<Self> {
+        let nanos = nanos(duration);
+        Some(Self { monotonic: self.monotonic.checked_sub(nanos)?, wall: self.wall.checked_sub(nanos)? })
+    }
+
     /// The earlier reading of each clock.
     pub(crate) fn min(self, other: Self) -> Self {
         Self { monotonic: self.monotonic.min(other.monotonic), wall: self.wall.min(other.wall) }

@@ -26,6 +26,7 @@
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `metrics`: counters and gauges through the `metrics` facade, see above.
+//! - `redis`: tokens shared by many processes through Redis, see [`store`].
 //! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
 //!   to set by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -48,6 +49,7 @@ mod percent;
 mod scope;
 mod secret;
 pub mod service;
+pub mod store;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -22,6 +22,8 @@ pub(crate) struct Telemetry {
 pub(crate) enum Outcome<'a> {
     /// Something that lives for so long.
     Fetched(Duration),
+    /// The same, that another process has fetched.
+    Shared(Duration),
     /// Nothing.
     Failed(&'a Error),
     /// Nothing, because another fetch has found out that there is nothing to be had now.
@@ -63,7 +65,7 @@ impl Telemetry {
         let Refresh { what, scope, cause, attempt, elapsed, outcome } = refresh;
         let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
         match outcome {
-            Outcome::Fetched(life) => tracing::debug!(
+            Outcome::Fetched(life) | Outcome::Shared(life) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
                 elapsed = seconds, outcome = name, expires_in = life.as_secs_f64(), "{what} fetched"
             ),
@@ -95,7 +97,7 @@ impl Telemetry {
             metrics::histogram!("idaas_refresh_seconds", labels(&[outcome_label]))
                 .record(elapsed.as_secs_f64());
         }
-        if let Outcome::Fetched(life) = outcome {
+        if let Outcome::Fetched(life) | Outcome::Shared(life) = outcome {
             self.expires_in(scope, *life);
         }
     }
@@ -123,6 +125,52 @@ impl Telemetry {
         tracing::debug!(name: "idaas.withdrawn", target: "tower_idaas::refresh", %client, method, scope, "rejected, not served any more");
         #[cfg(feature = "metrics")]
         metrics::counter!("idaas_withdrawn_total", self.labels(scope)).increment(1);
+    }
+
+    /// What was found in the store that processes share.
+    pub(crate) fn store_looked(&self, scope: &str, outcome: &'static str) {
+        let Self { client, method } = self;
+        tracing::debug!(name: "idaas.store", target: "tower_idaas::store", %client, method, scope, outcome, "store asked");
+        #[cfg(feature = "metrics")]
+        {
+            let mut labels = self.labels(scope);
+            labels.push(metrics::Label::new("outcome", outcome));
+            metrics::counter!("idaas_store_lookups_total", labels).increment(1);
+        }
+    }
+
+    /// The store has not done what it was asked for. `closed` says whether that is news.
+    pub(crate) fn store_failed(&self, operation: &'static str, error: &Error, closed: bool) {
+        let Self { client, method } = self;
+        if closed {
+            tracing::warn!(
+                name: "idaas.store_failed", target: "tower_idaas::store", %client, method, operation, %error,
+                "token store left alone for a while"
+            );
+            self.store_gate(false);
+        } else {
+            tracing::debug!(
+                name: "idaas.store_failed", target: "tower_idaas::store", %client, method, operation, %error,
+                "token store still left alone"
+            );
+        }
+        #[cfg(feature = "metrics")]
+        {
+            let operation = metrics::Label::new("operation", operation);
+            let labels = vec![self.client_label(), metrics::Label::new("method", self.method), operation];
+            metrics::counter!("idaas_store_faults_total", labels).increment(1);
+        }
+    }
+
+    /// Whether the store is being asked, or left alone after failures.
+    pub(crate) fn store_gate(&self, open: bool) {
+        #[cfg(feature = "metrics")]
+        {
+            let labels = vec![self.client_label(), metrics::Label::new("method", self.method)];
+            metrics::gauge!("idaas_store_gate_open", labels).set(u8::from(open));
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = open;
     }
 
     /// Counts a waiter until the guard is dropped.
@@ -157,6 +205,7 @@ impl Outcome<'_> {
     fn as_str(&self) -> &'static str {
         match self {
             Self::Fetched(_) => "fetched",
+            Self::Shared(_) => "shared",
             Self::Failed(_) => "failed",
             Self::Refused(_) => "refused",
         }
@@ -201,5 +250,8 @@ pub(crate) fn describe() {
     metrics::describe_gauge!("idaas_gate_open", "1, or 0 while the issuer is left alone after failures");
     metrics::describe_gauge!("idaas_waiters", "Requests that wait for a token");
     metrics::describe_counter!("idaas_withdrawn_total", "Tokens withdrawn before they were due");
+    metrics::describe_counter!("idaas_store_lookups_total", "Looks into the token store, by outcome");
+    metrics::describe_counter!("idaas_store_faults_total", "Failures of the token store, by operation");
+    metrics::describe_gauge!("idaas_store_gate_open", "1, or 0 while the token store is left alone");
     metrics::describe_counter!("idaas_unauthorized_total", "Responses 401 to requests with our token");
 }

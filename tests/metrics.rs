@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::{Layer, Service, service_fn};
-use tower_idaas::testing::ManualClock;
+use tower_idaas::testing::{ManualClock, ManualEnvironment};
 use tower_idaas::{BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
 
 /// Tokens of twenty minutes; none for `api://none|read`.
@@ -147,4 +147,35 @@ fn a_401_to_our_token_is_counted() {
         Ok(())
     });
     assert!(says(&text, "idaas_unauthorized_total 2"), "{text}");
+}
+
+#[test]
+fn looks_into_a_shared_store_and_its_faults_are_counted() {
+    use tower_idaas::SecretSource;
+    use tower_idaas::store::{MemoryStore, SharedStore};
+
+    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let text = recorded(|_, clock| async move {
+        let store = MemoryStore::with_clock(clock.clone());
+        let environment = ManualEnvironment::from_iter([("KEYS", key)]);
+        let instance = || {
+            let shared = SharedStore::new(store.clone(), SecretSource::variable("KEYS")).namespace("n");
+            let builder = Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone());
+            builder.environment(environment.clone()).token_store(shared).build()
+        };
+        let (first, second, third) = (instance()?, instance()?, instance()?);
+        first.warm().await?;
+        second.warm().await?;
+        environment.remove("KEYS");
+        third.warm().await?;
+        Ok(())
+    });
+    let looks = |outcome: &str| format!(r#"idaas_store_lookups_total{{{LABELS},outcome="{outcome}"}}"#);
+    assert!(says(&text, &format!("{} 1", looks("hit"))), "{text}");
+    // Once before the lock is taken, and once with it.
+    assert!(says(&text, &format!("{} 2", looks("miss"))), "{text}");
+    let fault = r#"idaas_store_faults_total{client="",method="token source",operation="key"} 1"#;
+    assert!(says(&text, fault), "{text}");
+    let shared = format!(r#"idaas_refreshes_total{{{LABELS},outcome="shared",cause="missing"}} 1"#);
+    assert!(says(&text, &shared), "{text}");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cloud_role::Named;
+use super::store::text;
 use super::{IdaasBuilder, federated};
 use crate::authn::{
     Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
@@ -13,6 +14,7 @@ use crate::config::{AuthnMethod, Config, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::idaas::Idaas;
 use crate::scope::Scope;
+use crate::store::{Owner, SharedStore};
 use crate::telemetry::Telemetry;
 use crate::token::{
     ExchangeCache, LONGEST_FLIGHT_BEYOND_TIMEOUTS, Settings, Skew, TokenCache, TokenEndpoint, TokenSource,
@@ -28,6 +30,14 @@ impl IdaasBuilder {
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.given.timeouts();
         let settings = self.settings(connect, read, Telemetry::new("", "token source"));
+        let owner = Owner {
+            issuer: String::new(),
+            instance_id: String::new(),
+            client_id: String::new(),
+            method: "token source".to_owned(),
+            namespace: String::new(),
+        };
+        let source = self.with_store(source, owner, &settings.telemetry)?;
         let named = self.named_in_code()?;
         let roles = self.roles(named, None, &settings)?;
         Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
@@ -49,15 +59,28 @@ impl IdaasBuilder {
             let telemetry = Telemetry::new(&config.client_id, config.authn.name());
             self.settings(config.connect_timeout, config.read_timeout, telemetry)
         };
+        let mut owner = Owner {
+            // Two issuers may share an endpoint's host, and one issuer have two.
+            issuer: [text(config.issuer.as_ref()), text(config.token_endpoint.as_ref())].join(" "),
+            instance_id: config.instance_id.clone(),
+            client_id: config.client_id.clone(),
+            method: config.authn.name().to_owned(),
+            namespace: String::new(),
+        };
         if let AuthnMethod::Plugin(plugin) = &config.authn {
             let (source, transport, settings) = match plugin {
-                Plugin::Registered { name } => (self.registered_plugin(name)?, None, settings),
+                Plugin::Registered { name } => {
+                    owner.method.extend([" ", name]);
+                    (self.registered_plugin(name)?, None, settings)
+                }
                 #[cfg(feature = "aliyun")]
                 Plugin::OpenApi { endpoint } => {
+                    owner.issuer = endpoint.to_string();
                     let (source, transport) = self.open_api(endpoint, &config, &settings)?;
                     (source, Some(transport), self.open_api_settings(settings))
                 }
             };
+            let source = self.with_store(source, owner, &settings.telemetry)?;
             let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
             return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
         }
@@ -73,14 +96,15 @@ impl IdaasBuilder {
             client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
             authenticator,
             transport,
-            environment: self.environment,
-            clock: self.clock,
+            environment: self.environment.clone(),
+            clock: self.clock.clone(),
             hasher: RandomState::new(),
             skew: Skew::default(),
         };
         let endpoint = Arc::new(endpoint);
         let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        Ok(roles.handle(TokenCache::new(endpoint, Some(exchange), config.scope, settings)))
+        let source = self.with_store(endpoint, owner, &settings.telemetry)?;
+        Ok(roles.handle(TokenCache::new(source, Some(exchange), config.scope, settings)))
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
@@ -113,6 +137,8 @@ impl IdaasBuilder {
 
     pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
+        let store = self.store.as_ref().map(SharedStore::longest_delay).unwrap_or_default();
+        let flight = flight.saturating_add(store);
         let wait = self.wait_timeout.unwrap_or(flight);
         Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
     }

@@ -7,6 +7,7 @@ mod federated;
 #[cfg(feature = "testing")]
 mod fixed;
 mod plugin;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::environment::Environment;
 use crate::error::{BoxError, ConfigError};
 use crate::idaas::Idaas;
 use crate::secret::{Secret, SecretSource};
+use crate::store::SharedStore;
 #[cfg(feature = "testing")]
 use crate::testing::{ManualClock, ManualEnvironment};
 use crate::token::TokenSource;
@@ -63,6 +65,7 @@ pub struct IdaasBuilder {
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
+    store: Option<SharedStore>,
     exchange_capacity: usize,
     environment: Environment,
     clock: Clock,
@@ -91,6 +94,7 @@ impl IdaasBuilder {
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
+            store: None,
             exchange_capacity: EXCHANGED_TOKENS,
             environment: Environment::default(),
             clock: Clock::default(),

@@ -254,6 +254,10 @@ impl Fetch<Token> for FetchToken {
         })
     }
 
+    fn rejected(&self, token: &Token) {
+        self.source.rejected(&self.scope, token);
+    }
+
     fn subject(&self) -> &str {
         self.scope.as_str()
     }

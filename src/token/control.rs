@@ -1,9 +1,11 @@
 //! What a slot remembers besides its value: the flight under way, failures, and when to ask again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::pause_after;
 use super::flight::{Arrival, Flight};
+use super::live::Live;
 use super::pilot::Failure;
 use crate::clock::{Moment, nanos};
 use crate::error::Error;
@@ -24,6 +26,8 @@ pub(crate) struct Control<V> {
     /// No forced request leaves before this one.
     next_forced: u64,
     forced: bool,
+    /// The value that was withdrawn, until a flight takes the news along.
+    rejected: Option<Arc<Live<V>>>,
 }
 
 /// A remembered failure: until then everybody gets the same error and nobody asks.
@@ -43,6 +47,7 @@ impl<V> Default for Control<V> {
             earliest: 0,
             next_forced: 0,
             forced: false,
+            rejected: None,
         }
     }
 }
@@ -80,6 +85,15 @@ impl<V> Control<V> {
     /// Whether the next flight follows a withdrawn value; asking resets the answer.
     pub(crate) fn take_forced(&mut self) -> bool {
         std::mem::take(&mut self.forced)
+    }
+
+    /// The value that the next flight must not bring again.
+    pub(crate) fn reject(&mut self, live: Arc<Live<V>>) {
+        self.rejected = Some(live);
+    }
+
+    pub(crate) fn take_rejected(&mut self) -> Option<Arc<Live<V>>> {
+        self.rejected.take()
     }
 
     /// Whether nothing has failed since the last success.

@@ -16,6 +16,11 @@ pub(crate) trait Fetch<V>: Debug + Send + Sync + 'static {
     /// One attempt.
     fn fetch(&self) -> BoxFuture<'_, Result<Fetched<V>, Error>>;
 
+    /// Somebody has found out that this value is no good, and the next attempt is to bring another.
+    fn rejected(&self, value: &V) {
+        let _ = value;
+    }
+
     /// What is fetched, for log lines.
     fn subject(&self) -> &str;
 
@@ -39,4 +44,6 @@ pub(crate) struct Fetched<V> {
     pub(crate) sent: Moment,
     pub(crate) life: Duration,
     pub(crate) renewal: Renewal,
+    /// Whether the issuer was asked, and not only a store: then it has answered.
+    pub(crate) from_issuer: bool,
 }

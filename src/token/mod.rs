@@ -35,7 +35,7 @@ use std::time::SystemTime;
 
 use http::HeaderValue;
 
-pub(crate) use self::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
+pub(crate) use self::backoff::{LONGEST_FLIGHT_BEYOND_TIMEOUTS, pause_after};
 pub(crate) use self::cache::{ScopesView, TokenCache};
 pub(crate) use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
@@ -49,7 +49,6 @@ pub(crate) use self::fetch::{Fetch, Fetched};
 pub(crate) use self::live::{Attention, Live};
 #[cfg(feature = "aliyun")]
 pub(crate) use self::mask::shown;
-#[cfg(feature = "aliyun")]
 pub(crate) use self::recent::Recent;
 pub use self::response::TokenResponse;
 pub(crate) use self::skew::Skew;
@@ -57,7 +56,9 @@ pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
 pub use self::warmth::KeepWarm;
-pub(crate) use self::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+#[cfg(feature = "aliyun")]
+pub(crate) use self::window::DEFAULT_LIFE;
+pub(crate) use self::window::{LONGEST_LIFE, Renewal};
 #[cfg(feature = "aliyun")]
 pub(crate) use self::window::{State, Window};
 use crate::clock::Moment;
@@ -87,7 +88,8 @@ impl Token {
         expires_at: SystemTime,
         attention: Arc<Attention>,
     ) -> Self {
-        let TokenResponse { authorization, granted_scope, issued_token_type, expires_in: _ } = response;
+        let TokenResponse { authorization, granted_scope, issued_token_type, expires_in: _, age: _ } =
+            response;
         let copies = Copies::new(&authorization, &attention);
         Self(Arc::new(Inner {
             authorization,
@@ -165,10 +167,16 @@ impl fmt::Debug for Token {
 
 /// What a response is worth to a slot. A life counts from before the request left: whatever the way takes is
 /// the token's loss.
-fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
-    let life = response.expires_in.unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
+pub(crate) fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
+    let life = response.life();
+    let from_issuer = response.age.is_none();
+    // A shared token is renewed by its true age, unless this machine's clock has not run for so long.
+    let (sent, life) = match response.age {
+        Some(age) => sent.before(age).map_or((sent, life.saturating_sub(age)), |sent| (sent, life)),
+        None => (sent, life),
+    };
     let attention = Arc::new(Attention::new());
     let expires_at = sent.after(life).system_time();
     let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&attention));
-    Fetched { value, attention, sent, life, renewal: Renewal::TwoThirds }
+    Fetched { value, attention, sent, life, renewal: Renewal::TwoThirds, from_issuer }
 }

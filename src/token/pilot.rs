@@ -8,6 +8,7 @@ use tracing::Instrument;
 use super::backoff::{ATTEMPTS, RETRY_BUDGET, pause_within_flight};
 use super::fetch::{Fetch, Fetched};
 use super::gate::{Gate, Pass, Refused, Verdict};
+use super::live::Live;
 use super::sync::{sleep, timeout};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
@@ -66,12 +67,17 @@ pub(crate) struct Pilot<V> {
     pub(crate) hold_back: Duration,
     /// An attempt that takes longer is given up: a source that never answers must not leave a task behind.
     pub(crate) limit: Duration,
+    /// A value that turned out to be no good since the flight before.
+    pub(crate) rejected: Option<Arc<Live<V>>>,
 }
 
 impl<V: 'static> Pilot<V> {
     pub(crate) async fn fly(self) -> Flown<V> {
         if !self.hold_back.is_zero() {
             sleep(self.hold_back).await;
+        }
+        if let Some(rejected) = &self.rejected {
+            self.fetch.rejected(&rejected.value);
         }
         let started = self.clock.now();
         let mut attempt = 0;
@@ -88,11 +94,13 @@ impl<V: 'static> Pilot<V> {
             *attempt += 1;
             let fetched = timeout(self.limit, self.fetch.fetch()).await;
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
-                Ok(fetched) => {
+                Ok(fetched) if fetched.from_issuer => {
                     pass.answered();
                     self.telemetry.gate(true);
                     return Ok(fetched);
                 }
+                // Of the issuer this says nothing: the next one may ask in this one's place.
+                Ok(fetched) => return Ok(fetched),
                 Err(error) => error,
             };
             let now = self.clock.now();
@@ -133,6 +141,9 @@ impl<V: 'static> Pilot<V> {
 
     fn report(&self, flown: &Flown<V>, attempt: u32, started: Moment) {
         let outcome = match flown {
+            Ok(Fetched { sent, life, from_issuer: false, .. }) => {
+                telemetry::Outcome::Shared(life.saturating_sub(self.clock.now().since(*sent)))
+            }
             Ok(fetched) => telemetry::Outcome::Fetched(fetched.life),
             Err(Failure { error, .. }) if attempt == 0 => telemetry::Outcome::Refused(error),
             Err(Failure { error, .. }) => telemetry::Outcome::Failed(error),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::window::{DEFAULT_LIFE, LONGEST_LIFE};
 use crate::error::{Error, ErrorKind};
 
 /// What a [`TokenSource`](crate::TokenSource) brings: an access token and how long it lives.
@@ -22,6 +23,8 @@ pub struct TokenResponse {
     pub(crate) expires_in: Option<Duration>,
     pub(crate) granted_scope: Option<String>,
     pub(crate) issued_token_type: Option<String>,
+    /// How old it was when it came, if it came from a store and not from the issuer.
+    pub(crate) age: Option<Duration>,
 }
 
 impl TokenResponse {
@@ -41,7 +44,7 @@ impl TokenResponse {
             .with_transient(false));
         };
         authorization.set_sensitive(true);
-        Ok(Self { authorization, expires_in: None, granted_scope: None, issued_token_type: None })
+        Ok(Self { authorization, expires_in: None, granted_scope: None, issued_token_type: None, age: None })
     }
 
     /// How long the token lives from the moment it was asked for. Zero: it serves those who waited for it
@@ -50,6 +53,17 @@ impl TokenResponse {
     pub fn with_expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
         self
+    }
+
+    /// The token's text.
+    pub(crate) fn token(&self) -> &str {
+        let text = self.authorization.to_str().unwrap_or_default();
+        text.strip_prefix("Bearer ").unwrap_or_default()
+    }
+
+    /// The life that is counted with.
+    pub(crate) fn life(&self) -> Duration {
+        self.expires_in.unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE)
     }
 
     /// The scope that was granted, when the issuer names it.

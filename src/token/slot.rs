@@ -159,6 +159,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             patient: cause != Cause::Advisory && control.is_untroubled(),
             hold_back,
             limit: self.settings.flight,
+            rejected: control.take_rejected(),
         };
         let landing = Landing::new(Arc::clone(self), id, announcer);
         Ok((arrival, Some(Launch { runtime, pilot, landing })))
@@ -173,7 +174,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             return Outcome::Void;
         }
         match flown {
-            Ok(Fetched { value, attention, sent, life, renewal }) => {
+            Ok(Fetched { value, attention, sent, life, renewal, from_issuer: _ }) => {
                 control.succeeded();
                 let window = Window::new(sent, life, renewal, fastrand::f64());
                 let live = Arc::new(Live::new(value, window, attention));
@@ -209,6 +210,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         if live.attention().is_withdrawn() {
             self.live.store(None);
             control.withdraw(now);
+            control.reject(live);
             self.settings.telemetry.withdrawn(self.fetch.subject());
             return None;
         }

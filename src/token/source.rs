@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use super::Token;
 use super::response::TokenResponse;
 use crate::BoxFuture;
 use crate::error::Error;
@@ -39,4 +40,11 @@ pub trait TokenSource: Debug + Send + Sync + 'static {
     /// Whatever failed. Its [`is_transient`](Error::is_transient) and
     /// [`retry_after`](Error::retry_after) decide when the cache asks again.
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>>;
+
+    /// Takes note that an API has rejected a token of this source, before the next
+    /// [`fetch`](Self::fetch) for the scope. For sources that keep tokens themselves: that one must not come
+    /// again. By default nothing happens.
+    fn rejected(&self, scope: &Scope, token: &Token) {
+        let _ = (scope, token);
+    }
 }

@@ -12,8 +12,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Handle, Id};
 use tower::{Service, ServiceBuilder};
 use tower_http::set_header::SetRequestHeaderLayer;
@@ -52,18 +52,34 @@ impl BuiltIn<'_> {
         let (Some(proxies), Some(roots)) = (proxies, roots) else {
             return Err(faults);
         };
-        // The provider by name: the process-wide default is somebody else's to choose.
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|cause| vec![ConfigFault::new("", "TLS cannot be set up").with_source(cause)])?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = trusting(roots).map_err(|fault| vec![fault])?;
         let connector = Connector::new(&tls, Arc::new(proxies), self.connect_timeout);
         let stack = ServiceBuilder::new()
             .layer(SetRequestHeaderLayer::if_not_present(USER_AGENT, USER_AGENT_VALUE))
             .service(PerRuntime { connector, current: Arc::default() });
         Ok(Transport::new(stack, self.connect_timeout, self.read_timeout))
     }
+}
+
+/// TLS as a client that trusts the authorities of [`roots::load`].
+///
+/// # Errors
+///
+/// Every fault of the certificate authorities.
+#[cfg(feature = "redis")]
+pub(crate) fn client_config(
+    environment: &Environment,
+    root_certificates: &[Vec<u8>],
+) -> Result<ClientConfig, Vec<ConfigFault>> {
+    trusting(roots::load(environment, root_certificates)?).map_err(|fault| vec![fault])
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, ConfigFault> {
+    // The provider by name: the process-wide default is somebody else's to choose.
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|cause| ConfigFault::new("", "TLS cannot be set up").with_source(cause))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 type HttpClient = Client<Connector, Full<Bytes>>;

@@ -101,7 +101,7 @@ impl Fetch<CloudCredentials> for FetchCredentials {
         Box::pin(async move {
             let Obtained { credentials, sent, life } = self.obtain().await?;
             let attention = Arc::new(Attention::new());
-            Ok(Fetched { value: credentials, attention, sent, life, renewal: RENEWAL })
+            Ok(Fetched { value: credentials, attention, sent, life, renewal: RENEWAL, from_issuer: true })
         })
     }
 

@@ -99,7 +99,14 @@ impl Fetch<Arc<Credential>> for FetchOrdered {
             let sent = self.means.clock.now();
             let (credential, life) = self.temporary().await?;
             let attention = Arc::new(Attention::new());
-            Ok(Fetched { value: Arc::new(credential), attention, sent, life, renewal: RENEWAL })
+            Ok(Fetched {
+                value: Arc::new(credential),
+                attention,
+                sent,
+                life,
+                renewal: RENEWAL,
+                from_issuer: true,
+            })
         })
     }
 

@@ -1,0 +1,177 @@
+//! What is inside a sealed value: a token, and when it was asked for.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::token_store::StoredValue;
+use crate::clock::Moment;
+use crate::token::{LONGEST_LIFE, TokenResponse};
+
+/// Tells tokens apart without keeping them.
+pub(super) type Digest = [u8; 32];
+
+/// A token from the store.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) response: TokenResponse,
+    life: Duration,
+    age: Duration,
+}
+
+/// The text of a record. `sent` is when the token was asked for.
+pub(super) fn write(response: &TokenResponse, sent: Moment) -> Zeroizing<Vec<u8>> {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let record = json!({
+        "token": response.token(),
+        "asked_for_at": sent.wall / 1_000_000,
+        "life": millis(response.life()),
+        "granted_scope": response.granted_scope,
+        "issued_token_type": response.issued_token_type,
+    });
+    Zeroizing::new(record.to_string().into_bytes())
+}
+
+impl Record {
+    /// `None` when the text is no record, or the token's life is over.
+    ///
+    /// Its age is what this machine's wall clock says, or what the store says of the time it still keeps it,
+    /// whichever is more: clocks of machines differ, and the store's is the same for all.
+    pub(super) fn read(text: &[u8], stored: &StoredValue, now: Moment) -> Option<Self> {
+        let record: Value = serde_json::from_slice(text).ok()?;
+        let number = |name| record.get(name).and_then(Value::as_u64);
+        let text = |name| record.get(name).and_then(Value::as_str);
+        let life = Duration::from_millis(number("life")?).min(LONGEST_LIFE);
+        let by_clock =
+            Duration::from_nanos(now.wall).saturating_sub(Duration::from_millis(number("asked_for_at")?));
+        let by_store = stored.remaining.map_or(Duration::ZERO, |remaining| life.saturating_sub(remaining));
+        let age = by_clock.max(by_store);
+        if age >= life {
+            return None;
+        }
+        let mut response = TokenResponse::bearer(text("token")?).ok()?.with_expires_in(life);
+        response.age = Some(age);
+        response.granted_scope = text("granted_scope").map(str::to_owned);
+        response.issued_token_type = text("issued_token_type").map(str::to_owned);
+        Some(Self { response, life, age })
+    }
+
+    /// Whether it is young enough to be taken instead of a new one: no process has it that would renew it by
+    /// now, because they all begin to at 8/15 of a life. So who renews a token never gets the very same again.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.age < self.life / 2
+    }
+
+    /// Whether it is good for the next requests at least.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.life.saturating_sub(self.age) > self.life / 10
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        digest_of(self.response.token())
+    }
+}
+
+pub(super) fn digest_of(token: &str) -> Digest {
+    let mut bytes = Digest::default();
+    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SENT: Moment = Moment { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A token of 1000 seconds, read so long after it was asked for.
+    fn read_at(age: u64, remaining: Option<u64>) -> Option<Record> {
+        let response = TokenResponse::bearer("marker-token").unwrap().with_expires_in(seconds(1000));
+        let stored = StoredValue { value: Vec::new(), remaining: remaining.map(seconds) };
+        Record::read(&write(&response, SENT), &stored, SENT.after(seconds(age)))
+    }
+
+    #[test]
+    fn a_token_comes_back_with_all_that_the_issuer_said() {
+        let response = TokenResponse::bearer("marker-token")
+            .unwrap()
+            .with_expires_in(seconds(1000))
+            .with_granted_scope("api://a|read")
+            .with_issued_token_type("urn:x");
+        let text = write(&response, SENT);
+        let record = Record::read(&text, &StoredValue::new([]), SENT.after(seconds(10))).unwrap();
+        assert_eq!(record.response.token(), "marker-token");
+        assert_eq!(record.response.granted_scope.as_deref(), Some("api://a|read"));
+        assert_eq!(record.response.issued_token_type.as_deref(), Some("urn:x"));
+        assert_eq!((record.response.life(), record.response.age), (seconds(1000), Some(seconds(10))));
+        assert!(!format!("{record:?}").contains("marker-token"));
+    }
+
+    #[test]
+    fn it_is_fresh_for_half_of_its_life_and_gone_at_its_end() {
+        assert!(read_at(499, None).unwrap().is_fresh());
+        assert!(!read_at(500, None).unwrap().is_fresh());
+        assert!(read_at(899, None).unwrap().is_of_use());
+        assert!(!read_at(900, None).unwrap().is_of_use());
+        assert!(read_at(999, None).is_some());
+        assert!(read_at(1000, None).is_none());
+    }
+
+    #[test]
+    fn of_two_opinions_on_its_age_the_higher_one_counts() {
+        // This machine's clock is behind, and the store knows better.
+        assert_eq!(read_at(0, Some(300)).unwrap().age, seconds(700));
+        // The store keeps it longer than it lives.
+        assert_eq!(read_at(600, Some(9_000)).unwrap().age, seconds(600));
+        assert!(read_at(0, Some(0)).is_none());
+        assert!(read_at(1000, Some(900)).is_none());
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_no_older_than_new() {
+        let response = TokenResponse::bearer("t").unwrap().with_expires_in(seconds(1000));
+        let text = write(&response, SENT.after(seconds(50)));
+        assert_eq!(Record::read(&text, &StoredValue::new([]), SENT).unwrap().age, Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "\u{0}",
+            r#"{"token":"t","asked_for_at":1700000000000}"#,
+            r#"{"token":"t","life":1000000}"#,
+            r#"{"token":"two words","asked_for_at":1700000000000,"life":1000000}"#,
+            r#"{"token":7,"asked_for_at":1700000000000,"life":1000000}"#,
+            r#"{"token":"t","asked_for_at":-1,"life":1000000}"#,
+        ] {
+            assert!(Record::read(text.as_bytes(), &StoredValue::new([]), SENT).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_without_a_panic(
+            text in prop::collection::vec(any::<u8>(), 0..60), at: u64, life: u64, wall: u64, left: u64,
+        ) {
+            let now = Moment { monotonic: 0, wall };
+            let stored = StoredValue::new([]).with_remaining(Duration::from_secs(left));
+            Record::read(&text, &stored, now);
+            let text = json!({ "token": "t", "asked_for_at": at, "life": life }).to_string();
+            if let Some(record) = Record::read(text.as_bytes(), &stored, now) {
+                prop_assert!(record.age < record.life && record.life <= LONGEST_LIFE);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a Redis is, and who we are there.
+
+use std::path::PathBuf;
+
+use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
+
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+use crate::secret::SecretSource;
+
+/// A server, and the credentials it wants.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) place: Place,
+    pub(super) tls: bool,
+    pub(super) login: RedisConnectionInfo,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Host(String, u16),
+    Socket(PathBuf),
+}
+
+impl Address {
+    /// The addresses that the source leads to, separated by commas or white space.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or one cannot be understood. It is not shown, because it may hold a password.
+    pub(super) fn read(source: &SecretSource, environment: &Environment) -> Result<Vec<Self>, Error> {
+        let text = source.read(environment)?;
+        let urls = text.expose_secret().split(|c: char| c == ',' || c.is_whitespace());
+        let addresses: Result<Vec<_>, _> =
+            urls.filter(|url| !url.is_empty()).map(|url| Self::parse(url).ok_or(())).collect();
+        addresses.ok().filter(|addresses| !addresses.is_empty()).ok_or_else(|| {
+            let name = source.name();
+            let message = format!(
+                "{name} holds no address of a Redis server; expected `rediss://user:password@host:port/database`, \
+                 `redis://…` or `unix:///path`, with anything odd percent-encoded"
+            );
+            Error::new(ErrorKind::Secret, message)
+        })
+    }
+
+    fn parse(url: &str) -> Option<Self> {
+        // The client's own TLS is off; without it, it does not know the scheme.
+        let (tls, url) = match url.strip_prefix("rediss://") {
+            Some(rest) => (true, format!("redis://{rest}")),
+            None => (false, url.to_owned()),
+        };
+        // Others spell "do not verify the certificate" there.
+        if url.contains('#') {
+            return None;
+        }
+        let info = url.into_connection_info().ok()?;
+        let place = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Place::Host(host.clone(), *port),
+            ConnectionAddr::Unix(path) if !tls => Place::Socket(path.clone()),
+            _ => return None,
+        };
+        Some(Self { place, tls, login: info.redis_settings().clone() })
+    }
+
+    /// The same login elsewhere.
+    pub(super) fn at(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+            Self::Socket(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Place {
+    /// From what a server says of another: `host:port`, where IPv6 has no brackets.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty()).then_some(Self::Host(host.to_owned(), port.parse().ok()?))
+    }
+}
+
+impl std::fmt::Debug for Address {
+    /// Without the login.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { place, tls, login: _ } = self;
+        f.debug_struct("Address").field("place", place).field("tls", tls).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Address>, String> {
+        let source = SecretSource::value(text.to_owned());
+        Address::read(&source, &Environment::default()).map_err(|error| error.to_string())
+    }
+
+    fn host(host: &str, port: u16) -> Place {
+        Place::Host(host.to_owned(), port)
+    }
+
+    #[test]
+    fn an_address_is_a_host_or_a_socket_with_a_login() {
+        let [address] = &read("rediss://user:p%40ss@cache.example:6380/2").unwrap()[..] else { panic!() };
+        assert_eq!((&address.place, address.tls), (&host("cache.example", 6380), true));
+        assert_eq!((address.login.username(), address.login.password()), (Some("user"), Some("p@ss")));
+        assert_eq!(address.login.db(), 2);
+        let addresses = read("redis://a,redis://:secret@[::1]:7/ unix:///run/redis.sock").unwrap();
+        let places: Vec<_> = addresses.iter().map(|address| address.place.clone()).collect();
+        assert_eq!(places, [host("a", 6379), host("::1", 7), Place::Socket("/run/redis.sock".into())]);
+        assert!(addresses.iter().all(|address| !address.tls));
+        assert!(!format!("{addresses:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_and_not_shown() {
+        for bad in
+            ["marker", "http://marker@x", "redis://h:marker", "rediss://marker@h#insecure", "redis:///marker"]
+        {
+            let told = read(bad).unwrap_err();
+            assert!(told.starts_with("the value given in code holds no address"), "{told}");
+            assert!(!told.contains("marker"), "{told}");
+        }
+        assert!(read("redis://h, marker").is_err());
+    }
+
+    #[test]
+    fn a_place_is_read_as_servers_tell_it() {
+        assert_eq!(Place::parse("10.0.0.1:6380"), Some(host("10.0.0.1", 6380)));
+        assert_eq!(Place::parse("fd00::1:6380"), Some(host("fd00::1", 6380)));
+        assert_eq!(Place::parse("[fd00::1]:6380"), Some(host("fd00::1", 6380)));
+        assert_eq!(Place::parse(":6380"), None);
+        assert_eq!(Place::parse("host"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the store does, each in one step on the server.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use crate::store::token_store::StoredValue;
+
+/// A sealed token is a few kilobytes; of anything longer, its beginning will do to see that it is none.
+const LONGEST_VALUE: usize = 64 * 1024;
+
+/// Value and remaining milliseconds. What is not a string is a value that does not open.
+const GET: &str = "local value = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
+if type(value) == 'table' then return {'', -1} end
+local left = redis.call('PTTL', KEYS[1])
+if left == -2 then return false end
+return {value, left}";
+
+const PUT: &str = "local holder = redis.pcall('GET', KEYS[2])
+if holder ~= ARGV[1] and (holder or redis.call('EXISTS', KEYS[1]) == 1) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[2])
+return 1";
+
+const TRY_LOCK: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0";
+
+/// Of a lock and of a value alike.
+const REMOVE: &str = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0";
+
+/// The braces keep the keys of one name in one slot of a cluster.
+fn value_key(name: &str) -> String {
+    format!("idaas:{{{name}}}")
+}
+
+fn lock_key(name: &str) -> String {
+    format!("idaas:{{{name}}}:lock")
+}
+
+fn eval(script: &str, keys: &[String]) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("EVAL").arg(script).arg(keys.len()).arg(keys);
+    command
+}
+
+fn millis(duration: Duration) -> u64 {
+    // Zero is no time to live.
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64 / 2)
+}
+
+pub(super) fn get(name: &str) -> Cmd {
+    let mut command = eval(GET, &[value_key(name)]);
+    command.arg(LONGEST_VALUE - 1);
+    command
+}
+
+pub(super) fn put(name: &str, owner: &str, value: &[u8], life: Duration) -> Cmd {
+    let mut command = eval(PUT, &[value_key(name), lock_key(name)]);
+    command.arg(owner).arg(value).arg(millis(life));
+    command
+}
+
+pub(super) fn try_lock(name: &str, owner: &str, lease: Duration) -> Cmd {
+    let mut command = eval(TRY_LOCK, &[lock_key(name)]);
+    command.arg(owner).arg(millis(lease));
+    command
+}
+
+pub(super) fn unlock(name: &str, owner: &str) -> Cmd {
+    let mut command = eval(REMOVE, &[lock_key(name)]);
+    command.arg(owner);
+    command
+}
+
+pub(super) fn remove(name: &str, value: &[u8]) -> Cmd {
+    let mut command = eval(REMOVE, &[value_key(name)]);
+    command.arg(value);
+    command
+}
+
+/// Where the master of this name is: asked of a sentinel.
+pub(super) fn master_address(master: &str) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+    command
+}
+
+/// Leave to ask a node of a cluster for a key that it is about to get.
+pub(super) fn asking() -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("ASKING");
+    command
+}
+
+/// What [`get`] has found; `Err` when the answer makes no sense.
+pub(super) fn read_get(answer: Value) -> Result<Option<StoredValue>, ()> {
+    match answer {
+        Value::Nil => Ok(None),
+        Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
+            Ok([Value::BulkString(value), Value::Int(left)]) => {
+                let remaining = u64::try_from(left).ok().map(Duration::from_millis);
+                Ok(Some(StoredValue { value, remaining }))
+            }
+            _ => Err(()),
+        },
+        _ => Err(()),
+    }
+}
+
+/// Whether it was done.
+pub(super) fn read_done(answer: &Value) -> Result<bool, ()> {
+    match answer {
+        Value::Int(number) => Ok(*number > 0),
+        _ => Err(()),
+    }
+}

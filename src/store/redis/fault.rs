@@ -1,0 +1,76 @@
+//! What can go wrong with a Redis, in words. What the server says is not repeated: it may quote a password.
+
+use redis::RedisError;
+
+use super::address::Place;
+use crate::error::{BoxError, Error, ErrorKind};
+
+pub(super) fn unreachable(place: &Place, cause: impl Into<BoxError>) -> Error {
+    let message = format!("no connection to Redis at {place}; check address, network and TLS");
+    Error::new(ErrorKind::Connect, message).with_source(cause)
+}
+
+/// The address has changed to one with TLS.
+pub(super) fn late_tls(place: &Place) -> Error {
+    let message =
+        format!("Redis at {place} is to be asked with TLS, and the first address had none; start anew");
+    Error::new(ErrorKind::Connect, message)
+}
+
+pub(super) fn failed(place: &Place, error: &RedisError) -> Error {
+    if error.kind() == redis::ErrorKind::AuthenticationFailed {
+        let message = format!("Redis at {place} refused user or password; check them in its address");
+        return Error::new(ErrorKind::Unavailable, message);
+    }
+    match error.code().filter(|code| is_code(code)) {
+        Some(code) => {
+            let advice = advice(code);
+            Error::new(ErrorKind::Unavailable, format!("Redis at {place} refused with {code}; {advice}"))
+        }
+        None if error.is_io_error() || error.is_connection_dropped() => {
+            Error::new(ErrorKind::Transport, format!("the connection to Redis at {place} broke"))
+        }
+        None => Error::new(
+            ErrorKind::InvalidAnswer,
+            format!("Redis at {place} answered what makes no sense; is it a Redis?"),
+        ),
+    }
+}
+
+/// The first word of a refusal, as Redis writes them.
+fn is_code(code: &str) -> bool {
+    code.len() <= 24 && code.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn advice(code: &str) -> &'static str {
+    match code {
+        "NOAUTH" => "check user and password in its address",
+        "NOPERM" => {
+            "let the user EVAL, and GETRANGE, PTTL, GET, EXISTS, SET and DEL keys that start with `idaas:`"
+        }
+        "OOM" => "it is full and evicts nothing",
+        "READONLY" => "it is a replica; name the master, or the sentinels",
+        _ => "see its log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_named_and_not_repeated() {
+        let place = Place::Host("cache".to_owned(), 6379);
+        let server = |text: &str| {
+            let (code, detail) = text.split_once(' ').unwrap();
+            redis::make_extension_error(code.to_owned(), Some(detail.to_owned()))
+        };
+        let error = failed(&place, &server("NOAUTH marker"));
+        assert_eq!(
+            error.to_string(),
+            "Redis at cache:6379 refused with NOAUTH; check user and password in its address"
+        );
+        let error = failed(&place, &server("<marker> x"));
+        assert!(!format!("{error:?}").contains("marker"), "{error:?}");
+    }
+}

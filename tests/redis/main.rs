@@ -1,0 +1,19 @@
+//! The shared store against a real `redis-server`: two clients and more, and everything that can go wrong.
+//!
+//! Where `redis-server` is not installed, these tests say so and pass.
+#![allow(missing_docs)]
+
+mod client;
+mod liars;
+#[allow(dead_code, unreachable_pub)]
+#[allow(clippy::unwrap_used)]
+#[path = "../support/log.rs"]
+mod log;
+mod nodes;
+mod outages;
+mod processes;
+mod secrecy;
+mod server;
+mod sharing;
+mod turns;
+mod values;

@@ -1,0 +1,204 @@
+//! Other ways to a Redis than one plain port: TLS, a socket, sentinels, a cluster.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tower_idaas::store::{RedisStore, RedisStoreBuilder, SharedStore};
+use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::{Secret, SecretSource};
+
+use super::client::{KEY, Mint, Outcome, instance, token};
+use super::server::{PASSWORD, Server, free_address};
+
+fn at(url: &str) -> RedisStoreBuilder {
+    RedisStore::builder(SecretSource::value(Secret::new(url))).environment(ManualEnvironment::new())
+}
+
+fn share(redis: RedisStore) -> SharedStore {
+    let keys = SecretSource::value(KEY.to_owned());
+    SharedStore::new(redis, keys).namespace("test").timeout(Duration::from_secs(5))
+}
+
+fn launch(address: SocketAddr, arguments: &[&str]) -> Option<Server> {
+    Server::launch(address, arguments.iter().map(ToString::to_string).collect())
+}
+
+/// An authority's certificate, and a server's with its key, as files in the folder.
+fn write_certificates(folder: &std::path::Path) -> String {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let server = server.signed_by(&key, &authority).unwrap();
+    std::fs::write(folder.join("root.pem"), authority.pem()).unwrap();
+    std::fs::write(folder.join("server.pem"), server.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    authority.pem()
+}
+
+#[tokio::test]
+async fn tls_is_spoken_and_the_server_verified() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let root = write_certificates(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let address = free_address();
+    let port = address.port().to_string();
+    let (certificate, key, root_file) = (path("server.pem"), path("key.pem"), path("root.pem"));
+    let Some(_server) = launch(
+        address,
+        &[
+            "--port",
+            "0",
+            "--tls-port",
+            &port,
+            "--tls-cert-file",
+            &certificate,
+            "--tls-key-file",
+            &key,
+            "--tls-ca-cert-file",
+            &root_file,
+            "--tls-auth-clients",
+            "no",
+            "--requirepass",
+            PASSWORD,
+        ],
+    ) else {
+        return Ok(());
+    };
+    let url = format!("rediss://:{PASSWORD}@{address}/");
+    let mint = Mint::new();
+    for _ in 0..2 {
+        let redis = at(&url).root_certificate(root.clone()).build()?;
+        assert_eq!(token(&instance(&mint, share(redis))).await?, "marker-token-1");
+    }
+    // Of an authority that is not trusted, and without TLS: misses.
+    let stranger = write_certificates(tempfile::tempdir()?.path());
+    for redis in [at(&url).root_certificate(stranger).build()?, at(&url.replace("rediss", "redis")).build()?]
+    {
+        token(&instance(&mint, share(redis))).await?;
+    }
+    assert_eq!(mint.fetches(), 3);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_on_this_machine_will_do() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("redis.sock").display().to_string();
+    let address = free_address();
+    let port = address.port().to_string();
+    let Some(_server) = launch(address, &["--port", &port, "--unixsocket", &socket]) else { return Ok(()) };
+    let mint = Mint::new();
+    for _ in 0..2 {
+        let redis = at(&format!("unix://{socket}")).build()?;
+        assert_eq!(token(&instance(&mint, share(redis))).await?, "marker-token-1");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
+    let Some(master) = Server::start_with(&["--masterauth", PASSWORD]) else { return Ok(()) };
+    let port = master.address.port().to_string();
+    let replica = Server::start_with(&["--masterauth", PASSWORD, "--replicaof", "127.0.0.1", &port]).unwrap();
+    let sentinel = sentinel_of(&master);
+    // One sentinel that is not there: the other one is asked.
+    let sentinels = format!("redis://{},redis://{}", free_address(), sentinel.address);
+    let store = || {
+        let url = format!("redis://:{PASSWORD}@any");
+        at(&url).sentinels("mymaster", SecretSource::value(sentinels.clone())).build().unwrap()
+    };
+    let mint = Mint::new();
+    let before = instance(&mint, share(store()));
+    assert_eq!(token(&before).await?, "marker-token-1");
+    assert_eq!(token(&instance(&mint, share(store()))).await?, "marker-token-1");
+    assert_eq!(master.keys().len(), 1);
+
+    // The replica takes over, as it would after a failover.
+    until(|| replica.keys().len() == 1).await;
+    let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    let sentinel = sentinel_of(&replica);
+    let sentinels = SecretSource::value(format!("redis://{}", sentinel.address));
+    let redis = at(&format!("redis://:{PASSWORD}@any")).sentinels("mymaster", sentinels).build()?;
+    let after = instance(&mint, share(redis));
+    assert_eq!(token(&after).await?, "marker-token-1");
+    after.token_for(&"api://b|read".parse()?).await?;
+    assert_eq!((master.keys().len(), replica.keys().len()), (1, 2));
+    Ok(())
+}
+
+/// A sentinel that watches this master.
+fn sentinel_of(master: &Server) -> Server {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let file = folder.join("sentinel.conf");
+    let address = free_address();
+    let (ip, port) = (master.address.ip(), master.address.port());
+    let text = format!("sentinel monitor mymaster {ip} {port} 1\nsentinel auth-pass mymaster {PASSWORD}\n");
+    std::fs::write(&file, text).unwrap();
+    let own = address.port().to_string();
+    launch(address, &[&file.display().to_string(), "--sentinel", "--port", &own]).unwrap()
+}
+
+async fn until(mut reached: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if reached() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it does not come to pass");
+}
+
+#[tokio::test]
+async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() -> Outcome {
+    let start = || {
+        let address = free_address();
+        let port = address.port().to_string();
+        let bus = free_address().port().to_string();
+        let options = ["--port", &port, "--cluster-enabled", "yes", "--cluster-port", &bus];
+        launch(address, &[&options[..], &["--requirepass", PASSWORD, "--masterauth", PASSWORD]].concat())
+            .map(|server| (server, bus))
+    };
+    let (Some((one, _)), Some((two, bus))) = (start(), start()) else { return Ok(()) };
+    let (ip, port) = (two.address.ip().to_string(), two.address.port().to_string());
+    let _: String = one.ask(&["CLUSTER", "MEET", &ip, &port, &bus]);
+    // All is on the second node, and clients come to the first.
+    let _: String = two.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let is_up = |server: &Server| server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
+    until(|| is_up(&one) && is_up(&two)).await;
+
+    let mint = Mint::new();
+    let store = || share(at(&one.url()).build().unwrap());
+    let first = instance(&mint, store());
+    assert_eq!(token(&first).await?, "marker-token-1");
+    assert_eq!(token(&instance(&mint, store())).await?, "marker-token-1");
+    assert_eq!((one.keys().len(), two.keys().len()), (0, 1));
+
+    // The slot is on its way to the first node: what is not here is asked for over there, and found missing.
+    let key = two.keys().remove(0);
+    let slot: u64 = two.ask(&["CLUSTER", "KEYSLOT", &key]);
+    let slot = slot.to_string();
+    let id = |server: &Server| server.ask::<String>(&["CLUSTER", "MYID"]);
+    let _: String = one.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(&two)]);
+    let _: String = two.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(&one)]);
+    let _: i64 = two.ask(&["DEL", &key]);
+    let short = || store().lease(Duration::from_millis(200));
+    assert_eq!(token(&instance(&mint, short())).await?, "marker-token-2");
+    // With the lock it was over there; of two keys Redis wants both before they are written.
+    assert_eq!((one.keys(), two.keys().len()), (vec![format!("{key}:lock")], 0));
+
+    // And now it is there.
+    for server in [&one, &two] {
+        let _: String = server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(&one)]);
+    }
+    first.invalidate(&first.token().await?);
+    assert_eq!(token(&first).await?, "marker-token-3");
+    assert_eq!(token(&instance(&mint, store())).await?, "marker-token-3");
+    assert_eq!((one.keys(), two.keys().len()), (vec![key], 0));
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Never worse than without: a store that is down, slow, full or forbidden is a miss.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use tower_idaas::store::SharedStore;
+use tower_idaas::testing::ManualClock;
+
+use super::client::{Mint, Outcome, instance, instance_at, shared, store_at, token};
+use super::server::{PASSWORD, Server, free_address};
+
+/// With time to spare: the machine that runs the tests may be busy.
+fn patient(url: String) -> SharedStore {
+    store_at(url).timeout(Duration::from_secs(5))
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_a_miss() -> Outcome {
+    let mint = Mint::new();
+    for expected in ["marker-token-1", "marker-token-2"] {
+        let idaas = instance(&mint, patient(format!("redis://{}", free_address())));
+        assert_eq!(token(&idaas).await?, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_dies_while_a_token_is_fetched_costs_nothing_and_may_come_back() -> Outcome {
+    let Some(mut server) = Server::start() else { return Ok(()) };
+    let (mint, clock) = (Mint::new(), ManualClock::new());
+    mint.hold();
+    let idaas = instance_at(&clock, &mint, shared(&server));
+    let caller = idaas.clone();
+    let caller = tokio::spawn(async move { token(&caller).await });
+    mint.asked(1).await;
+    server.kill();
+    mint.release();
+    assert_eq!(caller.await??, "marker-token-1");
+
+    server.restart();
+    // Past the gate, and for another scope: the same store finds its way back.
+    clock.advance(Duration::from_secs(60));
+    idaas.token_for(&"api://b|read".parse()?).await?;
+    assert_eq!(server.keys().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_opened_anew_at_once() -> Outcome {
+    let Some(mut server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    let idaas = instance(&mint, shared(&server));
+    token(&idaas).await?;
+    for scope in ["api://b|read", "api://c|read"] {
+        server.kill();
+        server.restart();
+        idaas.token_for(&scope.parse()?).await?;
+        // Had the loss been taken for a failure, the gate had closed and nothing were stored.
+        assert_eq!(server.keys().len(), 1, "{scope}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_is_silent_costs_one_time_out_and_then_none() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (mint, clock) = (Mint::new(), ManualClock::new());
+    let timeout = Duration::from_millis(500);
+    let idaas = instance_at(&clock, &mint, store_at(server.url()).timeout(timeout));
+    token(&idaas).await?;
+    server.freeze();
+    let started = tokio::time::Instant::now();
+    for number in 0..20 {
+        idaas.token_for(&format!("api://n{number}|read").parse()?).await?;
+    }
+    let took = started.elapsed();
+    server.wake();
+    assert!(took >= timeout && took < timeout * 4, "{took:?}");
+    assert_eq!(mint.fetches(), 21);
+    // It is asked again when a while has passed, and is as good as ever.
+    clock.advance(Duration::from_secs(2));
+    idaas.token_for(&"api://later|read".parse()?).await?;
+    assert_eq!(server.keys().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_is_busy_for_longer_than_its_time_out_is_a_miss() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    token(&instance(&mint, shared(&server))).await?;
+    let _: String = server.ask(&["CLIENT", "PAUSE", "3000"]);
+    let started = tokio::time::Instant::now();
+    // With the time-out by default.
+    assert_eq!(token(&instance(&mint, store_at(server.url()))).await?, "marker-token-2");
+    assert!(started.elapsed() < Duration::from_millis(2000), "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_store_is_a_miss_and_what_is_in_it_serves() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    token(&instance(&mint, shared(&server))).await?;
+    let _: String = server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    let _: String = server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");
+    let other = instance(&mint, shared(&server).namespace("other"));
+    assert_eq!(token(&other).await?, "marker-token-2");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_miss() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    let none = server.url().replace(&format!(":{PASSWORD}@"), "");
+    for url in [server.url().replace(PASSWORD, "wrong"), none] {
+        token(&instance(&mint, patient(url))).await?;
+    }
+    assert_eq!(mint.fetches(), 2);
+    assert!(server.keys().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_who_may_do_no_more_than_the_documents_say_can_share() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let allowed = "on >its-password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +exists +set +del";
+    let command: Vec<&str> = ["ACL", "SETUSER", "idaas"].into_iter().chain(allowed.split(' ')).collect();
+    let _: String = server.ask(&command);
+    let url = format!("redis://idaas:its-password@{}/", server.address);
+    let mint = Mint::new();
+    let idaas = instance(&mint, patient(url.clone()));
+    token(&idaas).await?;
+    idaas.invalidate(&idaas.token().await?);
+    token(&idaas).await?;
+    assert_eq!(token(&instance(&mint, patient(url))).await?, "marker-token-2");
+    Ok(())
+}

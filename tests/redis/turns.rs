@@ -1,0 +1,137 @@
+//! One fetch across instances, whatever becomes of the one whose turn it is.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use tower_idaas::testing::ManualClock;
+use tower_idaas::{Error, ErrorKind};
+
+use super::client::{LIFE, Mint, Outcome, instance, instance_at, shared, token};
+use super::server::Server;
+
+const LEASE: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_crowd_waits_for_one_fetch() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    mint.hold();
+    let crowd: Vec<_> = (0..30)
+        .map(|_| instance(&mint, shared(&server)))
+        .map(|idaas| tokio::spawn(async move { token(&idaas).await }))
+        .collect();
+    mint.asked(1).await;
+    // Long enough for all to have looked, and to have found the lock taken.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    mint.release();
+    for caller in crowd {
+        assert_eq!(caller.await??, "marker-token-1");
+    }
+    assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_winner_that_dies_costs_its_lease() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (dying, mint) = (Mint::new(), Mint::new());
+    dying.hold();
+    let winner = instance(&dying, shared(&server).lease(LEASE));
+    // Its runtime dies with it, as a process does.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.spawn(async move { token(&winner).await });
+    dying.asked(1).await;
+    runtime.shutdown_background();
+
+    let started = tokio::time::Instant::now();
+    let losers: Vec<_> = (0..10)
+        .map(|_| instance(&mint, shared(&server).lease(LEASE)))
+        .map(|idaas| tokio::spawn(async move { token(&idaas).await }))
+        .collect();
+    for loser in losers {
+        assert_eq!(loser.await??, "marker-token-1");
+    }
+    assert_eq!(mint.fetches(), 1);
+    assert!(started.elapsed() < LEASE * 4, "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_loser_does_not_wait_for_ever() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (slow, mint) = (Mint::new(), Mint::new());
+    slow.hold();
+    let winner = instance(&slow, shared(&server));
+    let winner = tokio::spawn(async move { token(&winner).await });
+    slow.asked(1).await;
+    let loser = instance(&mint, shared(&server).wait(Duration::from_millis(300)));
+    assert_eq!(token(&loser).await?, "marker-token-1");
+    assert_eq!(mint.fetches(), 1);
+    slow.release();
+    winner.await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_has_lost_the_lock_does_not_overwrite_the_newer_token() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (slow, mint) = (Mint::new(), Mint::new());
+    slow.hold();
+    let loser = instance(&slow, shared(&server).lease(Duration::from_millis(100)));
+    let loser = tokio::spawn(async move { token(&loser).await });
+    slow.asked(1).await;
+    token(&instance(&mint, shared(&server))).await?;
+    let newer: Vec<u8> = server.ask(&["GET", &server.keys()[0]]);
+    slow.release();
+    assert_eq!(loser.await??, "marker-token-1");
+    assert_eq!(server.ask::<Vec<u8>>(&["GET", &server.keys()[0]]), newer);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_comes_after_the_lease_is_shared_if_there_is_no_other() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    mint.hold();
+    let slow = instance(&mint, shared(&server).lease(Duration::from_millis(50)));
+    let slow = tokio::spawn(async move { token(&slow).await });
+    mint.asked(1).await;
+    while !server.keys().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    mint.release();
+    slow.await??;
+    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fetch_that_fails_gives_the_next_one_its_turn_at_once() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (refused, mint) = (Mint::new(), Mint::new());
+    refused.fail_with(Error::new(ErrorKind::Rejected, "no, said the test"));
+    token(&instance(&refused, shared(&server))).await.unwrap_err();
+    assert!(server.keys().is_empty());
+    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_down_an_older_token_of_others_serves() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (mint, clock) = (Mint::new(), ManualClock::new());
+    token(&instance_at(&clock, &mint, shared(&server))).await?;
+    clock.advance(LIFE * 7 / 10);
+    mint.fail_with(Error::new(ErrorKind::Unavailable, "down, said the test"));
+    let late = instance_at(&clock, &mint, shared(&server));
+    assert_eq!(token(&late).await?, "marker-token-1");
+    // It is due, and the failure to renew it is remembered as well as without a store.
+    let before = mint.fetches();
+    for _ in 0..20 {
+        assert_eq!(token(&late).await?, "marker-token-1");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(mint.fetches() <= before + 1, "{before}, {}", mint.fetches());
+    Ok(())
+}
