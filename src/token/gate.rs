@@ -108,6 +108,11 @@ impl Gate {
         Some(Ok(Pass { gate: Arc::clone(self), epoch, probes, counted: false, settled: false }))
     }
 
+    /// Whether nothing is known against the issuer.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().trouble.is_none()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -96,7 +96,7 @@ impl<V: 'static> Pilot<V> {
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
                 Ok(fetched) if fetched.from_issuer => {
                     pass.answered();
-                    self.telemetry.gate(true);
+                    self.telemetry.gate(self.gate.is_open());
                     return Ok(fetched);
                 }
                 // Of the issuer this says nothing: the next one may ask in this one's place.
@@ -106,7 +106,7 @@ impl<V: 'static> Pilot<V> {
             let now = self.clock.now();
             let again = *attempt < attempts && now.since(started) < RETRY_BUDGET && may_pass_at_once(&error);
             let verdict = pass.failed(self.fetch.issuer_subject(), &error, again, now, fastrand::f64());
-            self.telemetry.gate(verdict == Verdict::Own);
+            self.telemetry.gate(self.gate.is_open());
             match verdict {
                 Verdict::Closed(opens) if !again => return Err(Failure { error, opens: Some(opens) }),
                 Verdict::Own if !again => return Err(error.into()),
