@@ -21,7 +21,8 @@ impl Skew {
     /// that keeps time is left alone. One that does not is set to a time that is just past for the issuer,
     /// because an assertion from its future is refused.
     pub(crate) fn learn(&self, date: SystemTime, sent: SystemTime, received: SystemTime) {
-        let agrees = date <= received && sent <= date + RESOLUTION;
+        let late = sent.duration_since(date).unwrap_or_default();
+        let agrees = date <= received && late <= RESOLUTION;
         let skew = match date.duration_since(received) {
             _ if agrees => 0,
             Ok(ahead) => signed(ahead),

@@ -1,5 +1,4 @@
 //! An Alibaba Cloud identity that requests are signed with.
-#![allow(dead_code, reason = "the first users are being written")]
 
 mod chain;
 mod cli_profile;
