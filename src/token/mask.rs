@@ -6,30 +6,43 @@ const LONGEST: usize = 300;
 /// What stands in a secret's place.
 const MASK: &str = "[redacted]";
 
-/// The text with every secret masked, control characters replaced, and its end cut off when it is long.
-///
+/// The text for a message: as [`kept`], and its end is cut off when it is long.
+pub(crate) fn shown<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    masked(text, secrets, LONGEST)
+}
+
+/// The text for a value that is handed out and that `Debug` shows: whole, with every secret masked and control
+/// characters replaced.
+pub(crate) fn kept<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    masked(text, secrets, usize::MAX)
+}
+
 /// An issuer may echo the request it did not like: decoded, as it was encoded in the form, or encoded anew
 /// in its own way.
-pub(crate) fn shown<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
-    // The longest first: where one secret is part of another, the rest of the other must not stay.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+fn masked<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: usize) -> String {
+    let secrets: Vec<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
     let mut clean = String::new();
-    let mut rest = text;
-    for _ in 0..LONGEST {
-        let Some(next) = rest.chars().next() else {
-            return clean;
-        };
-        let echo = secrets.iter().find_map(|secret| echo_length(rest, secret));
+    let mut pieces = 0;
+    // Where one secret begins within another, what is hidden ends with the later one.
+    let mut hidden_until = 0;
+    for (at, next) in text.char_indices() {
+        let rest = text.get(at..).unwrap_or_default();
+        let echo = secrets.iter().filter_map(|secret| echo_length(rest, secret)).max();
+        let in_the_open = at >= hidden_until;
+        hidden_until = hidden_until.max(at + echo.unwrap_or(0));
+        if !in_the_open {
+            continue;
+        }
+        if pieces == longest {
+            clean.push('…');
+            break;
+        }
+        pieces += 1;
         match echo {
             Some(_) => clean.push_str(MASK),
             None if next.is_control() => clean.push(' '),
             None => clean.push(next),
         }
-        rest = rest.get(echo.unwrap_or(next.len_utf8())..).unwrap_or_default();
-    }
-    if !rest.is_empty() {
-        clean.push('…');
     }
     clean
 }
@@ -84,9 +97,23 @@ mod tests {
     }
 
     #[test]
+    fn secrets_that_overlap_leave_nothing_of_either() {
+        for secrets in [["ab.cd", "cd.ef"], ["cd.ef", "ab.cd"]] {
+            assert_eq!(shown("<ab.cd.ef cd.ef>", secrets), "<[redacted] [redacted]>");
+        }
+        assert_eq!(shown("abab", ["ab"]), "[redacted][redacted]");
+    }
+
+    #[test]
     fn a_text_cannot_forge_a_log_line_or_flood_it() {
         assert_eq!(shown("one\r\ntwo\u{7}", []), "one  two ");
         assert_eq!(shown(&"\u{e4}".repeat(1_000), []).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn what_is_kept_stays_whole_but_for_its_secrets() {
+        let long = "x".repeat(LONGEST);
+        assert_eq!(kept(&format!("{long}\nsecret {long}"), ["secret"]), format!("{long} [redacted] {long}"));
     }
 
     proptest! {

@@ -48,7 +48,7 @@ pub(crate) use self::exchange::ExchangeCache;
 pub(crate) use self::fetch::{Fetch, Fetched};
 pub(crate) use self::live::{Attention, Live};
 #[cfg(feature = "aliyun")]
-pub(crate) use self::mask::shown;
+pub(crate) use self::mask::{kept, shown};
 pub(crate) use self::recent::Recent;
 pub use self::response::TokenResponse;
 pub(crate) use self::skew::Skew;

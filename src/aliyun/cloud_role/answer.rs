@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::answer::{self, Answer, Peer, issuer_now, text};
-use crate::token::{DEFAULT_LIFE, LONGEST_LIFE, State, Window, shown};
+use crate::token::{DEFAULT_LIFE, LONGEST_LIFE, State, Window, kept, shown};
 
 /// What reading an answer takes to know of the request.
 #[derive(Debug)]
@@ -144,12 +144,13 @@ fn obtained(answer: &Answer<'_>, asked: &Asked<'_>, now: Moment) -> Result<Obtai
     }
     let expires_at = asked.sent.after(life).system_time();
     let token = cloud(StsToken {
-        access_key_id: access_key_id?.to_owned(),
+        access_key_id: kept(access_key_id?, [asked.token]),
         access_key_secret: Secret::new(access_key_secret?),
         security_token: Secret::new(security_token?),
         expires_at,
     });
-    let named = |name| text(top, &[name]).map(str::to_owned);
+    // `Debug` shows these, and the access key's id has an accessor that is no `expose`.
+    let named = |name| text(top, &[name]).map(|text| kept(text, [asked.token]));
     let credentials = CloudCredentials::new(Issued {
         token,
         expires_at,

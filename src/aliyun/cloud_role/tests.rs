@@ -59,7 +59,16 @@ fn body() -> impl Strategy<Value = Value> {
     let member = prop::sample::select(
         &["alibabaCloudStsToken", "awsStsToken", "tencentCloudStsToken", "otherStsToken"][..],
     );
-    let top = object(&["error", "Code", "code", "message", "requestId", "cloudAccountVendorType"]);
+    let top = object(&[
+        "error",
+        "Code",
+        "code",
+        "message",
+        "requestId",
+        "cloudAccountId",
+        "cloudAccountVendorType",
+        "cloudAccountRoleName",
+    ]);
     let credential = object(&["accessCredentialExpiresAt"]);
     let sts = object(&["accessKeyId", "secretAccessKey", "expiration", "token"]);
     (top, credential, member, sts, any::<bool>()).prop_map(|(mut top, mut credential, member, sts, whole)| {
@@ -77,7 +86,37 @@ fn body() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn a_token_echoed_in_any_field_beside_the_credentials_is_not_kept() {
+    const NAMED: [&str; 5] = [
+        "cloudAccountId",
+        "cloudAccountVendorType",
+        "cloudAccountRoleId",
+        "cloudAccountRoleName",
+        "cloudAccountRoleExternalId",
+    ];
+    let mut body = json!({ "cloudAccountRoleAccessCredential": { "alibabaCloudStsToken": {
+        "accessKeyId": TOKEN, "accessKeySecret": STS_SECRET, "securityToken": STS_SECRET,
+    } } });
+    for name in NAMED {
+        body[name] = format!("<{TOKEN}>").into();
+    }
+    let credentials = read_answer(200, None, &body).unwrap().credentials;
+    let kept = [
+        credentials.account_id(),
+        credentials.vendor_type(),
+        credentials.role_id(),
+        credentials.role_name(),
+        credentials.role_arn(),
+    ];
+    assert_eq!(kept, [Some("<[redacted]>"); NAMED.len()]);
+    assert_eq!(credentials.alibaba_cloud().unwrap().access_key_id(), "[redacted]");
+    assert!(!format!("{credentials:?}").contains("T0KENmarker"));
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
     #[test]
     fn no_answer_makes_the_reader_panic_or_anything_show_a_secret(
         status in prop_oneof![3 => Just(200u16), 1 => 200u16..600], date in prop::option::of(text()), body in body(),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::super::mask::shown;
+use super::super::mask::{kept, shown};
 use super::super::response::TokenResponse;
 use super::super::window::LONGEST_LIFE;
 use super::{Asked, issuer_now, text};
@@ -19,11 +19,12 @@ pub(super) fn token(
     let Some(Value::String(access_token)) = object.get("access_token") else {
         return Err("carries no access token".into());
     };
+    let secrets = || asked.secrets.iter().copied().chain([access_token.as_str()]);
     match object.get("token_type") {
         None | Some(Value::Null) => {}
         Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
         Some(Value::String(kind)) => {
-            let kind = shown(kind, asked.secrets.iter().copied().chain([access_token.as_str()]));
+            let kind = shown(kind, secrets());
             return Err(format!("the token type `{kind}` is not supported, only Bearer is"));
         }
         Some(_) => return Err("the token type is not a string".into()),
@@ -34,8 +35,9 @@ pub(super) fn token(
             false => error.to_string(),
         })?;
     response.expires_in = life(headers, object, asked.now);
-    response.granted_scope = text(object, &["scope"]).map(str::to_owned);
-    response.issued_token_type = text(object, &["issued_token_type"]).map(str::to_owned);
+    response.granted_scope = text(object, &["scope"]).map(|scope| kept(scope, secrets()));
+    let issued_token_type = text(object, &["issued_token_type"]);
+    response.issued_token_type = issued_token_type.map(|kind| kept(kind, secrets()));
     Ok(response)
 }
 

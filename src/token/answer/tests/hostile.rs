@@ -82,13 +82,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_answer_makes_the_reader_panic_or_an_error_show_a_secret(
+    fn no_answer_makes_the_reader_panic_or_anything_show_a_secret(
         status in 100u16..=999, headers in any_headers(), body in body(), now in any::<u32>(),
     ) {
         let status = StatusCode::from_u16(status).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.into());
         match read(status, &headers, &body, &Asked { now, ..asked() }) {
             Ok(response) => {
+                let shown = format!("{response:?}");
+                prop_assert!(!shows_secret(&shown), "{shown}");
                 prop_assert!(status.is_success());
                 prop_assert!(response.expires_in.is_none_or(|life| life <= LONGEST_LIFE));
                 let token = response.authorization.to_str().unwrap();

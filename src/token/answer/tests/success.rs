@@ -29,6 +29,15 @@ fn the_vendors_answer_is_a_token_with_a_life_and_a_scope() {
 }
 
 #[test]
+fn a_secret_or_the_token_itself_echoed_beside_the_token_is_not_kept() {
+    let echo = format!("a {SECRET} b the.token");
+    let body = serde_json::json!({ "access_token": "the.token", "scope": echo, "issued_token_type": echo });
+    let response = answer(200, &body.to_string()).unwrap();
+    assert_eq!(response.granted_scope.as_deref(), Some("a [redacted] b [redacted]"));
+    assert_eq!(response.issued_token_type.as_deref(), Some("a [redacted] b [redacted]"));
+}
+
+#[test]
 fn expires_in_is_read_however_it_is_written_and_clamped_to_what_makes_sense() {
     for (written, expected) in [
         ("1200", seconds(1200)),
