@@ -29,8 +29,10 @@ pub struct IdaasService<S> {
     held: Held,
 }
 
-/// What all services of one layer have in common.
+/// What all services of one layer have in common. Aligned so that the reference count, which clones on other
+/// cores write, stands in another cache line than what each request reads.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Shared {
     pub(super) cache: Arc<TokenCache>,
     pub(super) scope: Scope,
