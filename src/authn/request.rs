@@ -166,8 +166,8 @@ impl TokenRequest {
         self.fingerprint
     }
 
-    /// Everything that an answer must not make us show: what was read, values of fields that nobody else
-    /// adds, and what the header carries.
+    /// Everything that an answer must not make us show: what was read, what the header carries, and the values
+    /// of all fields but those that are known to hold no secret or that repeat a part of the scope.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         const PUBLIC: &[&str] = &[
             "grant_type",
@@ -177,9 +177,16 @@ impl TokenRequest {
             "application_federated_credential_name",
             "client_x509",
             "client_x509_chain",
+            "requested_token_type",
+            "subject_token_type",
+            "actor_token_type",
         ];
-        let fields = self.fields.iter().filter(|(name, _)| !PUBLIC.contains(&&**name));
-        let fields = fields.map(|(_, value)| value.clone());
+        let scope = self.fields.iter().find(|(name, _)| name == "scope");
+        let scope = scope.map_or("", |(_, scope)| scope.expose_secret());
+        let is_secret = |(name, value): &&(Cow<'static, str>, Secret)| {
+            !PUBLIC.contains(&&**name) && !scope.contains(value.expose_secret())
+        };
+        let fields = self.fields.iter().filter(is_secret).map(|(_, value)| value.clone());
         let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
         let credentials = header.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
         let sent = fields.chain(header.into_iter().chain(credentials).map(Secret::new));
@@ -229,5 +236,45 @@ impl fmt::Debug for TokenRequest {
             .field("fields", &names)
             .field("authorization", authorization)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What must not be shown of an answer to a request with these fields.
+    fn secrets(fields: &[(&'static str, &str)]) -> Vec<String> {
+        let client = Client {
+            instance_id: "idaas_1".into(),
+            client_id: "app_1".into(),
+            token_endpoint: Uri::from_static("https://idaas.example/token"),
+        };
+        let now = Moment { monotonic: 0, wall: 0 };
+        let mut request = TokenRequest::new(&client, &Environment::default(), now, &RandomState::new());
+        for (name, value) in fields {
+            request.add_field(*name, (*value).to_owned());
+        }
+        request.set_authorization(HeaderValue::from_static("Basic credentials"));
+        request.secrets().iter().map(|secret| secret.expose_secret().to_owned()).collect()
+    }
+
+    #[test]
+    fn all_fields_are_secret_but_those_that_an_answer_repeats_by_right() {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("client_id", "app_1"),
+            ("scope", "api://orders|read"),
+            ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("actor_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            ("resource", "api://orders"),
+            ("client_assertion", "assertion"),
+            ("subject_token", "subject"),
+            ("actor_token", "actor"),
+            ("own", "value"),
+        ];
+        let expected = ["assertion", "subject", "actor", "value", "Basic credentials", "credentials"];
+        assert_eq!(secrets(&fields), expected);
     }
 }

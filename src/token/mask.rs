@@ -3,18 +3,26 @@
 /// The longest piece of an issuer's text that is shown.
 const LONGEST: usize = 300;
 
+/// A longer text is not looked through at all: nobody means it to be read, and each place in it may be where a
+/// secret begins.
+const LONGEST_READ: usize = 8 * 1024;
+
 /// What stands in a secret's place.
 const MASK: &str = "[redacted]";
 
-/// The text for a message: as [`kept`], and its end is cut off when it is long.
+/// The text for a message: with every secret masked and control characters replaced, its end cut off when it is
+/// long.
 pub(crate) fn shown<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    masked(text, secrets, LONGEST)
+    match text.len() {
+        0..=LONGEST_READ => masked(text, secrets, LONGEST),
+        length => format!("[{length} bytes]"),
+    }
 }
 
 /// The text for a value that is handed out and that `Debug` shows: whole, with every secret masked and control
-/// characters replaced.
-pub(crate) fn kept<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    masked(text, secrets, usize::MAX)
+/// characters replaced. `None` for a text that is too long to be one.
+pub(crate) fn kept<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    (text.len() <= LONGEST_READ).then(|| masked(text, secrets, usize::MAX))
 }
 
 /// An issuer may echo the request it did not like: decoded, as it was encoded in the form, or encoded anew
@@ -49,6 +57,10 @@ fn masked<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>, longest: u
 
 /// How much of the text's beginning is the secret, as it is or percent-encoded in whatever way.
 fn echo_length(text: &str, secret: &str) -> Option<usize> {
+    // In no encoding is it shorter than it is.
+    if text.len() < secret.len() {
+        return None;
+    }
     if text.starts_with(secret) {
         return Some(secret.len());
     }
@@ -113,7 +125,15 @@ mod tests {
     #[test]
     fn what_is_kept_stays_whole_but_for_its_secrets() {
         let long = "x".repeat(LONGEST);
-        assert_eq!(kept(&format!("{long}\nsecret {long}"), ["secret"]), format!("{long} [redacted] {long}"));
+        let expected = Some(format!("{long} [redacted] {long}"));
+        assert_eq!(kept(&format!("{long}\nsecret {long}"), ["secret"]), expected);
+    }
+
+    #[test]
+    fn a_text_too_long_to_be_looked_through_is_neither_shown_nor_kept() {
+        let long = format!("{}secret", "x".repeat(LONGEST_READ));
+        assert_eq!(shown(&long, ["secret"]), format!("[{} bytes]", LONGEST_READ + 6));
+        assert_eq!(kept(&long, ["secret"]), None);
     }
 
     proptest! {

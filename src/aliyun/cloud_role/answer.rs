@@ -144,13 +144,13 @@ fn obtained(answer: &Answer<'_>, asked: &Asked<'_>, now: Moment) -> Result<Obtai
     }
     let expires_at = asked.sent.after(life).system_time();
     let token = cloud(StsToken {
-        access_key_id: kept(access_key_id?, [asked.token]),
+        access_key_id: kept(access_key_id?, [asked.token]).ok_or("the access key's id in it is too long")?,
         access_key_secret: Secret::new(access_key_secret?),
         security_token: Secret::new(security_token?),
         expires_at,
     });
     // `Debug` shows these, and the access key's id has an accessor that is no `expose`.
-    let named = |name| text(top, &[name]).map(|text| kept(text, [asked.token]));
+    let named = |name| text(top, &[name]).and_then(|text| kept(text, [asked.token]));
     let credentials = CloudCredentials::new(Issued {
         token,
         expires_at,

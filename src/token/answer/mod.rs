@@ -114,13 +114,13 @@ pub(crate) fn object<'a>(
         Ok(Value::Object(object)) => object,
         _ => return Err(no_answer_at_all(status, headers, body.len(), asked)),
     };
-    if let Some(code) = text(&object, &["error", "Code", "code"]).filter(|_| names_failure(status, &object)) {
-        return Err(refusal(status, headers, &object, code, asked));
+    if !names_failure(status, &object) {
+        return Ok(Answer { status, headers, object, asked });
     }
-    if !status.is_success() {
-        return Err(no_answer_at_all(status, headers, body.len(), asked));
-    }
-    Ok(Answer { status, headers, object, asked })
+    Err(match text(failure_in(&object), &["error", "Code", "code"]) {
+        Some(code) => refusal(status, headers, &object, code, asked),
+        None => no_answer_at_all(status, headers, body.len(), asked),
+    })
 }
 
 impl Answer<'_> {
@@ -150,13 +150,20 @@ impl Answer<'_> {
     }
 }
 
-/// `error` speaks of a failure under any status. `Code` is the OpenAPI shape's; some gateways also say
-/// `Code: "Success"`.
+/// `error` speaks of a failure under any status, unless it is empty. `Code` is the OpenAPI shape's; some gateways
+/// also say `Code: "Success"`, and some write it small, with a message.
 fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
+    let is_empty = |error: &Value| matches!(error, Value::Null | Value::Bool(false)) || *error == "";
     let is_failure = |code: &str| !["success", "ok", "200"].contains(&code.to_ascii_lowercase().as_str());
+    let names = if object.contains_key("message") { &["Code", "code"][..] } else { &["Code"] };
     !status.is_success()
-        || object.get("error").is_some_and(|error| !error.is_null())
-        || (!object.contains_key("access_token") && text(object, &["Code"]).is_some_and(is_failure))
+        || object.get("error").is_some_and(|error| !is_empty(error))
+        || (!object.contains_key("access_token") && text(object, names).is_some_and(is_failure))
+}
+
+/// Where the failure is told: some put it into an object of its own.
+fn failure_in(object: &Map<String, Value>) -> &Map<String, Value> {
+    object.get("error").and_then(Value::as_object).unwrap_or(object)
 }
 
 /// The issuer's `Date`, against which its points in time count; this machine's clock when there is none.
@@ -179,7 +186,7 @@ fn refusal(
     let code = shown(code, asked.secrets.iter().copied());
     let transient = may_pass(status, &code) || asked.peer.may_pass(&code);
     let mut message = format!("{} refused with {status}: {code}", asked.endpoint);
-    if let Some(description) = text(object, &["error_description", "Message", "message"]) {
+    if let Some(description) = text(failure_in(object), &["error_description", "Message", "message"]) {
         message.push_str(&format!(" ({})", shown(description, asked.secrets.iter().copied())));
     }
     if let Some(id) = request_id(headers, object, asked) {

@@ -35,9 +35,9 @@ pub(super) fn token(
             false => error.to_string(),
         })?;
     response.expires_in = life(headers, object, asked.now);
-    response.granted_scope = text(object, &["scope"]).map(|scope| kept(scope, secrets()));
+    response.granted_scope = text(object, &["scope"]).and_then(|scope| kept(scope, secrets()));
     let issued_token_type = text(object, &["issued_token_type"]);
-    response.issued_token_type = issued_token_type.map(|kind| kept(kind, secrets()));
+    response.issued_token_type = issued_token_type.and_then(|kind| kept(kind, secrets()));
     Ok(response)
 }
 

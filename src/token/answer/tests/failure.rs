@@ -46,6 +46,21 @@ fn the_openapi_shape_is_a_refusal_too() {
 }
 
 #[test]
+fn a_failure_in_an_object_of_its_own_or_in_small_letters_is_a_refusal_too() {
+    for status in [200, 400] {
+        let nested =
+            r#"{"access_token":"t","request_id":"ID-1","error":{"code":"invalid_scope","message":"why"}}"#;
+        let small = r#"{"code":"invalid_scope","message":"why","requestId":"ID-1"}"#;
+        for body in [nested, small] {
+            let error = failure(status, &[], body);
+            assert_eq!((error.oauth_error(), error.request_id()), (Some("invalid_scope"), Some("ID-1")));
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+            assert!(error.to_string().contains("invalid_scope (why)"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn somebody_else_than_the_issuer_is_told_by_status_and_content_type_and_not_shown() {
     let html = "<html>MARKER blocked by the firewall</html>";
     for (status, content_type, body, kind) in [
@@ -55,10 +70,18 @@ fn somebody_else_than_the_issuer_is_told_by_status_and_content_type_and_not_show
         (500, "text/html", html, ErrorKind::Unavailable),
         (502, "text/html", "", ErrorKind::Unavailable),
         (503, "application/json", r#"{"status":"MARKER"}"#, ErrorKind::Unavailable),
-        (400, "application/json", r#"{"error":{"code":"MARKER"}}"#, ErrorKind::Unavailable),
+        (400, "application/json", r#"{"error":{"hint":"MARKER"}}"#, ErrorKind::Unavailable),
         (200, "text/html", html, ErrorKind::InvalidAnswer),
         (200, "application/json", r#"{"access_token":"MARKER","#, ErrorKind::InvalidAnswer),
         (200, "application/json", r#"["MARKER"]"#, ErrorKind::InvalidAnswer),
+        (
+            200,
+            "application/json",
+            r#"{"error":{"hint":"MARKER"},"access_token":"t"}"#,
+            ErrorKind::InvalidAnswer,
+        ),
+        (200, "application/json", r#"{"error":["MARKER"],"access_token":"t"}"#, ErrorKind::InvalidAnswer),
+        (200, "application/json", r#"{"error":true,"access_token":"t"}"#, ErrorKind::InvalidAnswer),
         (200, "application/json", r#""MARKER""#, ErrorKind::InvalidAnswer),
         (200, "application/json", "null", ErrorKind::InvalidAnswer),
         (200, "application/json", "", ErrorKind::InvalidAnswer),

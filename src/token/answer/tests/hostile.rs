@@ -49,6 +49,7 @@ fn value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         Just(json!([1])),
         Just(json!({ "error": SECRET })),
+        Just(json!({ "code": SECRET, "message": SECRET })),
     ]
 }
 
@@ -103,5 +104,18 @@ proptest! {
                 prop_assert_eq!(error.status(), Some(status));
             }
         }
+    }
+}
+
+/// As long as an answer may be, and each place in it looks like the beginning of a secret.
+#[test]
+fn an_answer_that_is_hard_to_look_through_costs_little() {
+    let long = "a".repeat(500 * 1024);
+    let nearly = format!("{}b", "a".repeat(4 * 1024));
+    for (token, other) in [(&*long, &*long), (&*nearly, &*long), (&*nearly, &"a".repeat(8 * 1024))] {
+        let body = json!({ "access_token": token, "scope": other, "issued_token_type": other });
+        assert!(answer(200, &body.to_string()).is_ok());
+        let body = json!({ "access_token": token, "token_type": other });
+        assert!(answer(200, &body.to_string()).is_err());
     }
 }

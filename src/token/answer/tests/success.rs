@@ -29,6 +29,14 @@ fn the_vendors_answer_is_a_token_with_a_life_and_a_scope() {
 }
 
 #[test]
+fn an_empty_error_beside_a_token_is_none() {
+    for empty in ["null", "\"\"", "false"] {
+        let body = format!(r#"{{"access_token":"t","error":{empty},"code":"x","message":"y"}}"#);
+        assert!(answer(200, &body).is_ok(), "{body}");
+    }
+}
+
+#[test]
 fn a_secret_or_the_token_itself_echoed_beside_the_token_is_not_kept() {
     let echo = format!("a {SECRET} b the.token");
     let body = serde_json::json!({ "access_token": "the.token", "scope": echo, "issued_token_type": echo });
