@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "transport")]
+use crate::error::ConfigFault;
 #[cfg(feature = "testing")]
 use crate::testing::ManualEnvironment;
 
@@ -31,6 +33,15 @@ impl Environment {
         let text = self.variable(name)?.into_string().ok()?;
         let trimmed = text.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    }
+
+    /// The same, where a value that is not Unicode is a fault instead of no value.
+    #[cfg(feature = "transport")]
+    pub(crate) fn checked_text(&self, name: &str) -> Result<Option<String>, ConfigFault> {
+        match self.variable(name).map(OsString::into_string) {
+            Some(Err(_)) => Err(ConfigFault::new(name, "is not valid Unicode; set it anew, or unset it")),
+            _ => Ok(self.text(name)),
+        }
     }
 
     /// The user's home directory.

@@ -85,7 +85,7 @@ async fn a_proxy_that_is_not_there_or_never_answers_is_told_apart() {
     tokio::task::yield_now().await;
     let error = idaas(&issuer, &[("HTTPS_PROXY", &nowhere)]).unwrap().token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
-    assert!(error.to_string().contains(&format!("the proxy {nowhere}/ did not connect")), "{error}");
+    assert!(error.to_string().contains(&format!("the proxy {nowhere} did not connect")), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
 
     let silent = RawServer::start(Manner::Silent).await;

@@ -202,13 +202,22 @@ async fn a_proxys_password_is_not_shown_either() {
     assert_hidden(&shown, &tokens, "what can be printed");
     assert_hidden(&log.text(), &tokens, "the log");
 
-    let bad = ManualEnvironment::from_iter([("HTTPS_PROXY", "socks5://user:pr0xyPassword@proxy")]);
-    let error = builder_without_secret(&issuer)
-        .client_secret_post(SecretSource::value(SECRET.to_owned()))
-        .environment(bad)
-        .build()
-        .unwrap_err();
-    assert_hidden(&format!("{error} {error:#} {error:?} {error:#?} {}", chain(&error)), &[], "ConfigError");
+    for bad in [
+        "socks5://user:pr0xyPassword@proxy",
+        "http://user:p@pr0xyPassword@proxy:3128",
+        "http://user:pr0xyPassword/b@proxy:3128",
+        "http://user:pr0xyPassword#b@proxy:3128",
+        "http://user:pr0xyPassword?b@proxy:3128",
+        "http://user:pr0xyPassword",
+    ] {
+        let error = builder_without_secret(&issuer)
+            .client_secret_post(SecretSource::value(SECRET.to_owned()))
+            .environment(ManualEnvironment::from_iter([("HTTPS_PROXY", bad)]))
+            .build()
+            .unwrap_err();
+        let shown = format!("{error} {error:#} {error:?} {error:#?} {}", chain(&error));
+        assert_hidden(&shown, &[], "ConfigError");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tower::util::MapErr;
 use tower::{Service, ServiceExt};
 
 use super::fault::{ConnectTimeout, ProxyFailure, ResolveFailure};
-use super::proxy::Proxies;
+use super::proxy::{Proxies, shown};
 use crate::BoxFuture;
 use crate::error::BoxError;
 
@@ -98,7 +98,7 @@ impl Service<Uri> for Router {
                 None => Ok(tcp.oneshot(destination).await?.into()),
                 Some(proxy) => through(&proxy, to_proxy, destination)
                     .await
-                    .map_err(|cause| ProxyFailure { proxy: proxy.uri().to_string(), cause }.into()),
+                    .map_err(|cause| ProxyFailure { proxy: shown(&proxy), cause }.into()),
             }
         })
     }
