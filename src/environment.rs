@@ -62,6 +62,14 @@ impl Environment {
     }
 }
 
+/// People paste the secret where its variable's name belongs; such a text must not get into a message.
+/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
+pub(crate) fn looks_like_a_variable(name: &str) -> bool {
+    const LONGEST_WORD: usize = 24;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
+}
+
 #[allow(clippy::disallowed_methods)] // the one place that may
 fn process_variable(name: &str) -> Option<OsString> {
     // A name with `=` or NUL cannot be set; asking for one is an error on some platforms.

@@ -9,6 +9,7 @@ use super::{AssertionSource, Authenticator, TokenRequest, id_token};
 use crate::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
+use crate::text_file;
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
 
@@ -24,7 +25,7 @@ pub(crate) struct Oidc {
 impl Oidc {
     /// The token is in a file, and is read there at every token request.
     pub(crate) fn from_file(credential_name: String, path: PathBuf) -> Self {
-        let origin = format!("of file {}", path.display());
+        let origin = format!("of file {}", text_file::shown(&path));
         Self { credential_name, token: Arc::new(OidcTokenFile::new(path)), origin }
     }
 

@@ -7,6 +7,7 @@ use super::model::ClientConfig;
 use super::section::Field;
 use super::spelling::{nearest, shown};
 use super::{AuthnMethod, assertion, federated, plugin, unused};
+use crate::environment::looks_like_a_variable;
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 
@@ -111,14 +112,6 @@ fn client_secret(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<Secr
         )),
     }
     None
-}
-
-/// People paste the secret where its variable's name belongs; such a text must not get into a message.
-/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
-pub(super) fn looks_like_a_variable(name: &str) -> bool {
-    const LONGEST_WORD: usize = 24;
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
 }
 
 /// The error itself is in the fault's text; it is chained only for the cause that it may have.
