@@ -16,6 +16,8 @@ pub enum Manner {
     Silent,
     /// Reads the request, then writes this and closes.
     Says(&'static str),
+    /// Reads the request, then writes this with the request's body in place of each `$`, and closes.
+    Echoes(&'static str),
     /// Reads the request, then writes the first, and this piece again and again with this pause.
     Drips(&'static str, &'static str, Duration),
     /// Reads the request, then resets the connection after half an answer.
@@ -81,6 +83,16 @@ async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>,
         Manner::Says(answer) => {
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+        Manner::Echoes(answer) => {
+            let mut text = String::new();
+            while !text.contains("\r\n\r\n") || text.ends_with("\r\n\r\n") {
+                let Ok(length @ 1..) = stream.read(&mut request).await else { break };
+                text.push_str(&String::from_utf8_lossy(&request[..length]));
+            }
+            let body = text.rsplit("\r\n\r\n").next().unwrap_or_default();
+            let _ = stream.write_all(answer.replace('$', body).as_bytes()).await;
             let _ = stream.shutdown().await;
         }
         Manner::Drips(first, piece, pause) => {
