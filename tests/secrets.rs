@@ -280,7 +280,9 @@ async fn a_token_request_and_the_source_of_a_secret_do_not_show_it() {
     issuer.set_behaviour(Behaviour::Echo);
     let seen = Arc::<Mutex<String>>::default();
     let own = Printing(SecretSource::value(SECRET.to_owned()), Arc::clone(&seen));
-    let builder = builder_without_secret(&issuer).authenticator(own);
+    // The endpoint's query may hold anything.
+    let endpoint = issuer.token_endpoint() + "?key=S3CRETmarker";
+    let builder = builder_without_secret(&issuer).token_endpoint(endpoint).authenticator(own);
     let life = Life::new(builder.build().unwrap()).live().await;
     let seen = seen.lock().unwrap().clone();
     assert!(seen.contains("own_secret"), "{seen}");

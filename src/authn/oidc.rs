@@ -57,7 +57,7 @@ impl Authenticator for Oidc {
                 let message = format!("the OIDC token {} is empty; check what gives it", self.origin);
                 return Err(Error::new(ErrorKind::Secret, message));
             }
-            self.warn_if_expired(&token, request.now());
+            self.warn_if_expired(&token, request.now_for_warnings());
             request.note_secret(&token);
             request.add_field("application_federated_credential_name", self.credential_name.clone());
             request.add_field("client_assertion_type", ASSERTION_TYPE.to_owned());
