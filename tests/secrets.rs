@@ -306,7 +306,10 @@ fn a_configuration_with_the_secret_in_the_wrong_place_does_not_show_it() {
         format!(r#"{{"clientId":"{SECRET}" "{SECRET}""#),
         format!(r#"{{"tokenEndpoint":"https://u:{SECRET}@host/","issuer":"https://u:{SECRET}@host/"}}"#),
         format!(r#"["{SECRET}"]"#),
-    ] {
+    ]
+    .into_iter()
+    .chain(["authnMethod", "identityType", "clientDeployEnvironment", "pluginName", "scope"].into_iter().flat_map(misplaced))
+    {
         std::fs::write(&path, &config).unwrap();
         let builder = Idaas::builder().config_file(&path).environment(ManualEnvironment::new());
         let error = builder.build().unwrap_err();
@@ -314,6 +317,18 @@ fn a_configuration_with_the_secret_in_the_wrong_place_does_not_show_it() {
         assert_hidden(&shown, &[], &config);
     }
     assert_hidden(&log.text(), &[], "the log");
+}
+
+/// The secret as the value of this key, beside what each method needs; as it is, and its plain beginning.
+fn misplaced(key: &str) -> Vec<String> {
+    let methods = ["CLIENT_SECRET_POST", "OIDC", "PKCS7", "PLUGIN"];
+    let of = |method: &str, secret: &str| {
+        let mut authn = serde_json::json!({ "authnMethod": method });
+        authn[key] = secret.into();
+        serde_json::json!({ "clientId": CLIENT, "scope": secret, "authnConfiguration": authn }).to_string()
+    };
+    let secrets = [SECRET, "S3CRETmarker", "S3CRETmarkerS3CRETmarkerS3CRETmarkerS3CRETmarker"];
+    methods.into_iter().flat_map(|method| secrets.map(|secret| of(method, secret))).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
-use super::spelling::{nearest, shown};
+use super::spelling::{nearest, told};
 use super::{AuthnMethod, assertion, federated, plugin, unused};
 use crate::environment::looks_like_a_variable;
 use crate::error::{ConfigFault, Error};
@@ -71,7 +71,8 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         "PLUGIN" => plugin::plugin(checker, given),
         name => {
             let meant = nearest(name, METHODS).map(|method| format!("; did you mean `{method}`?"));
-            let problem = format!("is `{}`; expected {EXPECTED}{}", shown(name), meant.unwrap_or_default());
+            let problem =
+                format!("{}; expected {EXPECTED}{}", told(name, METHODS), meant.unwrap_or_default());
             checker.fault(authn.authn_method.fault(problem));
             None
         }
@@ -88,12 +89,12 @@ pub(super) fn required_one_of(
     Some(word).filter(|word| values.contains(&word.as_str()))
 }
 
-/// These keys hold words of a fixed list, so that showing a wrong one is safe and helps.
 fn one_of(checker: &mut Checker<'_>, field: &Field<String>, values: &[&str]) {
     if let Some(text) = field.get()
         && !values.contains(&text.trim())
     {
-        checker.fault(field.fault(format!("is `{}`; expected {}", shown(text), values.join(" or "))));
+        let told = told(text.trim(), values.iter().copied());
+        checker.fault(field.fault(format!("{told}; expected {}", values.join(" or "))));
     }
 }
 
