@@ -1,5 +1,6 @@
 //! Connections for the token traffic: DNS, TCP, proxy and TLS under one time-out.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::net::TcpStream;
 use tower::util::MapErr;
 use tower::{Service, ServiceExt};
 
-use super::fault::{ConnectTimeout, ProxyFailure, ResolveFailure};
+use super::fault::{ConnectTimeout, HandshakeFailure, ProxyFailure, ResolveFailure};
 use super::proxy::{Proxies, shown};
 use crate::BoxFuture;
 use crate::error::BoxError;
@@ -77,6 +78,8 @@ impl Service<Uri> for Connector {
         let timeout = self.timeout;
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
+                // The way below has errors of its own types; those of TLS itself come as this one.
+                Ok(Err(cause)) if cause.is::<io::Error>() => Err(HandshakeFailure(cause).into()),
                 Ok(result) => result,
                 Err(_elapsed) => Err(ConnectTimeout(timeout).into()),
             }

@@ -62,11 +62,36 @@ impl RawServer {
         self.written.load(Ordering::SeqCst)
     }
 
-    /// Returns when this many connections were closed by the other side in mid-answer.
+    /// Returns when this many connections were closed by the other side in mid-answer; panics if they never are.
     pub async fn wait_for_cut_offs(&self, count: usize) {
-        while self.cut_off.load(Ordering::SeqCst) < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let waiting = async {
+            while self.cut_off.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let cut_off = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        assert!(
+            cut_off.is_ok(),
+            "{} of {count} connections were cut off",
+            self.cut_off.load(Ordering::SeqCst)
+        );
+    }
+}
+
+/// A port of the loopback interface that refuses every connection, and that nobody else gets while this lives:
+/// it is taken, and nobody listens there.
+#[derive(Debug)]
+pub struct RefusingPort(tokio::net::TcpSocket);
+
+impl RefusingPort {
+    pub fn take() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self(socket)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
     }
 }
 
