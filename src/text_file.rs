@@ -93,15 +93,16 @@ pub(crate) fn looks_like_a_token(path: &Path) -> bool {
 }
 
 /// Longer than any path, more than a line, or no path from a root and with a longer run of letters and digits
-/// than people give to names.
+/// than people give to names, or with characters that they do not.
 fn looks_like_a_secret(text: &str) -> bool {
     const LONGEST_PATH: usize = 4096;
     const LONGEST_WORD: usize = 24;
     let from_root = text.starts_with(['/', '~', '.', '\\']) || text.get(1..3) == Some(":\\");
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_name = text.chars().all(|letter| letter.is_alphanumeric() || "/\\._- ".contains(letter));
+    let mut words = text.split(|letter: char| !letter.is_alphanumeric());
     text.len() > LONGEST_PATH
         || text.contains(char::is_control)
-        || !from_root && words.any(|word| word.len() > LONGEST_WORD)
+        || !from_root && (!is_name || words.any(|word| word.len() > LONGEST_WORD))
 }
 
 #[cfg(test)]
@@ -121,6 +122,7 @@ mod tests {
             "/run/eyJhunter2.eyJh.s",
             "Bearer eyJhunter2.eyJh.s",
             "hunter2hunter2hunter2hunter2",
+            "hunter2+/==",
             "-----BEGIN PRIVATE KEY-----\nhunter2",
             &long,
         ] {

@@ -108,6 +108,8 @@ fn check(address: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::ManualEnvironment;
 
@@ -172,6 +174,34 @@ mod tests {
         assert_eq!(fault.key(), "https_proxy");
         assert!(fault.to_string().contains(reason), "{value}: {fault}");
         assert!(!format!("{fault} {fault:?}").contains("hunter2"), "{value}: {fault:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_password_is_nothing_of_it_gets_into_the_address_shown(
+            before in "[ -~]{0,12}", after in "[ -~]{0,12}", scheme in "(https?://)?",
+        ) {
+            let value = format!("{scheme}user:{before}hunter2{after}@proxy:3128");
+            match proxies(&[("HTTPS_PROXY", &value)]) {
+                Ok(proxies) => {
+                    let proxy = proxies.proxy_for(&Uri::from_static("https://idaas.example/token")).unwrap();
+                    prop_assert!(shown(&proxy).ends_with("://proxy:3128"), "{value}");
+                    let debug = format!("{proxies:?}");
+                    prop_assert!(!debug.contains("hunter2"));
+                }
+                Err(fault) => {
+                    let all = format!("{fault} {fault:?}");
+                    prop_assert!(!all.contains("hunter2"));
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_variables_panic(proxy in any::<String>(), exempt in ".{0,20}|[a-z0-9*.:,/ \\[\\]]{0,20}") {
+            if let Ok(proxies) = proxies(&[("HTTPS_PROXY", &proxy), ("NO_PROXY", &exempt)]) {
+                let _ = proxies.proxy_for(&Uri::from_static("https://idaas.example:8443/token"));
+            }
+        }
     }
 
     #[cfg(unix)]
