@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "transport")]
+use crate::error::ConfigFault;
 #[cfg(feature = "testing")]
 use crate::testing::ManualEnvironment;
 
@@ -33,6 +35,15 @@ impl Environment {
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
 
+    /// The same, where a value that is not Unicode is a fault instead of no value.
+    #[cfg(feature = "transport")]
+    pub(crate) fn checked_text(&self, name: &str) -> Result<Option<String>, ConfigFault> {
+        match self.variable(name).map(OsString::into_string) {
+            Some(Err(_)) => Err(ConfigFault::new(name, "is not valid Unicode; set it anew, or unset it")),
+            _ => Ok(self.text(name)),
+        }
+    }
+
     /// The user's home directory.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         match self {
@@ -49,6 +60,14 @@ impl Environment {
             _ => path.to_owned(),
         }
     }
+}
+
+/// People paste the secret where its variable's name belongs; such a text must not get into a message.
+/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
+pub(crate) fn looks_like_a_variable(name: &str) -> bool {
+    const LONGEST_WORD: usize = 24;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
 }
 
 #[allow(clippy::disallowed_methods)] // the one place that may

@@ -54,6 +54,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod text_file;
 mod token;
 mod token_file;
 mod transport;

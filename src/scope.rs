@@ -68,9 +68,11 @@ impl Scope {
             match audience {
                 None => audience = Some(parts),
                 Some(first) if first != parts => {
-                    return Err(format!(
-                        "expected one audience, found `{first}` and `{parts}`; ask for one token per audience"
-                    ));
+                    let found = match (found(first), found(parts)) {
+                        (Some(first), Some(other)) => format!(", found {first} and {other}"),
+                        _ => String::new(),
+                    };
+                    return Err(format!("expected one audience{found}; ask for one token per audience"));
                 }
                 Some(_) => {}
             }
@@ -95,23 +97,39 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 
 /// The audience of one item.
 fn parse_item(item: &str) -> Result<&str, String> {
-    let shown = item.escape_debug();
+    let found = found(item);
     // RFC 6749 appendix A.4: printable ASCII but for the quotation mark and the backslash.
     if !item.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
         return Err(format!(
-            "has a character that no scope may hold in `{shown}`; expected printable ASCII without quotation marks and backslashes"
+            "has a character that no scope may hold{}; expected printable ASCII without quotation marks and backslashes",
+            found.map(|item| format!(" in {item}")).unwrap_or_default()
         ));
     }
+    let found = found.map(|item| format!(", found {item}")).unwrap_or_default();
     match item.split_once('|') {
         Some((audience, permission)) if !audience.is_empty() && !permission.is_empty() => {
             match (permission.contains('|'), permission.contains(',')) {
-                (false, _) => Ok(audience),
-                (true, true) => Err(format!("expected items separated by spaces, found commas in `{shown}`")),
-                (true, false) => Err(format!("expected one `|` per item, found more in `{shown}`")),
+                (false, false) => Ok(audience),
+                (_, true) => Err(format!(
+                    "expected items `audience|permission` separated by spaces, not commas{found}"
+                )),
+                (true, false) => Err(format!("expected one `|` per item{found}")),
             }
         }
-        _ => Err(format!("expected `audience|permission`, found `{shown}`")),
+        _ => Err(format!("expected `audience|permission`{found}")),
     }
+}
+
+/// The item for a message, if it is made like one: people mix up lines, and then there may be a secret in it.
+fn found(item: &str) -> Option<String> {
+    const LONGEST: usize = 96;
+    const LONGEST_WORD: usize = 24;
+    let is_word = item.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_made_like_one = item.contains(['|', ':', '.'])
+        && item.chars().all(|letter| letter.is_alphanumeric() || "|:/._-,*".contains(letter));
+    let mut words = item.split(|letter: char| !letter.is_alphanumeric());
+    let is_short = item.len() <= LONGEST && words.all(|word| word.len() <= LONGEST_WORD);
+    (is_short && (is_word || is_made_like_one)).then(|| format!("`{item}`"))
 }
 
 impl FromStr for Scope {
@@ -177,17 +195,30 @@ mod tests {
         for (text, reason) in [
             ("", "is blank"),
             ("  ", "is blank"),
-            ("read", "expected `audience|permission`"),
+            ("read", "expected `audience|permission`, found `read`"),
+            ("s3cret", "expected `audience|permission`"),
             ("a|", "expected `audience|permission`"),
             ("|x", "expected `audience|permission`"),
             ("a|b|c", "expected one `|` per item"),
-            ("a|x,a|y", "found commas"),
+            ("a|x,a|y", "not commas"),
+            ("a|x,y", "not commas"),
             ("a|x b|x", "expected one audience"),
             ("a|x\na|y", "no scope may hold"),
-            ("a|\u{e9}", "no scope may hold"),
+            ("a|\u{e9}", "no scope may hold in `a|\u{e9}`"),
         ] {
             let error = Scope::parse(text).unwrap_err();
             assert!(error.contains(reason), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_item_is_shown_if_it_is_short_and_made_like_one() {
+        for item in ["read", "api://orders", "a|b|c", "urn:cloud:idaas:pam|x|y"] {
+            assert!(Scope::parse(item).unwrap_err().contains(item), "{item}");
+        }
+        for item in ["hunter2", "hunter2+x==", &"hunter2".repeat(10), &"hunter2|".repeat(100)] {
+            let error = Scope::parse(item).unwrap_err();
+            assert!(!error.contains("hunter2") && error.len() < 300, "{error}");
         }
     }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, looks_like_a_variable};
 use crate::error::{Error, ErrorKind};
+use crate::text_file;
 
 /// A secret text: a client secret, a key, an assertion.
 ///
@@ -48,11 +49,11 @@ impl From<String> for Secret {
 /// Where a secret lives. It is read again at every use, so that a rotated secret needs no restart.
 ///
 /// One line break at the end is removed from variables and files, because editors and `echo` put it
-/// there; everything else belongs to the secret.
-#[derive(Clone, Debug)]
+/// there, and so is a byte-order mark before the text of a file; everything else belongs to the secret.
+#[derive(Clone)]
 pub struct SecretSource(Place);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Place {
     Value(Secret),
     Variable(String),
@@ -70,7 +71,7 @@ impl SecretSource {
         Self(Place::Variable(name.into()))
     }
 
-    /// The file at this path. A leading `~` is the home directory.
+    /// The regular file at this path, of at most 1 MiB. A leading `~` is the home directory.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Place::File(path.into()))
     }
@@ -79,8 +80,8 @@ impl SecretSource {
     pub(crate) fn name(&self) -> String {
         match &self.0 {
             Place::Value(_) => "the value given in code".to_owned(),
-            Place::Variable(name) => format!("environment variable {name}"),
-            Place::File(path) => format!("file {}", path.display()),
+            Place::Variable(name) => shown_variable(name),
+            Place::File(path) => format!("file {}", text_file::shown(path)),
         }
     }
 
@@ -97,33 +98,44 @@ impl SecretSource {
     }
 }
 
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SecretSource").field(&format_args!("{}", self.name())).finish()
+    }
+}
+
 fn read_variable(name: &str, environment: &Environment) -> Result<Secret, Error> {
+    let shown = shown_variable(name);
     let Some(value) = environment.variable(name) else {
-        return Err(unreadable(format!("environment variable {name} is not set; set it to the secret")));
+        return Err(unreadable(format!("{shown} is not set; set it to the secret")));
     };
     match value.into_string() {
-        Ok(text) => trimmed(text)
-            .ok_or_else(|| unreadable(format!("environment variable {name} is empty; set it to the secret"))),
+        Ok(text) => trimmed(&Zeroizing::new(text))
+            .ok_or_else(|| unreadable(format!("{shown} is empty; set it to the secret"))),
         Err(raw) => {
             drop(Zeroizing::new(raw.into_encoded_bytes()));
-            Err(unreadable(format!("environment variable {name} is not valid Unicode")))
+            Err(unreadable(format!("{shown} is not valid Unicode")))
         }
     }
 }
 
+fn shown_variable(name: &str) -> String {
+    match looks_like_a_variable(name) {
+        true => format!("environment variable {name}"),
+        false => "environment variable (not shown: its name looks like a secret)".to_owned(),
+    }
+}
+
 fn read_file(path: &Path) -> Result<Secret, Error> {
-    let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|source| {
-        unreadable(format!("secret file {} cannot be read", path.display())).with_source(source)
-    })?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| unreadable(format!("secret file {} is not UTF-8 text", path.display())))?;
-    trimmed(text.to_owned()).ok_or_else(|| unreadable(format!("secret file {} is empty", path.display())))
+    const WHAT: &str = "secret file";
+    // Not transient: the file is written before the program starts, and what rotates it swaps it in.
+    let text = text_file::read(path, WHAT).map_err(|error| error.with_transient(false))?;
+    trimmed(&text).ok_or_else(|| text_file::fault(path, WHAT, "is empty; write the secret into it"))
 }
 
 /// The text without one final line break, unless nothing else is left.
-fn trimmed(text: String) -> Option<Secret> {
-    let text = Zeroizing::new(text);
-    let kept = text.strip_suffix('\n').unwrap_or(&text);
+fn trimmed(text: &str) -> Option<Secret> {
+    let kept = text.strip_suffix('\n').unwrap_or(text);
     let kept = kept.strip_suffix('\r').unwrap_or(kept);
     (!kept.trim().is_empty()).then(|| Secret::new(kept))
 }
@@ -180,14 +192,32 @@ mod tests {
         let missing = read().unwrap_err();
         assert!(missing.to_string().contains(&path.display().to_string()));
 
-        for text in ["first\n", "second\n"] {
+        for (text, secret) in [("first\n", "first"), ("second\n", "second"), ("\u{feff}third\r\n", "third")] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(read().unwrap().expose_secret(), text.trim_end());
+            assert_eq!(read().unwrap().expose_secret(), secret);
         }
         for bad in [&b""[..], b"\n", b"\xff\xfe"] {
             std::fs::write(&path, bad).unwrap();
             assert!(read().unwrap_err().to_string().contains(&path.display().to_string()));
         }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_its_path_or_variable_is_not_shown() {
+        for pasted in ["hunter2hunter2hunter2hunter2", "eyJhunter2.eyJhunter2.hunter2"] {
+            for source in [SecretSource::file(pasted), SecretSource::variable(pasted.to_owned() + "=")] {
+                let error = source.read(&Environment::Process).unwrap_err();
+                assert!(error.to_string().contains("(not shown"), "{error}");
+                assert!(!format!("{error:?} {source:?} {}", source.name()).contains("hunter2"), "{error:?}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_no_secret_file() {
+        let error = SecretSource::file("/dev/zero").read(&Environment::Process).unwrap_err();
+        assert!(error.to_string().contains("/dev/zero is not a regular file"), "{error}");
     }
 
     #[test]

@@ -1,65 +1,28 @@
 //! A token in a file that somebody else keeps fresh, such as the kubelet.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
-
-use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
+use crate::text_file::{fault, looks_like_a_token, read as read_text};
 
-/// Tokens have a few kilobytes. The limit keeps a wrong path, such as a device's, from eating memory.
-const SIZE_LIMIT: u64 = 1 << 20;
+const WHAT: &str = "token file";
 
-/// The file's text without surrounding white space.
+/// The file's text without surrounding white space and byte-order mark.
 ///
 /// # Errors
 ///
-/// Each names the path. One that may pass by itself, such as a file that is absent while another takes its
-/// place, is transient; one of the file's kind or content is not.
+/// Each names the path, unless that is the token itself. One that may pass by itself, such as a file that is
+/// absent while another takes its place, is transient; one of the file's kind or content is not.
 pub(crate) fn read(path: &Path) -> Result<Secret, Error> {
-    let bytes = read_bytes(path).map_err(|cause| unreadable(path, cause))?;
-    if u64::try_from(bytes.len()).is_ok_and(|size| size > SIZE_LIMIT) {
-        return Err(fault(path, "is larger than 1 MiB; give the path of a file that holds a token"));
+    if looks_like_a_token(path) {
+        let message = "a token stands where the path of the file that holds it belongs; give the path";
+        return Err(Error::new(ErrorKind::Secret, message));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| fault(path, "is not UTF-8 text; give the path of a file that holds a token"))?;
-    match text.trim() {
-        "" => Err(fault(path, "is empty; check what writes it")),
+    match read_text(path, WHAT)?.trim() {
+        "" => Err(fault(path, WHAT, "is empty; check what writes it")),
         token => Ok(Secret::new(token)),
     }
-}
-
-fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Asked for first: a directory fails with a puzzling error, and a pipe would wait for its writer.
-    let metadata = std::fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if !metadata.is_file() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    // All at once where the size is true: growing would leave copies behind.
-    let size = metadata.len().min(SIZE_LIMIT);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
-    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn unreadable(path: &Path, cause: io::Error) -> Error {
-    let (problem, may_pass) = match cause.kind() {
-        io::ErrorKind::IsADirectory => ("is a directory; give the path of the file in it", false),
-        io::ErrorKind::Unsupported => ("is not a regular file; give the path of one", false),
-        io::ErrorKind::NotFound => ("does not exist; check the path, and that the token is mounted", true),
-        io::ErrorKind::PermissionDenied => ("cannot be read for lack of permission", true),
-        _ => ("cannot be read", true),
-    };
-    fault(path, problem).with_source(cause).with_transient(may_pass)
-}
-
-fn fault(path: &Path, problem: &str) -> Error {
-    Error::new(ErrorKind::Secret, format!("token file {} {problem}", path.display()))
 }
 
 #[cfg(test)]
@@ -70,7 +33,7 @@ mod tests {
     fn white_space_around_the_token_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        for text in ["a.b.c", "a.b.c\n", "\r\n a.b.c \r\n\n"] {
+        for text in ["a.b.c", "a.b.c\n", "\r\n a.b.c \r\n\n", "\u{feff}a.b.c\r\n"] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(read(&path).unwrap().expose_secret(), "a.b.c");
         }
@@ -106,10 +69,12 @@ mod tests {
         assert!(directory.to_string().contains("is a directory"), "{directory}");
     }
 
-    #[cfg(unix)]
     #[test]
-    fn a_device_is_refused_unread() {
-        let error = read(Path::new("/dev/zero")).unwrap_err();
-        assert!(!error.is_transient() && error.to_string().contains("not a regular file"), "{error}");
+    fn a_token_in_place_of_its_path_is_told_and_not_shown() {
+        for path in ["eyJhunter2.eyJhunter2.hunter2", "Bearer eyJhunter2.eyJhunter2.hunter2"] {
+            let error = read(Path::new(path)).unwrap_err();
+            assert!(error.to_string().contains("a token stands where the path"), "{error}");
+            assert!(!error.is_transient() && !format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 }

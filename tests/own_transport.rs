@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tower::service_fn;
 use tower_idaas::testing::ManualEnvironment;
 use tower_idaas::{ErrorKind, Idaas, IdaasBuilder, SecretSource};
@@ -139,6 +144,59 @@ async fn its_redirects_are_refused() {
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidAnswer, false));
     assert!(error.to_string().contains("redirects of the token endpoint are refused"), "{error}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_a_server_says_in_the_errors_of_a_client_over_http2_is_not_shown() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(go_away_with_the_request(stream));
+        }
+    });
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let to_server = client.clone();
+    let transport = service_fn(move |mut request: Request<Full<Bytes>>| {
+        *request.uri_mut() = format!("http://{address}/token").parse().unwrap();
+        to_server.request(request)
+    });
+
+    // That is what the client itself tells.
+    let form = "client_secret=not-a-real-secret";
+    let request = Request::post(format!("http://{address}/token")).body(Full::from(form)).unwrap();
+    let told = format!("{:?}", client.request(request).await.unwrap_err());
+    assert!(told.contains("not-a-real-secret"), "{told}");
+
+    let error = builder().transport(transport).build().unwrap().token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Transport, true));
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    let shown = format!("{error} {error:?} {source:?}");
+    assert!(!shown.contains("not-a-real-secret"), "{shown}");
+    serving.abort();
+}
+
+/// Reads frames up to that with the request's form, and sends it back as the debug data of a GOAWAY
+/// (RFC 9113 section 6.8).
+async fn go_away_with_the_request(mut stream: TcpStream) -> io::Result<()> {
+    const PREFACE: usize = 24;
+    const DATA: u8 = 0;
+    stream.read_exact(&mut [0; PREFACE]).await?;
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?; // empty SETTINGS
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await?;
+        if head[3] == DATA && !payload.is_empty() {
+            let length = u32::try_from(8 + payload.len()).unwrap().to_be_bytes();
+            let mut frame = vec![length[1], length[2], length[3], 7, 0, 0, 0, 0, 0];
+            frame.extend([0, 0, 0, 0, 0, 0, 0, 2]); // no stream was served; INTERNAL_ERROR
+            frame.extend(payload);
+            stream.write_all(&frame).await?;
+            return stream.shutdown().await;
+        }
+    }
 }
 
 static PIECE: [u8; 64 * 1024] = [b' '; 64 * 1024];

@@ -4,15 +4,18 @@
 
 mod support;
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use support::proxy::Proxy;
-use support::raw::{Manner, RawServer};
+use support::raw::{Manner, RawServer, RefusingPort};
 use support::{builder, chain};
 use tower_idaas::testing::{ManualEnvironment, ServerCertificate, TestIdaas, TestIdaasBuilder};
 use tower_idaas::{ConfigError, ErrorKind, Idaas, Scope};
 
 const HOST: &str = "idaas.example.test";
+const LIMIT: Duration = Duration::from_millis(200);
 
 /// An issuer that only the proxy knows the way to.
 fn issuer() -> TestIdaasBuilder {
@@ -79,13 +82,11 @@ async fn a_proxy_that_refuses_is_named_with_its_reason_and_without_its_password(
 #[tokio::test]
 async fn a_proxy_that_is_not_there_or_never_answers_is_told_apart() {
     let issuer = issuer().start().await.unwrap();
-    let gone = RawServer::start(Manner::Silent).await;
-    let nowhere = format!("http://127.0.0.1:{}", gone.port());
-    drop(gone);
-    tokio::task::yield_now().await;
+    let refusing = RefusingPort::take();
+    let nowhere = format!("http://127.0.0.1:{}", refusing.port());
     let error = idaas(&issuer, &[("HTTPS_PROXY", &nowhere)]).unwrap().token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
-    assert!(error.to_string().contains(&format!("the proxy {nowhere}/ did not connect")), "{error}");
+    assert!(error.to_string().contains(&format!("the proxy {nowhere} did not connect")), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
 
     let silent = RawServer::start(Manner::Silent).await;
@@ -93,7 +94,7 @@ async fn a_proxy_that_is_not_there_or_never_answers_is_told_apart() {
         ManualEnvironment::from_iter([("HTTPS_PROXY", format!("http://127.0.0.1:{}", silent.port()))]);
     let idaas = builder(&issuer)
         .token_endpoint(format!("https://{HOST}/token"))
-        .connect_timeout(std::time::Duration::from_millis(200))
+        .connect_timeout(LIMIT)
         .environment(environment)
         .build()
         .unwrap();
@@ -118,10 +119,17 @@ async fn the_issuers_certificate_is_verified_through_the_tunnel() {
 async fn hosts_in_no_proxy_and_loopback_hosts_go_straight() {
     let issuer = issuer().start().await.unwrap();
     let proxy = Proxy::start("200 OK", port(&issuer)).await;
-    for exempt in [HOST, "example.test", ".test", "*"] {
-        let variables = [("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", exempt)];
-        let error = idaas(&issuer, &variables).unwrap().token().await.unwrap_err();
-        assert!(error.to_string().contains("has no address"), "{exempt}: {error}");
+    let at_port = format!("{HOST}:{}", port(&issuer));
+    for exempt in
+        [HOST, "example.test", ".test", "*", "*.example.test", "other.example idaas.example.test", &at_port]
+    {
+        let environment =
+            ManualEnvironment::from_iter([("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", exempt)]);
+        let endpoint = issuer.token_endpoint().replace("localhost", HOST);
+        let straight = builder(&issuer).token_endpoint(endpoint).environment(environment);
+        let error = straight.connect_timeout(LIMIT).build().unwrap().token().await.unwrap_err();
+        // Straight there is no way to this host: no address, or a resolver that does not say so in time.
+        assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{exempt}: {error}");
     }
     let environment = ManualEnvironment::from_iter([("HTTPS_PROXY", proxy.url())]);
     builder(&issuer).environment(environment).build().unwrap().token().await.unwrap();

@@ -127,12 +127,15 @@ async fn a_refused_connection_is_called_so() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_address_is_called_so() {
-    let idaas = builder_at("https://nonexistent.invalid/token").connect_timeout(AMPLE).build().unwrap();
+async fn a_name_without_an_address_fails_and_may_pass() {
+    // A resolver may be slow to say that there is none (RFC 6761 section 6.4), or lie.
+    let idaas = builder_at("https://nonexistent.invalid/token").connect_timeout(LIMIT).build().unwrap();
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true));
-    let expected = "the host name of https://nonexistent.invalid/token has no address";
-    assert!(error.to_string().contains(expected), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout) && error.is_transient(),
+        "{error}"
+    );
+    assert!(error.to_string().contains("https://nonexistent.invalid/token"), "{error}");
 }
 
 #[tokio::test]
@@ -162,6 +165,16 @@ async fn a_server_that_speaks_no_tls_is_a_tls_failure() {
 }
 
 #[tokio::test]
+async fn a_tls_handshake_that_is_cut_off_is_told_from_a_connection_that_is_refused() {
+    let server = RawServer::start(Manner::Says("")).await;
+    let idaas = builder_at(format!("https://localhost:{}/token", server.port())).build().unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true), "{error}");
+    assert!(error.to_string().contains("the TLS handshake with https://localhost:"), "{error}");
+    assert!(error.to_string().contains("was cut off"), "{error}");
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_in_mid_answer_is_transient() {
     let server = RawServer::start(Manner::Resets).await;
     let silent = RawServer::start(Manner::Says("")).await;
@@ -175,26 +188,19 @@ async fn a_connection_that_breaks_in_mid_answer_is_transient() {
 }
 
 #[tokio::test]
-async fn one_connection_serves_all_scopes_over_http2_and_names_the_client() {
-    let issuer = TestIdaas::start().await.unwrap();
-    let idaas = builder(&issuer).build().unwrap();
-    idaas.token().await.unwrap();
-    idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
-    assert_eq!((issuer.token_requests(), issuer.connections()), (2, 1));
-    for request in issuer.requests() {
-        assert_eq!(request.version, Version::HTTP_2);
-        assert_eq!(request.user_agent.as_deref(), Some(concat!("tower-idaas/", env!("CARGO_PKG_VERSION"))));
+async fn one_connection_serves_all_scopes_over_http1_whatever_is_offered_and_names_the_client() {
+    for builder_of_issuer in [TestIdaas::builder(), TestIdaas::builder().without_http2()] {
+        let issuer = builder_of_issuer.start().await.unwrap();
+        let idaas = builder(&issuer).build().unwrap();
+        idaas.token().await.unwrap();
+        idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
+        assert_eq!((issuer.token_requests(), issuer.connections()), (2, 1));
+        for request in issuer.requests() {
+            assert_eq!(request.version, Version::HTTP_11);
+            let name = concat!("tower-idaas/", env!("CARGO_PKG_VERSION"));
+            assert_eq!(request.user_agent.as_deref(), Some(name));
+        }
     }
-}
-
-#[tokio::test]
-async fn a_server_without_http2_is_spoken_to_in_http1_and_kept_alive() {
-    let issuer = TestIdaas::builder().without_http2().start().await.unwrap();
-    let idaas = builder(&issuer).build().unwrap();
-    idaas.token().await.unwrap();
-    idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
-    assert_eq!((issuer.token_requests(), issuer.connections()), (2, 1));
-    assert!(issuer.requests().iter().all(|request| request.version == Version::HTTP_11));
 }
 
 #[tokio::test]
@@ -216,7 +222,7 @@ async fn plain_http_reaches_a_loopback_endpoint_and_no_other() {
     assert_eq!(plain(&server).build().unwrap().token().await.unwrap().expose_token(), "t");
 
     // Anything else is upgraded: here to a TLS handshake with something that cannot do it.
-    let elsewhere = builder_at("http://nonexistent.invalid/token").build().unwrap();
+    let elsewhere = builder_at("http://nonexistent.invalid/token").connect_timeout(LIMIT).build().unwrap();
     let error = elsewhere.token().await.unwrap_err();
     assert!(error.to_string().contains("https://nonexistent.invalid/token"), "{error}");
 }

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::answer::{Answer, Asked};
+use crate::token::without_echo;
 use crate::transport::Transport;
 
 /// What is called, and with which parameters.
@@ -49,7 +50,9 @@ impl Call<'_> {
         let request = self.request(credential, clock.now().system_time(), &nonce()?)?;
         let secrets = secrets(credential, request.headers());
         let endpoint = self.shown_endpoint();
-        let response = transport.send(request, &endpoint).await?;
+        let response = transport.send(request, &endpoint).await;
+        let exposed = secrets.iter().map(Secret::expose_secret);
+        let response = response.map_err(|error| without_echo(error, exposed))?;
         let asked = Asked {
             peer: &OpenApi,
             endpoint: &endpoint,

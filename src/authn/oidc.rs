@@ -9,6 +9,7 @@ use super::{AssertionSource, Authenticator, TokenRequest, id_token};
 use crate::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
+use crate::text_file;
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
 
@@ -24,7 +25,7 @@ pub(crate) struct Oidc {
 impl Oidc {
     /// The token is in a file, and is read there at every token request.
     pub(crate) fn from_file(credential_name: String, path: PathBuf) -> Self {
-        let origin = format!("of file {}", path.display());
+        let origin = format!("of file {}", text_file::shown(&path));
         Self { credential_name, token: Arc::new(OidcTokenFile::new(path)), origin }
     }
 
@@ -56,7 +57,7 @@ impl Authenticator for Oidc {
                 let message = format!("the OIDC token {} is empty; check what gives it", self.origin);
                 return Err(Error::new(ErrorKind::Secret, message));
             }
-            self.warn_if_expired(&token, request.now());
+            self.warn_if_expired(&token, request.now_for_warnings());
             request.note_secret(&token);
             request.add_field("application_federated_credential_name", self.credential_name.clone());
             request.add_field("client_assertion_type", ASSERTION_TYPE.to_owned());

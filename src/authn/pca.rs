@@ -135,7 +135,7 @@ impl Authenticator for Pca {
             let certificates = self.certificates.resolve(|source| request.read_secret(source))?;
             let signing = self.key.read(request)?;
             self.check_pair(&certificates, &signing)?;
-            self.warn_of_dates(&certificates, request.now());
+            self.warn_of_dates(&certificates, request.now_for_warnings());
             let assertion = assertion(request, &signing).await?;
             request.add_field("application_federated_credential_name", self.credential_name.clone());
             request.add_field("client_assertion_type", X509_JWT_BEARER.to_owned());

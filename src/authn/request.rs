@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::secret::{Secret, SecretSource};
 
 /// The client a token is asked for, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
@@ -33,6 +33,17 @@ impl Client {
         let scheme = endpoint.scheme_str().unwrap_or("https");
         let authority = endpoint.authority().map_or("", http::uri::Authority::as_str);
         format!("{scheme}://{authority}{}", endpoint.path())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instance_id, client_id, token_endpoint: _ } = self;
+        f.debug_struct("Client")
+            .field("instance_id", instance_id)
+            .field("client_id", client_id)
+            .field("token_endpoint", &self.shown_endpoint())
+            .finish()
     }
 }
 
@@ -97,6 +108,11 @@ impl TokenRequest {
     /// that the clocks differ, the request is made and sent again at once.
     pub fn now(&self) -> SystemTime {
         self.told.store(true, Ordering::Relaxed);
+        self.issuer_time
+    }
+
+    /// The same time for a warning, which changes nothing of what is sent.
+    pub(crate) fn now_for_warnings(&self) -> SystemTime {
         self.issuer_time
     }
 

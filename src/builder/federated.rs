@@ -32,8 +32,9 @@ impl IdaasBuilder {
     /// Authenticates with PKCS7: a document that the metadata service of Alibaba Cloud ECS signs for the
     /// instance this program runs on.
     ///
-    /// The service is asked without a proxy, and gives up after a second. A document is used again for 50 of
-    /// the 60 minutes that it is good for.
+    /// The service is asked without a proxy: for a metadata token, then for the document. Each of the two is given
+    /// up without a connection within a second, or without an answer within another. A document is used again
+    /// for 50 of the 60 minutes that it is good for.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     pub fn pkcs7(self, credential_name: impl Into<String>) -> Self {

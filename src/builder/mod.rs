@@ -223,8 +223,12 @@ impl IdaasBuilder {
         self
     }
 
-    /// Sends token requests through an HTTP service of your own, with its own TLS, proxy and pool. Time-outs,
-    /// the cap on an answer's size and the refusal of redirects hold for it too.
+    /// Sends token requests through an HTTP service of your own, with its own TLS, proxy and pool, or over
+    /// HTTP/2, where the built-in client speaks HTTP/1.1. Time-outs and the cap on an answer's size hold for it
+    /// too.
+    ///
+    /// Switch off in it that redirects are followed (they are in `reqwest`'s default): a redirect that it hands
+    /// on is refused, one that it follows is not seen, and may lead the client's credentials elsewhere.
     pub fn transport<S, B>(mut self, service: S) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::AuthnMethod;
-use super::authn::{looks_like_a_variable, with_cause};
+use super::authn::with_cause;
 use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
 use crate::authn::{AssertionKey, Certificate, CertificateSource, Certificates, Pca};
+use crate::environment::looks_like_a_variable;
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 

@@ -5,8 +5,9 @@ use std::error::Error as _;
 use super::check::Checker;
 use super::model::ClientConfig;
 use super::section::Field;
-use super::spelling::{nearest, shown};
+use super::spelling::{nearest, told};
 use super::{AuthnMethod, assertion, federated, plugin, unused};
+use crate::environment::looks_like_a_variable;
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;
 
@@ -70,7 +71,8 @@ pub(super) fn method(given: &ClientConfig, checker: &mut Checker<'_>) -> Option<
         "PLUGIN" => plugin::plugin(checker, given),
         name => {
             let meant = nearest(name, METHODS).map(|method| format!("; did you mean `{method}`?"));
-            let problem = format!("is `{}`; expected {EXPECTED}{}", shown(name), meant.unwrap_or_default());
+            let problem =
+                format!("{}; expected {EXPECTED}{}", told(name, METHODS), meant.unwrap_or_default());
             checker.fault(authn.authn_method.fault(problem));
             None
         }
@@ -87,12 +89,12 @@ pub(super) fn required_one_of(
     Some(word).filter(|word| values.contains(&word.as_str()))
 }
 
-/// These keys hold words of a fixed list, so that showing a wrong one is safe and helps.
 fn one_of(checker: &mut Checker<'_>, field: &Field<String>, values: &[&str]) {
     if let Some(text) = field.get()
         && !values.contains(&text.trim())
     {
-        checker.fault(field.fault(format!("is `{}`; expected {}", shown(text), values.join(" or "))));
+        let told = told(text.trim(), values.iter().copied());
+        checker.fault(field.fault(format!("{told}; expected {}", values.join(" or "))));
     }
 }
 
@@ -111,14 +113,6 @@ fn client_secret(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<Secr
         )),
     }
     None
-}
-
-/// People paste the secret where its variable's name belongs; such a text must not get into a message.
-/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
-pub(super) fn looks_like_a_variable(name: &str) -> bool {
-    const LONGEST_WORD: usize = 24;
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
 }
 
 /// The error itself is in the fault's text; it is chained only for the cause that it may have.

@@ -1,18 +1,15 @@
 //! Finds the configuration file and reads its text.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigFault};
+use crate::text_file;
 
 pub(crate) const PATH_VARIABLE: &str = "CLOUD_IDAAS_CONFIG_PATH";
 pub(crate) const DEFAULT_PATH: &str = "~/.cloud_idaas/client-config.json";
-
-/// Real files have a few kilobytes. The limit keeps a wrong path, such as a device's, from eating memory.
-const SIZE_LIMIT: u64 = 1 << 20;
 
 /// The path that the program gave, else the variable's, else the vendor's default.
 pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<PathBuf, ConfigError> {
@@ -46,16 +43,16 @@ pub(crate) fn read(path: &Path, environment: &Environment) -> Result<String, Con
 
 /// How the file is called in messages.
 pub(super) fn origin(path: &Path) -> String {
-    path.display().to_string()
+    text_file::shown(path)
 }
 
 fn read_text(path: &Path, environment: &Environment) -> Result<String, ConfigFault> {
-    decode(&read_bytes(path).map_err(|cause| unreadable(path, cause, environment))?)
+    decode(&text_file::read_bytes(path).map_err(|cause| unreadable(path, cause, environment))?)
 }
 
 /// The text in what was read, without a byte-order mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
-    if u64::try_from(bytes.len()).is_ok_and(|size| size > SIZE_LIMIT) {
+    if text_file::is_too_large(bytes) {
         return Err(ConfigFault::new("", "is larger than 1 MiB; expected a client-config.json"));
     }
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes {
@@ -66,21 +63,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
         ConfigFault::new("", "is not UTF-8 text; save it as UTF-8").at_line(line).with_source(cause)
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text_file::without_mark(text);
     if text.trim().is_empty() {
         return Err(ConfigFault::new("", "is empty; expected a JSON object"));
     }
     Ok(text.to_owned())
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked for first: opening a directory fails with a puzzling error, and on some systems only on reading.
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> ConfigFault {
@@ -90,9 +77,7 @@ fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> Confi
              or give the path in code"
         ),
         io::ErrorKind::NotFound => "does not exist; check the path".to_owned(),
-        io::ErrorKind::IsADirectory => "is a directory; give the path of the file in it".to_owned(),
-        io::ErrorKind::PermissionDenied => "cannot be read for lack of permission".to_owned(),
-        _ => "cannot be read".to_owned(),
+        _ => text_file::problem(&cause).0.to_owned(),
     };
     ConfigFault::new("", problem).with_source(cause)
 }

@@ -4,7 +4,7 @@ use super::check::Checker;
 #[cfg(feature = "aliyun")]
 use super::endpoint::{self, Query};
 use super::model::ClientConfig;
-use super::spelling::{nearest, shown};
+use super::spelling::{nearest, told};
 use super::{AuthnMethod, Plugin};
 
 /// The plugin of the vendor's own clients.
@@ -34,10 +34,11 @@ pub(super) fn plugin(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<
             "is {BUILT_IN}, and the feature `aliyun` is off; turn it on, or register a plugin of your own \
              with `IdaasBuilder::plugin`"
         ),
-        (name, Some(meant)) => {
-            format!("is `{}`; expected {expected}; did you mean `{meant}`?", shown(name))
+        (name, meant) => {
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+            let told = told(name, known.iter().copied());
+            format!("{told}; expected {expected}{}", meant.unwrap_or_default())
         }
-        (name, None) => format!("is `{}`; expected {expected}", shown(name)),
     };
     checker.fault(field.fault(problem));
     None

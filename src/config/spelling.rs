@@ -42,6 +42,18 @@ fn folded(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
+/// What a value is that should be one of these words. It is shown if it is a word, or near to one of these:
+/// people mix up lines, and then there may be a secret in it.
+pub(super) fn told<'k>(value: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    const LONGEST: usize = 24;
+    let is_plain = |also: fn(u8) -> bool| value.bytes().all(|byte| also(byte) || b"_-".contains(&byte));
+    let is_word = value.len() <= LONGEST && is_plain(|byte| byte.is_ascii_alphabetic());
+    match is_word || is_plain(|byte| byte.is_ascii_alphanumeric()) && nearest(value, known).is_some() {
+        true => format!("is `{value}`"),
+        false => "is none of the known words".to_owned(),
+    }
+}
+
 /// A name out of the file, made fit for one line of a message.
 pub(super) fn shown(name: &str) -> String {
     const LONGEST: usize = 48;
@@ -80,6 +92,17 @@ mod tests {
         assert_eq!(nearest("clientSecret"), Some("authnConfiguration.clientSecretEnvVarName"));
         for stranger in ["", "comment", "🦀", &"clientId".repeat(40)] {
             assert_eq!(nearest(stranger), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_shown_when_it_is_a_word_or_near_to_one() {
+        let told = |value| told(value, ["CLIENT_SECRET_POST", "PKCS7"]);
+        for word in ["FOO", "google-vm", "client_secret_post", "CLIENT_SECRET_P0ST"] {
+            assert_eq!(told(word), format!("is `{word}`"));
+        }
+        for other in ["hunter2", "CLIENT SECRET POST", "+/==", "CLIENT_SECRET_POST=", &"word".repeat(10)] {
+            assert_eq!(told(other), "is none of the known words", "{other}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::answer::{self, Asked, OAuth};
+use super::echo::without_echo;
 use super::response::TokenResponse;
 use super::skew::Skew;
 use super::source::TokenSource;
@@ -102,7 +103,9 @@ impl TokenEndpoint {
         let secrets: Vec<Secret> = request.secrets();
         let endpoint = self.client.shown_endpoint();
         let sent = self.clock.now().system_time();
-        let answer = self.transport.send(request.into_http(), &endpoint).await?;
+        let exposed = || secrets.iter().map(Secret::expose_secret);
+        let answer = self.transport.send(request.into_http(), &endpoint).await;
+        let answer = answer.map_err(|error| without_echo(error, exposed()))?;
         if let Some(date) = answer::date(answer.headers()) {
             self.skew.learn(date, sent, self.clock.now().system_time());
         }
@@ -110,7 +113,7 @@ impl TokenEndpoint {
             peer: &OAuth,
             endpoint: &endpoint,
             scope: scope.as_str(),
-            secrets: secrets.iter().map(Secret::expose_secret).collect(),
+            secrets: exposed().collect(),
             now: self.clock.now().system_time(),
         };
         answer::read(answer.status(), answer.headers(), answer.body(), &asked)

@@ -5,6 +5,7 @@ mod backoff;
 mod cache;
 mod control;
 mod copies;
+mod echo;
 mod endpoint;
 mod exchange;
 mod fetch;
@@ -39,6 +40,8 @@ pub(crate) use self::backoff::{LONGEST_FLIGHT_BEYOND_TIMEOUTS, pause_after};
 pub(crate) use self::cache::{ScopesView, TokenCache};
 pub(crate) use self::copies::Copies;
 pub(crate) use self::copies::HeaderCopy;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::echo::without_echo;
 pub(crate) use self::endpoint::TokenEndpoint;
 pub(crate) use self::exchange::ExchangeCache;
 #[cfg_attr(

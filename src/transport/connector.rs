@@ -1,5 +1,6 @@
 //! Connections for the token traffic: DNS, TCP, proxy and TLS under one time-out.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use tokio::net::TcpStream;
 use tower::util::MapErr;
 use tower::{Service, ServiceExt};
 
-use super::fault::{ConnectTimeout, ProxyFailure, ResolveFailure};
-use super::proxy::Proxies;
+use super::fault::{ConnectTimeout, HandshakeFailure, ProxyFailure, ResolveFailure};
+use super::proxy::{Proxies, shown};
 use crate::BoxFuture;
 use crate::error::BoxError;
 
@@ -55,7 +56,9 @@ impl Connector {
         let inner = HttpsConnectorBuilder::new()
             .with_tls_config(tls.clone())
             .https_or_http()
-            .enable_all_versions()
+            // HTTP/1.1 only: a GOAWAY of HTTP/2 carries text of the server's choice, such as an echo of our secret,
+            // into errors and logs of `h2`. For a few requests an hour there is nothing to gain from it.
+            .enable_http1()
             .wrap_connector(Router { tcp, to_proxy, proxies });
         Self { inner, timeout }
     }
@@ -75,6 +78,8 @@ impl Service<Uri> for Connector {
         let timeout = self.timeout;
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
+                // The way below has errors of its own types; those of TLS itself come as this one.
+                Ok(Err(cause)) if cause.is::<io::Error>() => Err(HandshakeFailure(cause).into()),
                 Ok(result) => result,
                 Err(_elapsed) => Err(ConnectTimeout(timeout).into()),
             }
@@ -98,7 +103,7 @@ impl Service<Uri> for Router {
                 None => Ok(tcp.oneshot(destination).await?.into()),
                 Some(proxy) => through(&proxy, to_proxy, destination)
                     .await
-                    .map_err(|cause| ProxyFailure { proxy: proxy.uri().to_string(), cause }.into()),
+                    .map_err(|cause| ProxyFailure { proxy: shown(&proxy), cause }.into()),
             }
         })
     }

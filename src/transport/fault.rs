@@ -29,6 +29,10 @@ pub(super) struct ProxyFailure {
     pub(super) cause: BoxError,
 }
 
+/// There was a way to the other side, and TLS with it failed.
+#[derive(Debug)]
+pub(super) struct HandshakeFailure(pub(super) BoxError);
+
 /// One error for a failed exchange with `endpoint`, with the cause chained. All of them may pass.
 pub(super) fn explain(cause: BoxError, endpoint: &str) -> Error {
     let (kind, message) = describe(&*cause, endpoint);
@@ -74,6 +78,12 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, Str
                 "no TLS connection to {endpoint}: {tls}; check its certificate, and SSL_CERT_FILE if its authority is a private one"
             ),
         )
+    } else if let Some(HandshakeFailure(cause)) = find(cause) {
+        let reason = root(&**cause);
+        let message = format!(
+            "the TLS handshake with {endpoint} was cut off: {reason}; check that it speaks TLS there, and what is in between"
+        );
+        (ErrorKind::Connect, message)
     } else if is_connect(cause) {
         let what = match find::<io::Error>(cause).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => "connection refused",
@@ -156,6 +166,12 @@ impl fmt::Display for ProxyFailure {
     }
 }
 
+impl fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no TLS connection")
+    }
+}
+
 impl StdError for ConnectTimeout {}
 impl StdError for ReadTimeout {}
 
@@ -168,5 +184,27 @@ impl StdError for ResolveFailure {
 impl StdError for ProxyFailure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.cause)
+    }
+}
+
+impl StdError for HandshakeFailure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_an_address_is_called_so_wherever_in_the_chain_it_is() {
+        let failure = || ResolveFailure(io::Error::other("Name or service not known").into());
+        for cause in [failure().into(), io::Error::other(failure()).into()] {
+            let error = explain(cause, "https://idaas.example/token");
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true));
+            let expected = "the host name of https://idaas.example/token has no address";
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 }

@@ -8,6 +8,8 @@ mod connector;
 mod direct;
 mod fault;
 #[cfg(feature = "transport")]
+mod no_proxy;
+#[cfg(feature = "transport")]
 mod proxy;
 #[cfg(feature = "transport")]
 mod roots;

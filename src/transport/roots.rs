@@ -1,6 +1,6 @@
 //! Which certificate authorities are trusted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
@@ -9,6 +9,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::text_file::shown;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
@@ -42,7 +43,7 @@ pub(super) fn load(environment: &Environment, pem: &[Vec<u8>]) -> Result<RootCer
 fn nobody_to_trust(environment: &Environment) -> ConfigFault {
     let set = |name| environment.variable(name).filter(|value| !value.is_empty()).map(|value| (name, value));
     match [FILE, FOLDERS].into_iter().find_map(set) {
-        Some((name, value)) => empty(name, &value.to_string_lossy()),
+        Some((name, value)) => empty(name, &shown(Path::new(&value))),
         None => ConfigFault::new(
             FILE,
             "is not set and the platform has no certificate authorities; install them or name a PEM file",
@@ -73,28 +74,29 @@ fn from_environment(
     let mut certificates = Vec::new();
     if let Some(path) = file {
         let loaded = load_certs_from_paths(Some(&path), None);
-        let shown = path.display().to_string();
-        certificates.extend(checked(FILE, &shown, loaded, true, faults));
+        certificates.extend(checked(FILE, &path, loaded, true, faults));
     }
     for folder in folders {
         let loaded = load_certs_from_paths(None, Some(&folder));
-        let shown = folder.display().to_string();
-        certificates.extend(checked(FOLDERS, &shown, loaded, false, faults));
+        certificates.extend(checked(FOLDERS, &folder, loaded, false, faults));
     }
     certificates
 }
 
 fn checked(
     variable: &str,
-    path: &str,
+    path: &Path,
     loaded: CertificateResult,
     must_hold_some: bool,
     faults: &mut Vec<ConfigFault>,
 ) -> Vec<CertificateDer<'static>> {
     let CertificateResult { certs, errors, .. } = loaded;
     if certs.is_empty() && (must_hold_some || !errors.is_empty()) {
-        let fault = empty(variable, path);
-        faults.push(match errors.into_iter().next() {
+        let shown = shown(path);
+        let fault = empty(variable, &shown);
+        // The loader's errors show the path.
+        let cause = errors.into_iter().next().filter(|_| shown == path.display().to_string());
+        faults.push(match cause {
             Some(error) => fault.with_source(error),
             None => fault,
         });

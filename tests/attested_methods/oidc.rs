@@ -43,6 +43,18 @@ async fn a_service_account_token_for_somebody_else_or_of_the_past_is_refused() {
 }
 
 #[tokio::test]
+async fn a_token_of_somebody_else_is_not_sent_again_because_the_clocks_differ() {
+    let fixture = Fixture::new().await;
+    let path = fixture.write_token();
+    fixture.idaas.service_account_token().audience("https://elsewhere.example").write_to(&path).unwrap();
+    let ours = ManualClock::new();
+    ours.set_wall_back(60 * MINUTE);
+    let idaas = fixture.builder(ClientAuthentication::Oidc).clock(ours).build().unwrap();
+    refused(&idaas, "for another audience").await;
+    assert_eq!(fixture.idaas.token_requests(), 1);
+}
+
+#[tokio::test]
 async fn a_rotated_token_is_used_at_the_next_refresh_without_a_restart() {
     let fixture = Fixture::new().await;
     let path = fixture.write_token();

@@ -42,3 +42,16 @@ async fn no_log_line_shows_a_credential_or_what_it_is_fetched_with() {
     }
     assert_eq!((requests.len(), hidden.len()), (5, 8));
 }
+
+#[tokio::test]
+async fn a_token_in_the_variable_of_its_file_is_not_shown() {
+    let log = Log::start();
+    let fixture = Fixture::new().await;
+    let token = std::fs::read_to_string(fixture.token_file()).unwrap();
+    let environment = with(fixture.rrsa(), "ALIBABA_CLOUD_OIDC_TOKEN_FILE", &token);
+    let idaas = fixture.client(&with(environment, "ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"));
+    let error = failure(&idaas).await;
+    assert!(error.to_string().contains("a token stands where the path"), "{error}");
+    assert!(!format!("{} {idaas:?}", everything(&error)).contains(&token), "{error:?}");
+    assert!(!log.text().contains(&token));
+}

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tower_idaas::testing::{ManualClock, ManualEnvironment};
-use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
+use tower_idaas::{ConfigError, Idaas, IdaasBuilder, SecretSource};
 
 /// No name of a variable and no path, so that it can be nothing but a secret.
 pub const SECRET: &str = "s3cr+t-hunter2==";
@@ -109,49 +110,143 @@ fn good_answer() -> Answer {
     Answer::new(StatusCode::OK, HeaderMap::new(), body.to_string().into_bytes())
 }
 
-/// The text of a configuration file: as it is, and around a secret that stands where its variable's name belongs.
-pub fn configuration(input: &[u8]) {
-    let _watch = Watch::start();
-    let text = String::from_utf8_lossy(input).into_owned();
-    let build = |text: String| {
-        let builder = Idaas::builder().config_text(text).environment(ManualEnvironment::new());
-        good_answer().give_to(builder).build()
-    };
-    if let Err(error) = build(text.clone()) {
-        assert!(!error.faults().is_empty());
-        let longest = error.faults().iter().map(|fault| fault.to_string().len()).max();
-        assert!(longest < Some(2_000), "a fault of {longest:?} bytes");
-    }
-    let (method, key) = [
-        ("CLIENT_SECRET_POST", "clientSecretEnvVarName"),
-        ("CLIENT_SECRET_JWT", "clientSecretEnvVarName"),
-        ("PRIVATE_KEY_JWT", "privateKeyEnvVarName"),
-        ("CLIENT_SECRET_BASIC", "clientSecretEnvVarName"),
-    ][input.len() % 4];
-    let half = text.chars().count() / 2;
-    let (before, after): (String, String) =
-        (text.chars().take(half).collect(), text.chars().skip(half).collect());
+/// A real key, and the certificate for it.
+pub const KEY: &str = include_str!("../golden/keys/ec_p256.pkcs8.pem");
+pub const CERTIFICATE: &str = include_str!("../golden/keys/pca_leaf_ec_p256.cert.pem");
+
+/// Every key, and the method that reads it.
+const KEYS: [(&str, &str); 22] = [
+    ("/idaasInstanceId", "PRIVATE_KEY_JWT"),
+    ("/clientId", "PRIVATE_KEY_JWT"),
+    ("/issuer", "PRIVATE_KEY_JWT"),
+    ("/tokenEndpoint", "PRIVATE_KEY_JWT"),
+    ("/scope", "PRIVATE_KEY_JWT"),
+    ("/openApiEndpoint", "PLUGIN"),
+    ("/developerApiEndpoint", "PRIVATE_KEY_JWT"),
+    ("/deviceAuthorizationEndpoint", "PRIVATE_KEY_JWT"),
+    ("/authnConfiguration/identityType", "PRIVATE_KEY_JWT"),
+    ("/authnConfiguration/authnMethod", ""),
+    ("/authnConfiguration/clientSecretEnvVarName", "CLIENT_SECRET_POST"),
+    ("/authnConfiguration/privateKeyEnvVarName", "PRIVATE_KEY_JWT"),
+    ("/authnConfiguration/applicationFederatedCredentialName", "PCA"),
+    ("/authnConfiguration/clientDeployEnvironment", "PKCS7"),
+    ("/authnConfiguration/oidcTokenFilePath", "OIDC"),
+    ("/authnConfiguration/oidcTokenFilePathEnvVarName", "OIDC"),
+    ("/authnConfiguration/clientX509Certificate", "PCA"),
+    ("/authnConfiguration/x509CertChains", "PCA"),
+    ("/authnConfiguration/pluginName", "PLUGIN"),
+    ("/httpConfiguration/connectTimeout", "PRIVATE_KEY_JWT"),
+    ("/httpConfiguration/readTimeout", "PRIVATE_KEY_JWT"),
+    ("/httpConfiguration/unsafeIgnoreSslCert", "PRIVATE_KEY_JWT"),
+];
+
+/// A whole configuration, with this as one of its values.
+fn configuration_with((pointer, method): (&str, &str), value: &str) -> String {
     let mut config = json!({
         "idaasInstanceId": "idaas_1",
         "clientId": "app_1",
         "issuer": "https://tenant.example.com",
         "tokenEndpoint": "https://tenant.example.com/token",
         "scope": "api://a|read",
-        "authnConfiguration": { "authnMethod": method },
+        "openApiEndpoint": "eiam.cn-hangzhou.aliyuncs.com",
+        "developerApiEndpoint": "",
+        "deviceAuthorizationEndpoint": "",
+        "authnConfiguration": {
+            "identityType": "CLIENT",
+            "authnMethod": method,
+            "clientSecretEnvVarName": "APP_SECRET",
+            "privateKeyEnvVarName": "KEY",
+            "applicationFederatedCredentialName": "credential",
+            "clientDeployEnvironment": if method == "OIDC" { "KUBERNETES" } else { "ALIBABA_CLOUD_ECS" },
+            "oidcTokenFilePath": null,
+            "oidcTokenFilePathEnvVarName": null,
+            "clientX509Certificate": CERTIFICATE,
+            "x509CertChains": null,
+            "pluginName": "alibabacloudPluginCredentialProvider",
+        },
+        "httpConfiguration": { "connectTimeout": 5000, "readTimeout": 10000, "unsafeIgnoreSslCert": false },
     });
-    config["authnConfiguration"][key] = Value::from(format!("{before}{SECRET}{after}"));
-    if let Err(error) = build(config.to_string()) {
-        assert_hidden(&shown(&error), input);
+    *config.pointer_mut(pointer).unwrap() = Value::from(value);
+    config.to_string()
+}
+
+/// A client from the text of a file.
+pub fn client_of(text: impl Into<String>) -> Result<Idaas, ConfigError> {
+    let environment = ManualEnvironment::from_iter([("APP_SECRET", SECRET), ("KEY", KEY)]);
+    good_answer().give_to(Idaas::builder().config_text(text.into()).environment(environment)).build()
+}
+
+fn assert_readable(error: &ConfigError) {
+    assert!(!error.faults().is_empty());
+    let longest = error.faults().iter().map(|fault| fault.to_string().len()).max();
+    assert!(longest < Some(2_000), "a fault of {longest:?} bytes");
+}
+
+/// The text of a configuration file; and as the value of each key, by itself and behind a secret that stands
+/// where it does not belong.
+pub fn configuration(input: &[u8]) {
+    let _watch = Watch::start();
+    let text = String::from_utf8_lossy(input).into_owned();
+    let misplaced = format!("{SECRET}{text}");
+    client_of(text.as_str()).inspect_err(assert_readable).ok();
+    for key in KEYS {
+        client_of(configuration_with(key, &text)).inspect_err(assert_readable).ok();
+        if let Err(error) = client_of(configuration_with(key, &misplaced)) {
+            assert_readable(&error);
+            assert_hidden(&shown(&error), input);
+        }
     }
 }
 
-/// The PEM text of a key, and of a certificate with its key: refused without being shown, or it signs.
+/// The value of a variable that the built-in client reads, or that leads to the configuration or a token: by
+/// itself, and behind a secret that stands where it does not belong.
+pub fn variable(input: &[u8]) {
+    let _watch = Watch::start();
+    let text = String::from_utf8_lossy(input).into_owned();
+    let authority = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find_map(|folder| {
+        let path = folder.join("tests/golden/keys/pca_root.cert.pem");
+        path.exists().then_some(path)
+    });
+    let build = |variable: &str, value: &str| {
+        let environment = ManualEnvironment::from_iter([("APP_SECRET", SECRET), ("KEY", KEY)]);
+        environment.set("SSL_CERT_FILE", authority.as_ref().unwrap());
+        environment.set(variable, value);
+        let builder = match variable {
+            "CLOUD_IDAAS_CONFIG_PATH" => Idaas::builder().config_from_env(),
+            "TOKEN_FILE" => Idaas::builder().config_text(configuration_with(
+                ("/authnConfiguration/oidcTokenFilePathEnvVarName", "OIDC"),
+                variable,
+            )),
+            _ => client().client_secret_post(SecretSource::variable("APP_SECRET")),
+        };
+        builder.environment(environment).build()
+    };
+    for name in
+        ["HTTPS_PROXY", "all_proxy", "NO_PROXY", "SSL_CERT_FILE", "CLOUD_IDAAS_CONFIG_PATH", "TOKEN_FILE"]
+    {
+        build(name, &text).inspect_err(assert_readable).ok();
+        if let Err(error) = build(name, &format!("{SECRET}{text}")) {
+            assert_readable(&error);
+            assert_hidden(&shown(&error), input);
+        }
+    }
+}
+
+/// A client of PCA.
+pub fn client_with(certificates: &str, key: &str) -> Result<Idaas, ConfigError> {
+    let source = |text: &str| SecretSource::value(text.to_owned());
+    good_answer().give_to(client().pca("credential", source(certificates), source(key))).build()
+}
+
+/// The PEM text of a key, and of certificates with their key, parted by a zero byte: refused without being
+/// shown, or it signs.
 pub fn key_and_certificate(input: &[u8]) {
     let _watch = Watch::start();
     let text = String::from_utf8_lossy(input).into_owned();
-    let source = || SecretSource::value(text.clone());
-    for builder in [client().private_key_jwt(source()), client().pca("credential", source(), source())] {
-        match good_answer().give_to(builder).build() {
+    let (certificates, key) = text.split_once('\0').unwrap_or((CERTIFICATE, &text));
+    let of_key = client().private_key_jwt(SecretSource::value(key.to_owned()));
+    for built in [good_answer().give_to(of_key).build(), client_with(certificates, key)] {
+        match built {
             Ok(idaas) => drop(runtime().block_on(idaas.token()).unwrap()),
             Err(error) => {
                 let shown = shown(&error);

@@ -44,11 +44,37 @@ fn input(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn configurations() -> Vec<Vec<u8>> {
-    let whole = r#"{"idaasInstanceId": "idaas_1", "clientId": "app_1", /* a comment */ 'scope': "api://a|read",
+    let values = [
+        "api://a|read api://a|write",
+        "https://tenant.example.com:8443/token?a=b",
+        "/run/secrets/token",
+        "eyJhbGciOiJub25lIn0.e30.c2ln",
+        "CLIENT_SECRET_POST",
+        entry::CERTIFICATE,
+    ];
+    let others = ["{}", "\u{feff}// nothing\n", &"{\"a\": [".repeat(200)].map(str::to_owned);
+    let all = [whole().to_owned()].into_iter().chain(others).chain(values.map(str::to_owned));
+    all.map(String::into_bytes).collect()
+}
+
+fn whole() -> &'static str {
+    r#"{"idaasInstanceId": "idaas_1", "clientId": "app_1", /* a comment */ "scope": "api://a|read",
         "issuer": "https://tenant.example.com", "tokenEndpoint": "https://tenant.example.com/token",
         "authnConfiguration": {"authnMethod": "PRIVATE_KEY_JWT", "privateKeyEnvVarName": "KEY"},
-        "httpConfiguration": {"connectTimeout": 5000, "readTimeout": 10000,},}"#;
-    vec![whole.into(), b"{}".to_vec(), "\u{feff}// nothing\n".into(), "{\"a\": [".repeat(200).into()]
+        "httpConfiguration": {"connectTimeout": 5000, "readTimeout": 10000,},}"#
+}
+
+fn variables() -> Vec<Vec<u8>> {
+    let values = [
+        "http://user:p%40ss@proxy.example:3128/",
+        "http://user:pass@proxy:abc",
+        "proxy:3128",
+        "localhost,.example.com,10.0.0.0/8 [::1]:443;*",
+        "/nonexistent/file.json",
+        "~/c.json",
+        "eyJhbGciOiJub25lIn0.e30.c2ln",
+    ];
+    values.map(|value| value.as_bytes().to_vec()).into()
 }
 
 /// Files of the folder beside the tests.
@@ -63,7 +89,10 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
 fn keys() -> Vec<Vec<u8>> {
     let keys = [files("golden/keys"), files("odd_keys")].concat();
     assert!(keys.len() > 20, "the keys are elsewhere");
-    keys
+    let pairs = keys.iter().map(|key| [entry::CERTIFICATE.as_bytes(), b"\0", key].concat());
+    let of_all =
+        keys.iter().map(|certificates| [certificates, b"\0".as_slice(), entry::KEY.as_bytes()].concat());
+    keys.iter().cloned().chain(pairs).chain(of_all).collect()
 }
 
 fn answers() -> Vec<Vec<u8>> {
@@ -87,13 +116,15 @@ fn headers() -> Vec<Vec<u8>> {
     (0..6).flat_map(with_status).collect()
 }
 
+/// Else nothing of this would get beyond the first check.
+#[test]
+fn what_the_changed_input_is_made_from_is_accepted() {
+    entry::client_of(whole()).unwrap();
+    entry::client_with(entry::CERTIFICATE, entry::KEY).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
-
-    #[test]
-    fn no_configuration_makes_it_panic_or_shows_a_secret(bytes in input(configurations())) {
-        entry::configuration(&bytes);
-    }
 
     #[test]
     fn no_answer_makes_it_panic_shows_a_secret_or_silences_it(bytes in input(answers())) {
@@ -113,5 +144,20 @@ proptest! {
     #[test]
     fn no_key_and_no_certificate_makes_it_panic_or_is_shown(bytes in input(keys())) {
         entry::key_and_certificate(&bytes);
+    }
+}
+
+proptest! {
+    // Each input is tried in many places.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn no_configuration_makes_it_panic_or_shows_a_secret(bytes in input(configurations())) {
+        entry::configuration(&bytes);
+    }
+
+    #[test]
+    fn no_variable_makes_it_panic_or_shows_a_secret(bytes in input(variables())) {
+        entry::variable(&bytes);
     }
 }

@@ -16,6 +16,8 @@ pub enum Manner {
     Silent,
     /// Reads the request, then writes this and closes.
     Says(&'static str),
+    /// Reads the request, then writes this with the request's body in place of each `$`, and closes.
+    Echoes(&'static str),
     /// Reads the request, then writes the first, and this piece again and again with this pause.
     Drips(&'static str, &'static str, Duration),
     /// Reads the request, then resets the connection after half an answer.
@@ -60,11 +62,36 @@ impl RawServer {
         self.written.load(Ordering::SeqCst)
     }
 
-    /// Returns when this many connections were closed by the other side in mid-answer.
+    /// Returns when this many connections were closed by the other side in mid-answer; panics if they never are.
     pub async fn wait_for_cut_offs(&self, count: usize) {
-        while self.cut_off.load(Ordering::SeqCst) < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let waiting = async {
+            while self.cut_off.load(Ordering::SeqCst) < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let cut_off = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        assert!(
+            cut_off.is_ok(),
+            "{} of {count} connections were cut off",
+            self.cut_off.load(Ordering::SeqCst)
+        );
+    }
+}
+
+/// A port of the loopback interface that refuses every connection, and that nobody else gets while this lives:
+/// it is taken, and nobody listens there.
+#[derive(Debug)]
+pub struct RefusingPort(tokio::net::TcpSocket);
+
+impl RefusingPort {
+    pub fn take() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self(socket)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
     }
 }
 
@@ -81,6 +108,16 @@ async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>,
         Manner::Says(answer) => {
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+        Manner::Echoes(answer) => {
+            let mut text = String::new();
+            while !text.contains("\r\n\r\n") || text.ends_with("\r\n\r\n") {
+                let Ok(length @ 1..) = stream.read(&mut request).await else { break };
+                text.push_str(&String::from_utf8_lossy(&request[..length]));
+            }
+            let body = text.rsplit("\r\n\r\n").next().unwrap_or_default();
+            let _ = stream.write_all(answer.replace('$', body).as_bytes()).await;
             let _ = stream.shutdown().await;
         }
         Manner::Drips(first, piece, pause) => {

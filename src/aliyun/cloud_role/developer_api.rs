@@ -12,7 +12,7 @@ use super::roles::RoleKey;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::percent;
-use crate::token::Token;
+use crate::token::{Token, without_echo};
 use crate::transport::Transport;
 
 /// Asks for a role's credentials: `ObtainCloudAccountRoleAccessCredential`, version 2022-02-25.
@@ -39,7 +39,8 @@ impl DeveloperApi {
     pub(super) async fn obtain(&self, key: &RoleKey, token: &Token) -> Result<Obtained, Error> {
         let request = self.request(key, token)?;
         let sent = self.clock.now();
-        let answer = self.transport.send(request, &self.address).await?;
+        let answer = self.transport.send(request, &self.address).await;
+        let answer = answer.map_err(|error| without_echo(error, [token.expose_token()]))?;
         let asked = Asked { address: &self.address, key, token: token.expose_token(), sent };
         answer::read(&answer, &asked, self.clock.now())
     }

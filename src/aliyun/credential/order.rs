@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::metadata::MetadataService;
+use crate::text_file;
 use crate::token::{Attention, Fetch, Fetched, Renewal};
 use crate::transport::Transport;
 
@@ -127,7 +128,7 @@ impl fmt::Debug for Issuer {
                 .debug_struct("TokenFile")
                 .field("role", role)
                 .field("oidc_provider", oidc_provider)
-                .field("token_file", token_file)
+                .field("token_file", &text_file::shown(token_file))
                 .finish(),
             Self::AccessKey { role, key } => {
                 f.debug_struct("AccessKey").field("role", role).field("key", key).finish()

@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::answer::{self, Asked, Peer};
+use crate::token::without_echo;
 use crate::token_file;
 
 const VERSION: &str = "2015-04-01";
@@ -58,7 +59,8 @@ pub(super) async fn assume_role_with_oidc(
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let response = means.transport.send(request, &shown).await?;
+    let response = means.transport.send(request, &shown).await;
+    let response = response.map_err(|error| without_echo(error, [token.expose_secret()]))?;
     let signature = token.expose_secret().rsplit('.').next().unwrap_or_default();
     let asked = Asked {
         peer: &Sts,

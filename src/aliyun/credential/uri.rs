@@ -11,6 +11,7 @@ use super::temporary;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::token::answer::{self, Asked, Peer};
+use crate::token::without_echo;
 
 const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 
@@ -38,8 +39,9 @@ pub(super) async fn fetch(uri: &Uri, provider: &'static str, means: &Means) -> R
     *request.uri_mut() = uri.clone();
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     let endpoint = shown(uri);
-    let response = transport.send(request, &endpoint).await?;
     let secrets = uri.path_and_query().map(|target| target.as_str()).filter(|target| target.len() > 1);
+    let response = transport.send(request, &endpoint).await;
+    let response = response.map_err(|error| without_echo(error, secrets))?;
     let asked = Asked {
         peer: &CredentialsUri,
         endpoint: &endpoint,

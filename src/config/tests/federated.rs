@@ -157,11 +157,10 @@ fn a_file_without_a_token_is_refused_with_its_path() {
 #[test]
 fn a_token_pasted_in_place_of_its_path_is_not_shown() {
     let fixture = Fixture::new();
-    fixture.refused(
-        json!({ "oidcTokenFilePath": "eyJhunter2.eyJhunter2.hunter2" }),
-        PATH,
-        &["holds a token"],
-    );
+    let (token, told) = ("eyJhunter2.eyJhunter2.hunter2", "a token stands where the path");
+    fixture.refused(json!({ "oidcTokenFilePath": token }), PATH, &[told]);
+    fixture.variables.set("TOKEN_FILE", token);
+    fixture.refused(json!({ "oidcTokenFilePathEnvVarName": "TOKEN_FILE" }), PATH_VARIABLE, &[told]);
     let pasted = "eyJhunter2hunter2hunter2hunter2.eyJhunter2.hunter2";
     if !std::path::Path::new(DEFAULT_PATH).exists() {
         let parameters = json!({ "oidcTokenFilePathEnvVarName": pasted });
@@ -202,6 +201,9 @@ fn what_code_gives_is_checked_likewise() {
     assert!(error.to_string().contains(&fixture.path("token")), "{error}");
     fixture.write("token", "t");
     check(oidc("f", "~/token")).unwrap();
+    let error = check(oidc("f", "eyJhunter2.eyJhunter2.hunter2")).unwrap_err();
+    assert!(error.to_string().contains("a token stands where the path"), "{error}");
+    assert!(!format!("{error:?}").contains(MARKER), "{error:?}");
     check(AuthnMethod::Pkcs7 { credential_name: String::new(), cloud: None }).unwrap_err();
 }
 

@@ -39,7 +39,7 @@ fn a_scope_is_checked_as_a_scope() {
         ("a|x b|x", "expected one audience"),
         ("a|b|c", "expected one `|` per item"),
         ("a|", "expected `audience|permission`"),
-        ("a|x,a|y", "found commas"),
+        ("a|x,a|y", "not commas"),
     ] {
         assert_refused(&with(&[("scope", json!(scope))]), "scope", reason);
     }
