@@ -31,7 +31,7 @@ impl Peer for OpenApi {
                 "the STS credential has expired or does not belong together; get a new one".into()
             }
             _ if blames_credential(code) => "check the Alibaba Cloud access key id and secret".into(),
-            _ if code.starts_with("Forbidden") || code.starts_with("NoPermission") => {
+            _ if blames_permission(code) => {
                 format!("check what the access key's owner may do (RAM){}", granted(scope))
             }
             _ => format!("check the configuration{}", granted(scope)),
@@ -51,6 +51,11 @@ pub(crate) fn blames_credential(code: &str) -> bool {
     let starts =
         ["InvalidAccessKeyId", "InvalidAccessKeySecret", "SignatureDoesNotMatch", "IncompleteSignature"];
     starts.iter().any(|start| code.starts_with(start)) || blames_security_token(code)
+}
+
+/// Whether a refusal with this code is about what the one who asked may do.
+pub(crate) fn blames_permission(code: &str) -> bool {
+    code.starts_with("Forbidden") || code.starts_with("NoPermission")
 }
 
 fn blames_security_token(code: &str) -> bool {

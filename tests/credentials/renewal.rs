@@ -76,8 +76,7 @@ async fn a_failed_renewal_keeps_the_live_credential() {
     fixture.outlive_the_token();
     let error = failure(&idaas).await;
     assert!(error.to_string().contains("answered 503"), "{error}");
-    // Because there is no role on the instance either.
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ const DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const PATH: &str = "/latest/meta-data/ram/security-credentials/";
 
 pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
-    order(environment, environment.text("ALIBABA_CLOUD_ECS_METADATA"), "ecs_ram_role").map(Plan::Temporary)
+    let role_name = environment.text("ALIBABA_CLOUD_ECS_METADATA");
+    let plan = if role_name.is_some() { Plan::Temporary } else { Plan::InCase };
+    order(environment, role_name, "ecs_ram_role").map(plan)
 }
 
 /// The order for a role, wherever it is named.
