@@ -81,7 +81,7 @@ impl Call<'_> {
         ];
         if let Some(token) = &credential.security_token {
             headers.push(("x-acs-accesskey-id", &credential.access_key_id));
-            headers.push(("x-acs-security-token", token.expose_secret().trim()));
+            headers.push(("x-acs-security-token", token.expose_secret()));
         }
         let query: Vec<(&str, &str)> =
             self.parameters.iter().map(|(name, value)| (&**name, &**value)).collect();

@@ -160,7 +160,10 @@ async fn of_two_ends_in_an_answer_the_earlier_counts() -> Outcome {
 async fn credentials_that_tell_no_credible_end_are_kept_for_a_minute() -> Outcome {
     let world = World::new().await?;
     let role = world.role()?;
-    let (mut calls, mut last) = (0, String::new());
+    let soon = role.credentials().await?.expires_at() + 2 * SESSION;
+    let soon = humantime::format_rfc3339_seconds(soon).to_string();
+    let (mut calls, mut last) = (1, String::new());
+    world.clock.advance(SESSION);
     for (expiration, expires_at) in [
         (None, None),
         (Some(json!("tomorrow")), None),
@@ -168,6 +171,9 @@ async fn credentials_that_tell_no_credible_end_are_kept_for_a_minute() -> Outcom
         (Some(json!("2100-01-01T00:00:00Z")), None),
         (None, Some(json!(1e300))),
         (Some(json!("2100-01-01T00:00:00+08:00")), Some(json!("NaN"))),
+        // Read as if they were in UTC, they would be ends hours too late.
+        (Some(json!(format!("{}.000+08:00", soon.trim_end_matches('Z')))), None),
+        (Some(json!(soon.trim_end_matches('Z'))), None),
     ] {
         world.api.set_behaviour(with_ends(expiration, expires_at));
         let next = key_id(&role.credentials().await?);

@@ -55,7 +55,7 @@ pub(super) async fn fetch(
     let now = means.clock.now().system_time();
     let asked = Asked { peer: &Instance, endpoint: &endpoint, scope: "", secrets: Vec::new(), now };
     let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, &answer.object, provider)
+    temporary::read(&answer, &answer.object, provider, Some(asked.now))
 }
 
 fn first_line(text: &str) -> Option<String> {

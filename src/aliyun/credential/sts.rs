@@ -68,7 +68,7 @@ pub(super) async fn assume_role_with_oidc(
         now: means.clock.now().system_time(),
     };
     let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, member(&answer, "Credentials")?, provider)
+    temporary::read(&answer, member(&answer, "Credentials")?, provider, None)
 }
 
 fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Result<String, Error> {
@@ -96,7 +96,7 @@ pub(super) async fn assume_role(
     let parameters = parameters(role, means).map(|(name, value)| (name.into(), value.into())).collect();
     let call = Call { endpoint: &origin, action: "AssumeRole", version: VERSION, parameters, scope: "" };
     let read =
-        |answer: &answer::Answer<'_>| temporary::read(answer, member(answer, "Credentials")?, provider);
+        |answer: &answer::Answer<'_>| temporary::read(answer, member(answer, "Credentials")?, provider, None);
     call.send(key, &means.transport, &means.clock, read).await
 }
 

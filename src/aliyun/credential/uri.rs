@@ -48,7 +48,7 @@ pub(super) async fn fetch(uri: &Uri, provider: &'static str, means: &Means) -> R
         now: means.clock.now().system_time(),
     };
     let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, &answer.object, provider)
+    temporary::read(&answer, &answer.object, provider, Some(asked.now))
 }
 
 /// Without path and query: there may be a secret in them.
