@@ -166,6 +166,45 @@ async fn nothing_that_answers_makes_us_show_a_secret() {
 }
 
 #[tokio::test]
+async fn a_credentials_uri_that_repeats_a_part_of_itself_shows_nothing_of_it() {
+    let fixture = Fixture::new().await;
+    let environment = fixture.uri.environment();
+    let secret = fixture.uri.uri().split_once("key=").unwrap().1.to_owned();
+    for echo in [secret.clone(), format!("key={secret}"), format!("/credentials?key={secret}")] {
+        let body = json!({ "Code": "Failed", "Message": format!("<{echo}>"), "RequestId": echo });
+        fixture.uri.set_behaviour(Behaviour::json(StatusCode::FORBIDDEN, &body));
+        let error = failure(&fixture.client(&environment)).await;
+        assert!(error.to_string().contains("[redacted]>)"), "{error}");
+        assert!(!everything(&error).contains(&secret), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_service_that_repeats_its_token_shows_nothing_of_it() {
+    const TOKEN: &str = "t0ken-of-the-session";
+    let fixture = Fixture::new().await;
+    let text = |text: &'static str| Behaviour::answer(StatusCode::OK, "text/plain", text);
+    let echo = json!({ "Code": "Failed", "Message": format!("<{TOKEN}>"), "RequestId": TOKEN });
+    let echo = Behaviour::json(StatusCode::OK, &echo);
+    for (role, then, why) in [
+        ("test-role", echo, "Failed (<[redacted]>)"),
+        ("test-role", Behaviour::Echo, "/security-credentials/test-role with 400"),
+        (TOKEN, Behaviour::Normal, "is not the name of a RAM role"),
+        ("<html>hunter2", Behaviour::Normal, "is not the name of a RAM role"),
+    ] {
+        for behaviour in [text(TOKEN), text(role), then] {
+            fixture.metadata.behave_once(behaviour);
+        }
+        let idaas = fixture.client(&nothing());
+        let error = failure(&idaas).await;
+        fixture.metadata.set_behaviour(Behaviour::Normal);
+        assert!(error.to_string().contains(why), "{error}");
+        let shown = format!("{idaas:?} {}", everything(&error));
+        assert!(!shown.contains(TOKEN) && !shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn answers_without_sense_are_told_apart() {
     let fixture = elsewhere().await;
     let environment = fixture.uri.environment();
