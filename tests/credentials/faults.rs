@@ -20,7 +20,7 @@ async fn without_any_credential_every_source_is_listed_with_the_reason() {
         "environment: ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE are not set",
         &format!("{home}/.aliyun/config.json does not exist"),
-        &format!("{home}/.alibabacloud/credentials does not exist"),
+        &format!("{home}/.alibabacloud/credentials does not exist, nor does credentials.ini"),
         "answered PUT /latest/api/token with 404 Not Found",
         "ALIBABA_CLOUD_CREDENTIALS_URI is not set",
     ] {
@@ -80,6 +80,11 @@ async fn files_that_cannot_be_used_are_named_with_the_reason() {
     let environment = with(nothing(), "ALIBABA_CLOUD_CREDENTIALS_FILE", "/nowhere/credentials");
     let error = failure(&fixture.client(&environment)).await;
     let text = "/nowhere/credentials does not exist; check ALIBABA_CLOUD_CREDENTIALS_FILE";
+    assert!(error.to_string().contains(text), "{error}");
+
+    let environment = with(nothing(), "ALIBABA_CLOUD_CONFIG_FILE", "/nowhere/config.json");
+    let error = failure(&fixture.client(&environment)).await;
+    let text = "/nowhere/config.json does not exist; check ALIBABA_CLOUD_CONFIG_FILE";
     assert!(error.to_string().contains(text), "{error}");
 }
 

@@ -103,9 +103,31 @@ async fn a_section_of_the_credentials_file_serves_in_every_type() {
         environment.set("ALIBABA_CLOUD_CREDENTIALS_FILE", &elsewhere);
         fixture.client(&environment).token().await.unwrap_or_else(|error| panic!("{kind}: {error}"));
     }
-    fixture.write_profile(&format!("[default]\ntype = access_key\n{key}"));
+    let text = format!("[default]\ntype = access_key\n{key}");
+    let path = fixture.write_profile(&text);
     assert_eq!(signed(&fixture, &nothing()).await, "LTAI_test");
-    assert_eq!(fixture.open_api.tokens_issued(), 6);
+    std::fs::rename(&path, path.with_extension("ini")).unwrap();
+    assert_eq!(signed(&fixture, &nothing()).await, "LTAI_test");
+    // Where both are, the one without an extension counts.
+    fixture.write_profile(
+        "[default]\ntype=sts\naccess_key_id=STS.ini\naccess_key_secret=s3cret\nsecurity_token=t0ken\n",
+    );
+    assert_eq!(signed(&fixture, &nothing()).await, "STS.ini");
+    assert_eq!(fixture.open_api.tokens_issued(), 8);
+}
+
+#[tokio::test]
+async fn the_environment_names_another_file_of_the_command_line() {
+    let fixture = Fixture::new().await;
+    fixture
+        .write_cli_profile(json!({ "mode": "AK", "access_key_id": "other", "access_key_secret": "s3cret" }));
+    let profile = json!({
+        "name": "p", "mode": "AK", "access_key_id": "LTAI_test",
+        "access_key_secret": "not-a-real-access-key-secret",
+    });
+    fixture.write("elsewhere.json", &json!({ "current": "p", "profiles": [profile] }).to_string());
+    let environment = with(nothing(), "ALIBABA_CLOUD_CONFIG_FILE", "~/elsewhere.json");
+    assert_eq!(signed(&fixture, &environment).await, "LTAI_test");
 }
 
 #[tokio::test]

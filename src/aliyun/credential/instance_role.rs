@@ -14,11 +14,12 @@ use crate::token::answer::{self, Asked, Peer};
 /// What the metadata service is needed for, in its errors.
 pub(super) const PURPOSE: &str = "the RAM role of an instance is to be had";
 
+pub(super) const ROLE_NAME: &str = "ALIBABA_CLOUD_ECS_METADATA";
 const DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const PATH: &str = "/latest/meta-data/ram/security-credentials/";
 
 pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
-    let role_name = environment.text("ALIBABA_CLOUD_ECS_METADATA");
+    let role_name = environment.text(ROLE_NAME);
     let plan = if role_name.is_some() { Plan::Temporary } else { Plan::InCase };
     order(environment, role_name, "ecs_ram_role").map(plan)
 }

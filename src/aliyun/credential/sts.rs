@@ -23,8 +23,13 @@ const VERSION: &str = "2015-04-01";
 /// What a role's credential lives if nothing else is asked for.
 pub(super) const DURATION: Duration = Duration::from_secs(3600);
 
-/// The host of STS in this region, or in the one that the environment tells, or in none.
-pub(super) fn host(environment: &Environment, region: Option<String>) -> Result<String, Miss> {
+/// The host of STS in this region, or in the one that the environment tells, or in none; of a region also within
+/// the VPC, if that is wanted here or by the environment.
+pub(super) fn host(
+    environment: &Environment,
+    region: Option<String>,
+    within_vpc: bool,
+) -> Result<String, Miss> {
     let Some(region) = region.or_else(|| environment.text("ALIBABA_CLOUD_STS_REGION")) else {
         return Ok("sts.aliyuncs.com".into());
     };
@@ -32,7 +37,7 @@ pub(super) fn host(environment: &Environment, region: Option<String>) -> Result<
     if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Miss::fault("the STS region is none; expected one like `cn-hangzhou`"));
     }
-    let prefix = match is_true(environment, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED") {
+    let prefix = match within_vpc || is_true(environment, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED") {
         true => "sts-vpc",
         false => "sts",
     };
@@ -160,7 +165,7 @@ mod tests {
 
     fn host_with<const N: usize>(variables: [(&str, &str); N], region: Option<&str>) -> Result<String, Miss> {
         let environment = Environment::Manual(ManualEnvironment::from_iter(variables));
-        host(&environment, region.map(str::to_owned))
+        host(&environment, region.map(str::to_owned), false)
     }
 
     #[test]
