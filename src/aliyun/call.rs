@@ -145,7 +145,7 @@ fn secrets(credential: &Credential, headers: &HeaderMap) -> Vec<Secret> {
 }
 
 /// A number for one request only, which nobody can guess before it is sent.
-pub(super) fn nonce() -> Result<String, Error> {
+fn nonce() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Error::new(ErrorKind::Runtime, "the system gives no random numbers; try again"))?;

@@ -22,14 +22,19 @@ async fn the_environment_gives_permanent_and_temporary_keys() {
 }
 
 #[tokio::test]
-async fn a_service_accounts_token_is_exchanged_for_a_roles_credential_in_a_body() {
+async fn a_service_accounts_token_is_exchanged_for_a_roles_credential_and_is_in_no_url() {
     let fixture = Fixture::new().await;
     let environment = with(fixture.rrsa(), "ALIBABA_CLOUD_ROLE_SESSION_NAME", "orders@prod");
     assert!(signed(&fixture, &environment).await.starts_with("STS."));
     let requests = fixture.sts.requests();
     assert_eq!(requests.len(), 1);
-    assert_eq!((requests[0].method.as_str(), requests[0].uri.query()), ("POST", None));
+    assert_eq!((requests[0].method.as_str(), requests[0].uri.path()), ("POST", "/"));
+    let query = requests[0].uri.query().unwrap();
+    let names: Vec<&str> = query.split('&').map(|pair| pair.split_once('=').unwrap().0).collect();
+    assert_eq!(names, ["Action", "Version", "Format", "Timestamp"]);
     assert_eq!(requests[0].parameter("Action"), Some("AssumeRoleWithOIDC"));
+    let token = std::fs::read_to_string(fixture.folder.path().join("rrsa-token")).unwrap();
+    assert_eq!(requests[0].parameter("OIDCToken"), Some(token.as_str()));
     assert_eq!(requests[0].parameter("RoleSessionName"), Some("orders@prod"));
     environment.remove("ALIBABA_CLOUD_ROLE_SESSION_NAME");
     signed(&fixture, &environment).await;

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
+use zeroize::Zeroizing;
 
 use super::lookup::{Miss, is_true};
 use super::order::{Means, Role, Temporary};
 use super::{Credential, temporary};
-use crate::aliyun::{Call, member, nonce};
+use crate::aliyun::{Call, member};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
@@ -44,8 +45,8 @@ pub(super) fn host(
     Ok(format!("{prefix}.{region}.aliyuncs.com"))
 }
 
-/// Shows STS the token in the file. Everything goes into the body, which no proxy logs; the call has no
-/// signature.
+/// Shows STS the token in the file. The call has no signature. As the vendor's client for Go has it, its common
+/// parameters are in the query; the others, the token among them, are in the body, which no proxy logs.
 pub(super) async fn assume_role_with_oidc(
     role: &Role,
     oidc_provider: &str,
@@ -54,12 +55,10 @@ pub(super) async fn assume_role_with_oidc(
     means: &Means,
 ) -> Result<Temporary, Error> {
     let token = token_file::read(&means.environment.expand(token_file))?;
-    let form = form(role, oidc_provider, &token, means)?;
-    let origin = origin(role, means)?;
-    let shown = format!("{origin} (AssumeRoleWithOIDC)");
-    let mut request = Request::new(Full::new(Bytes::from(form)));
+    let shown = format!("{} (AssumeRoleWithOIDC)", origin(role, means)?);
+    let mut request = Request::new(Full::new(form(role, oidc_provider, &token, means)));
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = origin;
+    *request.uri_mut() = unsigned("AssumeRoleWithOIDC", role, means)?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -76,18 +75,27 @@ pub(super) async fn assume_role_with_oidc(
     temporary::read(&answer, member(&answer, "Credentials")?, provider, None)
 }
 
-fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Result<String, Error> {
-    let now = means.clock.now().system_time();
+/// The body, which is wiped from memory when the last of its holders lets go of it.
+fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Bytes {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("Action", "AssumeRoleWithOIDC");
-    form.append_pair("Version", VERSION);
-    form.append_pair("Format", "JSON");
-    form.append_pair("Timestamp", &humantime::format_rfc3339_seconds(now).to_string());
-    form.append_pair("SignatureNonce", &nonce()?);
-    form.append_pair("OIDCProviderArn", oidc_provider);
+    form.append_pair("OIDCProviderArn", oidc_provider).extend_pairs(parameters(role, means));
+    let mut form = form.finish();
+    // The token comes last, and there is room for it: growing would leave a copy behind.
+    form.reserve("&OIDCToken=".len() + 3 * token.expose_secret().len());
+    let mut form = form_urlencoded::Serializer::for_suffix(form, 0);
     form.append_pair("OIDCToken", token.expose_secret());
-    form.extend_pairs(parameters(role, means));
-    Ok(form.finish())
+    Bytes::from_owner(Zeroizing::new(form.finish()))
+}
+
+/// The address of a call that has no signature.
+fn unsigned(action: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
+    let now = means.clock.now().system_time();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("Action", action);
+    query.append_pair("Version", VERSION);
+    query.append_pair("Format", "JSON");
+    query.append_pair("Timestamp", &humantime::format_rfc3339_seconds(now).to_string());
+    address(&format!("/?{}", query.finish()), role, means)
 }
 
 /// Signs with the key of somebody who may assume the role.
@@ -106,8 +114,12 @@ pub(super) async fn assume_role(
 }
 
 fn origin(role: &Role, means: &Means) -> Result<Uri, Error> {
+    address("/", role, means)
+}
+
+fn address(target: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
     let host = means.sts_endpoint.as_ref().unwrap_or(&role.sts);
-    format!("https://{host}/").parse().map_err(|cause| {
+    format!("https://{host}{target}").parse().map_err(|cause| {
         Error::new(ErrorKind::Secret, "the host of STS is none; check the STS endpoint or region")
             .with_source(http::Error::from(cause))
     })
