@@ -4,7 +4,7 @@
 //! On purpose: what is signed is `host` and every `x-acs-` header, which is what the vendor asks for, and not
 //! `accept` and `user-agent`, which a proxy may change; where the access key comes from is not told in
 //! `x-acs-credentials-provider`; and permissions are always in the same order, where the vendor's client has
-//! another one in each process. An exchange is refused, as the vendor's client refuses it.
+//! another one in each process. An exchange is refused, as the vendor's client refuses it, but before anything is sent.
 //!
 //! Before the call come the requests for the access key, if it is a role's. There, on purpose: the token for
 //! STS is in a body, as the vendor's client for Go has it, where the one captured has it in the URL of a GET for any
