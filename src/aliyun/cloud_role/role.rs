@@ -109,6 +109,14 @@ impl CloudRole {
     pub async fn credentials(&self) -> Result<CloudCredentials, Error> {
         Ok(self.roles.slot(&self.api, &self.key).acquire().await?.value.clone())
     }
+
+    /// Withdraws credentials that a cloud has rejected.
+    ///
+    /// By identity: if the cache holds newer ones already, those stay. A fetch that was under way is void, and the
+    /// next caller starts another, once a second at most.
+    pub fn invalidate(&self, credentials: &CloudCredentials) {
+        credentials.attention().withdraw();
+    }
 }
 
 impl fmt::Debug for CloudRole {
