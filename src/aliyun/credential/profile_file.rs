@@ -55,11 +55,12 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan,
     // No policy has one in it, and the vendor's SDKs stop there.
     ini.set_inline_comment_symbols(Some(&['#']));
     // The parser's own words may show what it met.
-    ini.read(text.to_owned()).map_err(|_| Miss::fault(format!("{} is not an INI file", path.display())))?;
+    let parsed = ini.read(text.to_owned());
+    let mut copy = parsed.map_err(|_| Miss::fault(format!("{} is not an INI file", path.display())))?;
     let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
     let plan = from_section(&ini, &section, path, environment);
-    for value in ini.get_mut_map().values_mut().flat_map(|values| values.values_mut()).flatten() {
-        value.zeroize();
+    for sections in [ini.get_mut_map(), &mut copy] {
+        sections.values_mut().flat_map(|values| values.values_mut()).flatten().for_each(Zeroize::zeroize);
     }
     plan
 }
