@@ -10,6 +10,12 @@ pub(crate) fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
+/// The text as it was before it was encoded; a `+` is a blank, as it is in a query.
+#[cfg(feature = "aliyun")]
+pub(crate) fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

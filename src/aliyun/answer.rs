@@ -1,5 +1,7 @@
 //! Answers in the OpenAPI's shape: the JSON of a success, or `Code`, `Message` and `RequestId`.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::Response;
 
@@ -31,7 +33,7 @@ impl Peer for OpenApi {
                 "the STS credential has expired or does not belong together; get a new one".into()
             }
             _ if blames_credential(code) => "check the Alibaba Cloud access key id and secret".into(),
-            _ if code.starts_with("Forbidden") || code.starts_with("NoPermission") => {
+            _ if blames_permission(code) => {
                 format!("check what the access key's owner may do (RAM){}", granted(scope))
             }
             _ => format!("check the configuration{}", granted(scope)),
@@ -53,6 +55,11 @@ pub(crate) fn blames_credential(code: &str) -> bool {
     starts.iter().any(|start| code.starts_with(start)) || blames_security_token(code)
 }
 
+/// Whether a refusal with this code is about what the one who asked may do.
+pub(crate) fn blames_permission(code: &str) -> bool {
+    code.starts_with("Forbidden") || code.starts_with("NoPermission")
+}
+
 fn blames_security_token(code: &str) -> bool {
     ["InvalidSecurityToken", "MissingSecurityToken", "SecurityTokenExpired"]
         .iter()
@@ -66,6 +73,12 @@ fn blames_security_token(code: &str) -> bool {
 /// Everything else, classified as at the token endpoint.
 pub(super) fn read<'a>(response: &'a Response<Bytes>, asked: &'a Asked<'a>) -> Result<Answer<'a>, Error> {
     answer::object(response.status(), response.headers(), response.body(), asked)
+}
+
+/// The point in time that RFC 3339 text tells, if it is in UTC and says so: read as if it were in UTC, one of
+/// another zone would end credentials hours too late.
+pub(super) fn point_in_time(text: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(text.trim()).ok()
 }
 
 #[cfg(test)]
@@ -145,6 +158,26 @@ mod tests {
         assert!(error.to_string().contains("neither a result nor an error of the OpenAPI"), "{error}");
         let error = failure(&response(302, ""));
         assert!(error.to_string().contains("redirects of the OpenAPI are refused"), "{error}");
+    }
+
+    #[test]
+    fn a_point_in_time_is_told_in_utc_or_not_at_all() {
+        let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        for text in ["2027-01-15T08:00:00Z", "2027-01-15T08:00:00.000Z", " 2027-01-15T08:00:00+00:00\n"] {
+            assert_eq!(point_in_time(text), Some(expected), "{text}");
+        }
+        for text in [
+            "2027-01-15T08:00:00+08:00",
+            "2027-01-15T08:00:00.000+08:00",
+            "2027-01-15T08:00:00.000-00:30",
+            "2027-01-15T08:00:00",
+            "2027-01-15T08:00:00.000",
+            "2027-01-15 08:00:00Z",
+            "tomorrow",
+            "",
+        ] {
+            assert_eq!(point_in_time(text), None, "{text}");
+        }
     }
 
     #[test]

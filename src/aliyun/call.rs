@@ -84,7 +84,7 @@ impl Call<'_> {
         ];
         if let Some(token) = &credential.security_token {
             headers.push(("x-acs-accesskey-id", &credential.access_key_id));
-            headers.push(("x-acs-security-token", token.expose_secret().trim()));
+            headers.push(("x-acs-security-token", token.expose_secret()));
         }
         let query: Vec<(&str, &str)> =
             self.parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -148,7 +148,7 @@ fn secrets(credential: &Credential, headers: &HeaderMap) -> Vec<Secret> {
 }
 
 /// A number for one request only, which nobody can guess before it is sent.
-pub(super) fn nonce() -> Result<String, Error> {
+fn nonce() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Error::new(ErrorKind::Runtime, "the system gives no random numbers; try again"))?;

@@ -9,7 +9,6 @@ mod credential;
 mod openapi;
 mod signature;
 
-use self::call::nonce;
 pub(crate) use self::call::{Call, member};
 pub use self::cloud_role::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
 pub(crate) use self::cloud_role::{CloudRoles, DeveloperApi};

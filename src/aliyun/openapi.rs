@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Uri;
 use serde_json::Map;
 
-use super::answer::blames_credential;
+use super::answer::{blames_credential, blames_permission};
 use super::call::{Call, member};
 use super::{Credential, CredentialSource};
 use crate::BoxFuture;
@@ -36,14 +36,16 @@ impl TokenSource for GenerateOauthToken {
 }
 
 impl GenerateOauthToken {
-    /// Makes one attempt, or two when the first was refused for its credential and there is another one now.
+    /// Makes one attempt, or two when the first was refused for who asked and that would be somebody else now.
     async fn ask(&self, scope: &Scope) -> Result<TokenResponse, Error> {
         let credential = self.credentials.credential().await?;
-        let refused = match self.call(scope, &credential).await {
-            Err(error) if error.oauth_error().is_some_and(blames_credential) => error,
-            result => return result,
-        };
-        self.credentials.forget(&credential);
+        let result = self.call(scope, &credential).await;
+        let Err(refused) = result else { return result };
+        match refused.oauth_error() {
+            Some(code) if blames_credential(code) => self.credentials.forget(&credential),
+            Some(code) if blames_permission(code) => self.credentials.reconsider(),
+            _ => return Err(refused),
+        }
         match self.credentials.credential().await {
             Ok(other) if !other.is(&credential) => {
                 let result = self.call(scope, &other).await;

@@ -133,6 +133,12 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// The token that goes with each request: for what must not be shown when an answer echoes it.
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
+    pub(crate) fn expose_token(&self) -> &str {
+        self.token.to_str().unwrap_or_default()
+    }
+
     /// What is at this path, with its query if it has one.
     pub(crate) async fn get(&self, target: &str) -> Result<Response<Bytes>, Error> {
         let request = self.service.request(Method::GET, target)?;

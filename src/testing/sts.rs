@@ -129,7 +129,8 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// A call with headers of the API's own has them in the query, and one without has them in the body.
+    /// A call with headers of the API's own has them in the query, and one without in the query and in the body,
+    /// but the token in the body alone.
     fn of(head: &request::Parts, body: &[u8]) -> Result<Self, OpenApiRefusal> {
         let malformed = |_| bad("InvalidParameter", "the parameters are malformed");
         let query = head.uri.query().unwrap_or_default();
@@ -139,11 +140,11 @@ impl Parameters {
                 let version = header(&head.headers, "x-acs-version");
                 Self { action: action.to_owned(), form }.checked(version)
             }
-            None if !query.is_empty() => {
-                Err(bad("InvalidParameter", "parameters in the query of an unsigned call get into logs"))
-            }
             None => {
-                let form = Form::parse(body).map_err(malformed)?;
+                if Form::parse(query.as_bytes()).map_err(malformed)?.get("OIDCToken").is_some() {
+                    return Err(bad("InvalidParameter", "a token in the query gets into logs"));
+                }
+                let form = Form::parse(&[query.as_bytes(), b"&", body].concat()).map_err(malformed)?;
                 let action = form.get("Action").unwrap_or_default().to_owned();
                 let version = form.get("Version").map(str::to_owned);
                 Self { action, form }.checked(version.as_deref())
@@ -205,9 +206,7 @@ impl StsDesk {
             let text = "The OIDC provider does not exist.";
             return Err(OpenApiRefusal::new(StatusCode::NOT_FOUND, "EntityNotExist.OIDCProvider", text));
         }
-        for name in ["Timestamp", "SignatureNonce"] {
-            parameters.required(name)?;
-        }
+        parameters.required("Timestamp")?;
         let accounts = &self.idaas.endpoint.client.federation().service_accounts;
         let verdict = accounts.verify_for(parameters.required("OIDCToken")?, StsService::TOKEN_AUDIENCE);
         verdict.map_err(|problem| bad("AuthenticationFail.OIDCToken.Invalid", problem))

@@ -40,10 +40,15 @@ pub(crate) enum Renewal {
 }
 
 impl Renewal {
-    fn of(self, life: Duration) -> Duration {
+    /// The age at which a value of this life is due. `jitter`, from 0 to 1, takes up to a fifth off two thirds of
+    /// a life, and adds as much to the time before its end.
+    fn of(self, life: Duration, jitter: f64) -> Duration {
         match self {
-            Self::Before(before) if life / 2 >= before => life.saturating_sub(before),
-            Self::Before(_) | Self::TwoThirds => life * 2 / 3,
+            Self::Before(before) if life / 2 >= before => {
+                let before = before.mul_f64(1.0 + jitter / 5.0).min(life / 2);
+                life.saturating_sub(before)
+            }
+            Self::Before(_) | Self::TwoThirds => (life * 2 / 3).mul_f64(1.0 - jitter / 5.0),
         }
     }
 }
@@ -59,14 +64,14 @@ pub(crate) struct Window {
 impl Window {
     /// The window of a value that was asked for at `sent` and lives for `life` from then.
     ///
-    /// `jitter`, from 0 to 1, moves the advisory edge earlier by up to a fifth, never later, so that
-    /// instances started together do not renew together.
+    /// `jitter`, from 0 to 1, moves the advisory edge earlier, never later, so that instances started together do
+    /// not renew together.
     pub(crate) fn new(sent: Moment, life: Duration, renewal: Renewal, jitter: f64) -> Self {
         let life = life.min(LONGEST_LIFE);
         let tenth = life / 10;
         let usable = life.saturating_sub(MARGIN.min(tenth));
         let mandatory = usable.saturating_sub(MANDATORY.min(tenth));
-        let advisory = renewal.of(life).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 5.0).min(mandatory);
+        let advisory = renewal.of(life, jitter.clamp(0.0, 1.0)).min(mandatory);
         Self { advisory: sent.after(advisory), mandatory: sent.after(mandatory), dead: sent.after(usable) }
     }
 
@@ -173,6 +178,19 @@ mod tests {
             let wall_only = Moment { monotonic: SENT.monotonic, ..end };
             prop_assert_eq!(window.state(monotonic_only), State::Dead);
             prop_assert_eq!(window.state(wall_only), State::Dead);
+        }
+
+        #[test]
+        fn jitter_lengthens_a_lead_by_a_fifth_of_it_at_most_and_never_beyond_half_of_the_life(
+            life in 2u64..=86_400, share in 0.0f64..=0.5, jitter in 0.0f64..=1.0,
+        ) {
+            let life = Duration::from_secs(life);
+            let before = life.mul_f64(share);
+            let window = Window::new(SENT, life, Renewal::Before(before), jitter);
+            let (due, overdue) = (window.advisory.since(SENT), window.mandatory.since(SENT));
+            let latest = life - before;
+            let earliest = latest.saturating_sub(before.mul_f64(0.200_001)).max(life / 2);
+            prop_assert!(due <= latest && due >= earliest.min(overdue));
         }
 
         #[test]

@@ -44,14 +44,15 @@ async fn long_sessions_are_not_renewed_at_two_thirds_already() -> Outcome {
     let hours = |hours: u64| seconds(hours * 3600);
     let role = world.role()?.with_session_duration(hours(12))?;
     let first = key_id(&role.credentials().await?);
-    world.clock.advance(hours(9));
+    // Less a quarter of an hour, less the fifth of that which chance may take.
+    world.clock.advance(hours(12) - seconds(18 * 60 + 1));
     assert_eq!(key_id(&role.credentials().await?), first);
     // A renewal behind the request would have reached the API before calls that begin later come back.
     for session in [900, 901] {
         world.role()?.with_session_duration(seconds(session))?.credentials().await?;
     }
     assert_eq!(world.calls(), 3);
-    world.clock.advance(hours(3) - seconds(15 * 60));
+    world.clock.advance(seconds(3 * 60 + 1));
     assert_eq!(key_id(&role.credentials().await?), first);
     world.wait_for_calls(4).await;
     Ok(())
@@ -160,7 +161,10 @@ async fn of_two_ends_in_an_answer_the_earlier_counts() -> Outcome {
 async fn credentials_that_tell_no_credible_end_are_kept_for_a_minute() -> Outcome {
     let world = World::new().await?;
     let role = world.role()?;
-    let (mut calls, mut last) = (0, String::new());
+    let soon = role.credentials().await?.expires_at() + 2 * SESSION;
+    let soon = humantime::format_rfc3339_seconds(soon).to_string();
+    let (mut calls, mut last) = (1, String::new());
+    world.clock.advance(SESSION);
     for (expiration, expires_at) in [
         (None, None),
         (Some(json!("tomorrow")), None),
@@ -168,6 +172,9 @@ async fn credentials_that_tell_no_credible_end_are_kept_for_a_minute() -> Outcom
         (Some(json!("2100-01-01T00:00:00Z")), None),
         (None, Some(json!(1e300))),
         (Some(json!("2100-01-01T00:00:00+08:00")), Some(json!("NaN"))),
+        // Read as if they were in UTC, they would be ends hours too late.
+        (Some(json!(format!("{}.000+08:00", soon.trim_end_matches('Z')))), None),
+        (Some(json!(soon.trim_end_matches('Z'))), None),
     ] {
         world.api.set_behaviour(with_ends(expiration, expires_at));
         let next = key_id(&role.credentials().await?);

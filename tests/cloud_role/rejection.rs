@@ -1,4 +1,4 @@
-//! Tokens that the DeveloperAPI refuses.
+//! Tokens that the DeveloperAPI refuses, and credentials that a cloud does.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,22 @@ use serde_json::json;
 use tower_idaas::ErrorKind;
 use tower_idaas::testing::{Behaviour, TestIdaas};
 
-use crate::support::{Outcome, PAM, ROLE, World, client_of, seconds};
+use crate::support::{Outcome, PAM, ROLE, World, client_of, key_id, seconds};
+
+#[tokio::test]
+async fn credentials_that_a_cloud_rejects_are_replaced_once_and_do_not_come_back() -> Outcome {
+    let world = World::new().await?;
+    let (role, clone) = (world.role()?, world.role()?);
+    let rejected = role.credentials().await?;
+    role.invalidate(&rejected);
+    let next = role.credentials().await?;
+    assert_ne!(key_id(&next), key_id(&rejected));
+    // By identity: what is heard late of the first ones says nothing about those in their place.
+    role.invalidate(&rejected);
+    assert_eq!(key_id(&clone.credentials().await?), key_id(&next));
+    assert_eq!((world.calls(), world.issuer.token_requests()), (2, 1));
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_revoked_token_is_replaced_once_and_does_not_come_back() -> Outcome {

@@ -15,7 +15,7 @@ pub(crate) const PAM: &str = "urn:cloud:idaas:pam|.all";
 
 pub(crate) const SESSION: Duration = Duration::from_secs(3600);
 /// Ages of credentials of that life, jitter considered.
-pub(crate) const FRESH: Duration = Duration::from_secs(35 * 60);
+pub(crate) const FRESH: Duration = Duration::from_secs(41 * 60);
 pub(crate) const ADVISORY: Duration = Duration::from_secs(46 * 60);
 pub(crate) const MANDATORY: Duration = Duration::from_secs(3600 - 30);
 

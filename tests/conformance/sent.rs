@@ -72,11 +72,13 @@ impl Sent {
         self.find_header(name).unwrap_or_else(|| panic!("no header `{name}`"))
     }
 
-    /// What was sent in a URL, as if it had been sent in a body.
+    /// What was sent in a URL, as if it had been sent in a body with the rest.
     #[cfg(feature = "aliyun")]
     pub(crate) fn move_query_into_form(&mut self) {
         let query = std::mem::take(&mut self.query);
-        self.form = without_repeats(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+        let form = std::mem::take(&mut self.form).into_iter();
+        self.form =
+            without_repeats(form.chain(form_urlencoded::parse(query.as_bytes()).into_owned()).collect());
         self.target[0] = "POST".to_owned();
         self.content_type = Some("application/x-www-form-urlencoded".to_owned());
     }

@@ -20,7 +20,7 @@ async fn without_any_credential_every_source_is_listed_with_the_reason() {
         "environment: ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set",
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE are not set",
         &format!("{home}/.aliyun/config.json does not exist"),
-        &format!("{home}/.alibabacloud/credentials does not exist"),
+        &format!("{home}/.alibabacloud/credentials does not exist, nor does credentials.ini"),
         "answered PUT /latest/api/token with 404 Not Found",
         "ALIBABA_CLOUD_CREDENTIALS_URI is not set",
     ] {
@@ -81,6 +81,11 @@ async fn files_that_cannot_be_used_are_named_with_the_reason() {
     let error = failure(&fixture.client(&environment)).await;
     let text = "/nowhere/credentials does not exist; check ALIBABA_CLOUD_CREDENTIALS_FILE";
     assert!(error.to_string().contains(text), "{error}");
+
+    let environment = with(nothing(), "ALIBABA_CLOUD_CONFIG_FILE", "/nowhere/config.json");
+    let error = failure(&fixture.client(&environment)).await;
+    let text = "/nowhere/config.json does not exist; check ALIBABA_CLOUD_CONFIG_FILE";
+    assert!(error.to_string().contains(text), "{error}");
 }
 
 #[tokio::test]
@@ -133,15 +138,17 @@ async fn a_machine_without_a_role_or_with_another_one_is_told() {
 }
 
 #[tokio::test]
-async fn an_sts_that_hangs_is_given_up_and_the_next_source_serves() {
+async fn an_sts_that_hangs_is_given_up_and_no_other_identity_is_taken() {
     let fixture = Fixture::new().await;
     fixture.sts.set_behaviour(Behaviour::Hold);
     let environment = fixture.rrsa();
     environment.set("ALIBABA_CLOUD_CREDENTIALS_URI", fixture.uri.uri());
-    environment.set("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
+    // Nothing has to be done within this limit: what hangs is the first that is asked.
     let builder = fixture.builder(&environment).read_timeout(Duration::from_millis(300));
-    builder.build().unwrap().token().await.unwrap();
-    assert_eq!((fixture.sts.requests().len(), fixture.uri.requests().len()), (1, 1));
+    let error = failure(&builder.build().unwrap()).await;
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+    assert!(error.to_string().contains("(AssumeRoleWithOIDC) within 300ms"), "{error}");
+    assert_eq!((fixture.metadata.requests().len(), fixture.uri.requests().len()), (0, 0));
 }
 
 #[tokio::test]
@@ -160,6 +167,45 @@ async fn nothing_that_answers_makes_us_show_a_secret() {
     // Texts are cut short, so the beginning of each part counts.
     for part in token.split('.').chain([secret.as_str()]).map(|part| &part[..20]) {
         assert!(!shown.contains(part), "{part} is in: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_credentials_uri_that_repeats_a_part_of_itself_shows_nothing_of_it() {
+    let fixture = Fixture::new().await;
+    let environment = fixture.uri.environment();
+    let secret = fixture.uri.uri().split_once("key=").unwrap().1.to_owned();
+    for echo in [secret.clone(), format!("key={secret}"), format!("/credentials?key={secret}")] {
+        let body = json!({ "Code": "Failed", "Message": format!("<{echo}>"), "RequestId": echo });
+        fixture.uri.set_behaviour(Behaviour::json(StatusCode::FORBIDDEN, &body));
+        let error = failure(&fixture.client(&environment)).await;
+        assert!(error.to_string().contains("[redacted]>)"), "{error}");
+        assert!(!everything(&error).contains(&secret), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_service_that_repeats_its_token_shows_nothing_of_it() {
+    const TOKEN: &str = "t0ken-of-the-session";
+    let fixture = Fixture::new().await;
+    let text = |text: &'static str| Behaviour::answer(StatusCode::OK, "text/plain", text);
+    let echo = json!({ "Code": "Failed", "Message": format!("<{TOKEN}>"), "RequestId": TOKEN });
+    let echo = Behaviour::json(StatusCode::OK, &echo);
+    for (role, then, why) in [
+        ("test-role", echo, "Failed (<[redacted]>)"),
+        ("test-role", Behaviour::Echo, "/security-credentials/test-role with 400"),
+        (TOKEN, Behaviour::Normal, "is not the name of a RAM role"),
+        ("<html>hunter2", Behaviour::Normal, "is not the name of a RAM role"),
+    ] {
+        for behaviour in [text(TOKEN), text(role), then] {
+            fixture.metadata.behave_once(behaviour);
+        }
+        let idaas = fixture.client(&nothing());
+        let error = failure(&idaas).await;
+        fixture.metadata.set_behaviour(Behaviour::Normal);
+        assert!(error.to_string().contains(why), "{error}");
+        let shown = format!("{idaas:?} {}", everything(&error));
+        assert!(!shown.contains(TOKEN) && !shown.contains("hunter2"), "{shown}");
     }
 }
 

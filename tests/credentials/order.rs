@@ -83,3 +83,82 @@ async fn a_source_that_works_is_asked_first_and_once_it_fails_the_order_counts_a
     assert_eq!(fixture.signer(), permanent.id());
     assert_eq!(fixture.sts.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn a_source_that_may_work_soon_is_waited_for_and_nobody_elses_identity_is_taken() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("node-role", &fixture.open_api);
+    fixture.sts.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
+    let idaas = fixture.client(&fixture.rrsa());
+    let error = failure(&idaas).await;
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
+    for part in [
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set | OIDC role (RRSA): ",
+        "answered 503",
+        "no other source is used in its place",
+    ] {
+        assert!(error.to_string().contains(part), "{part} is missing in: {error}");
+    }
+    assert_eq!((fixture.metadata.requests().len(), fixture.open_api.requests().len()), (0, 0));
+
+    fixture.sts.set_behaviour(Behaviour::Normal);
+    fixture.clock.advance(MINUTE);
+    idaas.token().await.unwrap();
+    assert_eq!((fixture.sts.credentials_issued(), fixture.metadata.requests().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_token_file_that_is_not_mounted_yet_is_waited_for() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("node-role", &fixture.open_api);
+    let late = fixture.folder.path().join("late-token");
+    let idaas = fixture.client(&fixture.sts.environment(&late));
+    let error = failure(&idaas).await;
+    assert!(error.is_transient() && error.to_string().contains("late-token does not exist"), "{error}");
+    std::fs::rename(fixture.token_file(), &late).unwrap();
+    fixture.clock.advance(MINUTE);
+    idaas.token().await.unwrap();
+    assert_eq!((fixture.sts.credentials_issued(), fixture.metadata.requests().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_source_that_is_mended_takes_its_place_back() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("node-role", &fixture.open_api);
+    let environment = fixture.rrsa();
+    environment.set("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1234567890123456:role/absent");
+    let idaas = fixture.client(&environment);
+    idaas.token().await.unwrap();
+    assert_eq!((fixture.sts.credentials_issued(), fixture.metadata.requests().len()), (0, 3));
+
+    environment.set("ALIBABA_CLOUD_ROLE_ARN", StsService::ROLE_ARN);
+    fixture.outlive_the_token();
+    idaas.token().await.unwrap();
+    assert_eq!((fixture.sts.credentials_issued(), fixture.metadata.requests().len()), (1, 3));
+}
+
+#[tokio::test]
+async fn an_identity_that_may_not_ask_gives_way_to_one_set_up_before_it_meanwhile() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("node-role", &fixture.open_api);
+    let idaas = fixture.client(&nothing());
+    idaas.token().await.unwrap();
+    let permanent = fixture.open_api.access_key();
+    fixture.write_cli_profile(json!({
+        "mode": "AK", "access_key_id": permanent.id(), "access_key_secret": "not-a-real-access-key-secret",
+    }));
+    fixture.outlive_the_token();
+    fixture.open_api.behave_once(Behaviour::openapi_error(StatusCode::FORBIDDEN, "NoPermission"));
+    idaas.token().await.unwrap();
+    assert_eq!((fixture.signer().as_str(), fixture.open_api.requests().len()), (permanent.id(), 3));
+}
+
+#[tokio::test]
+async fn an_identity_that_may_not_ask_is_asked_for_once_if_there_is_no_other() {
+    let fixture = Fixture::new().await;
+    let idaas = fixture.client(&fixture.rrsa());
+    fixture.open_api.set_behaviour(Behaviour::openapi_error(StatusCode::FORBIDDEN, "Forbidden.RAM"));
+    let error = failure(&idaas).await;
+    assert_eq!((error.oauth_error(), error.is_transient()), (Some("Forbidden.RAM"), false));
+    assert_eq!((fixture.open_api.requests().len(), fixture.sts.credentials_issued()), (1, 1));
+}

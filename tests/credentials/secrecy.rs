@@ -13,6 +13,7 @@ async fn no_log_line_shows_a_credential_or_what_it_is_fetched_with() {
     hidden.push(fixture.uri.uri().split_once("key=").unwrap().1.to_owned());
     hidden.push("not-a-real-access-key-secret".to_owned());
 
+    fixture.write_cli_profile(json!({ "mode": "Hunter2markerXXXXXXXXXXXXXXXXXX", "access_key_id": "x" }));
     let half = with(fixture.uri.environment(), "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "Hunter2marker");
     hidden.push("Hunter2marker".to_owned());
     let assumed = json!({

@@ -22,14 +22,19 @@ async fn the_environment_gives_permanent_and_temporary_keys() {
 }
 
 #[tokio::test]
-async fn a_service_accounts_token_is_exchanged_for_a_roles_credential_in_a_body() {
+async fn a_service_accounts_token_is_exchanged_for_a_roles_credential_and_is_in_no_url() {
     let fixture = Fixture::new().await;
     let environment = with(fixture.rrsa(), "ALIBABA_CLOUD_ROLE_SESSION_NAME", "orders@prod");
     assert!(signed(&fixture, &environment).await.starts_with("STS."));
     let requests = fixture.sts.requests();
     assert_eq!(requests.len(), 1);
-    assert_eq!((requests[0].method.as_str(), requests[0].uri.query()), ("POST", None));
+    assert_eq!((requests[0].method.as_str(), requests[0].uri.path()), ("POST", "/"));
+    let query = requests[0].uri.query().unwrap();
+    let names: Vec<&str> = query.split('&').map(|pair| pair.split_once('=').unwrap().0).collect();
+    assert_eq!(names, ["Action", "Version", "Format", "Timestamp"]);
     assert_eq!(requests[0].parameter("Action"), Some("AssumeRoleWithOIDC"));
+    let token = std::fs::read_to_string(fixture.folder.path().join("rrsa-token")).unwrap();
+    assert_eq!(requests[0].parameter("OIDCToken"), Some(token.as_str()));
     assert_eq!(requests[0].parameter("RoleSessionName"), Some("orders@prod"));
     environment.remove("ALIBABA_CLOUD_ROLE_SESSION_NAME");
     signed(&fixture, &environment).await;
@@ -103,9 +108,31 @@ async fn a_section_of_the_credentials_file_serves_in_every_type() {
         environment.set("ALIBABA_CLOUD_CREDENTIALS_FILE", &elsewhere);
         fixture.client(&environment).token().await.unwrap_or_else(|error| panic!("{kind}: {error}"));
     }
-    fixture.write_profile(&format!("[default]\ntype = access_key\n{key}"));
+    let text = format!("[default]\ntype = access_key\n{key}");
+    let path = fixture.write_profile(&text);
     assert_eq!(signed(&fixture, &nothing()).await, "LTAI_test");
-    assert_eq!(fixture.open_api.tokens_issued(), 6);
+    std::fs::rename(&path, path.with_extension("ini")).unwrap();
+    assert_eq!(signed(&fixture, &nothing()).await, "LTAI_test");
+    // Where both are, the one without an extension counts.
+    fixture.write_profile(
+        "[default]\ntype=sts\naccess_key_id=STS.ini\naccess_key_secret=s3cret\nsecurity_token=t0ken\n",
+    );
+    assert_eq!(signed(&fixture, &nothing()).await, "STS.ini");
+    assert_eq!(fixture.open_api.tokens_issued(), 8);
+}
+
+#[tokio::test]
+async fn the_environment_names_another_file_of_the_command_line() {
+    let fixture = Fixture::new().await;
+    fixture
+        .write_cli_profile(json!({ "mode": "AK", "access_key_id": "other", "access_key_secret": "s3cret" }));
+    let profile = json!({
+        "name": "p", "mode": "AK", "access_key_id": "LTAI_test",
+        "access_key_secret": "not-a-real-access-key-secret",
+    });
+    fixture.write("elsewhere.json", &json!({ "current": "p", "profiles": [profile] }).to_string());
+    let environment = with(nothing(), "ALIBABA_CLOUD_CONFIG_FILE", "~/elsewhere.json");
+    assert_eq!(signed(&fixture, &environment).await, "LTAI_test");
 }
 
 #[tokio::test]

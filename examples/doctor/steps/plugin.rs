@@ -64,13 +64,20 @@ fn file_of(name: &str, surroundings: &Surroundings) -> Result<String, String> {
     if name == "CLI profile" && disabled.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")) {
         return Err("switched off".to_owned());
     }
-    let path = match (name, surroundings.first(&["ALIBABA_CLOUD_CREDENTIALS_FILE"])) {
-        ("CLI profile", _) => "~/.aliyun/config.json".to_owned(),
-        (_, Some((_, path))) => path,
-        (_, None) => "~/.alibabacloud/credentials".to_owned(),
+    let (variable, defaults): (_, &[&str]) = match name {
+        "CLI profile" => ("ALIBABA_CLOUD_CONFIG_FILE", &["~/.aliyun/config.json"]),
+        _ => (
+            "ALIBABA_CLOUD_CREDENTIALS_FILE",
+            &["~/.alibabacloud/credentials", "~/.alibabacloud/credentials.ini"],
+        ),
     };
-    match surroundings.expand(path.as_ref()).is_file() {
-        true => Ok(format!("{path} is there")),
-        false => Err(format!("{path} is not there")),
+    let named = surroundings.first(&[variable]).map(|(_, path)| path);
+    let paths: Vec<&str> = match &named {
+        Some(path) => vec![path],
+        None => defaults.to_vec(),
+    };
+    match paths.iter().find(|path| surroundings.expand(path.as_ref()).is_file()) {
+        Some(path) => Ok(format!("{path} is there")),
+        None => Err(format!("{} is not there", paths[0])),
     }
 }

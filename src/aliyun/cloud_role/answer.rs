@@ -186,12 +186,10 @@ fn point_in_time(value: &Value) -> Option<SystemTime> {
     let seconds = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => {
-            let text = text.trim();
-            let utc = text.strip_suffix("+00:00").unwrap_or(text);
-            if let Ok(time) = humantime::parse_rfc3339_weak(utc) {
+            if let Some(time) = crate::aliyun::answer::point_in_time(text) {
                 return Some(time);
             }
-            text.parse().ok()
+            text.trim().parse().ok()
         }
         _ => None,
     };

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::secret::Secret;
+use crate::token::Attention;
 
 /// Live STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no
 /// secret.
 #[derive(Clone)]
-pub struct CloudCredentials(Arc<Issued>);
+pub struct CloudCredentials {
+    issued: Arc<Issued>,
+    attention: Arc<Attention>,
+}
 
 pub(super) struct Issued {
     pub(super) token: CloudStsToken,
@@ -46,12 +50,16 @@ pub struct StsToken {
 
 impl CloudCredentials {
     pub(super) fn new(issued: Issued) -> Self {
-        Self(Arc::new(issued))
+        Self { issued: Arc::new(issued), attention: Arc::new(Attention::new()) }
+    }
+
+    pub(super) fn attention(&self) -> &Arc<Attention> {
+        &self.attention
     }
 
     /// The STS token, by the cloud that it is for.
     pub fn sts_token(&self) -> &CloudStsToken {
-        &self.0.token
+        &self.issued.token
     }
 
     /// The STS token, if it is one of Alibaba Cloud.
@@ -65,32 +73,32 @@ impl CloudCredentials {
     /// When the credentials expire by this machine's wall clock. Where that differs from the server's, the
     /// earlier end counts; one minute from when they were asked for, if the answer tells no end.
     pub fn expires_at(&self) -> SystemTime {
-        self.0.expires_at
+        self.issued.expires_at
     }
 
     /// IDaaS's id of the cloud account: `cloudAccountId`.
     pub fn account_id(&self) -> Option<&str> {
-        self.0.account_id.as_deref()
+        self.issued.account_id.as_deref()
     }
 
     /// What IDaaS calls the cloud, such as `alibaba_cloud`: `cloudAccountVendorType`.
     pub fn vendor_type(&self) -> Option<&str> {
-        self.0.vendor_type.as_deref()
+        self.issued.vendor_type.as_deref()
     }
 
     /// IDaaS's id of the role: `cloudAccountRoleId`.
     pub fn role_id(&self) -> Option<&str> {
-        self.0.role_id.as_deref()
+        self.issued.role_id.as_deref()
     }
 
     /// The role's name: `cloudAccountRoleName`.
     pub fn role_name(&self) -> Option<&str> {
-        self.0.role_name.as_deref()
+        self.issued.role_name.as_deref()
     }
 
     /// The role as its cloud names it, by its ARN: `cloudAccountRoleExternalId`.
     pub fn role_arn(&self) -> Option<&str> {
-        self.0.role_external_id.as_deref()
+        self.issued.role_external_id.as_deref()
     }
 }
 
@@ -119,7 +127,7 @@ impl StsToken {
 impl fmt::Debug for CloudCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Issued { token, expires_at, account_id, vendor_type, role_id, role_name, role_external_id } =
-            &*self.0;
+            &*self.issued;
         f.debug_struct("CloudCredentials")
             .field("sts_token", token)
             .field("expires_at", expires_at)

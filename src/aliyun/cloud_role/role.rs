@@ -96,8 +96,8 @@ impl CloudRole {
 
     /// Live credentials, from the cache where possible.
     ///
-    /// They are renewed 15 minutes before they end, or at two thirds of a life under half an hour, earlier by
-    /// up to a fifth by chance, and while they live a failed renewal changes nothing: all that
+    /// They are renewed 15 minutes before they end, by chance up to 3 minutes earlier, or like tokens at two thirds
+    /// of a life under half an hour, and while they live a failed renewal changes nothing: all that
     /// [tokens](crate#when-a-token-is-fetched) have, they have too. A caller waits for
     /// [`wait_timeout`](crate::IdaasBuilder::wait_timeout) at most; if none is set, for twice what a token may
     /// take, because there may be a token to fetch before.
@@ -108,6 +108,14 @@ impl CloudRole {
     /// refuses, fails, or gives credentials that have ended. Concurrent callers share one fetch and one error.
     pub async fn credentials(&self) -> Result<CloudCredentials, Error> {
         Ok(self.roles.slot(&self.api, &self.key).acquire().await?.value.clone())
+    }
+
+    /// Withdraws credentials that a cloud has rejected.
+    ///
+    /// By identity: if the cache holds newer ones already, those stay. A fetch that was under way is void, and the
+    /// next caller starts another, once a second at most.
+    pub fn invalidate(&self, credentials: &CloudCredentials) {
+        credentials.attention().withdraw();
     }
 }
 

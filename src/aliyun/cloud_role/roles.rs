@@ -12,7 +12,7 @@ use super::role::CloudRole;
 use crate::BoxFuture;
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{Attention, Fetch, Fetched, Recent, Renewal, Settings, Slot, Token, TokenCache};
+use crate::token::{Fetch, Fetched, Recent, Renewal, Settings, Slot, Token, TokenCache};
 
 /// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
 const ROLES: usize = 1_000;
@@ -100,7 +100,7 @@ impl Fetch<CloudCredentials> for FetchCredentials {
     fn fetch(&self) -> BoxFuture<'_, Result<Fetched<CloudCredentials>, Error>> {
         Box::pin(async move {
             let Obtained { credentials, sent, life } = self.obtain().await?;
-            let attention = Arc::new(Attention::new());
+            let attention = Arc::clone(credentials.attention());
             Ok(Fetched { value: credentials, attention, sent, life, renewal: RENEWAL, from_issuer: true })
         })
     }

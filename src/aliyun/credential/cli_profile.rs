@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use serde_json::Value;
+use zeroize::Zeroize;
 
 use super::file;
 use super::lookup::{Miss, Plan, is_true};
 use super::profile::{Dialect, Profile, Spelling};
 use crate::environment::Environment;
 
+const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
 
 static DIALECT: Dialect = Dialect {
@@ -30,21 +32,30 @@ pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
     if is_true(environment, DISABLED) {
         return Err(Miss::absent(format!("switched off by {DISABLED}")));
     }
-    let home = environment.home().ok_or_else(|| Miss::absent("there is no home directory"))?;
-    let path = home.join(".aliyun").join("config.json");
+    let named = environment.text(FILE).map(|path| environment.expand(Path::new(&path)));
+    let default = || Some(environment.home()?.join(".aliyun").join("config.json"));
+    let is_named = named.is_some();
+    let path = named.or_else(default).ok_or_else(|| Miss::absent("there is no home directory"))?;
     match file::read(&path)? {
         Some(text) => from_text(&text, &path, environment),
+        None if is_named => Err(Miss::fault(format!("{} does not exist; check {FILE}", path.display()))),
         None => Err(Miss::absent(format!("{} does not exist", path.display()))),
     }
 }
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
-    let shown = path.display();
     // The parser's own words may show what it met.
-    let document: Value = serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
+    let mut document: Value = serde_json::from_str(text).map_err(|error| {
+        let (shown, line, column) = (path.display(), error.line(), error.column());
         Miss::fault(format!("{shown} is not JSON (line {line}, column {column}); run `aliyun configure`"))
     })?;
+    let plan = from_document(&document, path, environment);
+    wipe(&mut document);
+    plan
+}
+
+fn from_document(document: &Value, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+    let shown = path.display();
     let wanted = environment.text("ALIBABA_CLOUD_PROFILE");
     let wanted = wanted.as_deref().or_else(|| document.get("current")?.as_str());
     let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
@@ -58,10 +69,20 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan,
     let field = |name: &str| match profile.get(name)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
         _ => None,
     };
     let shown = format!("profile `{wanted}` in {shown}");
     Profile { dialect: &DIALECT, shown, field: &field, environment }.plan()
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -102,15 +123,49 @@ mod tests {
         let profile = json!({
             "name": "p", "mode": "RamRoleArn", "access_key_id": "id", "access_key_secret": "hunter2",
             "sts_token": "", "ram_role_arn": "acs:ram::1:role/r", "ram_session_name": "me",
-            "expired_seconds": 900, "sts_region": "cn-beijing", "external_id": "x",
+            "expired_seconds": 900, "sts_region": "cn-beijing", "enable_vpc": true, "external_id": "x",
         });
         let Ok(Plan::Temporary(order)) = plan_of(&document(profile), &[]) else { panic!() };
         assert!(!format!("{order:?}").contains("hunter2"));
         let Issuer::AccessKey { role, key } = order.from else { panic!() };
         assert_eq!((role.arn.as_str(), role.session_name.as_deref()), ("acs:ram::1:role/r", Some("me")));
-        assert_eq!((role.duration.as_secs(), role.sts.as_str()), (900, "sts.cn-beijing.aliyuncs.com"));
+        assert_eq!((role.duration.as_secs(), role.sts.as_str()), (900, "sts-vpc.cn-beijing.aliyuncs.com"));
         assert_eq!(role.external_id.as_deref(), Some("x"));
         assert!(key.security_token.is_none());
+    }
+
+    #[test]
+    fn what_a_profile_does_not_say_the_environment_may() {
+        let profile = json!({ "name": "p", "mode": "OIDC", "sts_region": "cn-beijing", "enable_vpc": false });
+        let variables = [
+            ("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1:role/r"),
+            ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "acs:ram::1:oidc-provider/p"),
+            ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/token"),
+            ("ALIBABA_CLOUD_ROLE_SESSION_NAME", "me"),
+            ("ALIBABA_CLOUD_ECS_METADATA", "ours"),
+        ];
+        let Ok(Plan::Temporary(order)) = plan_of(&document(profile.clone()), &variables) else { panic!() };
+        let Issuer::TokenFile { role, oidc_provider, token_file } = order.from else { panic!() };
+        assert_eq!((role.arn.as_str(), role.session_name.as_deref()), ("acs:ram::1:role/r", Some("me")));
+        assert_eq!((oidc_provider.as_str(), token_file), ("acs:ram::1:oidc-provider/p", "/token".into()));
+        assert_eq!(role.sts, "sts.cn-beijing.aliyuncs.com");
+        assert!(
+            fault(&document(profile))
+                .contains("has no `ram_role_arn`; add it, or set ALIBABA_CLOUD_ROLE_ARN")
+        );
+
+        let instance = json!({ "name": "p", "mode": "EcsRamRole" });
+        let Ok(Plan::Temporary(order)) = plan_of(&document(instance), &variables) else { panic!() };
+        assert!(order.from == Issuer::Instance { role_name: Some("ours".into()) });
+    }
+
+    #[test]
+    fn a_mode_that_may_be_a_secret_in_the_wrong_place_is_not_shown() {
+        for mode in ["hunter2hunter2hunter2hunter2xx", "huntertwohuntertwohuntertwo", "hunter2", "a-b"] {
+            let fault = fault(&document(json!({ "name": "p", "mode": mode })));
+            let text = "has a mode that is none, and not shown here; use one of `AK`, `StsToken`";
+            assert!(fault.contains(text) && !fault.contains(mode), "{fault}");
+        }
     }
 
     #[test]

@@ -14,11 +14,14 @@ use crate::token::answer::{self, Asked, Peer};
 /// What the metadata service is needed for, in its errors.
 pub(super) const PURPOSE: &str = "the RAM role of an instance is to be had";
 
+pub(super) const ROLE_NAME: &str = "ALIBABA_CLOUD_ECS_METADATA";
 const DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const PATH: &str = "/latest/meta-data/ram/security-credentials/";
 
 pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
-    order(environment, environment.text("ALIBABA_CLOUD_ECS_METADATA"), "ecs_ram_role").map(Plan::Temporary)
+    let role_name = environment.text(ROLE_NAME);
+    let plan = if role_name.is_some() { Plan::Temporary } else { Plan::InCase };
+    order(environment, role_name, "ecs_ram_role").map(plan)
 }
 
 /// The order for a role, wherever it is named.
@@ -43,21 +46,40 @@ pub(super) async fn fetch(
     let session = service.session().await?;
     let role_name = match role_name {
         Some(name) => name.to_owned(),
-        None => first_line(service.text(session.get(PATH).await?)?.expose_secret()).ok_or_else(|| {
-            let problem = format!("{} knows no RAM role", service.shown());
-            Error::new(ErrorKind::Rejected, format!("{problem}; attach one to the instance"))
-        })?,
+        None => {
+            let names = service.text(session.get(PATH).await?)?;
+            named(names.expose_secret(), session.expose_token(), &service.shown())?
+        }
     };
     let response: Response<Bytes> = session.get(&format!("{PATH}{}", percent::encoded(&role_name))).await?;
     let endpoint = service.shown();
     let now = means.clock.now().system_time();
-    let asked = Asked { peer: &Instance, endpoint: &endpoint, scope: "", secrets: Vec::new(), now };
+    let secrets = vec![session.expose_token()];
+    let asked = Asked { peer: &Instance, endpoint: &endpoint, scope: "", secrets, now };
     let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, &answer.object, provider)
+    temporary::read(&answer, &answer.object, provider, Some(asked.now))
 }
 
-fn first_line(text: &str) -> Option<String> {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+/// The name in the first line, which becomes a part of the next request and of messages about it.
+fn named(lines: &str, token: &str, service: &str) -> Result<String, Error> {
+    match lines.lines().map(str::trim).find(|line| !line.is_empty()) {
+        None => {
+            let problem = format!("{service} knows no RAM role; attach one to the instance");
+            Err(Error::new(ErrorKind::Rejected, problem))
+        }
+        Some(name) if is_name(name) && !name.contains(token) => Ok(name.to_owned()),
+        Some(_) => {
+            let problem = format!("what {service} gave is not the name of a RAM role");
+            let message = format!("{problem}; check that nothing is in front of it");
+            Err(Error::new(ErrorKind::InvalidAnswer, message).with_transient(false))
+        }
+    }
+}
+
+/// What RAM takes for a role's name.
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// The metadata service, as far as it gives credentials.

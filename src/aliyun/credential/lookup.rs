@@ -12,6 +12,8 @@ pub(super) enum Plan {
     Key(Credential),
     /// One that somebody hands out for a while.
     Temporary(Order),
+    /// The same from somebody who is asked just in case: nobody set it up.
+    InCase(Order),
 }
 
 /// Why a source has nothing to give.
@@ -19,7 +21,9 @@ pub(super) enum Plan {
 pub(super) enum Miss {
     /// Nobody set it up, or somebody switched it off.
     Absent(String),
-    /// It is set up, and does not work.
+    /// Nobody set it up; it was asked in vain.
+    InVain(Error),
+    /// It is set up, and does not work; if the error is transient, not yet.
     Fault(Error),
 }
 

@@ -70,9 +70,14 @@ pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When there is none; the error lists what was tried.
+    /// When there is none; the error lists what was tried. It is transient when an identity that is set up may be
+    /// had soon: no other one is given in its place.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
 
     /// This identity was refused: it is to be read or fetched afresh, if it is kept.
     fn forget(&self, _refused: &Credential) {}
+
+    /// The identity given last may not do what it was used for: if another one has become available, it may be
+    /// the one that is meant.
+    fn reconsider(&self) {}
 }

@@ -5,9 +5,10 @@ use super::order::{Issuer, Order, Role};
 use super::sts;
 use crate::environment::Environment;
 
-const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
-const PROVIDER: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
-const FILE: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
+pub(super) const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
+pub(super) const PROVIDER: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
+pub(super) const FILE: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
+pub(super) const SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
 
 pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
     let variables = [ROLE, PROVIDER, FILE].map(|name| environment.text(name));
@@ -24,11 +25,11 @@ pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
     };
     let role = Role {
         arn,
-        session_name: environment.text("ALIBABA_CLOUD_ROLE_SESSION_NAME"),
+        session_name: environment.text(SESSION_NAME),
         duration: sts::DURATION,
         policy: None,
         external_id: None,
-        sts: sts::host(environment, None)?,
+        sts: sts::host(environment, None, false)?,
     };
     let from = Issuer::TokenFile { role, oidc_provider, token_file: token_file.into() };
     Ok(Plan::Temporary(Order { from, provider: "oidc_role_arn" }))

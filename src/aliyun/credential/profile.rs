@@ -1,11 +1,14 @@
-//! A profile of one of the vendor's two files: what its fields come to.
+//! A profile of one of the vendor's two files: what its fields come to. Where it names no role, the environment
+//! may, as for the vendor's own clients.
 
 use std::fmt;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::lookup::{Miss, Plan};
 use super::order::{Issuer, Order, Role};
-use super::{Credential, instance_role, sts};
+use super::{Credential, instance_role, oidc_role, sts};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -64,12 +67,12 @@ impl Profile<'_> {
         } else if is(&dialect.oidc_role) {
             let from = Issuer::TokenFile {
                 role: self.role()?,
-                oidc_provider: self.required("oidc_provider_arn")?,
-                token_file: self.required(dialect.token_file)?.into(),
+                oidc_provider: self.required_somewhere("oidc_provider_arn", oidc_role::PROVIDER)?,
+                token_file: self.required_somewhere(dialect.token_file, oidc_role::FILE)?.into(),
             };
             order(from, &dialect.oidc_role)
         } else if is(&dialect.instance_role) {
-            let name = self.optional(dialect.role_name);
+            let name = self.somewhere(dialect.role_name, instance_role::ROLE_NAME);
             instance_role::order(self.environment, name, dialect.instance_role.provider).map(Plan::Temporary)
         } else {
             Err(self.unsupported(&kind))
@@ -87,12 +90,12 @@ impl Profile<'_> {
 
     fn role(&self) -> Result<Role, Miss> {
         Ok(Role {
-            arn: self.required(self.dialect.role_arn)?,
-            session_name: self.optional(self.dialect.session_name),
+            arn: self.required_somewhere(self.dialect.role_arn, oidc_role::ROLE)?,
+            session_name: self.somewhere(self.dialect.session_name, oidc_role::SESSION_NAME),
             duration: self.duration()?,
             policy: self.optional("policy"),
             external_id: self.optional("external_id"),
-            sts: sts::host(self.environment, self.optional("sts_region"))?,
+            sts: sts::host(self.environment, self.optional("sts_region"), self.is_true("enable_vpc"))?,
         })
     }
 
@@ -108,8 +111,12 @@ impl Profile<'_> {
         }
     }
 
+    fn is_true(&self, name: &str) -> bool {
+        self.optional(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
     fn optional(&self, name: &str) -> Option<String> {
-        let text = (self.field)(name)?;
+        let text = Zeroizing::new((self.field)(name)?);
         let trimmed = text.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
@@ -118,18 +125,30 @@ impl Profile<'_> {
         self.optional(name).ok_or_else(|| Miss::fault(format!("{} has no `{name}`; add it", self.shown)))
     }
 
+    /// In the profile, or else in the environment.
+    fn somewhere(&self, name: &str, variable: &str) -> Option<String> {
+        self.optional(name).or_else(|| self.environment.text(variable))
+    }
+
+    fn required_somewhere(&self, name: &str, variable: &str) -> Result<String, Miss> {
+        let problem = || Miss::fault(format!("{} has no `{name}`; add it, or set {variable}", self.shown));
+        self.somewhere(name, variable).ok_or_else(problem)
+    }
+
     fn unsupported(&self, kind: &str) -> Miss {
         let Dialect { kind: field, access_key, sts_token, assumed_role, instance_role, oidc_role, .. } =
             self.dialect;
         let supported = [access_key, sts_token, assumed_role, instance_role, oidc_role];
         let supported: Vec<String> = supported.map(|spelling| format!("`{}`", spelling.kind)).into();
-        // Cut short: whatever stands there may stand in the wrong place.
-        let kind: String = kind.chars().filter(|letter| !letter.is_control()).take(30).collect();
-        Miss::fault(format!(
-            "{} has {field} `{kind}`, which is not supported; use one of {}",
-            self.shown,
-            supported.join(", ")
-        ))
+        // What stands there may be a secret in the wrong place; those of access keys have 30 characters.
+        let is_word = kind.len() <= 24 && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let (shown, supported) = (&self.shown, supported.join(", "));
+        Miss::fault(match is_word {
+            true => format!("{shown} has {field} `{kind}`, which is not supported; use one of {supported}"),
+            false => {
+                format!("{shown} has a {field} that is none, and not shown here; use one of {supported}")
+            }
+        })
     }
 }
 

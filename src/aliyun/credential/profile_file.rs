@@ -1,6 +1,7 @@
-//! The profile file of the vendor's SDKs, `~/.alibabacloud/credentials`, read at each use.
+//! The profile file of the vendor's SDKs, read at each use: `~/.alibabacloud/credentials`, or `credentials.ini`
+//! beside it, where the one for Python looks.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use configparser::ini::Ini;
 use zeroize::Zeroize;
@@ -28,20 +29,25 @@ static DIALECT: Dialect = Dialect {
 };
 
 pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
-    let named = environment.text(FILE);
-    let path = match &named {
-        Some(path) => environment.expand(Path::new(path)),
-        None => default_path(environment).ok_or_else(|| Miss::absent("there is no home directory"))?,
-    };
-    match (file::read(&path)?, named) {
-        (Some(text), _) => from_text(text.as_str(), &path, environment),
-        (None, Some(_)) => Err(Miss::fault(format!("{} does not exist; check {FILE}", path.display()))),
-        (None, None) => Err(Miss::absent(format!("{} does not exist", path.display()))),
+    if let Some(path) = environment.text(FILE) {
+        let path = environment.expand(Path::new(&path));
+        let missing = || Miss::fault(format!("{} does not exist; check {FILE}", path.display()));
+        return from_file(&path, environment)?.ok_or_else(missing);
     }
+    let home = environment.home().ok_or_else(|| Miss::absent("there is no home directory"))?;
+    let path = home.join(".alibabacloud").join("credentials");
+    for path in [&path, &path.with_extension("ini")] {
+        if let Some(plan) = from_file(path, environment)? {
+            return Ok(plan);
+        }
+    }
+    Err(Miss::absent(format!("{} does not exist, nor does credentials.ini beside it", path.display())))
 }
 
-fn default_path(environment: &Environment) -> Option<PathBuf> {
-    Some(environment.home()?.join(".alibabacloud").join("credentials"))
+/// Nothing if there is no such file.
+fn from_file(path: &Path, environment: &Environment) -> Result<Option<Plan>, Miss> {
+    let text = file::read(path)?;
+    text.map(|text| from_text(&text, path, environment)).transpose()
 }
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
@@ -49,11 +55,12 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan,
     // No policy has one in it, and the vendor's SDKs stop there.
     ini.set_inline_comment_symbols(Some(&['#']));
     // The parser's own words may show what it met.
-    ini.read(text.to_owned()).map_err(|_| Miss::fault(format!("{} is not an INI file", path.display())))?;
+    let parsed = ini.read(text.to_owned());
+    let mut copy = parsed.map_err(|_| Miss::fault(format!("{} is not an INI file", path.display())))?;
     let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
     let plan = from_section(&ini, &section, path, environment);
-    for value in ini.get_mut_map().values_mut().flat_map(|values| values.values_mut()).flatten() {
-        value.zeroize();
+    for sections in [ini.get_mut_map(), &mut copy] {
+        sections.values_mut().flat_map(|values| values.values_mut()).flatten().for_each(Zeroize::zeroize);
     }
     plan
 }
@@ -111,6 +118,7 @@ mod tests {
             ("", "has no section `[default]`"),
             ("[default]\naccess_key_secret=hunter2", "has no `type`"),
             ("[default]\ntype=access_key\naccess_key_secret=hunter2", "has no `access_key_id`"),
+            ("[default]\ntype=hunter2hunter2hunter2hunter2xx", "has a type that is none, and not shown here"),
             (
                 "[default]\ntype=rsa_key_pair\nprivate_key_file=hunter2",
                 "has type `rsa_key_pair`, which is not supported; use one of `access_key`, `sts`, \

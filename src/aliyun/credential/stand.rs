@@ -6,6 +6,7 @@ use super::lookup::{Miss, Plan};
 use super::order::{FetchOrdered, Means, Order};
 use super::{Credential, cli_profile, environment, instance_role, oidc_role, profile_file, uri};
 use crate::environment::Environment;
+use crate::error::Error;
 use crate::token::{Settings, Slot};
 
 /// The sources, in the vendor's order.
@@ -49,13 +50,13 @@ impl Stand {
         means: &Arc<Means>,
         settings: &Settings,
     ) -> Result<Arc<Credential>, Miss> {
-        match (self.source.plan)(&means.environment)? {
-            Plan::Key(key) => Ok(Arc::new(key)),
-            Plan::Temporary(order) => {
-                let live = self.slot(order, means, settings).acquire().await.map_err(Miss::Fault)?;
-                Ok(Arc::clone(&live.value))
-            }
-        }
+        let (order, miss): (_, fn(Error) -> Miss) = match (self.source.plan)(&means.environment)? {
+            Plan::Key(key) => return Ok(Arc::new(key)),
+            Plan::Temporary(order) => (order, Miss::Fault),
+            Plan::InCase(order) => (order, Miss::InVain),
+        };
+        let live = self.slot(order, means, settings).acquire().await.map_err(miss)?;
+        Ok(Arc::clone(&live.value))
     }
 
     /// The credential is not to be given again, if it is of those that were fetched.

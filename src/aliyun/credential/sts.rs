@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
+use zeroize::Zeroizing;
 
 use super::lookup::{Miss, is_true};
 use super::order::{Means, Role, Temporary};
 use super::{Credential, temporary};
-use crate::aliyun::{Call, member, nonce};
+use crate::aliyun::{Call, member};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
@@ -24,8 +25,13 @@ const VERSION: &str = "2015-04-01";
 /// What a role's credential lives if nothing else is asked for.
 pub(super) const DURATION: Duration = Duration::from_secs(3600);
 
-/// The host of STS in this region, or in the one that the environment tells, or in none.
-pub(super) fn host(environment: &Environment, region: Option<String>) -> Result<String, Miss> {
+/// The host of STS in this region, or in the one that the environment tells, or in none; of a region also within
+/// the VPC, if that is wanted here or by the environment.
+pub(super) fn host(
+    environment: &Environment,
+    region: Option<String>,
+    within_vpc: bool,
+) -> Result<String, Miss> {
     let Some(region) = region.or_else(|| environment.text("ALIBABA_CLOUD_STS_REGION")) else {
         return Ok("sts.aliyuncs.com".into());
     };
@@ -33,15 +39,15 @@ pub(super) fn host(environment: &Environment, region: Option<String>) -> Result<
     if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Miss::fault("the STS region is none; expected one like `cn-hangzhou`"));
     }
-    let prefix = match is_true(environment, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED") {
+    let prefix = match within_vpc || is_true(environment, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED") {
         true => "sts-vpc",
         false => "sts",
     };
     Ok(format!("{prefix}.{region}.aliyuncs.com"))
 }
 
-/// Shows STS the token in the file. Everything goes into the body, which no proxy logs; the call has no
-/// signature.
+/// Shows STS the token in the file. The call has no signature. As the vendor's client for Go has it, its common
+/// parameters are in the query; the others, the token among them, are in the body, which no proxy logs.
 pub(super) async fn assume_role_with_oidc(
     role: &Role,
     oidc_provider: &str,
@@ -50,12 +56,10 @@ pub(super) async fn assume_role_with_oidc(
     means: &Means,
 ) -> Result<Temporary, Error> {
     let token = token_file::read(&means.environment.expand(token_file))?;
-    let form = form(role, oidc_provider, &token, means)?;
-    let origin = origin(role, means)?;
-    let shown = format!("{origin} (AssumeRoleWithOIDC)");
-    let mut request = Request::new(Full::new(Bytes::from(form)));
+    let shown = format!("{} (AssumeRoleWithOIDC)", origin(role, means)?);
+    let mut request = Request::new(Full::new(form(role, oidc_provider, &token, means)));
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = origin;
+    *request.uri_mut() = unsigned("AssumeRoleWithOIDC", role, means)?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -70,21 +74,30 @@ pub(super) async fn assume_role_with_oidc(
         now: means.clock.now().system_time(),
     };
     let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, member(&answer, "Credentials")?, provider)
+    temporary::read(&answer, member(&answer, "Credentials")?, provider, None)
 }
 
-fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Result<String, Error> {
-    let now = means.clock.now().system_time();
+/// The body, which is wiped from memory when the last of its holders lets go of it.
+fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Bytes {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("Action", "AssumeRoleWithOIDC");
-    form.append_pair("Version", VERSION);
-    form.append_pair("Format", "JSON");
-    form.append_pair("Timestamp", &humantime::format_rfc3339_seconds(now).to_string());
-    form.append_pair("SignatureNonce", &nonce()?);
-    form.append_pair("OIDCProviderArn", oidc_provider);
+    form.append_pair("OIDCProviderArn", oidc_provider).extend_pairs(parameters(role, means));
+    let mut form = form.finish();
+    // The token comes last, and there is room for it: growing would leave a copy behind.
+    form.reserve("&OIDCToken=".len() + 3 * token.expose_secret().len());
+    let mut form = form_urlencoded::Serializer::for_suffix(form, 0);
     form.append_pair("OIDCToken", token.expose_secret());
-    form.extend_pairs(parameters(role, means));
-    Ok(form.finish())
+    Bytes::from_owner(Zeroizing::new(form.finish()))
+}
+
+/// The address of a call that has no signature.
+fn unsigned(action: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
+    let now = means.clock.now().system_time();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("Action", action);
+    query.append_pair("Version", VERSION);
+    query.append_pair("Format", "JSON");
+    query.append_pair("Timestamp", &humantime::format_rfc3339_seconds(now).to_string());
+    address(&format!("/?{}", query.finish()), role, means)
 }
 
 /// Signs with the key of somebody who may assume the role.
@@ -98,13 +111,17 @@ pub(super) async fn assume_role(
     let parameters = parameters(role, means).map(|(name, value)| (name.into(), value.into())).collect();
     let call = Call { endpoint: &origin, action: "AssumeRole", version: VERSION, parameters, scope: "" };
     let read =
-        |answer: &answer::Answer<'_>| temporary::read(answer, member(answer, "Credentials")?, provider);
+        |answer: &answer::Answer<'_>| temporary::read(answer, member(answer, "Credentials")?, provider, None);
     call.send(key, &means.transport, &means.clock, read).await
 }
 
 fn origin(role: &Role, means: &Means) -> Result<Uri, Error> {
+    address("/", role, means)
+}
+
+fn address(target: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
     let host = means.sts_endpoint.as_ref().unwrap_or(&role.sts);
-    format!("https://{host}/").parse().map_err(|cause| {
+    format!("https://{host}{target}").parse().map_err(|cause| {
         Error::new(ErrorKind::Secret, "the host of STS is none; check the STS endpoint or region")
             .with_source(http::Error::from(cause))
     })
@@ -162,7 +179,7 @@ mod tests {
 
     fn host_with<const N: usize>(variables: [(&str, &str); N], region: Option<&str>) -> Result<String, Miss> {
         let environment = Environment::Manual(ManualEnvironment::from_iter(variables));
-        host(&environment, region.map(str::to_owned))
+        host(&environment, region.map(str::to_owned), false)
     }
 
     #[test]

@@ -1,25 +1,32 @@
 //! Reads a temporary credential from the JSON in which STS, the metadata service and credentials URIs give it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
 use super::Credential;
 use super::order::Temporary;
+use crate::aliyun::answer::point_in_time;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::token::answer::{Answer, text};
 
+/// The end counts by the clock of who gave the credential, and if `ours` is given by this machine's as well: the
+/// earlier one then. STS is believed alone; it is asked through TLS.
+///
 /// # Errors
 ///
-/// When a part is missing, and when the credential has expired already, by the clock of who gave it.
+/// When a part is missing, and when the credential has expired already.
 pub(super) fn read(
     answer: &Answer<'_>,
     object: &Map<String, Value>,
     provider: &'static str,
+    ours: Option<SystemTime>,
 ) -> Result<Temporary, Error> {
-    let part = |name| {
-        text(object, &[name]).ok_or_else(|| answer.unusable(&format!("carries no credential with `{name}`")))
+    // Without white space around it: no part of an access key has any.
+    let part = |name| match text(object, &[name]).map(str::trim) {
+        Some(part) if !part.is_empty() => Ok(part),
+        _ => Err(answer.unusable(&format!("carries no credential with `{name}`"))),
     };
     let credential = Credential {
         access_key_id: part("AccessKeyId")?.to_owned(),
@@ -27,21 +34,21 @@ pub(super) fn read(
         security_token: Some(Secret::new(part("SecurityToken")?)),
         provider,
     };
-    let expiration = humantime::parse_rfc3339_weak(part("Expiration")?)
-        .map_err(|_| answer.unusable("the `Expiration` of its credential is not a point in time"))?;
-    match expiration.duration_since(answer.server_time()) {
-        Ok(life) if life > Duration::ZERO => Ok((credential, life)),
-        _ => {
-            let expiration = humantime::format_rfc3339_seconds(expiration);
-            Err(answer.unusable(&format!("its credential has expired already, at {expiration}")))
-        }
+    let expiration = point_in_time(part("Expiration")?)
+        .ok_or_else(|| answer.unusable("the `Expiration` of its credential is not a point in time in UTC"))?;
+    let left = |now| expiration.duration_since(now).unwrap_or_default();
+    let theirs = left(answer.server_time());
+    let life = ours.map_or(theirs, |now| theirs.min(left(now)));
+    if life == Duration::ZERO {
+        let expiration = humantime::format_rfc3339_seconds(expiration);
+        let hint = if theirs == life { "" } else { " by this machine's clock (check it)" };
+        return Err(answer.unusable(&format!("its credential has expired already, at {expiration}{hint}")));
     }
+    Ok((credential, life))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use http::{HeaderMap, StatusCode};
     use serde_json::json;
 
@@ -50,6 +57,10 @@ mod tests {
     use crate::token::answer::{self, Asked};
 
     fn read_from(body: &Value, date: Option<&str>) -> Result<Temporary, Error> {
+        read_by(body, date, false)
+    }
+
+    fn read_by(body: &Value, date: Option<&str>, both_clocks: bool) -> Result<Temporary, Error> {
         let mut headers = HeaderMap::new();
         if let Some(date) = date {
             headers.insert("date", date.parse().unwrap());
@@ -63,7 +74,7 @@ mod tests {
         };
         let body = body.to_string();
         let answer = answer::object(StatusCode::OK, &headers, body.as_bytes(), &asked)?;
-        read(&answer, &answer.object, "p")
+        read(&answer, &answer.object, "p", both_clocks.then_some(asked.now))
     }
 
     fn body(expiration: &str) -> Value {
@@ -79,6 +90,30 @@ mod tests {
     }
 
     #[test]
+    fn a_life_counts_by_the_earlier_end_where_both_clocks_count() {
+        let life = |end, date| read_by(&body(end), date, true).map(|(_, life)| life.as_secs());
+        let (early, late) = ("Tue, 24 Nov 2026 11:00:00 GMT", "Tue, 24 Nov 2026 12:30:00 GMT");
+        assert_eq!(life("2026-11-24T13:00:00Z", None).unwrap(), 3600);
+        assert_eq!(life("2026-11-24T13:00:00Z", Some(early)).unwrap(), 3600);
+        assert_eq!(life("2026-11-24T13:00:00Z", Some(late)).unwrap(), 1800);
+        let error = life("2026-11-24T11:30:00Z", Some(early)).unwrap_err().to_string();
+        let text = "expired already, at 2026-11-24T11:30:00Z by this machine's clock (check it)";
+        assert!(error.contains(text), "{error}");
+    }
+
+    #[test]
+    fn white_space_around_a_part_is_none_of_it() {
+        let mut body = body(" 2026-11-24T13:00:00Z\n");
+        for part in ["AccessKeyId", "AccessKeySecret", "SecurityToken"] {
+            body[part] = format!(" {}\n", body[part].as_str().unwrap()).into();
+        }
+        let (credential, _) = read_from(&body, None).unwrap();
+        let secret = credential.access_key_secret.expose_secret();
+        let token = credential.security_token.as_ref().unwrap().expose_secret();
+        assert_eq!((credential.access_key_id.as_str(), secret, token), ("STS.id", "s3cret", "t0ken"));
+    }
+
+    #[test]
     fn one_that_has_expired_on_arrival_is_an_error() {
         for expiration in ["2026-11-24T12:00:00Z", "2026-11-24T11:59:59Z", "1970-01-01T00:00:00Z"] {
             let error = read_from(&body(expiration), None).unwrap_err();
@@ -90,7 +125,7 @@ mod tests {
     #[test]
     fn a_part_that_is_missing_or_makes_no_sense_is_named_and_nothing_is_shown() {
         for part in ["AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration"] {
-            for wrong in [json!(null), json!(""), json!(7), json!({})] {
+            for wrong in [json!(null), json!(""), json!(" \n"), json!(7), json!({})] {
                 let mut body = body("2026-11-24T13:00:00Z");
                 body[part] = wrong;
                 let error = format!("{:?}", read_from(&body, None).unwrap_err());
@@ -100,8 +135,12 @@ mod tests {
                 );
             }
         }
-        let error = read_from(&body("s3cret"), None).unwrap_err();
-        assert!(error.to_string().contains("is not a point in time"), "{error}");
+        for end in
+            ["s3cret", "2026-11-24T13:00:00+08:00", "2026-11-24T13:00:00.000+08:00", "2026-11-24T13:00:00"]
+        {
+            let error = read_from(&body(end), None).unwrap_err();
+            assert!(error.to_string().contains("is not a point in time in UTC"), "{error}");
+        }
         let far = read_from(&body("9999-12-31T23:59:59Z"), None).unwrap().1;
         assert!(SystemTime::UNIX_EPOCH.checked_add(far).is_some());
     }

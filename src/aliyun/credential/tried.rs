@@ -22,8 +22,14 @@ impl Tried {
     pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &Error)> {
         self.misses.iter().filter_map(|(source, miss)| match miss {
             Miss::Fault(error) => Some((*source, error)),
-            Miss::Absent(_) => None,
+            Miss::Absent(_) | Miss::InVain(_) => None,
         })
+    }
+
+    /// The source that is set up and may work soon: until then there is no credential, rather than one of
+    /// somebody else.
+    pub(super) fn awaited(&self) -> Option<&Error> {
+        self.faults().map(|(_, error)| error).find(|error| error.is_transient())
     }
 
     /// The error that lists them all. It may pass if nothing else than time is missing.
@@ -32,29 +38,42 @@ impl Tried {
         for (place, (source, miss)) in self.misses.iter().enumerate() {
             let reason = match miss {
                 Miss::Absent(reason) => shown(reason, []),
-                Miss::Fault(error) => shown(&error.to_string(), []),
+                Miss::InVain(error) | Miss::Fault(error) => shown(&error.to_string(), []),
             };
             message.push_str(if place == 0 { ": " } else { " | " });
             message.push_str(&format!("{source}: {reason}"));
         }
         if let Some(source) = self.waiting_for {
-            message.push_str(&format!(" | {source}: no answer in time, and no more was tried"));
+            message.push_str(if self.misses.is_empty() { ": " } else { " | " });
+            message.push_str(&format!("{source}: no answer in time, and no more was tried"));
         }
-        let first = self.faults().next().map(|(_, error)| error.clone());
-        let all_may_pass = self.faults().all(|(_, error)| error.is_transient());
+        if let Some(awaited) = self.awaited() {
+            message.push_str("; it may work soon, and no other source is used in its place");
+            return inherited(Error::new(awaited.kind(), message), awaited).with_transient(true);
+        }
+        let first = self.errors().next();
+        let (kind, may_pass) = match first {
+            _ if self.waiting_for.is_some() => (ErrorKind::Timeout, true),
+            Some(first) if self.errors().all(Error::is_transient) => (first.kind(), true),
+            _ => (ErrorKind::Secret, false),
+        };
+        let error = Error::new(kind, message).with_transient(may_pass);
         match first {
-            Some(first) if all_may_pass => {
-                inherited(Error::new(first.kind(), message), first).with_transient(true)
-            }
-            None if self.waiting_for.is_some() => Error::new(ErrorKind::Timeout, message),
-            Some(first) => inherited(Error::new(ErrorKind::Secret, message), first),
-            None => Error::new(ErrorKind::Secret, message),
+            Some(first) => inherited(error, first),
+            None => error,
         }
+    }
+
+    fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.misses.iter().filter_map(|(_, miss)| match miss {
+            Miss::InVain(error) | Miss::Fault(error) => Some(error),
+            Miss::Absent(_) => None,
+        })
     }
 }
 
 /// With what the first fault knows of its request.
-fn inherited(error: Error, first: Error) -> Error {
+fn inherited(error: Error, first: &Error) -> Error {
     let error = match first.request_id() {
         Some(id) => error.with_request_id(id),
         None => error,
@@ -63,7 +82,7 @@ fn inherited(error: Error, first: Error) -> Error {
         Some(pause) => error.with_retry_after(pause),
         None => error,
     };
-    error.with_source(first)
+    error.with_source(first.clone())
 }
 
 #[cfg(test)]
@@ -82,6 +101,10 @@ mod tests {
         Miss::Fault(Error::new(kind, "does not work").with_request_id("ID-1"))
     }
 
+    fn in_vain(kind: ErrorKind) -> Miss {
+        Miss::InVain(Error::new(kind, "is not there"))
+    }
+
     #[test]
     fn every_source_is_listed_with_its_reason() {
         let error = tried([Miss::absent("is not set"), fault(ErrorKind::Rejected)]);
@@ -92,21 +115,30 @@ mod tests {
     #[test]
     fn it_may_pass_only_if_all_faults_may() {
         assert!(!tried([Miss::absent("x")]).is_transient());
-        assert!(!tried([fault(ErrorKind::Timeout), fault(ErrorKind::Rejected)]).is_transient());
-        let error = tried([Miss::absent("x"), fault(ErrorKind::Connect), fault(ErrorKind::Timeout)]);
+        assert!(!tried([in_vain(ErrorKind::Timeout), in_vain(ErrorKind::Rejected)]).is_transient());
+        let error = tried([Miss::absent("x"), in_vain(ErrorKind::Connect), in_vain(ErrorKind::Timeout)]);
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true));
+    }
+
+    #[test]
+    fn it_may_pass_if_a_source_that_is_set_up_may_work_soon_whatever_else_is_wrong() {
+        let error = tried([fault(ErrorKind::Rejected), fault(ErrorKind::Connect)]);
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true));
+        let text = "does not work; it may work soon, and no other source is used in its place";
+        assert!(error.to_string().ends_with(text), "{error}");
         assert!(tried([Miss::Fault(Error::new(ErrorKind::Secret, "x").with_transient(true))]).is_transient());
     }
 
     #[test]
     fn the_source_that_time_ran_out_for_is_named() {
         let mut tried = Tried::default();
-        tried.add("one", Miss::absent("is not set"));
+        tried.add("one", fault(ErrorKind::Rejected));
         tried.waiting_for = Some("two");
         let error = tried.into_error();
         let text =
-            "no Alibaba Cloud credential: one: is not set | two: no answer in time, and no more was tried";
+            "no Alibaba Cloud credential: one: does not work | two: no answer in time, and no more was tried";
         assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::Timeout));
+        assert!(error.is_transient());
     }
 
     #[test]

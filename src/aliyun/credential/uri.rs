@@ -5,15 +5,21 @@ use http::header::ACCEPT;
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 
+use zeroize::Zeroizing;
+
 use super::lookup::{Miss, Plan};
 use super::order::{Issuer, Means, Order, Temporary};
 use super::temporary;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::percent;
 use crate::token::answer::{self, Asked, Peer};
 use crate::token::without_echo;
 
 const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
+
+/// Parts of the URI that are shorter are no secrets, and would mask half of what others say.
+const SHORTEST_SECRET: usize = 6;
 
 pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
     let text = environment.text(VARIABLE).ok_or_else(|| Miss::absent(format!("{VARIABLE} is not set")))?;
@@ -39,18 +45,31 @@ pub(super) async fn fetch(uri: &Uri, provider: &'static str, means: &Means) -> R
     *request.uri_mut() = uri.clone();
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     let endpoint = shown(uri);
-    let secrets = uri.path_and_query().map(|target| target.as_str()).filter(|target| target.len() > 1);
     let response = transport.send(request, &endpoint).await;
-    let response = response.map_err(|error| without_echo(error, secrets))?;
+    let secrets = secrets(uri);
+    let response =
+        response.map_err(|error| without_echo(error, secrets.iter().map(|secret| secret.as_str())))?;
     let asked = Asked {
         peer: &CredentialsUri,
         endpoint: &endpoint,
         scope: "",
-        secrets: secrets.into_iter().collect(),
+        secrets: secrets.iter().map(|secret| secret.as_str()).collect(),
         now: means.clock.now().system_time(),
     };
     let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, &answer.object, provider)
+    temporary::read(&answer, &answer.object, provider, Some(asked.now))
+}
+
+/// Path and query, whole and in parts: whoever answers may echo any of them. Each part also as it reads decoded,
+/// which is then found in every encoding.
+fn secrets(uri: &Uri) -> Vec<Zeroizing<String>> {
+    let whole = uri.path_and_query().map(|target| target.as_str());
+    let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    let values = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let parts =
+        whole.into_iter().chain(uri.query()).chain([uri.path()]).chain(uri.path().split('/')).chain(values);
+    let parts = parts.flat_map(|part| [part.to_owned(), percent::decoded(part)]);
+    parts.filter(|part| part.len() >= SHORTEST_SECRET).map(Zeroizing::new).collect()
 }
 
 /// Without path and query: there may be a secret in them.
@@ -95,6 +114,28 @@ mod tests {
             let Err(Miss::Fault(error)) = plan(&environment) else { panic!("{text}") };
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn path_and_query_are_secret_whole_and_in_parts() {
+        let uri = "http://h:1/v1/hunter%2Fsegment?key=hunter+%3Dvalue&flag-alone&n=1".parse().unwrap();
+        let secrets = secrets(&uri);
+        for secret in [
+            "/v1/hunter%2Fsegment?key=hunter+%3Dvalue&flag-alone&n=1",
+            "/v1/hunter%2Fsegment",
+            "key=hunter+%3Dvalue&flag-alone&n=1",
+            "hunter%2Fsegment",
+            "hunter/segment",
+            "hunter+%3Dvalue",
+            "hunter =value",
+            "flag-alone",
+        ] {
+            assert!(
+                secrets.iter().any(|known| known.as_str() == secret),
+                "{secret} is missing in {secrets:?}"
+            );
+        }
+        assert!(secrets.iter().all(|secret| !["v1", "1", ""].contains(&secret.as_str())));
     }
 
     #[test]
