@@ -1,6 +1,6 @@
 //! Percent-encoding (RFC 3986 section 2.1).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 /// Everything but the unreserved characters (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -13,7 +13,7 @@ pub(crate) fn encoded(text: &str) -> PercentEncode<'_> {
 /// The text as it was before it was encoded; a `+` is a blank, as it is in a query.
 #[cfg(feature = "aliyun")]
 pub(crate) fn decoded(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -64,13 +64,21 @@ fn file_of(name: &str, surroundings: &Surroundings) -> Result<String, String> {
     if name == "CLI profile" && disabled.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")) {
         return Err("switched off".to_owned());
     }
-    let path = match (name, surroundings.first(&["ALIBABA_CLOUD_CREDENTIALS_FILE"])) {
-        ("CLI profile", _) => "~/.aliyun/config.json".to_owned(),
-        (_, Some((_, path))) => path,
-        (_, None) => "~/.alibabacloud/credentials".to_owned(),
+    let (variable, default, other) = match name {
+        "CLI profile" => ("ALIBABA_CLOUD_CONFIG_FILE", "~/.aliyun/config.json", None),
+        _ => (
+            "ALIBABA_CLOUD_CREDENTIALS_FILE",
+            "~/.alibabacloud/credentials",
+            Some("~/.alibabacloud/credentials.ini"),
+        ),
     };
-    match surroundings.expand(path.as_ref()).is_file() {
-        true => Ok(format!("{path} is there")),
-        false => Err(format!("{path} is not there")),
+    let (first, other) = match surroundings.first(&[variable]) {
+        Some((_, path)) => (path, None),
+        None => (default.to_owned(), other),
+    };
+    let mut paths = [Some(first.as_str()), other].into_iter().flatten();
+    match paths.find(|path| surroundings.expand(path.as_ref()).is_file()) {
+        Some(path) => Ok(format!("{path} is there")),
+        None => Err(format!("{first} is not there")),
     }
 }
