@@ -64,20 +64,21 @@ fn file_of(name: &str, surroundings: &Surroundings) -> Result<String, String> {
     if name == "CLI profile" && disabled.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")) {
         return Err("switched off".to_owned());
     }
-    let (variable, defaults): (_, &[&str]) = match name {
-        "CLI profile" => ("ALIBABA_CLOUD_CONFIG_FILE", &["~/.aliyun/config.json"]),
+    let (variable, default, other) = match name {
+        "CLI profile" => ("ALIBABA_CLOUD_CONFIG_FILE", "~/.aliyun/config.json", None),
         _ => (
             "ALIBABA_CLOUD_CREDENTIALS_FILE",
-            &["~/.alibabacloud/credentials", "~/.alibabacloud/credentials.ini"],
+            "~/.alibabacloud/credentials",
+            Some("~/.alibabacloud/credentials.ini"),
         ),
     };
-    let named = surroundings.first(&[variable]).map(|(_, path)| path);
-    let paths: Vec<&str> = match &named {
-        Some(path) => vec![path],
-        None => defaults.to_vec(),
+    let (first, other) = match surroundings.first(&[variable]) {
+        Some((_, path)) => (path, None),
+        None => (default.to_owned(), other),
     };
-    match paths.iter().find(|path| surroundings.expand(path.as_ref()).is_file()) {
+    let mut paths = [Some(first.as_str()), other].into_iter().flatten();
+    match paths.find(|path| surroundings.expand(path.as_ref()).is_file()) {
         Some(path) => Ok(format!("{path} is there")),
-        None => Err(format!("{} is not there", paths[0])),
+        None => Err(format!("{first} is not there")),
     }
 }
