@@ -134,6 +134,8 @@ impl Demo {
 
     /// As if the program were run there without arguments.
     pub(crate) async fn examine(&self) -> Report {
-        examination::examine(&self.surroundings, None).await
+        let mut report = examination::examine(&self.surroundings, None).await;
+        report.is_demo = true;
+        report
     }
 }

@@ -36,15 +36,14 @@ use self::surroundings::Surroundings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let surroundings = Surroundings::of_process();
-    let arguments = match Arguments::parse(std::env::args_os().skip(1), &surroundings) {
+    let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(problem) => {
             eprintln!("error: {problem}\n\n{}", arguments::USAGE);
             return ExitCode::FAILURE;
         }
     };
-    match diagnose(&arguments.subject, surroundings).await {
+    match diagnose(&arguments.subject).await {
         Ok(None) => {
             print(&format!("{}\n\n{}", arguments::ABOUT, arguments::USAGE));
             ExitCode::SUCCESS
@@ -68,7 +67,8 @@ fn print(text: &str) {
     let _ = stdout().write_all(text.as_bytes());
 }
 
-async fn diagnose(subject: &Subject, surroundings: Surroundings) -> Result<Option<Report>, BoxError> {
+async fn diagnose(subject: &Subject) -> Result<Option<Report>, BoxError> {
+    let surroundings = Surroundings::of_process();
     Ok(match subject {
         Subject::Help => None,
         Subject::Found => Some(examination::examine(&surroundings, None).await),

@@ -5,6 +5,8 @@ use super::finding::{Finding, Mark, Step};
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     findings: Vec<Finding>,
+    /// Whether a configuration was looked at that nobody uses.
+    pub(crate) is_demo: bool,
 }
 
 impl Report {

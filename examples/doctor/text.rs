@@ -6,6 +6,11 @@ use std::io::{IsTerminal, stdout};
 use super::finding::{Finding, Mark};
 use super::report::Report;
 
+const DEMO: &str = "\
+  A demonstration: an IDaaS in this process, and a configuration and variables made for it.
+  Your configuration was not looked at.
+
+";
 const RESET: &str = "\x1b[0m";
 
 /// <https://no-color.org>: any value but an empty one.
@@ -15,6 +20,9 @@ pub(crate) fn colours_wanted() -> bool {
 
 pub(crate) fn of(report: &Report, colours: bool) -> String {
     let mut text = String::from("tower-idaas doctor\n\n");
+    if report.is_demo {
+        text.push_str(DEMO);
+    }
     for finding in report.findings() {
         // Writing to a `String` does not fail.
         let _ = write(&mut text, finding, colours);

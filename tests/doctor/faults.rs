@@ -70,6 +70,15 @@ async fn a_clock_that_is_off_is_told_by_how_much_and_the_token_comes_all_the_sam
 }
 
 #[tokio::test]
+async fn a_demonstration_says_that_it_is_one_and_a_real_examination_does_not() {
+    let demo = Demo::start(None).await.unwrap();
+    let shown = text::of(&demo.examine().await, false);
+    assert!(shown.contains("Your configuration was not looked at"), "{shown}");
+    let real = examine(&demo.surroundings, None).await;
+    assert!(!real.is_demo && !text::of(&real, false).contains("demonstration"));
+}
+
+#[tokio::test]
 async fn an_unknown_key_that_harms_nobody_is_a_warning() {
     let demo = Demo::start(None).await.unwrap();
     demo.change("colour", &"blue".into()).unwrap();

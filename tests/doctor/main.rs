@@ -73,6 +73,7 @@ fn printed(report: &Report) -> String {
     let json = json::of(report).to_string();
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(read["healthy"], report.is_healthy());
+    assert_eq!(read["demo"], report.is_demo);
     let steps: Vec<&str> =
         read["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
     assert_eq!(steps, Step::ALL.map(Step::as_str), "each step once, in their order");
