@@ -217,8 +217,8 @@ impl Idaas {
         KeepWarm::start(Arc::downgrade(&self.tokens), self.tokens.clock().clone(), scope.clone())
     }
 
-    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, and says
-    /// what all metrics of this crate are. Call it where metrics are collected, before they are written.
+    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, exchanged ones
+    /// aside, and says what all metrics of this crate are. Call it where metrics are collected, before they are written.
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn record_metrics(&self) {
