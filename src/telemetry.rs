@@ -16,6 +16,7 @@ pub(crate) struct Telemetry {
     /// The authentication method, as the vendor writes it, or what else tokens come from.
     method: &'static str,
     /// The same of whatever first had the gate that is told of: exchanges share that of the handle's own tokens.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
     gate_of: &'static str,
     /// Whether a gauge tells how long what is cached lives: for a handle's own tokens, one for each scope, which
     /// [`Idaas::record_metrics`](crate::Idaas::record_metrics) brings up to date.
