@@ -118,9 +118,10 @@ async fn a_withdrawn_token_is_told_and_what_replaces_it_says_why() -> Outcome {
 
 /// Of each line: its outcome, level, and whether it tells how long something lives.
 fn told(lines: &Lines) -> Vec<(String, String, bool)> {
-    let refreshes = lines.take().into_iter().filter(|line| line["name"] == "idaas.refresh");
+    let of = |line: &Line, name| line.get(name).cloned().unwrap_or_default();
+    let refreshes = lines.take().into_iter().filter(|line| of(line, "name") == "idaas.refresh");
     refreshes
-        .map(|line| (line["outcome"].clone(), line["level"].clone(), line.contains_key("expires_in")))
+        .map(|line| (of(&line, "outcome"), of(&line, "level"), line.contains_key("expires_in")))
         .collect()
 }
 
