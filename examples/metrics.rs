@@ -4,26 +4,40 @@
 //! cargo run --example metrics --features metrics
 //! ```
 //!
-//! It needs no account: an IDaaS in the same process issues the tokens, fails once, and one token is rejected.
+//! It needs no account: an IDaaS and an API in the same process. One token is revoked, so that the API rejects it, and
+//! then the IDaaS fails.
 
 #![allow(clippy::print_stdout)]
 
+use std::time::Duration;
+
 use axum::Router;
-use axum::http::StatusCode;
 use axum::routing::get;
+use bytes::Bytes;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
+use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{BoxError, Idaas, SecretSource};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let prometheus = PrometheusBuilder::new().install_recorder()?;
+    // Histograms hold every measurement until somebody collects; this is for when nobody does.
+    let upkeep = prometheus.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
 
     let issuer = TestIdaas::start().await?;
+    let api = issuer.api(issuer.scope().audience()).permission("read").plain_http().start().await?;
     let idaas = Idaas::builder()
         .environment(issuer.environment())
         .instance_id(TestIdaas::INSTANCE_ID)
@@ -45,17 +59,22 @@ async fn main() -> Result<(), BoxError> {
     };
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/metrics", get(collect))).await });
 
-    // Some traffic: a first fetch, a rejected token, and a fetch that fails behind it.
-    idaas.warm().await?;
-    idaas.invalidate(&idaas.token().await?);
-    idaas.warm().await?;
+    // Some traffic: a first fetch, a 401 and the fetch that follows from it, and a fetch that fails.
+    let http: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let mut client = ServiceBuilder::new().layer(idaas.layer()).service(http.clone());
+    for revoked in [false, true, false] {
+        if revoked {
+            api.revoke_all_issued_before_now();
+        }
+        let response = client.ready().await?.call(Request::get(api.url()).body(Empty::new())?).await?;
+        println!("# the API answers {}", response.status());
+    }
     issuer.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
     let elsewhere = "api://elsewhere|read".parse()?;
     let failed = idaas.token_for(&elsewhere).await;
     println!("# one fetch failed: {}", failed.is_err());
 
-    let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.get(format!("http://{address}/metrics").parse()?).await?;
+    let answer = http.get(format!("http://{address}/metrics").parse()?).await?;
     let text = answer.into_body().collect().await?.to_bytes();
     print!("{}", String::from_utf8_lossy(&text));
     Ok(())

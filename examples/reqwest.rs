@@ -16,7 +16,8 @@ async fn main() -> Result<(), BoxError> {
 
     // In a service: `Idaas::from_env()?`.
     let idaas = server.handle().build()?;
-    let http = reqwest::Client::new();
+    // Without `no_proxy`, reqwest takes requests to this machine to HTTP_PROXY as well, in plain text.
+    let http = reqwest::Client::builder().no_proxy().build()?;
 
     let response = idaas.send(http.get(orders.url())).await?.error_for_status()?;
     println!("send           {}  {}", response.status(), response.text().await?);

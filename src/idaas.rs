@@ -145,8 +145,12 @@ impl Idaas {
     ///
     /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
     /// stream. An `Authorization` header that is on the request stays; one that is the client's by default gives
-    /// way. The token leaves over HTTPS, or to this machine; reqwest takes it off where a redirect leads to another
+    /// way. The token leaves over HTTPS, or for a loopback host; reqwest takes it off where a redirect leads to another
     /// origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    ///
+    /// Where `HTTP_PROXY` is set, reqwest sends plain HTTP to that proxy, for loopback hosts too unless `NO_PROXY`
+    /// names them: then the proxy and whoever listens on the way there see the token. A client for services on this
+    /// machine is built with [`no_proxy`](reqwest::ClientBuilder::no_proxy).
     ///
     /// # Errors
     ///
@@ -217,8 +221,8 @@ impl Idaas {
         KeepWarm::start(Arc::downgrade(&self.tokens), self.tokens.clock().clone(), scope.clone())
     }
 
-    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, and says
-    /// what all metrics of this crate are. Call it where metrics are collected, before they are written.
+    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, exchanged ones
+    /// aside, and says what all metrics of this crate are. Call it where metrics are collected, before they are written.
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn record_metrics(&self) {

@@ -1,16 +1,18 @@
 //! A Tower [`Layer`](tower::Layer) that puts a cached machine-to-machine bearer token of Alibaba Cloud
 //! IDaaS (EIAM) on every outgoing HTTP request.
 //!
-//! ```no_run
-//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+#![cfg_attr(feature = "reqwest", doc = "```no_run")]
+#![cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
 //! use tower::ServiceBuilder;
 //! use tower_idaas::Idaas;
 //!
-//! # fn example() -> Result<(), tower_idaas::ConfigError> {
+//! # async fn example() -> Result<(), tower_idaas::BoxError> {
 //! let idaas = Idaas::from_env()?;
-//! let client = ServiceBuilder::new()
-//!     .layer(idaas.layer())
-//!     .service(Client::builder(TokioExecutor::new()).build_http::<http_body_util::Empty<bytes::Bytes>>());
+//! let http = reqwest::Client::new();
+//! let response = idaas.send(http.get("https://api.example.com/orders")).await?;
+//!
+//! // Or through Tower; so it is with hyper's client and a TLS connector, tonic's channel, or any other service.
+//! let client = ServiceBuilder::new().layer(idaas.layer()).service(http);
 //! # Ok(())
 //! # }
 //! ```
@@ -74,6 +76,6 @@ pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The README's code compiles.
-#[cfg(all(doctest, feature = "transport"))]
+#[cfg(all(doctest, feature = "redis", feature = "reqwest", feature = "transport"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,5 @@
-//! Which hosts are this machine.
+//! Which hosts are this machine. That a request for one stays here is for its client to see to: one that takes it to a
+//! proxy takes it elsewhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -15,6 +15,13 @@ pub(crate) struct Telemetry {
     client: Arc<str>,
     /// The authentication method, as the vendor writes it, or what else tokens come from.
     method: &'static str,
+    /// The same of whatever first had the gate that is told of: exchanges share that of the handle's own tokens.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
+    gate_of: &'static str,
+    /// Whether a gauge tells how long what is cached lives: for a handle's own tokens, one for each scope, which
+    /// [`Idaas::record_metrics`](crate::Idaas::record_metrics) brings up to date.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
+    gauges_lives: bool,
 }
 
 /// What a fetch came to.
@@ -28,6 +35,13 @@ pub(crate) enum Outcome<'a> {
     Failed(&'a Error),
     /// Nothing, because another fetch has found out that there is nothing to be had now.
     Refused(&'a Error),
+    /// Nothing: an authenticator or source of the user's panicked.
+    Panicked(&'a Error),
+    /// Something that was asked for before the one in use was withdrawn, or by a fetch that was given up: it is
+    /// not kept.
+    Void,
+    /// Nothing, because its runtime went away.
+    Lost,
 }
 
 /// A fetch that has ended.
@@ -44,24 +58,29 @@ pub(crate) struct Refresh<'a> {
 
 impl Telemetry {
     pub(crate) fn new(client: &str, method: &'static str) -> Self {
-        Self { client: client.into(), method }
+        Self { client: client.into(), method, gate_of: method, gauges_lives: true }
     }
 
-    /// The same client with something else than tokens.
+    /// The same client with something else than tokens, behind a gate of its own.
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
     pub(crate) fn of(&self, method: &'static str) -> Self {
-        Self { client: Arc::clone(&self.client), method }
+        Self { client: Arc::clone(&self.client), method, gate_of: method, gauges_lives: false }
+    }
+
+    /// The same client with tokens on others' behalf, behind the same gate. They have no life in common.
+    pub(crate) fn of_exchanges(&self) -> Self {
+        Self { method: "token exchange", gauges_lives: false, ..self.clone() }
     }
 
     /// The span that a fetch runs in.
     pub(crate) fn span(&self, scope: &str, cause: &'static str) -> tracing::Span {
-        let Self { client, method } = self;
+        let Self { client, method, .. } = self;
         tracing::debug_span!(target: "tower_idaas::refresh", "idaas.refresh", %client, method, scope, cause)
     }
 
     /// One line for each fetch.
     pub(crate) fn refreshed(&self, refresh: &Refresh<'_>) {
-        let Self { client, method } = self;
+        let Self { client, method, .. } = self;
         let Refresh { what, scope, cause, attempt, elapsed, outcome } = refresh;
         let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
         match outcome {
@@ -69,13 +88,17 @@ impl Telemetry {
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
                 elapsed = seconds, outcome = name, expires_in = life.as_secs_f64(), "{what} fetched"
             ),
-            Outcome::Failed(error) => tracing::warn!(
+            Outcome::Failed(error) | Outcome::Panicked(error) => tracing::warn!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
                 elapsed = seconds, outcome = name, request_id = error.request_id(), %error, "{what} not fetched"
             ),
             Outcome::Refused(error) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
                 elapsed = seconds, outcome = name, request_id = error.request_id(), %error, "{what} not asked for"
+            ),
+            Outcome::Void | Outcome::Lost => tracing::debug!(
+                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
+                elapsed = seconds, outcome = name, "{what} not kept"
             ),
         }
         #[cfg(feature = "metrics")]
@@ -102,9 +125,12 @@ impl Telemetry {
         }
     }
 
-    /// How long what is cached for this scope lives.
+    /// How long the token that is cached for this scope lives.
     #[cfg(feature = "metrics")]
     pub(crate) fn expires_in(&self, scope: &str, life: Duration) {
+        if !self.gauges_lives {
+            return;
+        }
         metrics::gauge!("idaas_expires_in_seconds", self.labels(scope)).set(life.as_secs_f64());
     }
 
@@ -112,7 +138,7 @@ impl Telemetry {
     pub(crate) fn gate(&self, open: bool) {
         #[cfg(feature = "metrics")]
         {
-            let labels = vec![self.client_label(), metrics::Label::new("method", self.method)];
+            let labels = vec![self.client_label(), metrics::Label::new("method", self.gate_of)];
             metrics::gauge!("idaas_gate_open", labels).set(u8::from(open));
         }
         #[cfg(not(feature = "metrics"))]
@@ -121,7 +147,7 @@ impl Telemetry {
 
     /// A value was withdrawn, for instance after a 401, before it was due.
     pub(crate) fn withdrawn(&self, scope: &str) {
-        let Self { client, method } = self;
+        let Self { client, method, .. } = self;
         tracing::debug!(name: "idaas.withdrawn", target: "tower_idaas::refresh", %client, method, scope, "rejected, not served any more");
         #[cfg(feature = "metrics")]
         metrics::counter!("idaas_withdrawn_total", self.labels(scope)).increment(1);
@@ -129,7 +155,7 @@ impl Telemetry {
 
     /// What was found in the store that processes share.
     pub(crate) fn store_looked(&self, scope: &str, outcome: &'static str) {
-        let Self { client, method } = self;
+        let Self { client, method, .. } = self;
         tracing::debug!(name: "idaas.store", target: "tower_idaas::store", %client, method, scope, outcome, "store asked");
         #[cfg(feature = "metrics")]
         {
@@ -141,7 +167,7 @@ impl Telemetry {
 
     /// The store has not done what it was asked for. `closed` says whether that is news.
     pub(crate) fn store_failed(&self, operation: &'static str, error: &Error, closed: bool) {
-        let Self { client, method } = self;
+        let Self { client, method, .. } = self;
         if closed {
             tracing::warn!(
                 name: "idaas.store_failed", target: "tower_idaas::store", %client, method, operation, %error,
@@ -208,6 +234,9 @@ impl Outcome<'_> {
             Self::Shared(_) => "shared",
             Self::Failed(_) => "failed",
             Self::Refused(_) => "refused",
+            Self::Panicked(_) => "panicked",
+            Self::Void => "void",
+            Self::Lost => "lost",
         }
     }
 }

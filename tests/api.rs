@@ -12,12 +12,13 @@ use tower::Layer;
 use tower_idaas::authn::{
     AssertionKey, AssertionSigner, AssertionSource, Authenticator, SigningAlgorithm, TokenRequest,
 };
-use tower_idaas::service::ResponseFuture;
+use tower_idaas::service::{Cloned, ResponseFuture};
+use tower_idaas::store::{MemoryStore, SharedStore, StoredValue, TokenStore};
 use tower_idaas::testing::{
-    AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService, ManualClock,
-    ManualEnvironment, MetadataDocument, MetadataService, OpenApiService, ProtectedApi, ProtectedApiBuilder,
-    ReceivedRequest, ServerCertificate, ServiceAccountToken, ServiceRequest, StsService, TestIdaas,
-    TestIdaasBuilder,
+    AccessKey, AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService,
+    ManualClock, ManualEnvironment, MetadataDocument, MetadataService, OpenApiService, ProtectedApi,
+    ProtectedApiBuilder, ReceivedRequest, ServerCertificate, ServiceAccountToken, ServiceRequest, StsService,
+    TestIdaas, TestIdaasBuilder,
 };
 use tower_idaas::{
     BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer,
@@ -62,6 +63,7 @@ fn public_types_cross_threads() {
     crosses_threads::<SecretSource>();
     crosses_threads::<NoToken>();
     crosses_threads::<RetryUnauthorized>();
+    crosses_threads::<RetryUnauthorized<Cloned>>();
     crosses_threads::<RetryUnauthorized<fn(&String) -> Option<String>>>();
     crosses_threads::<SubjectToken>();
     crosses_threads::<KeepWarm>();
@@ -75,6 +77,9 @@ fn public_types_cross_threads() {
     crosses_threads::<Box<dyn TokenSource>>();
     crosses_threads::<Box<dyn AssertionSigner>>();
     crosses_threads::<Box<dyn AssertionSource>>();
+    crosses_threads::<Box<dyn TokenStore>>();
+    crosses_threads::<SharedStore>();
+    crosses_threads::<StoredValue>();
     moves_to_threads::<IdaasBuilder>();
     is_an_error::<Error>();
     is_an_error::<ConfigError>();
@@ -82,6 +87,8 @@ fn public_types_cross_threads() {
 
 #[test]
 fn what_tests_are_written_with_crosses_threads_too() {
+    crosses_threads::<AccessKey>();
+    crosses_threads::<MemoryStore>();
     crosses_threads::<TestIdaas>();
     crosses_threads::<TestIdaasBuilder>();
     crosses_threads::<ProtectedApi>();
@@ -108,12 +115,13 @@ fn what_tests_are_written_with_crosses_threads_too() {
 #[cfg(feature = "aliyun")]
 #[test]
 fn so_does_what_clouds_add() {
-    use tower_idaas::aliyun::{CloudCredentials, CloudRole, StsToken};
+    use tower_idaas::aliyun::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
     use tower_idaas::testing::{CloudVendor, DeveloperApi};
 
     crosses_threads::<CloudRole>();
     crosses_threads::<CloudCredentials>();
     crosses_threads::<StsToken>();
+    crosses_threads::<CloudStsToken>();
     crosses_threads::<CloudVendor>();
     crosses_threads::<DeveloperApi>();
     is_cloned::<CloudRole>();
@@ -123,6 +131,15 @@ fn so_does_what_clouds_add() {
         is_sent(role.credentials());
     }
     let _ = of_a_role;
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn and_what_redis_adds() {
+    use tower_idaas::store::{RedisStore, RedisStoreBuilder};
+
+    crosses_threads::<RedisStore>();
+    crosses_threads::<RedisStoreBuilder>();
 }
 
 #[test]
@@ -195,4 +212,79 @@ fn the_same_holds_over_reqwest() {
         is_sent(layer.send_on_behalf_of(subject, request()));
     }
     let _ = of_the_handle;
+}
+
+/// What a file makes public at its outermost level, without what needs a feature beyond the default ones.
+fn public_names(source: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut needs_a_feature = false;
+    let mut rest = source;
+    while let Some((line, after)) = rest.split_once('\n') {
+        let Some(item) = line.strip_prefix("pub ") else {
+            needs_a_feature =
+                line.starts_with("#[") && (needs_a_feature || line.starts_with("#[cfg(feature"));
+            rest = after;
+            continue;
+        };
+        if let Some(used) = item.strip_prefix("use ") {
+            let (paths, after) = rest.split_once(';').unwrap_or((used, ""));
+            let last = paths.rsplit("::").next().unwrap_or(paths).trim_matches(['{', '}']);
+            names.extend(last.split(',').map(str::trim).filter(|name| !needs_a_feature && !name.is_empty()));
+            rest = after;
+        } else {
+            // A module is a door, not a name to learn.
+            let name = item.split([' ', '<', ':', ';', '(']).nth(1);
+            names.extend(name.filter(|_| !needs_a_feature && !item.starts_with("mod ")));
+            rest = after;
+        }
+        needs_a_feature = false;
+    }
+    names.sort_unstable();
+    names
+}
+
+/// A new name at the root is one more for everybody to learn: twenty are enough. It is counted as a program sees it
+/// that turns no feature on, modules aside; the names in those are for the few who need them.
+#[test]
+fn the_names_at_the_root_are_these_twenty() {
+    let names = public_names(include_str!("../src/lib.rs"));
+    let known = [
+        "BoxError",
+        "BoxFuture",
+        "ConfigError",
+        "ConfigFault",
+        "Error",
+        "ErrorKind",
+        "Idaas",
+        "IdaasBuilder",
+        "IdaasLayer",
+        "IdaasService",
+        "KeepWarm",
+        "NoToken",
+        "RetryUnauthorized",
+        "Scope",
+        "Secret",
+        "SecretSource",
+        "SubjectToken",
+        "Token",
+        "TokenResponse",
+        "TokenSource",
+    ];
+    assert_eq!(names, known);
+    assert_eq!(known.len(), 20);
+}
+
+#[test]
+fn the_names_behind_the_doors_are_these() {
+    let of = |source| public_names(source).join(" ");
+    assert_eq!(
+        of(include_str!("../src/authn/mod.rs")),
+        "AssertionKey AssertionSigner AssertionSource Authenticator SigningAlgorithm TokenRequest"
+    );
+    assert_eq!(
+        of(include_str!("../src/service/mod.rs")),
+        "Answer Cloned IdaasLayer IdaasService NoToken Outgoing ResponseFuture RetryUnauthorized"
+    );
+    assert_eq!(of(include_str!("../src/store/mod.rs")), "SharedStore StoredValue TokenStore");
+    assert_eq!(of(include_str!("../src/aliyun/mod.rs")), "CloudCredentials CloudRole CloudStsToken StsToken");
 }

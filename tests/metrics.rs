@@ -1,6 +1,6 @@
 //! What the metrics say, as Prometheus reads them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::time::Duration;
 
@@ -84,6 +84,61 @@ fn the_life_that_is_left_is_told_when_asked() {
     assert!(says(&text, &format!("idaas_expires_in_seconds{{{LABELS}}} 199")), "{text}");
     assert!(says(&text, r#"idaas_gate_open{client="",method="token source"} 1"#), "{text}");
     assert!(text.contains("# HELP idaas_gate_open 1, or 0 while"), "{text}");
+}
+
+#[test]
+fn the_gauge_of_a_scope_that_has_gone_or_was_never_asked_for_is_not_left_behind() {
+    let text = recorded(|idaas, _| async move {
+        for number in 0..=64 {
+            idaas.token_for(&format!("api://{number}|read").parse()?).await?;
+        }
+        idaas.record_metrics();
+        Ok(())
+    });
+    let line = |scope: &str| {
+        let labels = LABELS.replace("api://a|read", scope);
+        let name = format!("idaas_expires_in_seconds{{{labels}}} ");
+        text.lines().find_map(|line| line.strip_prefix(&*name)).map(|value| value.parse::<f64>().unwrap())
+    };
+    assert_eq!(line("api://0|read"), Some(0.0), "the least recently used of 65");
+    assert!(line("api://64|read").unwrap() > 1_000.0);
+    assert_eq!(line("api://a|read"), None, "the default scope, which nobody used");
+}
+
+#[cfg(feature = "transport")]
+#[test]
+fn exchanges_count_under_a_method_of_their_own_and_leave_the_gauges_of_the_tokens_alone() {
+    use tower_idaas::SubjectToken;
+    use tower_idaas::testing::{Behaviour, TestIdaas};
+
+    let text = recorded(|_, clock| async move {
+        let server = TestIdaas::builder().clock(clock.clone()).start().await?;
+        let idaas = server.handle().clock(clock.clone()).build()?;
+        let caller =
+            |user| Ok::<_, BoxError>(SubjectToken::access_token(server.user_token(user, server.scope())?));
+        idaas.warm().await?;
+        idaas.exchange(&caller("user_1")?).await?;
+        idaas.exchange(&caller("user_2")?).await?;
+        server.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
+        idaas.exchange(&caller("user_3")?).await.unwrap_err();
+        Ok(())
+    });
+    let lines = |name: &str| -> Vec<&str> {
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.map(|line| line.trim_start_matches(name)).collect()
+    };
+    let [life] = lines("idaas_expires_in_seconds")[..] else { panic!("one gauge, of one token: {text}") };
+    assert!(!life.contains("token exchange"), "{life}");
+    let [gate] = lines("idaas_gate_open")[..] else { panic!("one gate: {text}") };
+    assert!(!gate.contains("token exchange") && gate.ends_with(" 0"), "{gate}");
+    let fetched = r#"outcome="fetched",cause="missing"}"#;
+    let mut counts: Vec<_> =
+        lines("idaas_refreshes_total").into_iter().filter(|line| line.contains(fetched)).collect();
+    counts.sort_by_key(|line| line.contains("token exchange"));
+    assert!(
+        matches!(counts[..], [own, exchanged] if own.ends_with(" 1") && exchanged.ends_with(" 2")),
+        "{text}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -13,7 +14,7 @@ use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
 use reqwest::{Body, Client, Request};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tower::filter::FilterLayer;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_idaas::testing::{ApiRefusal, ProtectedApi, TestIdaas};
@@ -279,9 +280,10 @@ async fn a_request_on_behalf_of_a_caller_leaves_with_an_exchanged_token() -> Out
 async fn an_error_is_ours_or_reqwests_and_shows_no_token() -> Outcome {
     let (issuer, _api, idaas) = protected().await?;
     let token = bearer(&idaas).await?.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let nowhere = format!("http://{}/", listener.local_addr()?);
-    drop(listener);
+    // Bound and not listening: nobody else gets the port, and nobody answers.
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let nowhere = format!("http://{}/", socket.local_addr()?);
     let error = idaas.send(http().get(&nowhere)).await.unwrap_err();
     assert!(matches!(&error, SendError::Http(error) if error.is_connect()), "{error:?}");
     assert!(!format!("{error:?} {}", support::chain(&error)).contains(token.trim_start_matches("Bearer ")));

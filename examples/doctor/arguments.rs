@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::demo::Fault;
-use super::surroundings::{PATH_VARIABLE, Surroundings};
 
 pub(crate) const ABOUT: &str = "Tells why a token of Alibaba Cloud IDaaS does not come.";
 
@@ -13,8 +12,8 @@ Usage: doctor [--json] [PATH | --demo[=FAULT]]
 
   PATH            the client-config.json to look at; without it, the one that
                   CLOUD_IDAAS_CONFIG_PATH names, else ~/.cloud_idaas/client-config.json
-  --demo          offline, against an IDaaS in this process; also what happens without
-                  arguments where CI is set and CLOUD_IDAAS_CONFIG_PATH is not
+  --demo          a demonstration: offline, against an IDaaS in this process, with a
+                  configuration of its own instead of yours
   --demo=FAULT    the same with something wrong: wrong-secret, missing-variable,
                   endpoint-down, untrusted-certificate, clock-off, expired-certificate,
                   typo-in-key
@@ -41,10 +40,7 @@ pub(crate) enum Subject {
 }
 
 impl Arguments {
-    pub(crate) fn parse(
-        arguments: impl IntoIterator<Item = OsString>,
-        surroundings: &Surroundings,
-    ) -> Result<Self, String> {
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let (mut subject, mut json) = (None, false);
         for argument in arguments {
             let found = match argument.to_str() {
@@ -65,14 +61,6 @@ impl Arguments {
                 return Err("expected one path or one demo".to_owned());
             }
         }
-        Ok(Self { subject: subject.unwrap_or_else(|| default(surroundings)), json })
-    }
-}
-
-fn default(surroundings: &Surroundings) -> Subject {
-    let is_set = |name| surroundings.variable(name).is_some_and(|value| !value.is_empty());
-    match is_set("CI") && !is_set(PATH_VARIABLE) {
-        true => Subject::Demo(None),
-        false => Subject::Found,
+        Ok(Self { subject: subject.unwrap_or(Subject::Found), json })
     }
 }

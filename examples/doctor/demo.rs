@@ -133,7 +133,8 @@ impl Demo {
     }
 
     /// As if the program were run there without arguments.
-    pub(crate) async fn examine(&self) -> Report {
-        examination::examine(&self.surroundings, None).await
+    pub(crate) async fn examine(&self, mut report: Report) -> Report {
+        report.is_demo = true;
+        examination::examine(report, &self.surroundings, None).await
     }
 }

@@ -6,16 +6,15 @@ use super::config_file::{ConfigFile, Endpoint};
 use super::finding::Step;
 use super::report::Report;
 use super::steps::built::Built;
-use super::steps::clock::Stream;
+use super::steps::network::Stream;
 use super::steps::{claims, clock, credential, file, keys, network, proxy, tls, token, variables};
 use super::surroundings::Surroundings;
 
 const LOCAL: [Step; 4] = [Step::File, Step::Keys, Step::Variables, Step::Credential];
 const ON_THE_WAY: [Step; 4] = [Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
 
-/// Looks at everything. `path` is the configuration file, if one is given.
-pub(crate) async fn examine(surroundings: &Surroundings, path: Option<&Path>) -> Report {
-    let mut report = Report::default();
+/// Looks at everything, and notes it in the report. `path` is the configuration file, if one is given.
+pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, path: Option<&Path>) -> Report {
     let located = file::locate(path, surroundings);
     let built = Built::new(&located.path, surroundings);
     let Some(text) = report.take(file::examine(&located, &built)) else {
@@ -44,9 +43,9 @@ pub(crate) async fn examine(surroundings: &Surroundings, path: Option<&Path>) ->
     report.add(finding);
     match way {
         Some(proxy::Way::Direct) => go(&mut report, &endpoint, &config, surroundings).await,
-        Some(proxy::Way::Through) => {
-            let why = "goes through a proxy; looking straight at the endpoint would mislead";
-            report.skip(&ON_THE_WAY, why);
+        Some(proxy::Way::Through(tunnel)) => {
+            report.skip(&[Step::Dns, Step::Tcp], "the proxy sees to it");
+            talk(&mut report, tunnel, &endpoint, &config, surroundings).await;
         }
         None => report.skip(&ON_THE_WAY, "needs `proxy`"),
     }
@@ -65,7 +64,7 @@ pub(crate) async fn examine(surroundings: &Surroundings, path: Option<&Path>) ->
     report
 }
 
-/// DNS, TCP, TLS, and what the server's first answer tells of its clock.
+/// DNS and TCP, and what comes after.
 async fn go(report: &mut Report, endpoint: &Endpoint, config: &ConfigFile, surroundings: &Surroundings) {
     let limit = config.connect_timeout();
     let Some(addresses) = report.take(network::resolve(endpoint, limit).await) else {
@@ -74,17 +73,26 @@ async fn go(report: &mut Report, endpoint: &Endpoint, config: &ConfigFile, surro
     let Some(tcp) = report.take(network::connect(endpoint, &addresses, limit).await) else {
         return report.skip(&[Step::Tls, Step::Clock], "needs `tcp`");
     };
+    talk(report, Box::new(tcp), endpoint, config, surroundings).await;
+}
+
+/// TLS, and what the server's first answer tells of its clock.
+async fn talk(
+    report: &mut Report,
+    stream: Box<dyn Stream>,
+    endpoint: &Endpoint,
+    config: &ConfigFile,
+    surroundings: &Surroundings,
+) {
     if report.failed(&[Step::Tls]).is_some() {
         return report.skip(&[Step::Clock], "needs `tls`");
     }
-    let stream: Box<dyn Stream> = if endpoint.is_tls {
-        match report.take(tls::examine(tcp, endpoint, limit, surroundings).await) {
-            Some(stream) => Box::new(stream),
-            None => return report.skip(&[Step::Clock], "needs `tls`"),
-        }
-    } else {
+    if !endpoint.is_tls {
         report.skip(&[Step::Tls], "plain http, which is for this machine only");
-        Box::new(tcp)
-    };
-    report.add(clock::examine(stream, endpoint).await);
+        return report.add(clock::examine(stream, endpoint).await);
+    }
+    match report.take(tls::examine(stream, endpoint, config.connect_timeout(), surroundings).await) {
+        Some(stream) => report.add(clock::examine(stream, endpoint).await),
+        None => report.skip(&[Step::Clock], "needs `tls`"),
+    }
 }

@@ -7,7 +7,7 @@ use super::report::Report;
 
 pub(crate) fn of(report: &Report) -> Value {
     let steps: Vec<Value> = report.findings().map(step).collect();
-    json!({ "healthy": report.is_healthy(), "steps": steps })
+    json!({ "demo": report.is_demo, "healthy": report.is_healthy(), "steps": steps })
 }
 
 fn step(finding: &Finding) -> Value {

@@ -36,23 +36,30 @@ use self::surroundings::Surroundings;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let surroundings = Surroundings::of_process();
-    let arguments = match Arguments::parse(std::env::args_os().skip(1), &surroundings) {
+    let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(problem) => {
             eprintln!("error: {problem}\n\n{}", arguments::USAGE);
             return ExitCode::FAILURE;
         }
     };
-    match diagnose(&arguments.subject, surroundings).await {
-        Ok(None) => {
-            print(&format!("{}\n\n{}", arguments::ABOUT, arguments::USAGE));
-            ExitCode::SUCCESS
-        }
-        Ok(Some(report)) => {
-            print(&match arguments.json {
-                true => format!("{:#}\n", json::of(&report)),
-                false => text::of(&report, text::colours_wanted()),
+    let Arguments { subject, json } = arguments;
+    if subject == Subject::Help {
+        print(&format!("{}\n\n{}", arguments::ABOUT, arguments::USAGE));
+        return ExitCode::SUCCESS;
+    }
+    let mut report = Report::default();
+    if !json {
+        let colours = text::colours_wanted();
+        report = Report::told_to(move |finding| print(&text::finding(finding, colours)));
+        print(&text::head(matches!(subject, Subject::Demo(_))));
+    }
+    match diagnose(&subject, report).await {
+        Ok(report) => {
+            print(&if json {
+                format!("{:#}\n", json::of(&report))
+            } else {
+                text::verdict(&report).to_owned()
             });
             if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -68,11 +75,11 @@ fn print(text: &str) {
     let _ = stdout().write_all(text.as_bytes());
 }
 
-async fn diagnose(subject: &Subject, surroundings: Surroundings) -> Result<Option<Report>, BoxError> {
+async fn diagnose(subject: &Subject, report: Report) -> Result<Report, BoxError> {
+    let surroundings = Surroundings::of_process();
     Ok(match subject {
-        Subject::Help => None,
-        Subject::Found => Some(examination::examine(&surroundings, None).await),
-        Subject::File(path) => Some(examination::examine(&surroundings, Some(path)).await),
-        Subject::Demo(fault) => Some(Demo::start(*fault).await?.examine().await),
+        Subject::Demo(fault) => Demo::start(*fault).await?.examine(report).await,
+        Subject::File(path) => examination::examine(report, &surroundings, Some(path)).await,
+        Subject::Found | Subject::Help => examination::examine(report, &surroundings, None).await,
     })
 }

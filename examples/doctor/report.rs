@@ -1,15 +1,44 @@
 //! All findings, in the order of the steps.
 
+use std::fmt;
+
 use super::finding::{Finding, Mark, Step};
 
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     findings: Vec<Finding>,
+    /// Whether a configuration was looked at that nobody uses.
+    pub(crate) is_demo: bool,
+    listener: Listener,
+    /// How many steps it has heard of.
+    told: usize,
+}
+
+/// Whoever wants to hear of each finding as soon as all of the steps before it are known.
+#[derive(Default)]
+struct Listener(Option<Box<Hears>>);
+
+type Hears = dyn Fn(&Finding);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl Report {
+    pub(crate) fn told_to(listener: impl Fn(&Finding) + 'static) -> Self {
+        Self { listener: Listener(Some(Box::new(listener))), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
+        while let Some(finding) = Step::ALL.get(self.told).and_then(|step| self.of(*step)) {
+            if let Some(listener) = &self.listener.0 {
+                listener(finding);
+            }
+            self.told += 1;
+        }
     }
 
     /// Notes what a step found and hands on what later steps need of it.
@@ -34,7 +63,11 @@ impl Report {
     }
 
     pub(crate) fn mark(&self, step: Step) -> Option<Mark> {
-        self.findings.iter().find(|finding| finding.step == step).map(|finding| finding.mark)
+        self.of(step).map(|finding| finding.mark)
+    }
+
+    fn of(&self, step: Step) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.step == step)
     }
 
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {

@@ -1,4 +1,4 @@
-//! The report for people.
+//! The report for people, in the order in which it is told: head, findings, verdict.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stdout};
@@ -6,6 +6,11 @@ use std::io::{IsTerminal, stdout};
 use super::finding::{Finding, Mark};
 use super::report::Report;
 
+const DEMO: &str =
+    "  A demonstration: an IDaaS in this process, and a configuration and variables made for it.
+  Your configuration was not looked at.
+
+";
 const RESET: &str = "\x1b[0m";
 
 /// <https://no-color.org>: any value but an empty one.
@@ -13,18 +18,23 @@ pub(crate) fn colours_wanted() -> bool {
     stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-pub(crate) fn of(report: &Report, colours: bool) -> String {
-    let mut text = String::from("tower-idaas doctor\n\n");
-    for finding in report.findings() {
-        // Writing to a `String` does not fail.
-        let _ = write(&mut text, finding, colours);
-    }
-    text.push_str(match (report.is_healthy(), report.has_token()) {
+pub(crate) fn head(is_demo: bool) -> String {
+    format!("tower-idaas doctor\n\n{}", if is_demo { DEMO } else { "" })
+}
+
+pub(crate) fn finding(finding: &Finding, colours: bool) -> String {
+    let mut text = String::new();
+    // Writing to a `String` does not fail.
+    let _ = write(&mut text, finding, colours);
+    text
+}
+
+pub(crate) fn verdict(report: &Report) -> &'static str {
+    match (report.is_healthy(), report.has_token()) {
         (true, _) => "\nA token comes.\n",
         (false, true) => "\nA token comes, but something on the way is to be mended.\n",
         (false, false) => "\nNo token comes. Mend what failed first; what comes after may follow from it.\n",
-    });
-    text
+    }
 }
 
 fn write(text: &mut String, finding: &Finding, colours: bool) -> std::fmt::Result {

@@ -22,7 +22,7 @@ pub use self::answer::Answer;
 pub use self::future::ResponseFuture;
 pub use self::layer::IdaasLayer;
 pub use self::outgoing::{NoToken, Outgoing};
-pub use self::retry::RetryUnauthorized;
+pub use self::retry::{Cloned, RetryUnauthorized};
 #[cfg(feature = "reqwest")]
 pub use self::send::SendError;
 pub use self::service::IdaasService;

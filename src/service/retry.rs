@@ -42,7 +42,7 @@ pub struct RetryUnauthorized<C = Cloned> {
     replayed: bool,
 }
 
-/// Bodies are cloned as they clone themselves.
+/// Of a [`RetryUnauthorized`]: bodies are cloned as they clone themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct Cloned;
 

@@ -4,7 +4,10 @@ use http::Uri;
 use http::uri::Scheme;
 
 /// Where a request goes. Read in place: nothing is parsed before somebody asks, and nothing is copied.
+///
+/// Public only because a hidden method of the sealed [`Outgoing`](super::Outgoing) gives it; no path leads to it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Target<'a> {
     /// That of an `http::Request`.
     Uri(&'a Uri),

@@ -198,7 +198,9 @@ impl TokenCache {
         while after.len() >= SCOPES
             && let Some(idle) = least_recently_used(&after)
         {
-            after.remove(&idle);
+            let _gone = after.remove(&idle);
+            #[cfg(feature = "metrics")]
+            _gone.iter().for_each(|entry| entry.slot.record_end());
         }
         let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
         let slot = Arc::new(slot(&self.source, scope, &self.settings));

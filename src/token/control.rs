@@ -101,6 +101,12 @@ impl<V> Control<V> {
         self.failures == 0
     }
 
+    /// Whether there ever was a flight.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn has_flown(&self) -> bool {
+        self.last_id > 0
+    }
+
     /// Takes note that the flight `id` has ended; false when it no longer counts.
     pub(crate) fn arrive(&mut self, id: u64) -> bool {
         if self.flight.as_ref().is_none_or(|flight| flight.id != id) {

@@ -23,6 +23,7 @@ pub(crate) struct ExchangeCache {
 
 impl ExchangeCache {
     pub(crate) fn new(endpoint: Arc<TokenEndpoint>, settings: Settings, capacity: usize) -> Self {
+        let settings = Settings { telemetry: settings.telemetry.of_exchanges(), ..settings };
         Self { endpoint, settings, slots: Mutex::new(Recent::new(capacity)) }
     }
 

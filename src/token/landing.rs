@@ -2,32 +2,39 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::flight::Announcer;
+use super::fetch::Fetched;
+use super::flight::{Announcer, Outcome};
 use super::pilot::{Flown, Pilot};
 use super::slot::Slot;
 use super::sync::Handle;
+use crate::clock::Moment;
 use crate::error::{Error, ErrorKind};
+use crate::telemetry::Outcome as Told;
 
 /// A flight that is ready to go.
 #[derive(Debug)]
 pub(super) struct Launch<V: Debug + Send + Sync + 'static> {
     pub(super) runtime: Handle,
-    pub(super) pilot: Pilot<V>,
     pub(super) landing: Landing<V>,
 }
 
 impl<V: Debug + Send + Sync + 'static> Launch<V> {
     /// The only task this crate starts. It lives as long as one fetch.
     pub(super) fn go(self) {
-        let Self { runtime, pilot, landing } = self;
-        runtime.spawn(async move { landing.land(pilot.fly().await) });
+        let Self { runtime, mut landing } = self;
+        runtime.spawn(async move {
+            let flown = landing.pilot.fly().await;
+            landing.land(flown);
+        });
     }
 }
 
-/// What is left to do when a flight ends.
+/// A flight, and what is left to do when it ends.
 #[derive(Debug)]
 pub(super) struct Landing<V: Debug + Send + Sync + 'static> {
+    pilot: Pilot<V>,
     slot: Arc<Slot<V>>,
     id: u64,
     announcer: Announcer<V>,
@@ -35,13 +42,25 @@ pub(super) struct Landing<V: Debug + Send + Sync + 'static> {
 }
 
 impl<V: Debug + Send + Sync + 'static> Landing<V> {
-    pub(super) fn new(slot: Arc<Slot<V>>, id: u64, announcer: Announcer<V>) -> Self {
-        Self { slot, id, announcer, landed: false }
+    pub(super) fn new(pilot: Pilot<V>, slot: Arc<Slot<V>>, id: u64, announcer: Announcer<V>) -> Self {
+        Self { pilot, slot, id, announcer, landed: false }
     }
 
     fn land(mut self, flown: Flown<V>) {
         self.landed = true;
-        self.announcer.announce(self.slot.record(self.id, flown));
+        let brought = flown.as_ref().map(Brought::of).map_err(|failure| failure.error.clone());
+        let outcome = self.slot.record(self.id, flown);
+        let counts = !matches!(outcome, Outcome::Void);
+        self.pilot.report(match &brought {
+            Err(error) if self.pilot.attempt == 0 => Told::Refused(error),
+            Err(error) => Told::Failed(error),
+            Ok(_) if !counts => Told::Void,
+            Ok(Brought { life, from_issuer: true, .. }) => Told::Fetched(*life),
+            Ok(Brought { life, sent, from_issuer: false }) => {
+                Told::Shared(life.saturating_sub(self.pilot.clock.now().since(*sent)))
+            }
+        });
+        self.announcer.announce(outcome);
     }
 }
 
@@ -55,10 +74,27 @@ impl<V: Debug + Send + Sync + 'static> Drop for Landing<V> {
         if std::thread::panicking() {
             let subject = self.slot.subject();
             let message = format!("the fetch of {subject} panicked; the panic's own message tells where");
-            self.announcer
-                .announce(self.slot.record(self.id, Err(Error::new(ErrorKind::Runtime, message).into())));
+            let error = Error::new(ErrorKind::Runtime, message);
+            let outcome = self.slot.record(self.id, Err(error.clone().into()));
+            self.pilot.report(Told::Panicked(&error));
+            self.announcer.announce(outcome);
         } else {
             self.slot.lose(self.id);
+            self.pilot.report(Told::Lost);
         }
+    }
+}
+
+/// What is told of a value when it is the slot's.
+struct Brought {
+    sent: Moment,
+    life: Duration,
+    from_issuer: bool,
+}
+
+impl Brought {
+    fn of<V>(fetched: &Fetched<V>) -> Self {
+        let Fetched { sent, life, from_issuer, .. } = *fetched;
+        Self { sent, life, from_issuer }
     }
 }

@@ -1,4 +1,4 @@
-//! Flies one flight: attempts, the pauses between them, and the one log line about it all.
+//! Flies one flight: attempts, and the pauses between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::live::Live;
 use super::sync::{sleep, timeout};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{Outcome, Refresh, Telemetry};
 
 /// What a flight brings home.
 pub(crate) type Flown<V> = Result<Fetched<V>, Failure>;
@@ -69,29 +69,30 @@ pub(crate) struct Pilot<V> {
     pub(crate) limit: Duration,
     /// A value that turned out to be no good since the flight before.
     pub(crate) rejected: Option<Arc<Live<V>>>,
+    /// When it set out, once it was not held back any more.
+    pub(crate) started: Moment,
+    /// How many attempts it has begun.
+    pub(crate) attempt: u32,
 }
 
 impl<V: 'static> Pilot<V> {
-    pub(crate) async fn fly(self) -> Flown<V> {
+    pub(crate) async fn fly(&mut self) -> Flown<V> {
         if !self.hold_back.is_zero() {
             sleep(self.hold_back).await;
+            self.started = self.clock.now();
         }
         if let Some(rejected) = &self.rejected {
             self.fetch.rejected(&rejected.value);
         }
-        let started = self.clock.now();
-        let mut attempt = 0;
         let span = self.telemetry.span(self.fetch.subject(), self.cause.as_str());
-        let flown = self.attempts(started, &mut attempt).instrument(span).await;
-        self.report(&flown, attempt, started);
-        flown
+        self.attempts().instrument(span).await
     }
 
-    async fn attempts(&self, started: Moment, attempt: &mut u32) -> Flown<V> {
+    async fn attempts(&mut self) -> Flown<V> {
         let attempts = if self.patient { ATTEMPTS } else { 1 };
         let mut pass = self.enter().await?;
         loop {
-            *attempt += 1;
+            self.attempt += 1;
             let fetched = timeout(self.limit, self.fetch.fetch()).await;
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
                 Ok(fetched) if fetched.from_issuer => {
@@ -104,7 +105,8 @@ impl<V: 'static> Pilot<V> {
                 Err(error) => error,
             };
             let now = self.clock.now();
-            let again = *attempt < attempts && now.since(started) < RETRY_BUDGET && may_pass_at_once(&error);
+            let again =
+                self.attempt < attempts && now.since(self.started) < RETRY_BUDGET && may_pass_at_once(&error);
             let verdict = pass.failed(self.fetch.issuer_subject(), &error, again, now, fastrand::f64());
             self.telemetry.gate(self.gate.is_open());
             match verdict {
@@ -116,7 +118,7 @@ impl<V: 'static> Pilot<V> {
                     pass = self.enter().await?;
                 }
                 Verdict::Own | Verdict::Probe => {
-                    sleep(pause_within_flight(*attempt, fastrand::f64())).await;
+                    sleep(pause_within_flight(self.attempt, fastrand::f64())).await;
                 }
             }
         }
@@ -139,21 +141,14 @@ impl<V: 'static> Pilot<V> {
         )
     }
 
-    fn report(&self, flown: &Flown<V>, attempt: u32, started: Moment) {
-        let outcome = match flown {
-            Ok(Fetched { sent, life, from_issuer: false, .. }) => {
-                telemetry::Outcome::Shared(life.saturating_sub(self.clock.now().since(*sent)))
-            }
-            Ok(fetched) => telemetry::Outcome::Fetched(fetched.life),
-            Err(Failure { error, .. }) if attempt == 0 => telemetry::Outcome::Refused(error),
-            Err(Failure { error, .. }) => telemetry::Outcome::Failed(error),
-        };
-        self.telemetry.refreshed(&telemetry::Refresh {
+    /// Tells what came of the flight, in the one log line about it.
+    pub(super) fn report(&self, outcome: Outcome<'_>) {
+        self.telemetry.refreshed(&Refresh {
             what: self.fetch.what(),
             scope: self.fetch.subject(),
             cause: self.cause.as_str(),
-            attempt,
-            elapsed: self.clock.now().since(started),
+            attempt: self.attempt,
+            elapsed: self.clock.now().since(self.started),
             outcome,
         });
     }

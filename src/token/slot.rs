@@ -160,9 +160,11 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             hold_back,
             limit: self.settings.flight,
             rejected: control.take_rejected(),
+            started: now,
+            attempt: 0,
         };
-        let landing = Landing::new(Arc::clone(self), id, announcer);
-        Ok((arrival, Some(Launch { runtime, pilot, landing })))
+        let landing = Landing::new(pilot, Arc::clone(self), id, announcer);
+        Ok((arrival, Some(Launch { runtime, landing })))
     }
 
     /// Records what a flight brought: publishes the value, or closes the gate.
@@ -238,12 +240,20 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         due.filter(|due| !due.is_zero()).or_else(opens).unwrap_or_default()
     }
 
-    /// Tells how long the value still lives; not at all when there never was one.
+    /// Tells how long the value still lives: not at all when there is none and nobody has asked for one.
     #[cfg(feature = "metrics")]
     pub(super) fn record_life(&self) {
         let now = self.settings.clock.now();
         let life = self.live.load().as_ref().map(|live| live.remaining(now));
-        self.settings.telemetry.expires_in(self.fetch.subject(), life.unwrap_or_default());
+        if life.is_some() || self.control().has_flown() {
+            self.settings.telemetry.expires_in(self.fetch.subject(), life.unwrap_or_default());
+        }
+    }
+
+    /// Tells that the value is not cached any more.
+    #[cfg(feature = "metrics")]
+    pub(super) fn record_end(&self) {
+        self.settings.telemetry.expires_in(self.fetch.subject(), Duration::ZERO);
     }
 
     pub(super) fn subject(&self) -> &str {

@@ -7,17 +7,17 @@ use tower_idaas::testing::{ClientAuthentication, TestIdaas};
 use super::doctor::demo::{Demo, Fault};
 use super::doctor::examination::examine;
 use super::doctor::finding::{Mark, Step};
+use super::doctor::report::Report;
 use super::doctor::surroundings::Surroundings;
-use super::doctor::text;
-use super::{assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
+use super::{as_text, assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
 
 #[tokio::test]
 async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_told() {
     let demo = Demo::start(None).await.unwrap();
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert!(report.findings().all(|finding| finding.mark == Mark::Ok), "{report:#?}");
     assert!(report.is_healthy());
-    assert!(text::of(&report, false).ends_with("\nA token comes.\n"));
+    assert!(as_text(&report, false).ends_with("\nA token comes.\n"));
     assert_eq!(fact(&report, Step::Claims, "aud"), "api://test");
     assert_eq!(fact(&report, Step::Claims, "scope"), "read");
     assert_eq!(fact(&report, Step::Claims, "iss"), demo.server.issuer());
@@ -41,7 +41,7 @@ async fn each_demo_fails_at_its_step_with_advice_and_no_secret() {
         (Fault::TypoInKey, Keys, "slips of the pen", &[Variables, Token, Claims]),
     ] {
         let demo = Demo::start(Some(fault)).await.unwrap();
-        let report = demo.examine().await;
+        let report = demo.examine(Report::default()).await;
         assert_fails(&report, step, advised);
         assert_skipped(&report, skipped);
         assert_tells_no_secret(&report, &demo);
@@ -50,10 +50,10 @@ async fn each_demo_fails_at_its_step_with_advice_and_no_secret() {
 
 #[tokio::test]
 async fn a_refusal_is_told_with_its_request_id_and_a_typo_with_the_key_that_was_meant() {
-    let report = Demo::start(Some(Fault::WrongSecret)).await.unwrap().examine().await;
+    let report = Demo::start(Some(Fault::WrongSecret)).await.unwrap().examine(Report::default()).await;
     assert!(fact(&report, Step::Token, "request id").starts_with("req_"));
     assert_eq!(fact(&report, Step::Token, "error"), "invalid_client");
-    let report = Demo::start(Some(Fault::TypoInKey)).await.unwrap().examine().await;
+    let report = Demo::start(Some(Fault::TypoInKey)).await.unwrap().examine(Report::default()).await;
     let notes = finding(&report, Step::Keys).notes.join("\n");
     assert!(notes.contains("`authnConfiguration.clientSecretEnvVarName` is missing"), "{notes}");
     assert!(notes.contains("did you mean `authnConfiguration.clientSecretEnvVarName`?"), "{notes}");
@@ -61,19 +61,28 @@ async fn a_refusal_is_told_with_its_request_id_and_a_typo_with_the_key_that_was_
 
 #[tokio::test]
 async fn a_clock_that_is_off_is_told_by_how_much_and_the_token_comes_all_the_same() {
-    let report = Demo::start(Some(Fault::ClockOff)).await.unwrap().examine().await;
+    let report = Demo::start(Some(Fault::ClockOff)).await.unwrap().examine(Report::default()).await;
     let summary = &finding(&report, Step::Clock).summary;
     assert!(summary.contains("59m") || summary.contains("1h"), "{summary}");
     assert!(summary.contains("behind"), "{summary}");
     assert!(report.has_token());
-    assert!(text::of(&report, false).contains("A token comes, but"));
+    assert!(as_text(&report, false).contains("A token comes, but"));
+}
+
+#[tokio::test]
+async fn a_demonstration_says_that_it_is_one_and_a_real_examination_does_not() {
+    let demo = Demo::start(None).await.unwrap();
+    let shown = as_text(&demo.examine(Report::default()).await, false);
+    assert!(shown.contains("Your configuration was not looked at"), "{shown}");
+    let real = examine(Report::default(), &demo.surroundings, None).await;
+    assert!(!real.is_demo && !as_text(&real, false).contains("demonstration"));
 }
 
 #[tokio::test]
 async fn an_unknown_key_that_harms_nobody_is_a_warning() {
     let demo = Demo::start(None).await.unwrap();
     demo.change("colour", &"blue".into()).unwrap();
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_eq!(finding(&report, Step::Keys).mark, Mark::Warning);
     assert!(finding(&report, Step::Keys).notes[0].contains("colour"), "{report:#?}");
     assert!(report.is_healthy());
@@ -83,7 +92,7 @@ async fn an_unknown_key_that_harms_nobody_is_a_warning() {
 async fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
     let demo = Demo::start(None).await.unwrap();
     demo.change("clientSecretEnvVarName", &"marker-of-a-pasted-secret/0123456789".into()).unwrap();
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Keys, "would not start");
     assert_tells_no_secret(&report, &demo);
 }
@@ -92,7 +101,7 @@ async fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
 async fn blanks_around_a_secret_are_a_warning() {
     let mut demo = Demo::start(None).await.unwrap();
     demo.surroundings.set(TestIdaas::SECRET_VARIABLE, "not-a-real-secret-of-the-demo ");
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_eq!(finding(&report, Step::Variables).mark, Mark::Warning);
     assert_fails(&report, Step::Token, "a secret that is valid there");
 }
@@ -100,10 +109,11 @@ async fn blanks_around_a_secret_are_a_warning() {
 #[tokio::test]
 async fn a_file_that_is_not_there_or_no_json_ends_the_examination() {
     let demo = Demo::start(None).await.unwrap();
-    let none = examine(&demo.surroundings, Some(Path::new("/nowhere/client-config.json"))).await;
+    let none =
+        examine(Report::default(), &demo.surroundings, Some(Path::new("/nowhere/client-config.json"))).await;
     assert_fails(&none, Step::File, "CLOUD_IDAAS_CONFIG_PATH");
     std::fs::write(&demo.config, "{\"clientId\": marker-of-text").unwrap();
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Keys, "a comma, quote or brace");
     assert!(finding(&report, Step::Keys).notes[0].contains("line 1"));
     assert_tells_no_secret(&report, &demo);
@@ -112,7 +122,7 @@ async fn a_file_that_is_not_there_or_no_json_ends_the_examination() {
 #[tokio::test]
 async fn without_a_path_the_default_file_is_looked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let report = examine(&Surroundings::of_demo([("HOME", folder.path())]), None).await;
+    let report = examine(Report::default(), &Surroundings::of_demo([("HOME", folder.path())]), None).await;
     assert!(finding(&report, Step::File).summary.ends_with(".cloud_idaas/client-config.json"));
     assert!(fact(&report, Step::File, "found").contains("default"));
     printed(&report);
@@ -123,7 +133,7 @@ async fn a_damaged_key_is_the_credentials_fault() {
     let server = TestIdaas::start().await.unwrap();
     let mut demo = Demo::with(server, ClientAuthentication::PrivateKeyJwt).unwrap();
     demo.surroundings.set(TestIdaas::PRIVATE_KEY_VARIABLE, "-----BEGIN PRIVATE KEY-----\nmarker-of-a-key");
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Credential, "the whole PEM text");
     assert_skipped(&report, &[Step::Token, Step::Claims]);
 }

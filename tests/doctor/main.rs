@@ -68,15 +68,22 @@ fn assert_skipped(report: &Report, steps: &[Step]) {
     assert_eq!(skipped, steps, "{report:#?}");
 }
 
+/// What the program would print, in the form for people.
+fn as_text(report: &Report, colours: bool) -> String {
+    let findings = report.findings().map(|finding| text::finding(finding, colours)).collect::<String>();
+    text::head(report.is_demo) + &findings + text::verdict(report)
+}
+
 /// Everything that the program would print, in both forms.
 fn printed(report: &Report) -> String {
     let json = json::of(report).to_string();
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(read["healthy"], report.is_healthy());
+    assert_eq!(read["demo"], report.is_demo);
     let steps: Vec<&str> =
         read["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
     assert_eq!(steps, Step::ALL.map(Step::as_str), "each step once, in their order");
-    format!("{}{json}", text::of(report, true))
+    format!("{}{json}", as_text(report, true))
 }
 
 /// Neither secret nor key nor any token.

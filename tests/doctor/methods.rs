@@ -6,6 +6,7 @@ use tower_idaas::testing::{ClientAuthentication, TestIdaas};
 
 use super::doctor::demo::Demo;
 use super::doctor::finding::Step;
+use super::doctor::report::Report;
 use super::{assert_fails, assert_tells_no_secret, fact, finding};
 
 async fn demo(method: ClientAuthentication) -> Demo {
@@ -25,7 +26,7 @@ async fn every_method_gets_through_and_describes_its_credential() {
         let mut demo = demo(method).await;
         let metadata = demo.server.start_metadata_service().await.unwrap();
         demo.surroundings.metadata_address = Some(metadata.address());
-        let report = demo.examine().await;
+        let report = demo.examine(Report::default()).await;
         assert!(report.is_healthy(), "{method}: {report:#?}");
         let credential = format!("{:?}", finding(&report, Step::Credential));
         assert!(credential.contains(described), "{method}: {credential}");
@@ -39,7 +40,7 @@ async fn a_key_with_escaped_line_breaks_is_described_as_well() {
     let key = include_str!("../golden/keys/rsa3072.pkcs1.pem").replace('\n', "\\n");
     demo.surroundings.set(TestIdaas::PRIVATE_KEY_VARIABLE, key);
     demo.server.set_public_key(include_str!("../golden/keys/rsa3072.pub.pem")).unwrap();
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_eq!(fact(&report, Step::Credential, "algorithm"), "RSA of 3072 bits, RS384");
     assert!(report.is_healthy(), "{report:#?}");
 }
@@ -50,11 +51,11 @@ async fn a_service_account_token_that_has_expired_or_is_gone_is_the_credentials_
     let file = demo.config.with_file_name("service-account-token");
     let old = demo.server.service_account_token().age(Duration::from_secs(7_200));
     old.write_to(&file).unwrap();
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Credential, "keeps the file fresh");
     assert_tells_no_secret(&report, &demo);
     std::fs::remove_file(&file).unwrap();
-    assert_fails(&demo.examine().await, Step::Credential, "serviceAccountToken");
+    assert_fails(&demo.examine(Report::default()).await, Step::Credential, "serviceAccountToken");
 }
 
 #[tokio::test]
@@ -64,7 +65,7 @@ async fn a_metadata_service_out_of_reach_is_the_credentials_fault() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     demo.surroundings.metadata_address = Some(format!("http://{}", socket.local_addr().unwrap()));
-    assert_fails(&demo.examine().await, Step::Credential, "not an instance of the cloud");
+    assert_fails(&demo.examine(Report::default()).await, Step::Credential, "not an instance of the cloud");
 }
 
 #[cfg(feature = "aliyun")]
@@ -76,12 +77,12 @@ async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     demo.surroundings.metadata_address = Some(format!("http://{}", socket.local_addr().unwrap()));
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Credential, "ALIBABA_CLOUD_ACCESS_KEY_ID");
 
     demo.surroundings.set("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI_test");
     demo.surroundings.set("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "not-a-real-access-key-secret");
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert!(report.is_healthy(), "{report:#?}");
     assert!(finding(&report, Step::Tcp).summary.ends_with(api.endpoint().trim_start_matches("localhost")));
     assert_eq!(fact(&report, Step::Credential, "environment"), "its variables are set");

@@ -1,17 +1,22 @@
 //! The way to the endpoint: names, proxies, authorities, handshakes.
 
-use tower_idaas::testing::{ClientAuthentication, ServerCertificate, TestIdaas};
+use tower_idaas::testing::{ClientAuthentication, ServerCertificate, TestIdaas, TestIdaasBuilder};
 
-use super::doctor::demo::Demo;
+use super::doctor::demo::{Demo, Fault};
 use super::doctor::finding::{Mark, Step};
+use super::doctor::report::Report;
 use super::support::proxy::Proxy;
-use super::{assert_fails, assert_skipped, assert_tells_no_secret, finding, printed};
+use super::{assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
 
 const HOST: &str = "idaas.example.test";
 
 /// A demo whose endpoint only a proxy knows the way to.
 async fn elsewhere() -> (Demo, u16) {
-    let server = TestIdaas::builder().host_name(HOST).start().await.unwrap();
+    behind(TestIdaas::builder().host_name(HOST)).await
+}
+
+async fn behind(server: TestIdaasBuilder) -> (Demo, u16) {
+    let server = server.start().await.unwrap();
     let demo = Demo::with(server, ClientAuthentication::SecretPost).unwrap();
     let endpoint = demo.server.token_endpoint();
     let text = std::fs::read_to_string(&demo.config).unwrap();
@@ -21,19 +26,61 @@ async fn elsewhere() -> (Demo, u16) {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_nothing_is_tried_straight_and_the_token_comes_through_it() {
+async fn behind_a_proxy_nothing_is_tried_straight_and_all_else_is_looked_at_through_it() {
     let (mut demo, port) = elsewhere().await;
     let proxy = Proxy::start("200 Connection established", port).await;
     demo.surroundings.set("HTTPS_PROXY", proxy.url_with("user", "marker-of-a-password"));
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert!(report.is_healthy(), "{report:#?}");
-    assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock]);
+    assert_skipped(&report, &[Step::Dns, Step::Tcp]);
+    assert!(fact(&report, Step::Tls, "issuer").contains("tower-idaas test authority"));
+    assert_eq!(finding(&report, Step::Clock).mark, Mark::Ok);
     assert!(finding(&report, Step::Proxy).summary.contains(proxy.url().trim_start_matches("http://")));
     assert_tells_no_secret(&report, &demo);
-    // A connection that is only a look at whether the proxy is there asks for no tunnel.
-    let tunnels = proxy.tunnels().into_iter().filter(|tunnel| !tunnel.target.is_empty());
-    let targets: Vec<String> = tunnels.map(|tunnel| tunnel.target).collect();
-    assert_eq!(targets, [format!("{HOST}:{port}")]);
+    // One to look through, and the crate's own.
+    let [look, own] = &proxy.tunnels()[..] else { panic!("{:?}", proxy.tunnels()) };
+    assert_eq!(look, own);
+    assert_eq!(look.target, format!("{HOST}:{port}"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_behind_a_proxy_is_told_as_if_there_were_none() {
+    let server = TestIdaas::builder().host_name(HOST).certificate(ServerCertificate::UnknownAuthority);
+    let (mut demo, port) = behind(server).await;
+    let proxy = Proxy::start("200 Connection established", port).await;
+    demo.surroundings.set("HTTPS_PROXY", proxy.url());
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::Tls, "set SSL_CERT_FILE");
+    assert_eq!(demo.server.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_proxy_that_opens_no_tunnel_is_the_proxys_fault() {
+    let (mut demo, port) = elsewhere().await;
+    let proxy = Proxy::start("407 Proxy Authentication Required", port).await;
+    demo.surroundings.set("HTTPS_PROXY", proxy.url_with("user", "marker-of-a-password"));
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::Proxy, "user and password");
+    assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Token, Step::Claims]);
+    assert_tells_no_secret(&report, &demo);
+}
+
+#[tokio::test]
+async fn each_finding_is_told_at_once_and_in_the_order_of_the_steps() {
+    for fault in [None, Some(Fault::TypoInKey)] {
+        let (teller, told) = std::sync::mpsc::channel();
+        let report = Report::told_to(move |finding| teller.send(finding.step).unwrap());
+        let demo = Demo::start(fault).await.unwrap();
+        let _report = demo.examine(report).await;
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), Step::ALL);
+    }
+    // Faults of the authorities are known before there is a connection.
+    let (teller, told) = std::sync::mpsc::channel();
+    let report = Report::told_to(move |finding| teller.send(finding.step).unwrap());
+    let mut demo = Demo::start(None).await.unwrap();
+    demo.surroundings.set("SSL_CERT_FILE", "/nowhere/roots.pem");
+    let _report = demo.examine(report).await;
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), Step::ALL);
 }
 
 #[tokio::test]
@@ -46,7 +93,7 @@ async fn a_proxy_that_is_gone_or_none_is_told_without_its_password() {
         [(&*gone, "it is not there"), ("socks5://user:marker-of-a-password@host", "http://host:port")]
     {
         demo.surroundings.set("HTTPS_PROXY", value);
-        let report = demo.examine().await;
+        let report = demo.examine(Report::default()).await;
         assert_fails(&report, Step::Proxy, advised);
         assert_tells_no_secret(&report, &demo);
     }
@@ -56,7 +103,7 @@ async fn a_proxy_that_is_gone_or_none_is_told_without_its_password() {
 async fn a_proxy_that_is_not_for_this_host_changes_nothing() {
     let mut demo = Demo::start(None).await.unwrap();
     demo.surroundings.set("HTTPS_PROXY", "http://user:marker-of-a-password@127.0.0.1:9");
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert!(report.findings().all(|finding| finding.mark == Mark::Ok), "{report:#?}");
     assert_tells_no_secret(&report, &demo);
 }
@@ -65,7 +112,7 @@ async fn a_proxy_that_is_not_for_this_host_changes_nothing() {
 async fn authorities_that_cannot_be_read_are_found_before_anything_is_sent() {
     let mut demo = Demo::start(None).await.unwrap();
     demo.surroundings.set("SSL_CERT_FILE", "/nowhere/roots.pem");
-    let report = demo.examine().await;
+    let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Tls, "SSL_CERT_FILE");
     assert!(finding(&report, Step::Tls).notes[0].contains("/nowhere/roots.pem"));
     assert_eq!(demo.server.token_requests(), 0);
@@ -79,7 +126,7 @@ async fn a_certificate_for_another_name_and_one_out_of_its_time_are_told_apart()
     ] {
         let server = TestIdaas::builder().certificate(certificate).start().await.unwrap();
         let demo = Demo::with(server, ClientAuthentication::SecretBasic).unwrap();
-        let report = demo.examine().await;
+        let report = demo.examine(Report::default()).await;
         assert_fails(&report, Step::Tls, advised);
         assert_eq!(demo.server.token_requests(), 0, "an untrusted server gets nothing");
         assert!(printed(&report).contains("CN=tower-idaas test server"));

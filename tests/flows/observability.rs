@@ -115,3 +115,72 @@ async fn a_withdrawn_token_is_told_and_what_replaces_it_says_why() -> Outcome {
     assert_eq!(told, expected.map(|(name, cause)| (name.to_owned(), cause.map(str::to_owned))));
     Ok(())
 }
+
+/// Of each line: its outcome, level, and whether it tells how long something lives.
+fn told(lines: &Lines) -> Vec<(String, String, bool)> {
+    let of = |line: &Line, name| line.get(name).cloned().unwrap_or_default();
+    let refreshes = lines.take().into_iter().filter(|line| of(line, "name") == "idaas.refresh");
+    refreshes
+        .map(|line| (of(&line, "outcome"), of(&line, "level"), line.contains_key("expires_in")))
+        .collect()
+}
+
+fn line(outcome: &str, level: &str, lives: bool) -> (String, String, bool) {
+    (outcome.to_owned(), level.to_owned(), lives)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.panic_from_now_on();
+    idaas.token().await.unwrap_err();
+    assert_eq!(told(&lines), [line("panicked", "WARN", false)]);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_a_withdrawal_made_void_is_not_told_of_as_a_token_that_lives() -> Outcome {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let token = idaas.token().await?;
+    clock.advance(ADVISORY);
+    mint.hold();
+    idaas.token().await?;
+    mint.wait_for_fetches(2).await;
+    idaas.invalidate(&token);
+    mint.release();
+    idaas.token().await?;
+    settle().await;
+    assert_eq!(
+        told(&lines),
+        [line("fetched", "DEBUG", true), line("void", "DEBUG", false), line("fetched", "DEBUG", true)]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_fetch_that_is_lost_with_its_runtime_is_told_of_too() -> Outcome {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::registry().with(lines.clone());
+    tracing::subscriber::with_default(subscriber, || -> Outcome {
+        let mint = Mint::new();
+        mint.hold();
+        let (idaas, _clock) = fed_by(&mint)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = mint.wait_for_fetches(1) => {}
+                _ = idaas.token() => {}
+            }
+        });
+        drop(runtime);
+        assert_eq!(told(&lines), [line("lost", "DEBUG", false)]);
+        Ok(())
+    })
+}

@@ -7,25 +7,21 @@ use http::Request;
 use http::header::{DATE, HOST, USER_AGENT};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tower_idaas::BoxError;
 
 use super::super::config_file::Endpoint;
 use super::super::finding::{Finding, Step};
 use super::super::shown;
-
-/// What an HTTP request can go over.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+use super::network::Stream;
 
 const LIMIT: Duration = Duration::from_secs(10);
 /// `Date` has whole seconds, and caches and gateways add a little.
 const UNREMARKABLE: Duration = Duration::from_secs(5);
-/// An assertion lives for ten minutes, and issuers forgive less than that.
+/// As long as an assertion lives.
 const HARMFUL: Duration = Duration::from_secs(300);
 
-pub(crate) async fn examine(stream: Box<dyn Stream>, endpoint: &Endpoint) -> Finding {
+pub(crate) async fn examine(stream: impl Stream, endpoint: &Endpoint) -> Finding {
     match timeout(LIMIT, ask(stream, endpoint)).await {
         Ok(Ok(Some(seen))) => judge(&seen),
         Ok(Ok(None)) => Finding::skipped(Step::Clock, "the server's answer has no `Date`"),
@@ -43,7 +39,7 @@ struct Seen {
 }
 
 /// Sends no credential: any answer has the date.
-async fn ask(stream: Box<dyn Stream>, endpoint: &Endpoint) -> Result<Option<Seen>, BoxError> {
+async fn ask(stream: impl Stream, endpoint: &Endpoint) -> Result<Option<Seen>, BoxError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let authority = endpoint.uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     let request = Request::head(endpoint.uri.path())

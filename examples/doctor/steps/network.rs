@@ -3,12 +3,17 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::super::config_file::Endpoint;
 use super::super::finding::{Finding, Step};
 use super::super::shown;
+
+/// What TLS and HTTP can go over: a connection, or a tunnel.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 pub(crate) async fn resolve(endpoint: &Endpoint, limit: Duration) -> (Finding, Option<Vec<SocketAddr>>) {
     let start = Instant::now();

@@ -1,19 +1,33 @@
-//! Whether a proxy stands between here and the endpoint, by the crate's rules.
+//! Whether a proxy stands between here and the endpoint, by the crate's rules, and whether it opens a tunnel.
 
-use hyper_util::client::proxy::matcher::Matcher;
+use std::future::ready;
+use std::sync::Arc;
+
+use http::Uri;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tower::{ServiceExt, service_fn};
+use tower_idaas::BoxError;
 
 use super::super::config_file::{ConfigFile, Endpoint};
 use super::super::finding::{Finding, Step};
 use super::super::shown;
 use super::super::surroundings::Surroundings;
 use super::built::Faults;
+use super::network::Stream;
+use super::roots;
 
-#[derive(Debug)]
 pub(crate) enum Way {
     Direct,
-    Through,
+    /// The tunnel to it.
+    Through(Box<dyn Stream>),
 }
 
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -45,18 +59,63 @@ pub(crate) async fn examine(
     let host = proxy.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port =
         proxy.uri().port_u16().unwrap_or(if proxy.uri().scheme_str() == Some("https") { 443 } else { 80 });
-    let finding = match timeout(config.connect_timeout(), TcpStream::connect((&*host, port))).await {
-        Ok(Ok(_)) => Finding::ok(Step::Proxy, format!("through {host}:{port}, which is within reach")),
-        failed => {
-            let reason = failed.map_or("no answer in time".to_owned(), |result| {
-                result.err().map(|error| shown::chain(&error)).unwrap_or_default()
-            });
-            let finding = Finding::failed(Step::Proxy, format!("no connection to {host}:{port}: {reason}"));
-            finding.advise(
-                "all token requests go through this proxy, and it is not there",
-                "mend the variable, or exempt the endpoint's host in NO_PROXY",
-            )
+    let (finding, way) = match timeout(config.connect_timeout(), TcpStream::connect((&*host, port))).await {
+        Ok(Ok(tcp)) => {
+            let tunnel = tunnel(tcp, &proxy, &host, endpoint, surroundings);
+            match timeout(config.connect_timeout(), tunnel).await {
+                Ok(Ok(tunnel)) => (
+                    Finding::ok(Step::Proxy, format!("through {host}:{port}, which opens a tunnel")),
+                    Some(Way::Through(tunnel)),
+                ),
+                Ok(Err(error)) => (closed(&host, port, &shown::chain(&*error)), None),
+                Err(_) => (closed(&host, port, "no answer in time"), None),
+            }
         }
+        Ok(Err(error)) => (gone(&host, port, &shown::chain(&error)), None),
+        Err(_) => (gone(&host, port, "no answer in time"), None),
     };
-    (finding.fact("by", variable), Some(Way::Through))
+    (finding.fact("by", variable), way)
+}
+
+/// Asks for a tunnel to the endpoint (`CONNECT`, RFC 9110 section 9.3.6), as the crate does.
+async fn tunnel(
+    tcp: TcpStream,
+    proxy: &Intercept,
+    host: &str,
+    endpoint: &Endpoint,
+    surroundings: &Surroundings,
+) -> Result<Box<dyn Stream>, BoxError> {
+    let to_proxy: Box<dyn Stream> = match proxy.uri().scheme_str() {
+        Some("https") => {
+            let (roots, _) = roots::load(surroundings);
+            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let name = ServerName::try_from(host.to_owned())?;
+            Box::new(TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
+        }
+        _ => Box::new(tcp),
+    };
+    let mut to_proxy = Some(TokioIo::new(to_proxy));
+    let connect = service_fn(move |_: Uri| ready(to_proxy.take().ok_or("asked twice")));
+    let mut tunnel = Tunnel::new(proxy.uri().clone(), connect);
+    if let Some(authorization) = proxy.basic_auth() {
+        tunnel = tunnel.with_auth(authorization.clone());
+    }
+    Ok(tunnel.oneshot(endpoint.uri.clone()).await?.into_inner())
+}
+
+fn gone(host: &str, port: u16, reason: &str) -> Finding {
+    Finding::failed(Step::Proxy, format!("no connection to {host}:{port}: {reason}")).advise(
+        "all token requests go through this proxy, and it is not there",
+        "mend the variable, or exempt the endpoint's host in NO_PROXY",
+    )
+}
+
+fn closed(host: &str, port: u16, reason: &str) -> Finding {
+    Finding::failed(Step::Proxy, format!("{host}:{port} opens no tunnel: {reason}")).advise(
+        "the proxy does not let this endpoint through, wants to know who asks, or cannot reach it itself",
+        "check user and password in the variable and the proxy's list of hosts, or exempt the endpoint's host in NO_PROXY",
+    )
 }

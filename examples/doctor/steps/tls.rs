@@ -7,7 +7,6 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,24 +17,25 @@ use super::super::finding::{Finding, Step};
 use super::super::shown;
 use super::super::surroundings::Surroundings;
 use super::certificate::Described;
+use super::network::Stream;
 use super::roots;
 use super::verifier::Remembering;
 
 /// The stream, once the certificate is trusted. An untrusted server gets nothing from us.
-pub(crate) async fn examine(
-    tcp: TcpStream,
+pub(crate) async fn examine<S: Stream>(
+    below: S,
     endpoint: &Endpoint,
     limit: Duration,
     surroundings: &Surroundings,
-) -> (Finding, Option<TlsStream<TcpStream>>) {
+) -> (Finding, Option<TlsStream<S>>) {
     let (roots, from) = roots::load(surroundings);
     if roots.is_empty() {
         return (nobody_to_trust(Vec::new(), surroundings), None);
     }
     let start = Instant::now();
-    let (verifier, connecting) = match handshake(tcp, endpoint, roots) {
+    let (verifier, connecting) = match handshake(below, endpoint, roots) {
         Ok(both) => both,
-        Err(error) => return (Finding::failed(Step::Tls, shown::text(&error.to_string())), None),
+        Err(error) => return (no_name(&*error, endpoint), None),
     };
     let stream = match timeout(limit, connecting).await {
         Ok(Ok(stream)) => stream,
@@ -69,9 +69,13 @@ pub(crate) fn nobody_to_trust(faults: Vec<String>, surroundings: &Surroundings) 
     )
 }
 
-type Handshake = (Arc<Remembering>, tokio_rustls::Connect<TcpStream>);
+type Handshake<S> = (Arc<Remembering>, tokio_rustls::Connect<S>);
 
-fn handshake(tcp: TcpStream, endpoint: &Endpoint, roots: RootCertStore) -> Result<Handshake, BoxError> {
+fn handshake<S: Stream>(
+    below: S,
+    endpoint: &Endpoint,
+    roots: RootCertStore,
+) -> Result<Handshake<S>, BoxError> {
     let provider = Arc::new(default_provider());
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
@@ -82,7 +86,14 @@ fn handshake(tcp: TcpStream, endpoint: &Endpoint, roots: RootCertStore) -> Resul
         .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
         .with_no_client_auth();
     let name = ServerName::try_from(endpoint.host.clone())?;
-    Ok((verifier, TlsConnector::from(Arc::new(config)).connect(name, tcp)))
+    Ok((verifier, TlsConnector::from(Arc::new(config)).connect(name, below)))
+}
+
+fn no_name(error: &(dyn std::error::Error + 'static), endpoint: &Endpoint) -> Finding {
+    Finding::failed(Step::Tls, format!("no TLS: {}", shown::chain(error))).advise(
+        "the endpoint's host is no name that a certificate can be for",
+        format!("compare the host in `{}` with the IDaaS console", endpoint.key),
+    )
 }
 
 fn broken(reason: &str) -> Finding {

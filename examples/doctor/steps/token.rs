@@ -23,8 +23,16 @@ pub(crate) async fn examine(idaas: &Idaas, config: &ConfigFile) -> (Finding, Opt
             (finding.fact("expires", left), Some(token))
         }
         Ok(Err(error)) => (refused(&error, config).fact("time", time), None),
-        Err(_) => (Finding::failed(Step::Token, format!("no token within {LIMIT:?}")), None),
+        Err(_) => (late(), None),
     }
+}
+
+fn late() -> Finding {
+    Finding::failed(Step::Token, format!("no token within {LIMIT:?}")).advise(
+        "something on the way takes requests and does not answer, and longer than the time-outs of the configuration \
+         allow: a source of credentials, or a metadata service",
+        "look at what `credential` found; set RUST_LOG=debug in the service, whose log tells each attempt",
+    )
 }
 
 fn refused(error: &Error, config: &ConfigFile) -> Finding {
