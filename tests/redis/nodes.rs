@@ -1,4 +1,4 @@
-//! Other ways to a Redis than one plain port: TLS, a socket, sentinels, a cluster.
+//! Other ways to a Redis than one plain port: TLS, a socket, sentinels.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,16 +13,16 @@ use tower_idaas::{Secret, SecretSource};
 use super::client::{KEY, Mint, Outcome, instance, token};
 use super::server::{PASSWORD, Server, free_address};
 
-fn at(url: &str) -> RedisStoreBuilder {
+pub(crate) fn at(url: &str) -> RedisStoreBuilder {
     RedisStore::builder(SecretSource::value(Secret::new(url))).environment(ManualEnvironment::new())
 }
 
-fn share(redis: RedisStore) -> SharedStore {
+pub(crate) fn share(redis: RedisStore) -> SharedStore {
     let keys = SecretSource::value(KEY.to_owned());
     SharedStore::new(redis, keys).namespace("test").timeout(Duration::from_secs(5))
 }
 
-fn launch(address: SocketAddr, arguments: &[&str]) -> Option<Server> {
+pub(crate) fn launch(address: SocketAddr, arguments: &[&str]) -> Option<Server> {
     Server::launch(address, arguments.iter().map(ToString::to_string).collect())
 }
 
@@ -144,7 +144,7 @@ fn sentinel_of(master: &Server) -> Server {
     launch(address, &[&file.display().to_string(), "--sentinel", "--port", &own]).unwrap()
 }
 
-async fn until(mut reached: impl FnMut() -> bool) {
+pub(crate) async fn until(mut reached: impl FnMut() -> bool) {
     for _ in 0..1000 {
         if reached() {
             return;
@@ -152,53 +152,4 @@ async fn until(mut reached: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("it does not come to pass");
-}
-
-#[tokio::test]
-async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() -> Outcome {
-    let start = || {
-        let address = free_address();
-        let port = address.port().to_string();
-        let bus = free_address().port().to_string();
-        let options = ["--port", &port, "--cluster-enabled", "yes", "--cluster-port", &bus];
-        launch(address, &[&options[..], &["--requirepass", PASSWORD, "--masterauth", PASSWORD]].concat())
-            .map(|server| (server, bus))
-    };
-    let (Some((one, _)), Some((two, bus))) = (start(), start()) else { return Ok(()) };
-    let (ip, port) = (two.address.ip().to_string(), two.address.port().to_string());
-    let _: String = one.ask(&["CLUSTER", "MEET", &ip, &port, &bus]);
-    // All is on the second node, and clients come to the first.
-    let _: String = two.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    let is_up = |server: &Server| server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
-    until(|| is_up(&one) && is_up(&two)).await;
-
-    let mint = Mint::new();
-    let store = || share(at(&one.url()).build().unwrap());
-    let first = instance(&mint, store());
-    assert_eq!(token(&first).await?, "marker-token-1");
-    assert_eq!(token(&instance(&mint, store())).await?, "marker-token-1");
-    assert_eq!((one.keys().len(), two.keys().len()), (0, 1));
-
-    // The slot is on its way to the first node: what is not here is asked for over there, and found missing.
-    let key = two.keys().remove(0);
-    let slot: u64 = two.ask(&["CLUSTER", "KEYSLOT", &key]);
-    let slot = slot.to_string();
-    let id = |server: &Server| server.ask::<String>(&["CLUSTER", "MYID"]);
-    let _: String = one.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(&two)]);
-    let _: String = two.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(&one)]);
-    let _: i64 = two.ask(&["DEL", &key]);
-    let short = || store().lease(Duration::from_millis(200));
-    assert_eq!(token(&instance(&mint, short())).await?, "marker-token-2");
-    // With the lock it was over there; of two keys Redis wants both before they are written.
-    assert_eq!((one.keys(), two.keys().len()), (vec![format!("{key}:lock")], 0));
-
-    // And now it is there.
-    for server in [&one, &two] {
-        let _: String = server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(&one)]);
-    }
-    first.invalidate(&first.token().await?);
-    assert_eq!(token(&first).await?, "marker-token-3");
-    assert_eq!(token(&instance(&mint, store())).await?, "marker-token-3");
-    assert_eq!((one.keys(), two.keys().len()), (vec![key], 0));
-    Ok(())
 }

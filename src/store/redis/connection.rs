@@ -11,7 +11,6 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
@@ -31,7 +30,6 @@ pub(super) struct Connection {
     used: Arc<AtomicBool>,
     /// A command was given up half-way: nobody knows what comes next.
     broken: AtomicBool,
-    runtime: Id,
     driver: JoinHandle<()>,
 }
 
@@ -76,15 +74,12 @@ impl Connection {
         let (multiplexed, driver) = opened.map_err(|error| fault::failed(&place, &error))?;
         let used = Arc::new(AtomicBool::new(true));
         let driver = tokio::spawn(until_idle(driver, Arc::clone(&used)));
-        let runtime = Handle::current().id();
-        Ok(Self { place, multiplexed, used, broken: AtomicBool::new(false), runtime, driver })
+        Ok(Self { place, multiplexed, used, broken: AtomicBool::new(false), driver })
     }
 
-    /// Whether it may be used once more. One of another runtime may not: nobody may be driving it.
+    /// Whether it may be used once more.
     pub(super) fn is_usable(&self) -> bool {
-        !self.driver.is_finished()
-            && !self.broken.load(Ordering::Acquire)
-            && Handle::current().id() == self.runtime
+        !self.driver.is_finished() && !self.broken.load(Ordering::Acquire)
     }
 
     pub(super) async fn query(&self, command: &Cmd) -> RedisResult<Value> {
