@@ -1,6 +1,7 @@
 //! The store on Redis.
 
 mod address;
+mod allowance;
 mod builder;
 mod commands;
 mod connection;
