@@ -86,7 +86,7 @@
 //! a user of Redis's that may do no more than is needed:
 //!
 //! ```text
-//! ACL SETUSER idaas on >password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +exists +set +del
+//! ACL SETUSER idaas on >password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +set +del
 //! ```
 //!
 //! # Metrics
@@ -105,6 +105,7 @@
 mod gate;
 mod guarded;
 mod keys;
+mod known;
 #[cfg(feature = "testing")]
 mod memory;
 mod names;

@@ -5,6 +5,7 @@
 
 mod client;
 mod clusters;
+mod contract;
 mod liars;
 #[allow(dead_code, unreachable_pub)]
 #[allow(clippy::unwrap_used)]

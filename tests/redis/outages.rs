@@ -127,7 +127,8 @@ async fn a_wrong_password_is_a_miss() -> Outcome {
 #[tokio::test]
 async fn a_user_who_may_do_no_more_than_the_documents_say_can_share() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let allowed = "on >its-password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +exists +set +del";
+    let allowed =
+        "on >its-password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +set +del";
     let command: Vec<&str> = ["ACL", "SETUSER", "idaas"].into_iter().chain(allowed.split(' ')).collect();
     let _: String = server.ask(&command);
     let url = format!("redis://idaas:its-password@{}/", server.address);
