@@ -17,6 +17,7 @@ struct State {
     epoch: u64,
     failures: u32,
     opens: Option<Moment>,
+    has_answered: bool,
 }
 
 /// Leave to ask the store once.
@@ -38,11 +39,12 @@ impl Gate {
         Some(Leave { epoch: state.epoch })
     }
 
-    /// The store has answered. Tells whether the gate was closed.
+    /// The store has answered. Tells whether that is news: for the first time, or the gate was closed.
     pub(super) fn answered(&self) -> bool {
         let mut state = self.state();
         state.failures = 0;
-        state.opens.take().is_some()
+        let had_answered = std::mem::replace(&mut state.has_answered, true);
+        state.opens.take().is_some() || !had_answered
     }
 
     /// The store has failed. Tells whether the gate was open.
@@ -88,7 +90,7 @@ mod tests {
         assert!(gate.admit(later(999), PROBE).is_none());
         assert!(gate.admit(later(1_000), PROBE).is_some());
         assert!(gate.admit(later(1_000), PROBE).is_none());
-        assert!(gate.answered());
+        assert!(gate.answered() && !gate.answered());
         assert!(gate.admit(later(1_000), PROBE).is_some());
     }
 
@@ -103,6 +105,12 @@ mod tests {
         gate.answered();
         fail(later(3_000));
         assert!(gate.admit(later(4_000), PROBE).is_some());
+    }
+
+    #[test]
+    fn the_first_answer_is_news() {
+        let gate = Gate::default();
+        assert!(gate.answered() && !gate.answered());
     }
 
     #[test]

@@ -121,6 +121,7 @@ mod token_store;
 mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use self::gate::Gate;
 use self::guarded::Guarded;
@@ -167,5 +168,6 @@ pub(crate) fn share(
     let SharedStore { store, keys, timeout, .. } = store;
     let guarded = Guarded { store, gate: Gate::default(), timeout, clock, telemetry };
     let known = Recent::new(NAMES).into();
-    Ok(Arc::new(SharedSource { inner, owner, keys, environment, guarded, turns, known }))
+    let keyless = AtomicBool::new(false);
+    Ok(Arc::new(SharedSource { inner, owner, keys, environment, keyless, guarded, turns, known }))
 }

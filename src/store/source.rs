@@ -1,5 +1,6 @@
 //! A source of tokens with a store in front.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) struct SharedSource {
     pub(super) owner: Owner,
     pub(super) keys: SecretSource,
     pub(super) environment: Environment,
+    /// Whether the keys could not be read the last time.
+    pub(super) keyless: AtomicBool,
     pub(super) guarded: Guarded,
     pub(super) turns: Turns,
     pub(super) known: Mutex<Recent<String, Arc<Mutex<Known>>>>,
@@ -51,9 +54,13 @@ impl TokenSource for SharedSource {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
             match Keys::read(&self.keys, &self.environment) {
-                Ok(keys) => self.visit(scope, &keys).fetch().await,
+                Ok(keys) => {
+                    self.keyless.store(false, Ordering::Relaxed);
+                    self.visit(scope, &keys).fetch().await
+                }
                 Err(error) => {
-                    self.telemetry().store_failed("key", &error, true);
+                    let news = !self.keyless.swap(true, Ordering::Relaxed);
+                    self.telemetry().store_keys_failed(&error, news);
                     self.inner.fetch(scope).await
                 }
             }
