@@ -8,7 +8,7 @@ use tower_idaas::testing::ManualClock;
 
 use super::client::{Mint, Outcome, instance, instance_at, token};
 use super::nodes::{at, launch, share, until};
-use super::server::{PASSWORD, Server, free_address};
+use super::server::{DOCUMENTED_USER, PASSWORD, Server, free_address};
 
 /// Nodes of one cluster. All is on the second one, and clients come to the first.
 async fn cluster<const NODES: usize>() -> Option<[Server; NODES]> {
@@ -100,7 +100,12 @@ async fn a_name_is_found_again_when_the_node_that_had_it_has_fallen_silent() -> 
 async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() -> Outcome {
     let Some([one, two]) = cluster().await else { return Ok(()) };
     let mint = Mint::new();
-    let store = || share(at(&one.url()).build().unwrap());
+    for server in [&one, &two] {
+        server.allow_documented_user();
+        let _: String = server.ask(&["ACL", "SETUSER", "idaas", "+asking"]);
+    }
+    let url = format!("redis://{DOCUMENTED_USER}@{}", one.address);
+    let store = || share(at(&url).build().unwrap());
     let first = instance(&mint, store());
     assert_eq!(token(&first).await?, "marker-token-1");
     assert_eq!(token(&instance(&mint, store())).await?, "marker-token-1");
