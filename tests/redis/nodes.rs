@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tower_idaas::store::{RedisStore, RedisStoreBuilder, SharedStore};
-use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::testing::{ManualClock, ManualEnvironment};
 use tower_idaas::{Secret, SecretSource};
 
-use super::client::{KEY, Mint, Outcome, instance, token};
+use super::client::{KEY, Mint, Outcome, instance, instance_at, token};
 use super::server::{PASSWORD, Server, free_address};
 
 pub(crate) fn at(url: &str) -> RedisStoreBuilder {
@@ -106,39 +106,50 @@ async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
     let Some(master) = Server::start_with(&["--masterauth", PASSWORD]) else { return Ok(()) };
     let port = master.address.port().to_string();
     let replica = Server::start_with(&["--masterauth", PASSWORD, "--replicaof", "127.0.0.1", &port]).unwrap();
-    let sentinel = sentinel_of(&master);
+    let folder = tempfile::tempdir()?;
+    let sentinel = sentinel_of(&master, folder.path());
     // One sentinel that is not there: the other one is asked.
-    let sentinels = format!("redis://{},redis://{}", free_address(), sentinel.address);
+    let sentinels = format!("redis://{},redis://idaas:its-password@{}", free_address(), sentinel.address);
     let store = || {
         let url = format!("redis://:{PASSWORD}@any");
         at(&url).sentinels("mymaster", SecretSource::value(sentinels.clone())).build().unwrap()
     };
-    let mint = Mint::new();
-    let before = instance(&mint, share(store()));
-    assert_eq!(token(&before).await?, "marker-token-1");
-    assert_eq!(token(&instance(&mint, share(store()))).await?, "marker-token-1");
+    let (mint, clock) = (Mint::new(), ManualClock::new());
+    let idaas = instance_at(&clock, &mint, share(store()));
+    assert_eq!(token(&idaas).await?, "marker-token-1");
+    assert_eq!(token(&instance_at(&clock, &mint, share(store()))).await?, "marker-token-1");
     assert_eq!(master.keys().len(), 1);
 
-    // The replica takes over, as it would after a failover.
+    // The replica takes over, as it does in a failover, and the master that was is its replica.
     until(|| replica.keys().len() == 1).await;
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
-    let sentinel = sentinel_of(&replica);
-    let sentinels = SecretSource::value(format!("redis://{}", sentinel.address));
-    let redis = at(&format!("redis://:{PASSWORD}@any")).sentinels("mymaster", sentinels).build()?;
-    let after = instance(&mint, share(redis));
-    assert_eq!(token(&after).await?, "marker-token-1");
-    after.token_for(&"api://b|read".parse()?).await?;
-    assert_eq!((master.keys().len(), replica.keys().len()), (1, 2));
+    let (ip, port) = (replica.address.ip().to_string(), replica.address.port().to_string());
+    let _: String = master.ask(&["REPLICAOF", &ip, &port]);
+    let ask = |command: &[&str]| {
+        let client = redis::Client::open(format!("redis://{}", sentinel.address)).unwrap();
+        let _: String =
+            redis::cmd("SENTINEL").arg(command).query(&mut client.get_connection().unwrap()).unwrap();
+    };
+    ask(&["REMOVE", "mymaster"]);
+    ask(&["MONITOR", "mymaster", &ip, &port, "1"]);
+    // The old one refuses to be written to: that is a failure, and then the sentinels are asked again.
+    idaas.token_for(&"api://b|read".parse()?).await?;
+    clock.advance(Duration::from_secs(60));
+    idaas.token_for(&"api://c|read".parse()?).await?;
+    assert_eq!(token(&instance_at(&clock, &mint, share(store()))).await?, "marker-token-1");
+    assert_eq!((mint.fetches(), replica.keys().len()), (3, 2));
     Ok(())
 }
 
-/// A sentinel that watches this master.
-fn sentinel_of(master: &Server) -> Server {
-    let folder = tempfile::tempdir().unwrap().keep();
+/// A sentinel that watches this master, and lets a user in who may ask where it is.
+fn sentinel_of(master: &Server, folder: &std::path::Path) -> Server {
     let file = folder.join("sentinel.conf");
     let address = free_address();
     let (ip, port) = (master.address.ip(), master.address.port());
-    let text = format!("sentinel monitor mymaster {ip} {port} 1\nsentinel auth-pass mymaster {PASSWORD}\n");
+    let text = format!(
+        "sentinel monitor mymaster {ip} {port} 1\nsentinel auth-pass mymaster {PASSWORD}\n\
+         user idaas on >its-password -@all +sentinel|get-master-addr-by-name\n"
+    );
     std::fs::write(&file, text).unwrap();
     let own = address.port().to_string();
     launch(address, &[&file.display().to_string(), "--sentinel", "--port", &own]).unwrap()
