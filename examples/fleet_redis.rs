@@ -22,7 +22,7 @@ use tower_idaas::{BoxError, Idaas, SecretSource};
 const PROCESSES: usize = 50;
 
 /// One is the rule. A machine that is too busy to answer within the time-outs of the store makes it more.
-const MOST_REQUESTS: usize = PROCESSES / 5;
+const MOST_REQUESTS: usize = PROCESSES / 2;
 
 /// Set for the processes of the fleet; this one starts them.
 const ROLE: &str = "FLEET_REDIS_ROLE";

@@ -39,6 +39,11 @@ impl Gate {
         Some(Leave { epoch: state.epoch })
     }
 
+    /// Leave to ask at a closed gate. A failure says nothing new.
+    pub(super) fn insist(&self) -> Leave {
+        Leave { epoch: self.state().epoch.wrapping_sub(1) }
+    }
+
     /// The store has answered. Tells whether that is news: for the first time, or the gate was closed.
     pub(super) fn answered(&self) -> bool {
         let mut state = self.state();
@@ -105,6 +110,14 @@ mod tests {
         gate.answered();
         fail(later(3_000));
         assert!(gate.admit(later(4_000), PROBE).is_some());
+    }
+
+    #[test]
+    fn who_insists_may_find_it_well_but_no_worse() {
+        let gate = Gate::default();
+        gate.failed(gate.admit(NOW, PROBE).unwrap(), &down(), NOW, 0.0);
+        assert!(!gate.failed(gate.insist(), &down(), later(999), 0.0));
+        assert!(gate.admit(later(1_000), PROBE).is_some());
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Visit<'_> {
             }
             Err(error) => {
                 // The next one need not wait for the end of the lease.
-                let _ = source.guarded.unlock(&self.name, &lock.owner).await;
+                let _ = source.guarded.unlock(&self.name, &lock).await;
                 spare.filter(|spare| error.is_transient() && self.take(spare)).ok_or(error)
             }
         }
@@ -190,8 +190,8 @@ impl Visit<'_> {
         let is_of_use = left >= SHORTEST_LIFE && !lock(&self.known).is_rejected(&digest_of(response.token()));
         let sealed = is_of_use.then(|| keys.seal(name, &record::write(response, sent))).flatten();
         let _ = match sealed {
-            Some(value) => source.guarded.put(name, &held.owner, &value, left).await.map(drop),
-            None => source.guarded.unlock(name, &held.owner).await,
+            Some(value) => source.guarded.put(name, held, &value, left).await.map(drop),
+            None => source.guarded.unlock(name, held).await,
         };
     }
 }

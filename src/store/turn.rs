@@ -32,12 +32,13 @@ pub(super) enum Turn {
     Spared(TokenResponse),
 }
 
-/// What is known of the lock that was asked for. Even if it seems not to be held it may be, where the answer of the
-/// store was lost: who is done gives it back in any case.
+/// What is known of the lock that was asked for.
 #[derive(Debug)]
 pub(super) struct Lock {
     pub(super) owner: String,
     held: bool,
+    /// The store has failed since it was asked for: it may be held for all that.
+    pub(super) in_doubt: bool,
 }
 
 impl Turns {
@@ -50,7 +51,7 @@ impl Turns {
         loop {
             let held = match store.try_lock(&visit.name, &owner, self.lease).await {
                 Ok(held) => held,
-                Err(Unreachable) => return Turn::Fetch(Lock { owner, held: false }),
+                Err(Unreachable) => return Turn::Fetch(Lock { owner, held: false, in_doubt: true }),
             };
             if held {
                 visit.had_its_turn();
@@ -58,7 +59,7 @@ impl Turns {
                 // By chance up to twice as long, or all would look at once. No call of the store is cut short.
                 if timeout(pause.mul_f64(1.0 + fastrand::f64()), &mut longest).await.is_ok() {
                     visit.waited_in_vain();
-                    return Turn::Fetch(Lock { owner, held });
+                    return Turn::Fetch(Lock { owner, held, in_doubt: false });
                 }
                 pause = LONGEST_PAUSE.min(pause * 3 / 2);
             }
@@ -68,14 +69,12 @@ impl Turns {
                     visit.had_its_turn();
                     if held {
                         // Should it fail, it is the others who wait, and for the lease at most.
-                        let _ = store.unlock(&visit.name, &owner).await;
+                        let _ = store.unlock(&visit.name, &Lock { owner, held, in_doubt: false }).await;
                     }
                     return Turn::Spared(response);
                 }
                 Ok(Found::Late(_) | Found::Nothing) if !held => {}
-                Ok(Found::Late(_) | Found::Nothing) | Err(Unreachable) => {
-                    return Turn::Fetch(Lock { owner, held });
-                }
+                look => return Turn::Fetch(Lock { owner, held, in_doubt: look.is_err() }),
             }
         }
     }
