@@ -95,7 +95,7 @@ impl SharedStore {
 
     /// What a fetch may take longer than without the store: the wait, and calls before and after it.
     pub(crate) fn longest_delay(&self) -> Duration {
-        self.longest_wait().saturating_add(self.timeout.saturating_mul(6))
+        self.longest_wait().saturating_add(self.timeout.saturating_mul(8))
     }
 }
 

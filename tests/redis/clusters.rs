@@ -1,6 +1,6 @@
 //! A cluster: its nodes move names, lie idle, and fall silent.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::time::Duration;
 

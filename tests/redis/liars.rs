@@ -1,5 +1,7 @@
 //! Never worse than without: what pretends to be a Redis is a miss.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Result;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +100,6 @@ async fn say(stream: &mut BufStream<TcpStream>, answer: &[u8], said: &mut usize)
 
 #[tokio::test]
 async fn what_a_liar_answers_is_a_miss() -> Outcome {
-    let mint = Mint::new();
     let answers = [
         &b"+OK\r\n"[..],
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -118,13 +119,33 @@ async fn what_a_liar_answers_is_a_miss() -> Outcome {
         b":1\r\n",
         b"\0\0\0\0",
     ];
-    for (index, answer) in answers.into_iter().enumerate() {
-        let liar = Liar::saying(answer).await?;
-        let idaas = instance(&mint, store_at(liar.url.clone()).wait(Duration::from_millis(500)));
+    let each = answers.map(|answer| async move {
         let shown = String::from_utf8_lossy(answer);
-        assert_eq!(token(&idaas).await?, format!("marker-token-{}", index + 1), "{shown}");
+        let liar = Liar::saying(answer).await.unwrap();
+        let store = store_at(liar.url.clone()).timeout(Duration::from_secs(5)).wait(Duration::from_secs(1));
+        assert_eq!(token(&instance(&Mint::new(), store)).await.unwrap(), "marker-token-1", "{shown}");
         assert_ne!(liar.commands(), 0, "{shown}");
+    });
+    for liar in each.map(tokio::spawn) {
+        liar.await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_says_that_somebody_else_fetches_is_believed_once_and_not_each_time() -> Outcome {
+    // There is nothing, and the lock is held, for ever.
+    let answer = |_: &str, command: &str| if command.contains("GETRANGE") { "$-1\r\n" } else { ":0\r\n" };
+    let liar = Liar::answering(move |address, command| answer(address, command).into()).await?;
+    let store = store_at(liar.url.clone()).timeout(Duration::from_secs(20)).wait(Duration::from_secs(1));
+    let idaas = instance(&Mint::new(), store);
+    assert_eq!(token(&idaas).await?, "marker-token-1");
+    // Look, lock, look again and so on; then leave what was fetched.
+    let before = liar.commands();
+    assert!(before >= 3, "{before}");
+    idaas.invalidate(&idaas.token().await?);
+    assert_eq!(token(&idaas).await?, "marker-token-2");
+    assert_eq!(liar.commands() - before, 3);
     Ok(())
 }
 
