@@ -180,12 +180,36 @@ impl Telemetry {
                 "token store still left alone"
             );
         }
+        self.store_fault(operation);
+    }
+
+    /// The keys of the store cannot be read, and it is not asked. `news` says whether they could be before.
+    pub(crate) fn store_keys_failed(&self, error: &Error, news: bool) {
+        let Self { client, method } = self;
+        let operation = "key";
+        if news {
+            tracing::warn!(
+                name: "idaas.store_failed", target: "tower_idaas::store", %client, method, operation, %error,
+                "tokens are not shared until the keys of the token store can be read"
+            );
+        } else {
+            tracing::debug!(
+                name: "idaas.store_failed", target: "tower_idaas::store", %client, method, operation, %error,
+                "the keys of the token store still cannot be read"
+            );
+        }
+        self.store_fault(operation);
+    }
+
+    fn store_fault(&self, operation: &'static str) {
         #[cfg(feature = "metrics")]
         {
             let operation = metrics::Label::new("operation", operation);
             let labels = vec![self.client_label(), metrics::Label::new("method", self.method), operation];
             metrics::counter!("idaas_store_faults_total", labels).increment(1);
         }
+        #[cfg(not(feature = "metrics"))]
+        let _ = operation;
     }
 
     /// Whether the store is being asked, or left alone after failures.

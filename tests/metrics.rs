@@ -234,3 +234,76 @@ fn looks_into_a_shared_store_and_its_faults_are_counted() {
     let shared = format!(r#"idaas_refreshes_total{{{LABELS},outcome="shared",cause="missing"}} 1"#);
     assert!(says(&text, &shared), "{text}");
 }
+
+/// Nothing answers until it is told to.
+#[derive(Clone, Debug, Default)]
+struct Switched(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Switched {
+    fn answer<'a, T: Send + 'a>(&self, answer: T) -> BoxFuture<'a, Result<T, Error>> {
+        let on = self.0.load(std::sync::atomic::Ordering::SeqCst);
+        let answer =
+            on.then_some(answer).ok_or_else(|| Error::new(ErrorKind::Unavailable, "off, said the test"));
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+impl tower_idaas::store::TokenStore for Switched {
+    fn get<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<tower_idaas::store::StoredValue>, Error>> {
+        self.answer(None)
+    }
+
+    fn put<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a [u8],
+        _: Duration,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        self.answer(true)
+    }
+
+    fn try_lock<'a>(&'a self, _: &'a str, _: &'a str, _: Duration) -> BoxFuture<'a, Result<bool, Error>> {
+        self.answer(true)
+    }
+
+    fn unlock<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        self.answer(())
+    }
+
+    fn remove<'a>(&'a self, _: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<bool, Error>> {
+        self.answer(true)
+    }
+}
+
+#[test]
+fn the_gauge_of_the_stores_gate_follows_the_store_and_not_its_keys() {
+    use tower_idaas::SecretSource;
+    use tower_idaas::store::SharedStore;
+
+    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let gauge = |open: u8| format!(r#"idaas_store_gate_open{{client="",method="token source"}} {open}"#);
+    // Up, down, and up again; and then the keys are gone.
+    for (steps, keys_go, open) in [(1, false, 1), (2, false, 0), (3, false, 1), (1, true, 1), (2, true, 0)] {
+        let text = recorded(|_, clock| async move {
+            let (store, environment) = (Switched::default(), ManualEnvironment::from_iter([("KEYS", key)]));
+            let shared = SharedStore::new(store.clone(), SecretSource::variable("KEYS")).namespace("n");
+            let builder = Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone());
+            let idaas = builder.environment(environment.clone()).token_store(shared).build()?;
+            for step in 0..steps {
+                store.0.store(step % 2 == 0, std::sync::atomic::Ordering::SeqCst);
+                idaas.token_for(&format!("api://{step}|read").parse()?).await?;
+                clock.advance(Duration::from_secs(60));
+            }
+            if keys_go {
+                environment.remove("KEYS");
+                idaas.token_for(&"api://keyless|read".parse()?).await?;
+            }
+            Ok(())
+        });
+        assert!(says(&text, &gauge(open)), "{steps} {keys_go}: {text}");
+    }
+}

@@ -29,7 +29,11 @@ impl IdaasBuilder {
         owner: Owner,
         telemetry: &Telemetry,
     ) -> Result<Arc<dyn TokenSource>, ConfigError> {
-        let Some(store) = self.store.take() else { return Ok(source) };
+        let Some(mut store) = self.store.take() else { return Ok(source) };
+        if let Some(callers_wait) = self.wait_timeout {
+            // Or who waits for one who died would have no time left to fetch.
+            store = store.wait_at_most(callers_wait / 2);
+        }
         let owner = Owner { namespace: store.namespace.clone(), ..owner };
         if owner.client_id.is_empty() && owner.namespace.is_empty() {
             let problem = "has no namespace; with a source of your own, nothing else keeps its tokens apart from \

@@ -17,6 +17,7 @@ struct State {
     epoch: u64,
     failures: u32,
     opens: Option<Moment>,
+    has_answered: bool,
 }
 
 /// Leave to ask the store once.
@@ -38,11 +39,17 @@ impl Gate {
         Some(Leave { epoch: state.epoch })
     }
 
-    /// The store has answered. Tells whether the gate was closed.
+    /// Leave to ask at a closed gate. A failure says nothing new.
+    pub(super) fn insist(&self) -> Leave {
+        Leave { epoch: self.state().epoch.wrapping_sub(1) }
+    }
+
+    /// The store has answered. Tells whether that is news: for the first time, or the gate was closed.
     pub(super) fn answered(&self) -> bool {
         let mut state = self.state();
         state.failures = 0;
-        state.opens.take().is_some()
+        let had_answered = std::mem::replace(&mut state.has_answered, true);
+        state.opens.take().is_some() || !had_answered
     }
 
     /// The store has failed. Tells whether the gate was open.
@@ -88,7 +95,7 @@ mod tests {
         assert!(gate.admit(later(999), PROBE).is_none());
         assert!(gate.admit(later(1_000), PROBE).is_some());
         assert!(gate.admit(later(1_000), PROBE).is_none());
-        assert!(gate.answered());
+        assert!(gate.answered() && !gate.answered());
         assert!(gate.admit(later(1_000), PROBE).is_some());
     }
 
@@ -103,6 +110,20 @@ mod tests {
         gate.answered();
         fail(later(3_000));
         assert!(gate.admit(later(4_000), PROBE).is_some());
+    }
+
+    #[test]
+    fn who_insists_may_find_it_well_but_no_worse() {
+        let gate = Gate::default();
+        gate.failed(gate.admit(NOW, PROBE).unwrap(), &down(), NOW, 0.0);
+        assert!(!gate.failed(gate.insist(), &down(), later(999), 0.0));
+        assert!(gate.admit(later(1_000), PROBE).is_some());
+    }
+
+    #[test]
+    fn the_first_answer_is_news() {
+        let gate = Gate::default();
+        assert!(gate.answered() && !gate.answered());
     }
 
     #[test]

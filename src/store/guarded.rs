@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::gate::Gate;
 use super::token_store::{StoredValue, TokenStore};
+use super::turn::Lock;
 use crate::BoxFuture;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
@@ -25,17 +26,17 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) async fn get(&self, name: &str) -> Result<Option<StoredValue>, Unreachable> {
-        self.call("get", || self.store.get(name)).await
+        self.call("get", false, || self.store.get(name)).await
     }
 
     pub(super) async fn put(
         &self,
         name: &str,
-        owner: &str,
+        lock: &Lock,
         value: &[u8],
         life: Duration,
     ) -> Result<bool, Unreachable> {
-        self.call("put", || self.store.put(name, owner, value, life)).await
+        self.call("put", lock.in_doubt, || self.store.put(name, &lock.owner, value, life)).await
     }
 
     pub(super) async fn try_lock(
@@ -44,23 +45,26 @@ impl Guarded {
         owner: &str,
         lease: Duration,
     ) -> Result<bool, Unreachable> {
-        self.call("lock", || self.store.try_lock(name, owner, lease)).await
+        self.call("lock", false, || self.store.try_lock(name, owner, lease)).await
     }
 
-    pub(super) async fn unlock(&self, name: &str, owner: &str) -> Result<(), Unreachable> {
-        self.call("unlock", || self.store.unlock(name, owner)).await
+    pub(super) async fn unlock(&self, name: &str, lock: &Lock) -> Result<(), Unreachable> {
+        self.call("unlock", lock.in_doubt, || self.store.unlock(name, &lock.owner)).await
     }
 
     pub(super) async fn remove(&self, name: &str, value: &[u8]) -> Result<bool, Unreachable> {
-        self.call("remove", || self.store.remove(name, value)).await
+        self.call("remove", false, || self.store.remove(name, value)).await
     }
 
+    /// `insists` is for what goes through a closed gate: a lock that is not given back costs all others its lease.
     async fn call<'a, T>(
         &self,
         operation: &'static str,
+        insists: bool,
         call: impl FnOnce() -> BoxFuture<'a, Result<T, Error>>,
     ) -> Result<T, Unreachable> {
-        let leave = self.gate.admit(self.clock.now(), self.timeout).ok_or(Unreachable)?;
+        let leave = self.gate.admit(self.clock.now(), self.timeout);
+        let leave = leave.or_else(|| insists.then(|| self.gate.insist())).ok_or(Unreachable)?;
         let answer = tokio::time::timeout(self.timeout, call()).await;
         match answer.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
             Ok(answer) => {

@@ -97,10 +97,12 @@ impl TokenStore for MemoryStore {
         life: Duration,
     ) -> BoxFuture<'a, Result<bool, Error>> {
         self.answer(name, |entry, now| {
-            let nobody = entry.lock.is_none() && entry.value.is_none();
-            let may = nobody || entry.is_locked_by(owner);
+            let ends = now.after(life);
+            let is_older = |(_, end): &(_, Moment)| end.monotonic < ends.monotonic;
+            let may = entry.is_locked_by(owner) || entry.value.as_ref().is_none_or(is_older);
             if may {
-                (entry.value, entry.lock) = (Some((value.to_vec(), now.after(life))), None);
+                entry.value = Some((value.to_vec(), ends));
+                entry.lock.take_if(|(holder, _)| holder == owner);
             }
             may
         })

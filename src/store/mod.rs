@@ -43,9 +43,14 @@
 //! A token's age is what the instance's wall clock makes of the time at which it was asked for, or what Redis says
 //! of the time that it still keeps it, whichever is more.
 //!
-//! An instance that dies while it fetches costs the others its lease ([`SharedStore::lease`], 5 seconds). After
-//! [`SharedStore::wait`] they fetch for themselves. While the issuer is down and an instance has no token at all,
-//! it takes what is stored to within a tenth of its end.
+//! The lease ([`SharedStore::lease`], 5 seconds) is renewed for as long as the fetch takes; an instance that dies
+//! meanwhile costs the others its lease. After [`SharedStore::wait`] they fetch for themselves, leave what they get
+//! if it lives longer than what is stored, and do not wait for that name again for a minute, or for up to an hour
+//! when that happens again and again.
+//!
+//! While the issuer is down and an instance has no token at all, it takes what is stored to within a tenth of its
+//! end. It looks there when it would ask the issuer: between its failures, for 1 to 32 seconds, a request for a scope
+//! without a token fails at once, and the store is not looked into either.
 //!
 //! A token that an API rejects with 401 is removed from the store by whoever comes to fetch the next one, if it is
 //! still the one stored, and that instance does not take it again, whoever may put it back.
@@ -53,9 +58,10 @@
 //! # When the store fails
 //!
 //! It is a miss: the token is fetched as if there were no store. Each call is given up after
-//! [`SharedStore::timeout`], 250 ms; after a failure the store is left alone for 1, 2, 4 … 32 seconds, halved at
-//! most by chance, and then one call finds out. What does not open, does not parse, is over, or was sealed for
-//! another name is a miss, and overwritten.
+//! [`SharedStore::timeout`], 250 ms; after a failure the store is left alone for 1, 2, 4 … 32 seconds, or for 5 while
+//! its address cannot be read, each of them shortened by chance to no less than half; then one call finds out. What
+//! does not open, does not parse, is over, was sealed for another name, or has no end in Redis is a miss, and
+//! overwritten.
 //!
 //! # The keys
 //!
@@ -77,7 +83,7 @@
 //! Names are hashes; a guess at issuer, client and scope can be checked against them. What is left:
 //!
 //! - remove, garble, fill up, or hold all locks: instances fetch for themselves, at worst after
-//!   [`SharedStore::wait`];
+//!   [`SharedStore::wait`], which is not waited each time;
 //! - put back a sealed token that was valid for that name before: one that is over is not taken, one that was
 //!   revoked costs each instance one 401 and is not taken twice;
 //! - learn from times and sizes which names are in use, and when they are renewed.
@@ -86,8 +92,11 @@
 //! a user of Redis's that may do no more than is needed:
 //!
 //! ```text
-//! ACL SETUSER idaas on >password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +exists +set +del
+//! ACL SETUSER idaas on >password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +set +del
 //! ```
+//!
+//! `+select` besides where the address names a database (`redis://…/2`), and `+asking` in a cluster. A user of
+//! sentinels needs `+sentinel|get-master-addr-by-name`.
 //!
 //! # Metrics
 //!
@@ -97,7 +106,7 @@
 //! |---|---|---|
 //! | `idaas_store_lookups_total` | `client`, `method`, `scope`, `outcome` | `hit`; `late` for half of a life or more; `miss`; `unusable` for what does not open, parse or live; `rejected`; `unreachable` |
 //! | `idaas_store_faults_total` | `client`, `method`, `operation` | `get`, `put`, `lock`, `unlock`, `remove`; `key` when the keys cannot be read |
-//! | `idaas_store_gate_open` | `client`, `method` | 0 while the store is left alone |
+//! | `idaas_store_gate_open` | `client`, `method` | 1 from the first answer on, 0 while the store is left alone |
 //! | `idaas_refreshes_total` | as ever | `outcome` is `shared` for a token that another instance has fetched |
 //!
 //! The same is told to `tracing` under the target `tower_idaas::store`.
@@ -105,6 +114,7 @@
 mod gate;
 mod guarded;
 mod keys;
+mod known;
 #[cfg(feature = "testing")]
 mod memory;
 mod names;
@@ -120,6 +130,7 @@ mod token_store;
 mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use self::gate::Gate;
 use self::guarded::Guarded;
@@ -166,5 +177,6 @@ pub(crate) fn share(
     let SharedStore { store, keys, timeout, .. } = store;
     let guarded = Guarded { store, gate: Gate::default(), timeout, clock, telemetry };
     let known = Recent::new(NAMES).into();
-    Ok(Arc::new(SharedSource { inner, owner, keys, environment, guarded, turns, known }))
+    let keyless = AtomicBool::new(false);
+    Ok(Arc::new(SharedSource { inner, owner, keys, environment, keyless, guarded, turns, known }))
 }

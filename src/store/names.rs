@@ -24,7 +24,8 @@ impl Owner {
         let mut context = Context::new(&SHA256);
         for part in [issuer, instance_id, client_id, method, namespace, scope.key()] {
             // With its length, or two parts could be cut elsewhere and be the same.
-            context.update(&part.len().to_be_bytes());
+            // The same on machines of all widths.
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             context.update(part.as_bytes());
         }
         let mut name = String::with_capacity(64);

@@ -10,7 +10,7 @@ use crate::secret::SecretSource;
 /// How long one call of the store may take.
 const TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long others wait for one who died. A token request takes a fraction of that.
+/// How long others wait for one who died; renewed thrice in that time by one who lives.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// A [`TokenStore`] and how it is used; for [`IdaasBuilder::token_store`](crate::IdaasBuilder::token_store).
@@ -65,17 +65,27 @@ impl SharedStore {
         self
     }
 
-    /// How long the lock of a process that fetches lasts if the process dies. 5 seconds by default: longer than
-    /// a token request takes, or two processes may fetch.
+    /// How long the lock of a process that fetches lasts if the process dies. 5 seconds by default. It is renewed for
+    /// as long as the fetch takes.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
     /// How long a process waits for a token that another one is fetching, before it fetches one itself. Twice
-    /// the lease by default.
+    /// the lease by default; half of [`IdaasBuilder::wait_timeout`](crate::IdaasBuilder::wait_timeout) at most, where
+    /// that is set, so that time is left to fetch.
+    ///
+    /// After a wait in vain, others are not waited for: for a minute, for two after the next one, and so on up to an
+    /// hour.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
+        self
+    }
+
+    /// Waits no longer than this.
+    pub(crate) fn wait_at_most(mut self, longest: Duration) -> Self {
+        self.wait = Some(self.longest_wait().min(longest));
         self
     }
 
@@ -85,7 +95,7 @@ impl SharedStore {
 
     /// What a fetch may take longer than without the store: the wait, and calls before and after it.
     pub(crate) fn longest_delay(&self) -> Duration {
-        self.longest_wait().saturating_add(self.timeout.saturating_mul(6))
+        self.longest_wait().saturating_add(self.timeout.saturating_mul(8))
     }
 }
 

@@ -1,14 +1,15 @@
 //! A source of tokens with a store in front.
 
-use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::guarded::{Guarded, Unreachable};
 use super::keys::Keys;
+use super::known::Known;
 use super::names::Owner;
-use super::record::{self, Digest, Record, digest_of};
-use super::turn::{Turn, Turns};
+use super::record::{self, Record, digest_of};
+use super::turn::{Lock, Turn, Turns};
 use crate::BoxFuture;
 use crate::clock::{Clock, Moment};
 use crate::environment::Environment;
@@ -21,9 +22,6 @@ use crate::token::{Recent, Token, TokenResponse, TokenSource};
 /// How many names a process remembers the last tokens of.
 pub(super) const NAMES: usize = 256;
 
-/// How many rejected tokens of a name are told from others: more than an API rejects in one life.
-const REJECTED: usize = 16;
-
 /// A token that lives for less is not worth sharing: it would be gone when it is read.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
@@ -35,25 +33,11 @@ pub(crate) struct SharedSource {
     pub(super) owner: Owner,
     pub(super) keys: SecretSource,
     pub(super) environment: Environment,
+    /// Whether the keys could not be read the last time.
+    pub(super) keyless: AtomicBool,
     pub(super) guarded: Guarded,
     pub(super) turns: Turns,
     pub(super) known: Mutex<Recent<String, Arc<Mutex<Known>>>>,
-}
-
-/// What this process knows of the tokens under one name.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// Refused by an API: it is not taken from the store again, whoever may put it there.
-    rejected: VecDeque<Digest>,
-    /// Taken from the store last.
-    taken: Option<Digest>,
-}
-
-impl Known {
-    fn reject(&mut self, digest: Digest) {
-        self.rejected.truncate(REJECTED - 1);
-        self.rejected.push_front(digest);
-    }
 }
 
 /// What the store has under a name.
@@ -70,9 +54,13 @@ impl TokenSource for SharedSource {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
             match Keys::read(&self.keys, &self.environment) {
-                Ok(keys) => self.visit(scope, &keys).fetch().await,
+                Ok(keys) => {
+                    self.keyless.store(false, Ordering::Relaxed);
+                    self.visit(scope, &keys).fetch().await
+                }
                 Err(error) => {
-                    self.telemetry().store_failed("key", &error, true);
+                    let news = !self.keyless.swap(true, Ordering::Relaxed);
+                    self.telemetry().store_keys_failed(&error, news);
                     self.inner.fetch(scope).await
                 }
             }
@@ -123,21 +111,20 @@ impl Visit<'_> {
             Ok(Found::Nothing) => None,
             Err(Unreachable) => return source.inner.fetch(scope).await,
         };
-        let turn = match source.turns.wait(&source.guarded, self).await {
+        let lock = match source.turns.wait(&source.guarded, self).await {
             Turn::Spared(response) => return Ok(response),
-            turn => turn,
+            Turn::Fetch(lock) => lock,
         };
         let sent = source.clock().now();
-        match source.inner.fetch(scope).await {
+        let fetch = source.inner.fetch(scope);
+        match source.turns.hold(&source.guarded, &self.name, &lock, fetch).await {
             Ok(response) => {
-                self.leave(&response, sent, turn.owner()).await;
+                self.leave(&response, sent, &lock).await;
                 Ok(response)
             }
             Err(error) => {
-                if let Some(owner) = turn.owner() {
-                    // The next one need not wait for the end of the lease.
-                    let _ = source.guarded.unlock(&self.name, owner).await;
-                }
+                // The next one need not wait for the end of the lease.
+                let _ = source.guarded.unlock(&self.name, &lock).await;
                 spare.filter(|spare| error.is_transient() && self.take(spare)).ok_or(error)
             }
         }
@@ -164,7 +151,7 @@ impl Visit<'_> {
             telemetry.store_looked(scope.as_str(), "unusable");
             return Ok(Found::Nothing);
         };
-        if lock(&self.known).rejected.contains(&record.digest()) {
+        if lock(&self.known).is_rejected(&record.digest()) {
             telemetry.store_looked(scope.as_str(), "rejected");
             source.guarded.remove(name, &stored.value).await?;
             return Ok(Found::Nothing);
@@ -178,22 +165,33 @@ impl Visit<'_> {
         Ok(if record.is_of_use() { Found::Late(record.response) } else { Found::Nothing })
     }
 
-    /// Notes that a token was taken. False when it was taken before: then the cache had it, and comes for a better
-    /// one.
-    fn take(&self, response: &TokenResponse) -> bool {
-        let digest = digest_of(response.token());
-        lock(&self.known).taken.replace(digest) != Some(digest)
+    pub(super) fn is_patient(&self) -> bool {
+        lock(&self.known).is_patient(self.source.clock().now())
     }
 
-    async fn leave(&self, response: &TokenResponse, sent: Moment, owner: Option<&str>) {
+    pub(super) fn waited_in_vain(&self) {
+        lock(&self.known).waited_in_vain(self.source.clock().now());
+    }
+
+    pub(super) fn had_its_turn(&self) {
+        lock(&self.known).had_its_turn();
+    }
+
+    fn take(&self, response: &TokenResponse) -> bool {
+        lock(&self.known).take(digest_of(response.token()))
+    }
+
+    /// Leaves a token for the others, unless it is of no use to them.
+    async fn leave(&self, response: &TokenResponse, sent: Moment, held: &Lock) {
         let Self { source, name, keys, .. } = self;
-        let Some(owner) = owner else { return };
-        lock(&self.known).taken = Some(digest_of(response.token()));
+        self.take(response);
         let left = response.life().saturating_sub(source.clock().now().since(sent));
-        let sealed = keys.seal(name, &record::write(response, sent));
-        let _ = match sealed.filter(|_| left >= SHORTEST_LIFE) {
-            Some(value) => source.guarded.put(name, owner, &value, left).await.map(drop),
-            None => source.guarded.unlock(name, owner).await,
+        // Some issuers hand out the same token again; one that an API has rejected is no better for that.
+        let is_of_use = left >= SHORTEST_LIFE && !lock(&self.known).is_rejected(&digest_of(response.token()));
+        let sealed = is_of_use.then(|| keys.seal(name, &record::write(response, sent))).flatten();
+        let _ = match sealed {
+            Some(value) => source.guarded.put(name, held, &value, left).await.map(drop),
+            None => source.guarded.unlock(name, held).await,
         };
     }
 }

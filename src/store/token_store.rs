@@ -23,8 +23,9 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
 
     /// Leaves a value under this name, for so long at most, and ends the lock of this owner. Tells whether it did.
     ///
-    /// In one step, it must do so when `owner` holds the lock, or when nobody holds it and there is no value; and
-    /// must not otherwise: who has lost the lock has an older token than who has it now.
+    /// In one step, it must do so when `owner` holds the lock, or when there is no value that is kept for as long as
+    /// this one; and must not otherwise: who does not hold the lock may have an older token than the one that is
+    /// there. The lock of another owner stays.
     fn put<'a>(
         &'a self,
         name: &'a str,
@@ -33,8 +34,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         life: Duration,
     ) -> BoxFuture<'a, Result<bool, Error>>;
 
-    /// Takes the lock of this name for so long at most, if nobody holds it or this owner does. Tells whether the
-    /// owner holds it now. Never waits.
+    /// Takes the lock of this name for so long from now at most, if nobody holds it or this owner does. Tells whether
+    /// the owner holds it now. Never waits.
     fn try_lock<'a>(
         &'a self,
         name: &'a str,
@@ -68,6 +69,16 @@ impl StoredValue {
     pub fn with_remaining(mut self, remaining: Duration) -> Self {
         self.remaining = Some(remaining);
         self
+    }
+
+    /// What was put there: sealed.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// How long the store still keeps it, as far as it says.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.remaining
     }
 }
 

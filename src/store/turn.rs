@@ -1,6 +1,11 @@
 //! Whose turn it is to fetch, among all processes.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use super::guarded::{Guarded, Unreachable};
 use super::source::{Found, Visit};
@@ -21,67 +26,99 @@ pub(super) struct Turns {
 /// What waiting came to.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// To fetch, and to leave the token for the others, as this owner of the lock or of none.
-    Fetch { owner: String },
-    /// To fetch for oneself: the store does not answer.
-    Alone,
+    /// To fetch, and to leave the token for the others.
+    Fetch(Lock),
     /// Somebody else has fetched.
     Spared(TokenResponse),
 }
 
-impl Turn {
-    pub(super) fn owner(&self) -> Option<&str> {
-        match self {
-            Self::Fetch { owner } => Some(owner),
-            Self::Alone | Self::Spared(_) => None,
-        }
-    }
+/// What is known of the lock that was asked for.
+#[derive(Debug)]
+pub(super) struct Lock {
+    pub(super) owner: String,
+    held: bool,
+    /// The store has failed since it was asked for: it may be held for all that.
+    pub(super) in_doubt: bool,
 }
 
 impl Turns {
-    /// Returns when it is this process's turn, or somebody else has left a token.
+    /// Returns when it is this process's turn, or somebody else has left a token, or neither comes to pass.
     pub(super) async fn wait(&self, store: &Guarded, visit: &Visit<'_>) -> Turn {
         let owner = random_name();
-        let turn = tokio::time::timeout(self.wait, self.take(store, visit, &owner)).await;
-        match turn {
-            Ok(Ok(None)) => Turn::Fetch { owner },
-            Ok(Ok(Some(response))) => Turn::Spared(response),
-            Ok(Err(Unreachable)) => Turn::Alone,
-            // What it fetches now is left for the others if nobody has the lock any more.
-            Err(_elapsed) => Turn::Fetch { owner },
+        let longest = if visit.is_patient() { self.wait } else { Duration::ZERO };
+        let mut longest = pin!(sleep(longest));
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let held = match store.try_lock(&visit.name, &owner, self.lease).await {
+                Ok(held) => held,
+                Err(Unreachable) => return Turn::Fetch(Lock { owner, held: false, in_doubt: true }),
+            };
+            if held {
+                visit.had_its_turn();
+            } else {
+                // By chance up to twice as long, or all would look at once. No call of the store is cut short.
+                if timeout(pause.mul_f64(1.0 + fastrand::f64()), &mut longest).await.is_ok() {
+                    visit.waited_in_vain();
+                    return Turn::Fetch(Lock { owner, held, in_doubt: false });
+                }
+                pause = LONGEST_PAUSE.min(pause * 3 / 2);
+            }
+            // Who holds it looks too: the one before may have left a token since.
+            match visit.look().await {
+                Ok(Found::Fresh(response)) => {
+                    visit.had_its_turn();
+                    if held {
+                        // Should it fail, it is the others who wait, and for the lease at most.
+                        let _ = store.unlock(&visit.name, &Lock { owner, held, in_doubt: false }).await;
+                    }
+                    return Turn::Spared(response);
+                }
+                Ok(Found::Late(_) | Found::Nothing) if !held => {}
+                look => return Turn::Fetch(Lock { owner, held, in_doubt: look.is_err() }),
+            }
         }
     }
 
-    async fn take(
+    /// Fetches, and renews the lease meanwhile: as long as this process lives, others wait for what it brings.
+    pub(super) async fn hold<T>(
         &self,
         store: &Guarded,
-        visit: &Visit<'_>,
-        owner: &str,
-    ) -> Result<Option<TokenResponse>, Unreachable> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let won = store.try_lock(&visit.name, owner, self.lease).await?;
-            if !won {
-                // By chance up to twice as long, or all would look at once.
-                tokio::time::sleep(pause.mul_f64(1.0 + fastrand::f64())).await;
-                pause = LONGEST_PAUSE.min(pause * 3 / 2);
+        name: &str,
+        lock: &Lock,
+        fetch: impl Future<Output = T>,
+    ) -> T {
+        let mut fetch = pin!(fetch);
+        let mut held = lock.held;
+        while held {
+            if let Ok(fetched) = timeout((self.lease / 3).max(FIRST_PAUSE), &mut fetch).await {
+                return fetched;
             }
-            // Who has won looks too: the one before may have left a token since.
-            match visit.look().await? {
-                Found::Fresh(response) => {
-                    if won {
-                        store.unlock(&visit.name, owner).await?;
-                    }
-                    return Ok(Some(response));
+            let mut renewal = pin!(store.try_lock(name, &lock.owner, self.lease));
+            let mut fetched = None;
+            // The renewal comes to its end, or it might take the lock anew behind the one who gives it back.
+            let renewed = poll_fn(|context| {
+                if fetched.is_none()
+                    && let Poll::Ready(done) = fetch.as_mut().poll(context)
+                {
+                    fetched = Some(done);
                 }
-                Found::Late(_) | Found::Nothing if won => return Ok(None),
-                Found::Late(_) | Found::Nothing => {}
+                renewal.as_mut().poll(context)
+            })
+            .await;
+            if let Some(fetched) = fetched {
+                return fetched;
             }
+            // Who has lost it leaves it to whoever has it. A store that does not answer is asked again.
+            held = !matches!(renewed, Ok(false));
         }
+        fetch.await
     }
 }
 
-/// A name that no other process has.
+/// A name that no other process has, nor can guess.
 fn random_name() -> String {
-    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+    let mut bytes = [0; 16];
+    // Without randomness nothing is sealed either, and there is nothing to share.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }

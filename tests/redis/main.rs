@@ -4,6 +4,8 @@
 #![allow(missing_docs)]
 
 mod client;
+mod clusters;
+mod contract;
 mod liars;
 #[allow(dead_code, unreachable_pub)]
 #[allow(clippy::unwrap_used)]
@@ -12,6 +14,7 @@ mod log;
 mod nodes;
 mod outages;
 mod processes;
+mod runtimes;
 mod secrecy;
 mod server;
 mod sharing;

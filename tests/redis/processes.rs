@@ -99,7 +99,8 @@ async fn a_client_of_the_fleet() -> Outcome {
     }
     let redis = RedisStore::builder(SecretSource::variable("REDIS_URL")).build()?;
     let shared = SharedStore::new(redis, SecretSource::variable("IDAAS_STORE_KEYS"))
-        // Fifty processes share a few cores here: that takes longer than any network.
+        // Fifty processes share a few cores here: that takes longer than any network. With the time-out by default,
+        // the example `fleet_redis` has the figure.
         .timeout(Duration::from_secs(5));
     let idaas = Idaas::builder().config_from_env().token_store(shared).build()?;
     writeln!(std::io::stdout(), "\nready")?;

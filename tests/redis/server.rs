@@ -14,6 +14,9 @@ use tower_idaas::{Secret, SecretSource};
 
 pub(crate) const PASSWORD: &str = "marker-password";
 
+/// See [`Server::allow_documented_user`].
+pub(crate) const DOCUMENTED_USER: &str = "idaas:its-password";
+
 /// Stops when it is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -102,6 +105,14 @@ impl Server {
         let mut packed = redis::Cmd::new();
         packed.arg(command);
         packed.query(&mut self.meddler()).unwrap()
+    }
+
+    /// Lets a user in who may do no more than the documents say.
+    pub(crate) fn allow_documented_user(&self) {
+        let allowed =
+            "on >its-password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +set +del";
+        let command: Vec<&str> = ["ACL", "SETUSER", "idaas"].into_iter().chain(allowed.split(' ')).collect();
+        let _: String = self.ask(&command);
     }
 
     /// The keys that are there, sorted.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_idaas::testing::ManualClock;
-use tower_idaas::{Idaas, SecretSource};
+use tower_idaas::{Error, Idaas, SecretSource};
 
 use super::client::{KEY, LIFE, Mint, Outcome, instance, instance_at, redis, shared, token};
 use super::server::{PASSWORD, Server};
@@ -94,10 +94,13 @@ async fn a_fleet_renews_once_and_not_all_at_the_same_time() -> Outcome {
     assert!((1..20).contains(&renewed), "{renewed}");
     clock.advance(LIFE * 3 / 10);
     for idaas in &fleet {
-        token(idaas).await?;
-        while token(idaas).await? != "marker-token-2" {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let renewed = async {
+            while token(idaas).await? != "marker-token-2" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok::<_, Error>(())
+        };
+        tokio::time::timeout(Duration::from_secs(60), renewed).await??;
     }
     assert_eq!(mint.fetches(), 2);
     Ok(())

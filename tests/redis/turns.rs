@@ -12,6 +12,9 @@ use super::server::Server;
 
 const LEASE: Duration = Duration::from_secs(1);
 
+/// Long enough on a busy machine.
+const WAIT: Duration = Duration::from_secs(30);
+
 #[tokio::test]
 async fn a_crowd_waits_for_one_fetch() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
@@ -46,14 +49,14 @@ async fn a_winner_that_dies_costs_its_lease() -> Outcome {
 
     let started = tokio::time::Instant::now();
     let losers: Vec<_> = (0..10)
-        .map(|_| instance(&mint, shared(&server).lease(LEASE)))
+        .map(|_| instance(&mint, shared(&server).lease(LEASE).wait(WAIT)))
         .map(|idaas| tokio::spawn(async move { token(&idaas).await }))
         .collect();
     for loser in losers {
         assert_eq!(loser.await??, "marker-token-1");
     }
     assert_eq!(mint.fetches(), 1);
-    assert!(started.elapsed() < LEASE * 4, "{:?}", started.elapsed());
+    assert!(started.elapsed() < WAIT, "{:?}", started.elapsed());
     Ok(())
 }
 
@@ -68,8 +71,35 @@ async fn a_loser_does_not_wait_for_ever() -> Outcome {
     let loser = instance(&mint, shared(&server).wait(Duration::from_millis(300)));
     assert_eq!(token(&loser).await?, "marker-token-1");
     assert_eq!(mint.fetches(), 1);
+    // What it has fetched serves others, although the lock is not its.
+    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");
+    assert_eq!((mint.fetches(), server.keys().len()), (1, 2));
     slow.release();
     winner.await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_for_as_long_as_the_fetch_takes() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let mint = Mint::new();
+    mint.hold();
+    let slow = instance(&mint, shared(&server).lease(LEASE * 3));
+    let slow = tokio::spawn(async move { token(&slow).await });
+    mint.asked(1).await;
+    let key = server.keys().remove(0);
+    let left = || server.ask::<i64>(&["PTTL", &key]);
+    let (mut before, mut renewed) = (left(), 0);
+    while renewed < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let now = left();
+        assert!(now > 0, "the lock is lost");
+        renewed += u32::from(now > before);
+        before = now;
+    }
+    mint.release();
+    slow.await??;
+    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");
     Ok(())
 }
 
@@ -78,9 +108,10 @@ async fn who_has_lost_the_lock_does_not_overwrite_the_newer_token() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let (slow, mint) = (Mint::new(), Mint::new());
     slow.hold();
-    let loser = instance(&slow, shared(&server).lease(Duration::from_millis(100)));
+    let loser = instance(&slow, shared(&server).lease(Duration::from_secs(600)));
     let loser = tokio::spawn(async move { token(&loser).await });
     slow.asked(1).await;
+    let _: i64 = server.ask(&["DEL", &server.keys()[0]]);
     token(&instance(&mint, shared(&server))).await?;
     let newer: Vec<u8> = server.ask(&["GET", &server.keys()[0]]);
     slow.release();
@@ -90,19 +121,45 @@ async fn who_has_lost_the_lock_does_not_overwrite_the_newer_token() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_token_that_comes_after_the_lease_is_shared_if_there_is_no_other() -> Outcome {
+async fn a_renewed_token_is_shared_though_the_lock_was_lost() -> Outcome {
+    let Some(server) = Server::start() else { return Ok(()) };
+    let (mint, clock) = (Mint::new(), ManualClock::new());
+    let idaas = instance_at(&clock, &mint, shared(&server).lease(Duration::from_secs(600)));
+    token(&idaas).await?;
+    let key = server.keys().remove(0);
+    // Its last minute has come.
+    let _: i64 = server.ask(&["PEXPIRE", &key, "50000"]);
+    clock.advance(LIFE - Duration::from_secs(50));
+    mint.hold();
+    let caller = tokio::spawn(async move { token(&idaas).await });
+    mint.asked(2).await;
+    // It is another one's now, who does not come to an end.
+    let _: String = server.ask(&["SET", &format!("{key}:lock"), "another", "PX", "60000"]);
+    mint.release();
+    assert_eq!(caller.await??, "marker-token-2");
+    assert_eq!(token(&instance_at(&clock, &mint, shared(&server))).await?, "marker-token-2");
+    assert_eq!(server.ask::<String>(&["GET", &format!("{key}:lock")]), "another");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lock_that_nobody_can_give_back_is_taken_over() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let mint = Mint::new();
-    mint.hold();
-    let slow = instance(&mint, shared(&server).lease(Duration::from_millis(50)));
-    let slow = tokio::spawn(async move { token(&slow).await });
-    mint.asked(1).await;
-    while !server.keys().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    token(&instance(&mint, shared(&server))).await?;
+    let key = server.keys().remove(0);
+    let ghost = format!("{key}:lock");
+    for lock in [["SET", &ghost, "without end"], ["RPUSH", &ghost, "of another type"]] {
+        let _: i64 = server.ask(&["DEL", &key]);
+        let _: redis::Value = server.ask(&lock);
+        // Longer than the flight may take, had it to wait.
+        let before = mint.fetches();
+        let first = instance(&mint, shared(&server).lease(Duration::from_secs(600)));
+        let second = instance(&mint, shared(&server));
+        let got = tokio::time::timeout(Duration::from_secs(60), token(&first)).await??;
+        assert_eq!(got, token(&second).await?);
+        assert_eq!((mint.fetches(), server.keys()), (before + 1, vec![key.clone()]));
     }
-    mint.release();
-    slow.await??;
-    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");
     Ok(())
 }
 

@@ -58,6 +58,14 @@ async fn a_value_of_another_type_is_overwritten() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_value_without_an_end_is_overwritten() -> Outcome {
+    overwritten_after(|server, key, _| {
+        let _: i64 = server.ask(&["PERSIST", key]);
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_value_for_another_name_is_overwritten() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let mint = Mint::new();

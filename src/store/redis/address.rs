@@ -16,7 +16,7 @@ pub(super) struct Address {
     pub(super) login: RedisConnectionInfo,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     Host(String, u16),
     Socket(PathBuf),
@@ -59,7 +59,7 @@ impl Address {
             ConnectionAddr::Unix(path) if !tls => Place::Socket(path.clone()),
             _ => return None,
         };
-        Some(Self { place, tls, login: info.redis_settings().clone() })
+        Some(Self { place, tls, login: info.redis_settings().clone().set_skip_set_lib_name() })
     }
 
     /// The same login elsewhere.
@@ -79,11 +79,16 @@ impl std::fmt::Display for Place {
 }
 
 impl Place {
-    /// From what a server says of another: `host:port`, where IPv6 has no brackets.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// From what the server at `from` says of another: `host:port`, where IPv6 has no brackets. No host is the same
+    /// one, at another port.
+    pub(super) fn parse(text: &str, from: &Self) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        (!host.is_empty()).then_some(Self::Host(host.to_owned(), port.parse().ok()?))
+        let host = match (host.trim_start_matches('[').trim_end_matches(']'), from) {
+            ("", Self::Host(same, _)) => same,
+            ("", Self::Socket(_)) => return None,
+            (other, _) => other,
+        };
+        Some(Self::Host(host.to_owned(), port.parse().ok()?))
     }
 }
 
@@ -135,10 +140,12 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_servers_tell_it() {
-        assert_eq!(Place::parse("10.0.0.1:6380"), Some(host("10.0.0.1", 6380)));
-        assert_eq!(Place::parse("fd00::1:6380"), Some(host("fd00::1", 6380)));
-        assert_eq!(Place::parse("[fd00::1]:6380"), Some(host("fd00::1", 6380)));
-        assert_eq!(Place::parse(":6380"), None);
-        assert_eq!(Place::parse("host"), None);
+        let parse = |text| Place::parse(text, &host("from", 7));
+        assert_eq!(parse("10.0.0.1:6380"), Some(host("10.0.0.1", 6380)));
+        assert_eq!(parse("fd00::1:6380"), Some(host("fd00::1", 6380)));
+        assert_eq!(parse("[fd00::1]:6380"), Some(host("fd00::1", 6380)));
+        assert_eq!(parse(":6380"), Some(host("from", 6380)));
+        assert_eq!(Place::parse(":6380", &Place::Socket("/run/redis.sock".into())), None);
+        assert_eq!(parse("host"), None);
     }
 }

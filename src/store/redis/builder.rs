@@ -1,12 +1,12 @@
 //! What a [`RedisStore`] is built from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::ClientConfig;
-use tokio::sync::Mutex;
 
 use super::address::Address;
-use super::{Connections, RedisStore, Sentinels};
+use super::pool::Pool;
+use super::{RedisStore, Sentinels};
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigFault};
 use crate::secret::SecretSource;
@@ -77,8 +77,8 @@ impl RedisStoreBuilder {
         if !faults.is_empty() {
             return Err(ConfigError::all(None, faults));
         }
-        let connections = Mutex::new(Connections { home: None, moved: Recent::new(NAMES) });
+        let moved = Mutex::new(Recent::new(NAMES));
         let tls: Option<Arc<ClientConfig>> = tls.map(Arc::new);
-        Ok(RedisStore { addresses, sentinels, environment, tls, connections })
+        Ok(RedisStore { addresses, sentinels, environment, tls, pool: Pool::default(), moved })
     }
 }

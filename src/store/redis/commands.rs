@@ -9,22 +9,25 @@ use crate::store::token_store::StoredValue;
 /// A sealed token is a few kilobytes; of anything longer, its beginning will do to see that it is none.
 const LONGEST_VALUE: usize = 64 * 1024;
 
-/// Value and remaining milliseconds. What is not a string is a value that does not open.
+/// Value and remaining milliseconds. What is no string, or has no end, was not put here: a value that does not open.
 const GET: &str = "local value = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
-if type(value) == 'table' then return {'', -1} end
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then return false end
+if type(value) == 'table' or left == -1 then return {'', 0} end
 return {value, left}";
 
-const PUT: &str = "local holder = redis.pcall('GET', KEYS[2])
-if holder ~= ARGV[1] and (holder or redis.call('EXISTS', KEYS[1]) == 1) then return 0 end
+const PUT: &str = "local mine = redis.pcall('GET', KEYS[2]) == ARGV[1]
+if not mine and redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
+if mine then redis.call('DEL', KEYS[2]) end
 return 1";
 
-const TRY_LOCK: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.pcall('GET', KEYS[1]) == ARGV[1] then return 1 end
-return 0";
+/// A lock that has no end, or is none, was not made here: nobody gives it back.
+const TRY_LOCK: &str = "local holder = redis.pcall('GET', KEYS[1])
+local another = type(holder) == 'string' and holder ~= ARGV[1]
+if another and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1";
 
 /// Of a lock and of a value alike.
 const REMOVE: &str = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end

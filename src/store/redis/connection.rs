@@ -11,11 +11,11 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::address::{Address, Place};
+use super::allowance::{Allowance, Allowed};
 use super::fault;
 use crate::error::Error;
 
@@ -29,9 +29,9 @@ pub(super) struct Connection {
     multiplexed: MultiplexedConnection,
     /// Since the idle timer has last looked.
     used: Arc<AtomicBool>,
-    /// A command was given up half-way: nobody knows what comes next.
+    allowance: Allowance,
+    /// The next command is to get another connection.
     broken: AtomicBool,
-    runtime: Id,
     driver: JoinHandle<()>,
 }
 
@@ -70,21 +70,20 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let place = address.place.clone();
+        let allowance = Allowance::new();
+        let stream = Allowed { stream, allowance: allowance.clone() };
         // Whoever calls has a time-out.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let opened = MultiplexedConnection::new_with_config(&address.login, stream, config).await;
         let (multiplexed, driver) = opened.map_err(|error| fault::failed(&place, &error))?;
         let used = Arc::new(AtomicBool::new(true));
         let driver = tokio::spawn(until_idle(driver, Arc::clone(&used)));
-        let runtime = Handle::current().id();
-        Ok(Self { place, multiplexed, used, broken: AtomicBool::new(false), runtime, driver })
+        Ok(Self { place, multiplexed, used, allowance, broken: AtomicBool::new(false), driver })
     }
 
-    /// Whether it may be used once more. One of another runtime may not: nobody may be driving it.
+    /// Whether it may be used once more.
     pub(super) fn is_usable(&self) -> bool {
-        !self.driver.is_finished()
-            && !self.broken.load(Ordering::Acquire)
-            && Handle::current().id() == self.runtime
+        !self.driver.is_finished() && !self.broken.load(Ordering::Acquire)
     }
 
     pub(super) async fn query(&self, command: &Cmd) -> RedisResult<Value> {
@@ -103,12 +102,15 @@ impl Connection {
 
     async fn watched(&self, answer: impl Future<Output = RedisResult<Value>>) -> RedisResult<Value> {
         self.used.store(true, Ordering::Relaxed);
-        let mut given_up = GivenUp(Some(&self.broken));
+        let _waiting = self.allowance.grant();
+        let mut given_up = GivenUp(Some(self));
         let answer = answer.await.and_then(Value::extract_error);
+        given_up.0 = None;
         // A node of a cluster that sends us elsewhere is well; any other refusal may be over with the next
         // connection: another password, another master.
-        let is_well = answer.as_ref().err().is_none_or(|error| error.redirect_node().is_some());
-        given_up.0.take_if(|_| is_well);
+        if answer.as_ref().is_err_and(|error| error.redirect_node().is_none()) {
+            self.broken.store(true, Ordering::Release);
+        }
         answer
     }
 
@@ -124,13 +126,15 @@ impl Drop for Connection {
     }
 }
 
-/// Notes, unless it is told otherwise, that a command did not come to its end.
-struct GivenUp<'a>(Option<&'a AtomicBool>);
+/// Ends the connection, unless it is told otherwise: a command did not come to its end, and nobody knows what the
+/// server still has to say.
+struct GivenUp<'a>(Option<&'a Connection>);
 
 impl Drop for GivenUp<'_> {
     fn drop(&mut self) {
-        if let Some(broken) = self.0 {
-            broken.store(true, Ordering::Release);
+        if let Some(connection) = self.0 {
+            connection.broken.store(true, Ordering::Release);
+            connection.driver.abort();
         }
     }
 }

@@ -46,7 +46,8 @@ fn advice(code: &str) -> &'static str {
     match code {
         "NOAUTH" => "check user and password in its address",
         "NOPERM" => {
-            "let the user EVAL, and GETRANGE, PTTL, GET, EXISTS, SET and DEL keys that start with `idaas:`"
+            "let the user EVAL, and GETRANGE, PTTL, GET, SET and DEL keys that start with `idaas:`; in a database of \
+             its own SELECT, in a cluster ASKING"
         }
         "OOM" => "it is full and evicts nothing",
         "READONLY" => "it is a replica; name the master, or the sentinels",

@@ -1,21 +1,23 @@
 //! The store on Redis.
 
 mod address;
+mod allowance;
 mod builder;
 mod commands;
 mod connection;
 mod fault;
+mod pool;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 use rustls::ClientConfig;
-use tokio::sync::Mutex;
 
 use self::address::{Address, Place};
 pub use self::builder::RedisStoreBuilder;
 use self::connection::Connection;
+use self::pool::{Pool, Pooled};
 use super::token_store::{StoredValue, TokenStore};
 use crate::BoxFuture;
 use crate::environment::Environment;
@@ -29,8 +31,9 @@ const REDIRECTIONS: usize = 3;
 /// A [`TokenStore`] on Redis 6 or newer, or what speaks like it: a single server, a master that sentinels know,
 /// or a cluster.
 ///
-/// All fetches of a client share one connection (in a cluster, one for each node that has tokens of its), which is
-/// closed after half a minute without use and opened anew when it is needed, or has failed.
+/// All fetches of a client share one connection (in a cluster, one to each node that has tokens of its; with several
+/// runtimes, as many in each), which is closed after half a minute without use and opened anew when it is needed, or
+/// has failed.
 ///
 /// ```
 /// use tower_idaas::SecretSource;
@@ -48,7 +51,9 @@ pub struct RedisStore {
     environment: Environment,
     /// When an address wants TLS.
     tls: Option<Arc<ClientConfig>>,
-    connections: Mutex<Connections>,
+    pool: Pool,
+    /// Where a cluster keeps a name, as far as it has told.
+    moved: Mutex<Recent<String, Arc<Mutex<Option<Place>>>>>,
 }
 
 /// Who knows where the master is.
@@ -56,20 +61,6 @@ pub struct RedisStore {
 struct Sentinels {
     master: String,
     addresses: SecretSource,
-}
-
-#[derive(Debug)]
-struct Connections {
-    home: Option<Arc<Connection>>,
-    /// Nodes of a cluster that have sent commands elsewhere, by the name of the value.
-    moved: Recent<String, Arc<Mutex<Moved>>>,
-}
-
-/// Where a cluster keeps a name.
-#[derive(Debug, Default)]
-struct Moved {
-    place: Option<Place>,
-    connection: Option<Arc<Connection>>,
 }
 
 impl RedisStore {
@@ -83,64 +74,56 @@ impl RedisStore {
 
     /// Runs a command about one name, where that name is.
     async fn run(&self, name: &str, command: &Cmd) -> Result<Value, Error> {
-        let (home, moved) = {
-            let mut connections = self.connections.lock().await;
-            let moved = Arc::clone(connections.moved.get_or_insert_with(name.to_owned(), Arc::default));
-            let home = connections.home.clone().filter(|connection| connection.is_usable());
-            (home, moved)
+        let moved = Arc::clone(lock(&self.moved).get_or_insert_with(name.to_owned(), Arc::default));
+        // Put back by whoever gets an answer, and nobody else: a node that lets callers wait until they give up is
+        // not asked again before the others have been asked where the name is now.
+        let mut node = lock(&moved).take();
+        let known = match &node {
+            Some(place) => self.node(place).await.ok(),
+            None => None,
         };
-        let mut moved = moved.lock().await;
-        let mut fresh = false;
-        let mut connection = match (&*moved, home) {
-            (Moved { place: Some(place), connection }, _) => {
-                match connection.clone().filter(|connection| connection.is_usable()) {
-                    Some(connection) => connection,
-                    // Should it be gone, the others know where the name is now.
-                    None => match self.open_at(&place.clone()).await {
-                        Ok(connection) => connection,
-                        Err(_) => self.home(&mut fresh).await?,
-                    },
-                }
+        let Pooled { mut connection, mut fresh } = match known {
+            Some(pooled) => pooled,
+            None => {
+                node = None;
+                self.home().await?
             }
-            (_, Some(home)) => home,
-            (_, None) => self.home(&mut fresh).await?,
         };
         let mut answer = connection.query(command).await;
         for _ in 0..REDIRECTIONS {
             let Err(error) = &answer else { break };
-            if let Some((place, ask)) = redirection(error) {
-                connection = self.open_at(&place).await?;
+            if let Some((place, ask)) = redirection(error, connection.place()) {
+                Pooled { connection, fresh } = self.node(&place).await?;
                 answer = match ask {
                     true => connection.query_after(&commands::asking(), command).await,
                     false => connection.query(command).await,
                 };
-                if !ask && answer.is_ok() {
-                    *moved = Moved { place: Some(place), connection: Some(Arc::clone(&connection)) };
+                if !ask {
+                    node = Some(place);
                 }
             } else if !fresh && (error.is_connection_dropped() || error.is_io_error()) {
                 // It was closed while it lay idle: that is no failure yet.
-                *moved = Moved::default();
-                connection = self.home(&mut fresh).await?;
+                node = None;
+                Pooled { connection, fresh } = self.home().await?;
                 answer = connection.query(command).await;
             } else {
                 break;
             }
         }
+        if answer.is_ok() {
+            *lock(&moved) = node;
+        }
         answer.map_err(|error| fault::failed(connection.place(), &error))
     }
 
-    /// A new connection to where commands go first.
-    async fn home(&self, fresh: &mut bool) -> Result<Arc<Connection>, Error> {
-        let mut connections = self.connections.lock().await;
-        if let Some(home) = connections.home.clone().filter(|home| home.is_usable()) {
-            // Another fetch was faster.
-            return Ok(home);
-        }
-        *fresh = true;
-        connections.home = None;
-        let home = Arc::new(self.open_home().await?);
-        connections.home = Some(Arc::clone(&home));
-        Ok(home)
+    /// A connection to where commands go first.
+    async fn home(&self) -> Result<Pooled, Error> {
+        self.pool.get(None, || self.open_home()).await
+    }
+
+    /// A connection to a node of the cluster.
+    async fn node(&self, place: &Place) -> Result<Pooled, Error> {
+        self.pool.get(Some(place), || self.open_at(place)).await
     }
 
     async fn open_home(&self) -> Result<Connection, Error> {
@@ -179,13 +162,12 @@ impl RedisStore {
         Ok(Place::Host(host, port))
     }
 
-    /// A connection to a node of the cluster.
-    async fn open_at(&self, place: &Place) -> Result<Arc<Connection>, Error> {
+    async fn open_at(&self, place: &Place) -> Result<Connection, Error> {
         let addresses = Address::read(&self.addresses, &self.environment)?;
         let address = addresses.first().map(|address| address.at(place.clone()));
         let address =
             address.ok_or_else(|| Error::new(ErrorKind::Connect, "no Redis server to connect to"))?;
-        Connection::open(&address, self.tls.as_ref()).await.map(Arc::new)
+        Connection::open(&address, self.tls.as_ref()).await
     }
 
     fn nonsense(&self) -> Error {
@@ -199,9 +181,13 @@ impl RedisStore {
 }
 
 /// Where a node of a cluster sends us, and whether for this command alone.
-fn redirection(error: &RedisError) -> Option<(Place, bool)> {
+fn redirection(error: &RedisError, from: &Place) -> Option<(Place, bool)> {
     let (place, _slot) = error.redirect_node()?;
-    Some((Place::parse(place)?, error.code() == Some("ASK")))
+    Some((Place::parse(place, from)?, error.code() == Some("ASK")))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl TokenStore for RedisStore {

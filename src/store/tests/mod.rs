@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod troubled;
+mod turns;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{MemoryStore, SharedStore, StoredValue, TokenStore};
+use self::troubled::Troubled;
+use super::{MemoryStore, SharedStore, TokenStore};
 use crate::testing::{ManualClock, TestIdaas};
 use crate::{
-    BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, SecretSource, SubjectToken, TokenResponse,
-    TokenSource,
+    BoxError, BoxFuture, Error, Idaas, Scope, SecretSource, SubjectToken, TokenResponse, TokenSource,
 };
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -120,61 +123,11 @@ async fn the_token_endpoints_tokens_are_shared_and_exchanged_ones_are_not() -> R
     Ok(())
 }
 
-/// Fails in one of its calls.
-#[derive(Debug)]
-struct Failing(&'static str, MemoryStore);
-
-impl Failing {
-    fn call<'a, T: Send + 'a>(
-        &self,
-        operation: &str,
-        call: BoxFuture<'a, Result<T, Error>>,
-    ) -> BoxFuture<'a, Result<T, Error>> {
-        match operation == self.0 {
-            true => Box::pin(async { Err(Error::new(ErrorKind::Unavailable, "no, said the test")) }),
-            false => call,
-        }
-    }
-}
-
-impl TokenStore for Failing {
-    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<StoredValue>, Error>> {
-        self.call("get", self.1.get(name))
-    }
-
-    fn put<'a>(
-        &'a self,
-        name: &'a str,
-        owner: &'a str,
-        value: &'a [u8],
-        life: Duration,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        self.call("put", self.1.put(name, owner, value, life))
-    }
-
-    fn try_lock<'a>(
-        &'a self,
-        name: &'a str,
-        owner: &'a str,
-        lease: Duration,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        self.call("lock", self.1.try_lock(name, owner, lease))
-    }
-
-    fn unlock<'a>(&'a self, name: &'a str, owner: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.call("unlock", self.1.unlock(name, owner))
-    }
-
-    fn remove<'a>(&'a self, name: &'a str, value: &'a [u8]) -> BoxFuture<'a, Result<bool, Error>> {
-        self.call("remove", self.1.remove(name, value))
-    }
-}
-
 #[tokio::test]
 async fn whichever_call_of_the_store_fails_the_token_comes() {
     for operation in ["get", "put", "lock", "unlock", "remove"] {
         let (mint, clock) = (Mint::default(), ManualClock::new());
-        let idaas = instance(&mint, Failing(operation, MemoryStore::new()), &clock);
+        let idaas = instance(&mint, Troubled { fails: operation, ..Troubled::default() }, &clock);
         assert_eq!(token(&idaas).await, "token-1", "{operation}");
         idaas.invalidate(&idaas.token().await.unwrap());
         assert_eq!(token(&idaas).await, "token-2", "{operation}");
