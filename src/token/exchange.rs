@@ -7,7 +7,7 @@ use super::fetch::{Fetch, Fetched};
 use super::gate::Subject;
 use super::recent::Recent;
 use super::slot::{Settings, Slot};
-use super::subject::{ExchangeKey, SubjectToken};
+use super::subject::{ExchangeKey, Identity, SubjectToken};
 use super::{Token, fetched};
 use crate::BoxFuture;
 use crate::error::Error;
@@ -34,6 +34,7 @@ impl ExchangeCache {
             let fetch = FetchExchanged {
                 endpoint: Arc::clone(&self.endpoint),
                 subject: subject.clone(),
+                identity: subject.identity(),
                 scope: scope.clone(),
             };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
@@ -47,6 +48,7 @@ impl ExchangeCache {
 struct FetchExchanged {
     endpoint: Arc<TokenEndpoint>,
     subject: SubjectToken,
+    identity: Identity,
     scope: Scope,
 }
 
@@ -64,6 +66,6 @@ impl Fetch<Token> for FetchExchanged {
     }
 
     fn issuer_subject(&self) -> Subject<'_> {
-        Subject::Exchange
+        Subject::Exchange(self.identity)
     }
 }

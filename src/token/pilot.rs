@@ -123,7 +123,7 @@ impl<V: 'static> Pilot<V> {
     }
 
     async fn enter(&self) -> Result<Pass, Failure> {
-        match timeout(self.limit, self.gate.enter(&self.clock)).await {
+        match timeout(self.limit, self.gate.enter(&self.clock, self.limit)).await {
             Ok(Ok(pass)) => Ok(pass),
             Ok(Err(Refused { error, opens })) => Err(Failure { error, opens: Some(opens) }),
             Err(_elapsed) => Err(self.no_answer().into()),
