@@ -88,10 +88,12 @@ impl<V: 'static> Pilot<V> {
     }
 
     async fn attempts(&self, started: Moment, attempt: &mut u32) -> Flown<V> {
-        let attempts = if self.patient { ATTEMPTS } else { 1 };
         let mut pass = self.enter().await?;
+        let mut probes = pass.probes();
         loop {
             *attempt += 1;
+            // One that finds out for all asks once: other flights have made more attempts before.
+            let attempts = if self.patient && !probes { ATTEMPTS } else { 1 };
             let fetched = timeout(self.limit, self.fetch.fetch()).await;
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
                 Ok(fetched) if fetched.from_issuer => {
@@ -114,6 +116,7 @@ impl<V: 'static> Pilot<V> {
                     // Another flight is finding out.
                     drop(pass);
                     pass = self.enter().await?;
+                    probes = pass.probes();
                 }
                 Verdict::Own | Verdict::Probe => {
                     sleep(pause_within_flight(*attempt, fastrand::f64())).await;
