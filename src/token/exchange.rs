@@ -26,11 +26,12 @@ impl ExchangeCache {
         Self { endpoint, settings, slots: Mutex::new(Recent::new(capacity)) }
     }
 
-    /// The slot of an exchange; made on first use, and the least recently used one gone for it.
+    /// The slot of an exchange; made on first use, and the least recently used one gone for it. One that a
+    /// request or a flight holds on to stays: giving it up would make a second flight for it possible.
     pub(crate) fn slot(&self, subject: &SubjectToken, scope: &Scope) -> Arc<Slot<Token>> {
         let key = subject.key(scope);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.get_or_insert_with(key, || {
+        let make = || {
             let fetch = FetchExchanged {
                 endpoint: Arc::clone(&self.endpoint),
                 subject: subject.clone(),
@@ -38,8 +39,8 @@ impl ExchangeCache {
                 scope: scope.clone(),
             };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
-        });
-        Arc::clone(slot)
+        };
+        Arc::clone(slots.get_or_insert_with(key, make))
     }
 }
 
