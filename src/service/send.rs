@@ -12,6 +12,7 @@ use super::attach::authorize;
 use super::destination::Elsewhere;
 use super::layer::IdaasLayer;
 use crate::error::Error;
+use crate::telemetry;
 use crate::token::{Slot, SubjectToken, Token};
 
 /// Why [`Idaas::send`](crate::Idaas::send) has no response.
@@ -149,5 +150,6 @@ async fn attempt(
         return Ok(Attempt::Answered(response));
     }
     header.withdraw();
+    telemetry::unauthorized();
     Ok(Attempt::Rejected(response))
 }
