@@ -76,7 +76,7 @@ impl GenerateOauthToken {
             parameters,
             scope: scope.as_str(),
         };
-        call.send(credential, &self.transport, &self.clock, token).await.map_err(Error::from_issuer)
+        call.send(credential, &self.transport, &self.clock, token).await.map_err(Error::of_issuer)
     }
 }
 

@@ -86,7 +86,7 @@ impl Error {
     }
 
     /// Says that this is what came of asking the issuer itself, and not another server on the way to it.
-    pub(crate) fn from_issuer(self) -> Self {
+    pub(crate) fn of_issuer(self) -> Self {
         self.with(|inner| inner.from_issuer = true)
     }
 

@@ -113,7 +113,7 @@ impl TokenEndpoint {
             secrets: secrets.iter().map(Secret::expose_secret).collect(),
             now: self.clock.now().system_time(),
         };
-        answer::read(answer.status(), answer.headers(), answer.body(), &asked).map_err(Error::from_issuer)
+        answer::read(answer.status(), answer.headers(), answer.body(), &asked).map_err(Error::of_issuer)
     }
 }
 

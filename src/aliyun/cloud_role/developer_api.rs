@@ -41,7 +41,7 @@ impl DeveloperApi {
         let sent = self.clock.now();
         let answer = self.transport.send(request, &self.address).await?;
         let asked = Asked { address: &self.address, key, token: token.expose_token(), sent };
-        answer::read(&answer, &asked, self.clock.now()).map_err(Error::from_issuer)
+        answer::read(&answer, &asked, self.clock.now()).map_err(Error::of_issuer)
     }
 
     fn request(&self, key: &RoleKey, token: &Token) -> Result<Request<Full<Bytes>>, Error> {

@@ -224,7 +224,7 @@ async fn a_refusal_of_the_issuer_is_an_answer_and_ends_the_trouble() {
     scene.fail(scene.pass(), "a", &unreachable_issuer());
     scene.advance(1);
     let refusal =
-        Error::new(ErrorKind::Rejected, "not granted").with_oauth_error("invalid_scope").from_issuer();
+        Error::new(ErrorKind::Rejected, "not granted").with_oauth_error("invalid_scope").of_issuer();
     assert_eq!(scene.fail(scene.pass(), "b", &refusal), Verdict::Own);
     assert!(scene.gate.is_open());
 }
@@ -252,7 +252,7 @@ async fn what_others_than_the_issuer_refuse_says_nothing_of_it() {
 async fn a_redirect_is_no_answer_of_the_issuer() {
     let scene = Scene::new();
     let redirect = Error::new(ErrorKind::InvalidAnswer, "to a page of regrets").with_transient(false);
-    let redirect = redirect.with_status(StatusCode::FOUND).from_issuer();
+    let redirect = redirect.with_status(StatusCode::FOUND).of_issuer();
     scene.fail(scene.pass(), "a", &unreachable_issuer());
     scene.advance(1);
     assert!(matches!(scene.fail(scene.pass(), "b", &redirect), Verdict::Closed(_)));
