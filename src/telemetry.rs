@@ -185,7 +185,7 @@ impl Telemetry {
 
     /// The keys of the store cannot be read, and it is not asked. `news` says whether they could be before.
     pub(crate) fn store_keys_failed(&self, error: &Error, news: bool) {
-        let Self { client, method } = self;
+        let Self { client, method, .. } = self;
         let operation = "key";
         if news {
             tracing::warn!(

@@ -204,6 +204,20 @@ fn a_401_to_our_token_is_counted() {
     assert!(says(&text, "idaas_unauthorized_total 2"), "{text}");
 }
 
+#[cfg(feature = "reqwest")]
+#[test]
+fn a_401_to_what_is_sent_without_tower_is_counted_too() {
+    let text = recorded(|idaas, _| async move {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let refusing = axum::Router::new().fallback(|| async { StatusCode::UNAUTHORIZED });
+        tokio::spawn(async move { axum::serve(listener, refusing).await });
+        idaas.send(reqwest::Client::builder().no_proxy().build()?.get(url)).await?;
+        Ok(())
+    });
+    assert!(says(&text, "idaas_unauthorized_total 2"), "{text}");
+}
+
 #[test]
 fn looks_into_a_shared_store_and_its_faults_are_counted() {
     use tower_idaas::SecretSource;

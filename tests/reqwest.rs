@@ -181,8 +181,18 @@ async fn a_401_from_where_a_redirect_led_says_nothing_about_the_token() -> Outco
     let (_issuer, _api, idaas) = protected().await?;
     let hostile = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
     let api = Stranger::answering(StatusCode::TEMPORARY_REDIRECT, &hostile.url).await?;
-    assert_eq!(idaas.send(http().get(&api.url)).await?.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!((api.take().len(), hostile.authorizations()), (1, vec![None]));
+    for response in both_ways(&idaas.layer(), &api.url).await {
+        assert_eq!(response?.status(), StatusCode::UNAUTHORIZED);
+    }
+    // Nothing is replayed, and nothing withdrawn for a request that becomes reqwest's inside the layer.
+    let layer = idaas.layer();
+    let replaying = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(&layer).service(http());
+    assert_eq!(replaying.oneshot(get(&api.url)).await?.status(), StatusCode::UNAUTHORIZED);
+    let inside = FilterLayer::new(|request: http::Request<Body>| Request::try_from(request));
+    let converting = ServiceBuilder::new().layer(&layer).layer(inside).service(http());
+    let request = http::Request::get(&api.url).body(Body::default())?;
+    assert_eq!(converting.oneshot(request).await?.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!((api.take().len(), hostile.authorizations()), (4, vec![None; 4]));
     assert!(idaas.peek().is_some());
     Ok(())
 }

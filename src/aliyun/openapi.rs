@@ -78,7 +78,7 @@ impl GenerateOauthToken {
             parameters,
             scope: scope.as_str(),
         };
-        call.send(credential, &self.transport, &self.clock, token).await
+        call.send(credential, &self.transport, &self.clock, token).await.map_err(Error::of_issuer)
     }
 }
 

@@ -30,6 +30,7 @@ struct Inner {
     transient: bool,
     status: Option<StatusCode>,
     oauth_error: Option<String>,
+    from_issuer: bool,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -45,6 +46,7 @@ impl Error {
             transient: kind.is_transient(),
             status: None,
             oauth_error: None,
+            from_issuer: false,
             request_id: None,
             retry_after: None,
             source: None,
@@ -81,6 +83,17 @@ impl Error {
 
     pub(crate) fn with_oauth_error(self, code: impl Into<String>) -> Self {
         self.with(|inner| inner.oauth_error = Some(code.into()))
+    }
+
+    /// Says that this is what came of asking the issuer itself, and not another server on the way to it.
+    pub(crate) fn of_issuer(self) -> Self {
+        self.with(|inner| inner.from_issuer = true)
+    }
+
+    /// Whether the issuer has answered, and refused: then it is not in trouble.
+    pub(crate) fn is_refusal_of_issuer(&self) -> bool {
+        let Inner { from_issuer, oauth_error, transient, .. } = &*self.0;
+        *from_issuer && oauth_error.is_some() && !transient
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -128,8 +141,17 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, transient, status, oauth_error, request_id, retry_after, source } =
-            &*self.0;
+        let Inner {
+            kind,
+            message,
+            transient,
+            status,
+            oauth_error,
+            from_issuer: _,
+            request_id,
+            retry_after,
+            source,
+        } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("message", message)

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::sealed::Sealed;
+use super::target::Target;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
@@ -16,6 +17,15 @@ pub(super) struct Rejection;
 /// A response whose status the layer can see: `http::Response<B>` with any body, and `reqwest::Response` with the
 /// feature `reqwest`. Sealed.
 pub trait Answer: Sealed {
+    /// What is kept of where a request goes, to be compared with where its response came from. Nothing, where
+    /// responses do not tell.
+    #[doc(hidden)]
+    type Origin: Copy + Send + Sync + Unpin + 'static;
+    #[doc(hidden)]
+    fn origin(target: Target<'_>) -> Self::Origin;
+    /// Whether the response came from there, as far as it tells: a client may have followed redirects.
+    #[doc(hidden)]
+    fn is_from(&self, origin: Self::Origin) -> bool;
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
     /// Whether a gRPC server rejects the request as unauthenticated, with no body to come.
@@ -36,6 +46,16 @@ pub(super) fn is_grpc_unauthenticated(headers: &HeaderMap) -> bool {
 impl<B> Sealed for Response<B> {}
 
 impl<B> Answer for Response<B> {
+    type Origin = ();
+
+    #[inline]
+    fn origin(_: Target<'_>) {}
+
+    #[inline]
+    fn is_from(&self, (): ()) -> bool {
+        true
+    }
+
     #[inline]
     fn status(&self) -> StatusCode {
         self.status()

@@ -66,7 +66,8 @@ impl Destinations {
     }
 
     /// Whether a token may go there. Without a list, a request that names no host is for the inner service to
-    /// place; with one, it could go anywhere.
+    /// place; with one, it could go anywhere. One that names a host and no scheme goes there in plain text for
+    /// all anybody knows.
     #[inline]
     pub(super) fn check<'a>(&self, target: impl Into<Target<'a>>) -> Result<(), Unfit> {
         let target = target.into();
@@ -76,9 +77,9 @@ impl Destinations {
             return Err(Unfit::NotListed);
         }
         match target.scheme() {
-            None => Ok(()),
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
-            Some(_) => self.check_plaintext(target),
+            None if target.authority().is_none() => Ok(()),
+            _ => self.check_plaintext(target),
         }
     }
 
@@ -135,6 +136,10 @@ mod tests {
             ("http://orders.internal.evil.example/x", false),
             ("http://api.example.com/x", false),
             ("http://127.0.0.1.evil.example/x", false),
+            ("api.example.com:80", false),
+            ("api.example.com:443", false),
+            ("localhost:80", true),
+            ("orders.internal:80", true),
         ] {
             assert_eq!(destinations.check(&Uri::from_static(uri)).is_ok(), allowed, "{uri}");
         }

@@ -24,6 +24,7 @@ pin_project! {
     pub struct ResponseFuture<S, R>
     where
         S: Service<R>,
+        S::Response: Answer,
     {
         #[pin]
         state: State<S, R>,
@@ -36,11 +37,12 @@ pin_project! {
     enum State<S, R>
     where
         S: Service<R>,
+        S::Response: Answer,
     {
         Sent {
             #[pin]
             response: S::Future,
-            header: Option<Arc<HeaderCopy>>,
+            left_with: Option<LeftWith<S::Response>>,
         },
         Waiting {
             acquiring: BoxFuture<'static, Result<Arc<Live<Token>>, Error>>,
@@ -52,14 +54,17 @@ pin_project! {
     }
 }
 
+/// The header of ours that a request left with, and where to.
+pub(super) type LeftWith<A> = (Arc<HeaderCopy>, <A as Answer>::Origin);
+
 impl<S, R> ResponseFuture<S, R>
 where
     S: Service<R>,
+    S::Response: Answer,
 {
-    /// `header` is what the request left with, if that was ours.
     #[inline]
-    pub(super) fn sent(response: S::Future, header: Option<Arc<HeaderCopy>>, grpc: bool) -> Self {
-        Self { state: State::Sent { response, header }, grpc }
+    pub(super) fn sent(response: S::Future, left_with: Option<LeftWith<S::Response>>, grpc: bool) -> Self {
+        Self { state: State::Sent { response, left_with }, grpc }
     }
 
     pub(super) fn without_token(response: S::Future) -> Self {
@@ -96,13 +101,16 @@ where
         let grpc = self.grpc;
         loop {
             let next = match self.as_mut().project().state.project() {
-                StateProjection::Sent { response, header } => {
+                StateProjection::Sent { response, left_with } => {
                     // Arm by arm, so that the response is moved once.
                     return match response.poll(context) {
                         Poll::Pending => Poll::Pending,
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-                        Poll::Ready(Ok(response)) => match header {
-                            Some(header) if rejects(&response, grpc) => {
+                        Poll::Ready(Ok(response)) => match left_with {
+                            // Where a redirect led elsewhere, the token did not go along.
+                            Some((header, origin))
+                                if rejects(&response, grpc) && response.is_from(*origin) =>
+                            {
                                 Poll::Ready(Ok(rejected(response, header)))
                             }
                             _ => Poll::Ready(Ok(response)),
@@ -114,8 +122,9 @@ where
                         (Ok(live), Some(call)) => {
                             let (mut readied, mut request) = *call;
                             let header = Arc::clone(live.value.header_copy());
-                            let header = authorize(&mut request, &header).then_some(header);
-                            State::Sent { response: readied.call(request), header }
+                            let origin = S::Response::origin(request.target());
+                            let left_with = authorize(&mut request, &header).then_some((header, origin));
+                            State::Sent { response: readied.call(request), left_with }
                         }
                         // What the readied service holds is given back now, not when the future goes.
                         (Err(error), _) => State::Failed { error: Some(error) },
@@ -154,6 +163,7 @@ fn rejected<A: Answer>(mut response: A, header: &HeaderCopy) -> A {
 impl<S, R> fmt::Debug for ResponseFuture<S, R>
 where
     S: Service<R>,
+    S::Response: Answer,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()

@@ -136,7 +136,7 @@ impl<'a> Destination<'a> {
     }
 }
 
-fn default_port(scheme: &Scheme) -> u16 {
+pub(super) fn default_port(scheme: &Scheme) -> u16 {
     if *scheme == Scheme::HTTP { 80 } else { 443 }
 }
 

@@ -41,6 +41,17 @@ impl Outgoing for Request {
 impl Sealed for Response {}
 
 impl Answer for Response {
+    type Origin = u64;
+
+    #[inline]
+    fn origin(target: Target<'_>) -> u64 {
+        target.origin()
+    }
+
+    fn is_from(&self, origin: u64) -> bool {
+        Target::Url(self.url()).origin() == origin
+    }
+
     #[inline]
     fn status(&self) -> StatusCode {
         self.status()

@@ -8,10 +8,13 @@ use http::StatusCode;
 use http::header::AUTHORIZATION;
 use reqwest::{Client, Request, RequestBuilder, Response};
 
+use super::answer::Answer;
 use super::attach::authorize;
 use super::destination::Elsewhere;
 use super::layer::IdaasLayer;
+use super::outgoing::Outgoing;
 use crate::error::Error;
+use crate::telemetry;
 use crate::token::{Slot, SubjectToken, Token};
 
 /// Why [`Idaas::send`](crate::Idaas::send) has no response.
@@ -142,12 +145,13 @@ async fn attempt(
     let live = Arc::clone(slot).acquire().await?;
     let header = live.value.header_copy();
     authorize(&mut request, header);
-    let origin = request.url().origin();
+    let origin = Response::origin(request.target());
     let response = client.execute(request).await?;
     // Where a redirect led elsewhere, the token did not go along.
-    if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != origin {
+    if response.status() != StatusCode::UNAUTHORIZED || !response.is_from(origin) {
         return Ok(Attempt::Answered(response));
     }
     header.withdraw();
+    telemetry::unauthorized();
     Ok(Attempt::Rejected(response))
 }

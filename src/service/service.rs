@@ -122,8 +122,9 @@ where
             return self.refuse_or_pass(request, unfit);
         }
         if let Some(header) = self.settled_for(&request) {
-            let sent = authorize(&mut request, &header).then_some(header);
-            return ResponseFuture::sent(self.inner.call(request), sent, self.shared.grpc);
+            let origin = S::Response::origin(request.target());
+            let left_with = authorize(&mut request, &header).then_some((header, origin));
+            return ResponseFuture::sent(self.inner.call(request), left_with, self.shared.grpc);
         }
         self.call_with_care(request)
     }
@@ -134,6 +135,7 @@ impl<S> IdaasService<S> {
     fn call_with_care<R>(&mut self, mut request: R) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
+        S::Response: Answer,
         R: Outgoing,
     {
         if wants_no_token(&mut request) {
@@ -170,8 +172,9 @@ impl<S> IdaasService<S> {
                 }
             },
         };
-        let sent = authorize(&mut request, &header).then_some(header);
-        ResponseFuture::sent(inner.call(request), sent, shared.grpc)
+        let origin = S::Response::origin(request.target());
+        let left_with = authorize(&mut request, &header).then_some((header, origin));
+        ResponseFuture::sent(inner.call(request), left_with, shared.grpc)
     }
 
     /// A request that goes without our token may go anywhere.
@@ -179,6 +182,7 @@ impl<S> IdaasService<S> {
     fn refuse_or_pass<R>(&mut self, mut request: R, unfit: Unfit) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
+        S::Response: Answer,
         R: Outgoing,
     {
         let without_token = self.shared.destinations.elsewhere == Elsewhere::WithoutToken;

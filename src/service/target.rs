@@ -3,6 +3,9 @@
 use http::Uri;
 use http::uri::Scheme;
 
+#[cfg(feature = "reqwest")]
+use super::origins::default_port;
+
 /// Where a request goes. Read in place: nothing is parsed before somebody asks, and nothing is copied.
 ///
 /// Public only because a hidden method of the sealed [`Outgoing`](super::Outgoing) gives it; no path leads to it.
@@ -54,6 +57,19 @@ impl<'a> Target<'a> {
             Self::Url(url) => url.port(),
         }
     }
+
+    /// A number that scheme, host and port have in common with no other, but by an odd chance (FNV-1a): to see
+    /// whether two are the same, without a copy of either, where a mistake does no harm.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn origin(self) -> u64 {
+        let port = self.port().or(self.scheme().map(default_port)).unwrap_or_default();
+        let scheme = u8::from(self.scheme() == Some(&Scheme::HTTPS));
+        let host = self.host().unwrap_or_default().bytes().map(|byte| byte.to_ascii_lowercase());
+        let bytes = host.chain(port.to_be_bytes()).chain([scheme]);
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
 }
 
 impl<'a> From<&'a Uri> for Target<'a> {
@@ -98,6 +114,21 @@ mod tests {
                 (uri.scheme(), uri.authority(), uri.host(), uri.port()),
                 "{text}"
             );
+            assert_eq!(url.origin(), uri.origin(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_its_scheme_host_and_port_and_nothing_else() {
+        let origin = |text: &'static str| Target::from(&Uri::from_static(text)).origin();
+        for same in
+            ["https://api.example.com/x?y", "HTTPS://API.example.com:443", "https://u:w@api.example.com/"]
+        {
+            assert_eq!(origin(same), origin("https://api.example.com"), "{same}");
+        }
+        for other in ["http://api.example.com", "https://api.example.com:444", "https://ap.example.com", "/x"]
+        {
+            assert_ne!(origin(other), origin("https://api.example.com"), "{other}");
         }
     }
 

@@ -44,9 +44,10 @@ pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration
     chosen.max(retry_after(error).unwrap_or_default())
 }
 
-/// How long the issuer asks to be left alone, as far as it is granted.
+/// How long the issuer asks to be left alone, as far as it is granted: not after a refusal, which waiting does
+/// not mend.
 pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
-    error.retry_after().map(|asked| asked.min(LONGEST_RETRY_AFTER))
+    error.retry_after().filter(|_| error.is_transient()).map(|asked| asked.min(LONGEST_RETRY_AFTER))
 }
 
 /// The pause before the next attempt within one flight, after `attempt` of them; jittered like the rest.
@@ -78,6 +79,8 @@ mod tests {
         let refused = Error::new(ErrorKind::Rejected, "no");
         assert_eq!(pause_after(1, &refused, 0.0), DEFINITIVE_PAUSE);
         assert_eq!(pause_after(1_000, &refused, 0.0), DEFINITIVE_PAUSE);
+        let asked = refused.with_retry_after(Duration::from_secs(300));
+        assert_eq!(pause_after(1, &asked, 0.0), DEFINITIVE_PAUSE);
     }
 
     #[test]

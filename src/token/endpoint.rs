@@ -116,7 +116,7 @@ impl TokenEndpoint {
             secrets: exposed().collect(),
             now: self.clock.now().system_time(),
         };
-        answer::read(answer.status(), answer.headers(), answer.body(), &asked)
+        answer::read(answer.status(), answer.headers(), answer.body(), &asked).map_err(Error::of_issuer)
     }
 }
 

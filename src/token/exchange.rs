@@ -7,7 +7,7 @@ use super::fetch::{Fetch, Fetched};
 use super::gate::Subject;
 use super::recent::Recent;
 use super::slot::{Settings, Slot};
-use super::subject::{ExchangeKey, SubjectToken};
+use super::subject::{ExchangeKey, Identity, SubjectToken};
 use super::{Token, fetched};
 use crate::BoxFuture;
 use crate::error::Error;
@@ -27,19 +27,21 @@ impl ExchangeCache {
         Self { endpoint, settings, slots: Mutex::new(Recent::new(capacity)) }
     }
 
-    /// The slot of an exchange; made on first use, and the least recently used one gone for it.
+    /// The slot of an exchange; made on first use, and the least recently used one gone for it. One that a
+    /// request or a flight holds on to stays: giving it up would make a second flight for it possible.
     pub(crate) fn slot(&self, subject: &SubjectToken, scope: &Scope) -> Arc<Slot<Token>> {
         let key = subject.key(scope);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.get_or_insert_with(key, || {
+        let make = || {
             let fetch = FetchExchanged {
                 endpoint: Arc::clone(&self.endpoint),
                 subject: subject.clone(),
+                identity: subject.identity(),
                 scope: scope.clone(),
             };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
-        });
-        Arc::clone(slot)
+        };
+        Arc::clone(slots.get_or_insert_with(key, make))
     }
 }
 
@@ -48,6 +50,7 @@ impl ExchangeCache {
 struct FetchExchanged {
     endpoint: Arc<TokenEndpoint>,
     subject: SubjectToken,
+    identity: Identity,
     scope: Scope,
 }
 
@@ -65,6 +68,6 @@ impl Fetch<Token> for FetchExchanged {
     }
 
     fn issuer_subject(&self) -> Subject<'_> {
-        Subject::Exchange
+        Subject::Exchange(self.identity)
     }
 }

@@ -17,8 +17,10 @@ use crate::error::Error;
 pub(crate) enum Outcome<V> {
     /// With a value, which is cached.
     Landed(Arc<Live<V>>),
-    /// With a value that was dead on arrival: for those who waited, and only if there is no better one.
+    /// With a value that has no life at all: for those who waited, and only if there is no better one.
     DeadOnArrival(Arc<Live<V>>),
+    /// With a value that had a life, which was over when it came.
+    Expired,
     /// With one error for all who waited.
     Failed(Error),
     /// With nothing that counts: its value was withdrawn before it came, or its runtime went away.
@@ -30,6 +32,7 @@ impl<V> Clone for Outcome<V> {
         match self {
             Self::Landed(live) => Self::Landed(Arc::clone(live)),
             Self::DeadOnArrival(live) => Self::DeadOnArrival(Arc::clone(live)),
+            Self::Expired => Self::Expired,
             Self::Failed(error) => Self::Failed(error.clone()),
             Self::Void => Self::Void,
         }

@@ -4,14 +4,20 @@
 //! side. While the issuer answers, the gate is open and only keeps count: no more than [`ALLOWANCE`]
 //! requests go out on trust, and each answer lets as many more go, so that a cold start grows as fast as the
 //! issuer answers. After a failure it is closed for all; then one flight probes, and the others wait to hear.
+//! A flight that is not heard of for longer than any can take is counted out: its runtime may stand still.
+
+mod suspects;
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::Notify;
 
-use super::backoff::{pause_after, retry_after};
-use super::sync::{Mutex, MutexGuard};
+pub(crate) use self::suspects::Subject;
+use self::suspects::Suspects;
+use super::backoff::{LONGEST_FLIGHT_BEYOND_TIMEOUTS, pause_after, retry_after};
+use super::sync::{Mutex, MutexGuard, timeout};
 use crate::clock::{Clock, Moment};
 use crate::error::{Error, ErrorKind};
 
@@ -27,12 +33,14 @@ pub(crate) struct Gate {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Moves with each failure that counts and each recovery: what was sent before says nothing new.
+    /// Moves with each failure that counts, each recovery, and when flights are counted out: what was sent
+    /// before says nothing new.
     epoch: u64,
     unanswered: u32,
+    /// By this reading of the monotonic clock every flight that was let in has ended, unless it stands still.
+    overdue: u64,
     failures: u32,
-    /// Whose fetch alone has failed in a way that may be its own fault.
-    suspect: Option<String>,
+    suspects: Suspects,
     trouble: Option<Trouble>,
 }
 
@@ -51,6 +59,15 @@ pub(crate) struct Refused {
     pub(crate) opens: Moment,
 }
 
+/// Whether a flight may ask.
+#[derive(Debug)]
+enum Admission {
+    Granted(Pass),
+    Refused(Refused),
+    /// Others are finding out, for so long at most.
+    Later(Duration),
+}
+
 /// What the failure of a request means for its flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -66,46 +83,55 @@ pub(crate) enum Verdict {
 enum Concern {
     /// Everybody: the issuer cannot be reached, or throttles.
     Issuer,
-    /// Maybe this fetch alone; everybody, when another fetch fails like that with no answer in between.
+    /// Maybe this fetch alone; everybody, when others fail like that with no answer in between.
     Doubtful,
     /// This fetch alone, and the issuer has answered.
     Answered,
-    /// This fetch alone, and the issuer was not asked.
+    /// This fetch alone, and of the issuer it says nothing.
     Unasked,
 }
 
 impl Gate {
-    /// Waits until it is known whether a request may go.
+    /// Waits until it is known whether a request may go. `limit` is how long an attempt of it may take.
     ///
     /// # Errors
     ///
     /// The failure for which the gate is closed.
-    pub(crate) async fn enter(self: &Arc<Self>, clock: &Clock) -> Result<Pass, Refused> {
+    pub(crate) async fn enter(self: &Arc<Self>, clock: &Clock, limit: Duration) -> Result<Pass, Refused> {
         loop {
             let changed = self.changed.notified();
-            if let Some(admitted) = self.admit(clock.now()) {
-                return admitted;
+            match self.admit(clock.now(), limit) {
+                Admission::Granted(pass) => return Ok(pass),
+                Admission::Refused(refused) => return Err(refused),
+                // Whether there is news or the time is up: another look tells.
+                Admission::Later(most) => drop(timeout(most, changed).await),
             }
-            changed.await;
         }
     }
 
-    /// `None` when somebody else is finding out.
-    fn admit(self: &Arc<Self>, now: Moment) -> Option<Result<Pass, Refused>> {
+    fn admit(self: &Arc<Self>, now: Moment, limit: Duration) -> Admission {
         let mut state = self.state();
-        let State { epoch, unanswered, trouble, .. } = &mut *state;
+        let State { epoch, unanswered, overdue, trouble, .. } = &mut *state;
+        let busy = match trouble {
+            None => *unanswered >= ALLOWANCE,
+            Some(trouble) => trouble.probed,
+        };
+        if busy && now.monotonic < *overdue {
+            return Admission::Later(Duration::from_nanos(*overdue - now.monotonic));
+        }
         match trouble {
-            None if *unanswered >= ALLOWANCE => return None,
+            None if busy => *unanswered = 1,
             None => *unanswered += 1,
-            Some(trouble) if trouble.probed => return None,
             Some(trouble) if now.monotonic < trouble.opens.monotonic => {
-                return Some(Err(Refused { error: trouble.error.clone(), opens: trouble.opens }));
+                return Admission::Refused(Refused { error: trouble.error.clone(), opens: trouble.opens });
             }
             Some(trouble) => trouble.probed = true,
         }
+        *epoch += u64::from(busy);
+        *overdue = now.after(limit.saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS)).monotonic;
         let (epoch, probes) = (*epoch, trouble.is_some());
         drop(state);
-        Some(Ok(Pass { gate: Arc::clone(self), epoch, probes, counted: false, settled: false }))
+        Admission::Granted(Pass { gate: Arc::clone(self), epoch, probes, counted: false, settled: false })
     }
 
     /// Whether nothing is known against the issuer.
@@ -137,6 +163,11 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
+    /// Whether this request finds out for all whether the issuer still is in trouble.
+    pub(crate) fn probes(&self) -> bool {
+        self.probes
+    }
+
     /// The issuer has answered: it is not in trouble.
     pub(crate) fn answered(mut self) {
         self.settled = true;
@@ -154,7 +185,8 @@ impl Pass {
         jitter: f64,
     ) -> Verdict {
         let mut state = self.gate.state();
-        match concern(error) {
+        let concern = concern(error);
+        match concern {
             Concern::Unasked => return Verdict::Own,
             Concern::Answered => {
                 self.settled = true;
@@ -163,7 +195,6 @@ impl Pass {
                 self.gate.wake(ALLOWANCE);
                 return Verdict::Own;
             }
-            Concern::Doubtful if !state.corroborates(subject) => return Verdict::Own,
             Concern::Doubtful | Concern::Issuer => {}
         }
         if self.epoch != state.epoch {
@@ -173,6 +204,9 @@ impl Pass {
                 trouble.opens = trouble.opens.max(now.after(asked));
             }
             return Verdict::Closed(trouble.opens);
+        }
+        if matches!(concern, Concern::Doubtful) && state.trouble.is_none() && !state.suspects.add(subject) {
+            return Verdict::Own;
         }
         if !self.counted {
             state.failures = state.failures.saturating_add(1);
@@ -197,59 +231,46 @@ impl Drop for Pass {
             return;
         }
         let mut state = self.gate.state();
-        let current = self.epoch == state.epoch;
-        match &mut state.trouble {
-            Some(trouble) if self.probes && current => trouble.probed = false,
-            _ => state.unanswered = state.unanswered.saturating_sub(1),
+        if self.epoch != state.epoch {
+            return;
         }
-        drop(state);
-        self.gate.wake(1);
+        let State { unanswered, trouble, .. } = &mut *state;
+        match trouble {
+            // All look again: the one who is first probes, or all are refused.
+            Some(trouble) => {
+                trouble.probed = false;
+                drop(state);
+                self.gate.changed.notify_waiters();
+            }
+            None => {
+                *unanswered = unanswered.saturating_sub(1);
+                drop(state);
+                self.gate.wake(1);
+            }
+        }
     }
-}
-
-/// Whose request it is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Subject<'a> {
-    /// The client's own, for this scope.
-    Own(&'a str),
-    /// On behalf of somebody, with their token: what is wrong may be wrong with that.
-    Exchange,
 }
 
 impl State {
     fn recover(&mut self) {
-        (self.unanswered, self.failures, self.suspect) = (0, 0, None);
+        (self.unanswered, self.failures, self.suspects) = (0, 0, Suspects::default());
         if self.trouble.take().is_some() {
             self.epoch += 1;
-        }
-    }
-
-    /// Whether a failure that may be the subject's own fault is the second of its kind in a row, of another
-    /// subject than the first.
-    fn corroborates(&mut self, subject: Subject<'_>) -> bool {
-        if self.trouble.is_some() {
-            return true;
-        }
-        let Subject::Own(name) = subject else { return false };
-        match &self.suspect {
-            Some(suspect) => suspect != name,
-            None => {
-                self.suspect = Some(name.to_owned());
-                false
-            }
         }
     }
 }
 
 fn concern(error: &Error) -> Concern {
     match error.kind() {
-        ErrorKind::Secret | ErrorKind::Runtime | ErrorKind::Destination => Concern::Unasked,
-        _ if !error.is_transient() => Concern::Answered,
-        ErrorKind::Unavailable => match error.status() {
-            Some(StatusCode::INTERNAL_SERVER_ERROR) => Concern::Doubtful,
-            _ => Concern::Issuer,
-        },
+        _ if error.is_refusal_of_issuer() => Concern::Answered,
+        // A gateway's page, its redirect to one: the issuer itself would do no such thing.
         ErrorKind::InvalidAnswer => Concern::Doubtful,
+        ErrorKind::Secret | ErrorKind::Runtime | ErrorKind::Destination => Concern::Unasked,
+        // Somebody else refuses: a metadata service, an authenticator of the user's.
+        _ if !error.is_transient() => Concern::Unasked,
+        ErrorKind::Unavailable if error.status() == Some(StatusCode::INTERNAL_SERVER_ERROR) => {
+            Concern::Doubtful
+        }
         _ => Concern::Issuer,
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-#[cfg(feature = "metrics")]
 use std::time::Duration;
 
 use super::sync::AtomicU64;
 use super::window::{State, Window};
 use crate::clock::{Clock, Moment};
+
+/// How far behind the coarse clocks may be, with a good margin.
+const CLOCK_LAG: Duration = Duration::from_millis(20);
 
 /// A value with its window.
 #[derive(Debug)]
@@ -19,8 +21,16 @@ pub(crate) struct Live<V> {
 
 impl<V> Live<V> {
     pub(crate) fn new(value: V, window: Window, attention: Arc<Attention>) -> Self {
-        attention.settle_until(window.advisory);
-        Self { value, window, attention }
+        let live = Self { value, window, attention };
+        live.settle_until(window.advisory);
+        live
+    }
+
+    /// Not so close to its end that the coarse clocks may miss it: then every request takes a closer look.
+    fn settle_until(&self, moment: Moment) {
+        if self.window.dead.since(moment) >= CLOCK_LAG {
+            self.attention.settle_until(moment);
+        }
     }
 
     /// Whether the value may be served without a closer look.
@@ -58,7 +68,7 @@ impl<V> Live<V> {
     /// Nothing needs to be done while the value is merely due, or before `moment`.
     pub(crate) fn settle_while_due(&self, moment: Option<Moment>) {
         let overdue = self.window.mandatory;
-        self.attention.settle_until(moment.map_or(overdue, |moment| moment.min(overdue)));
+        self.settle_until(moment.map_or(overdue, |moment| moment.min(overdue)));
     }
 }
 
@@ -145,6 +155,20 @@ mod tests {
         live.settle_while_due(None);
         assert!(!live.is_settled(&clock));
         assert_eq!(live.state(sent), State::Dead);
+    }
+
+    #[test]
+    fn a_value_that_lives_hardly_longer_than_the_coarse_clocks_lag_is_looked_at_closely_each_time() {
+        let manual = ManualClock::new();
+        let clock = Clock::Manual(manual.clone());
+        for (millis, while_fresh, while_due) in [(50, false, false), (150, true, false), (300, true, true)] {
+            let window = Window::new(manual.now(), Duration::from_millis(millis), Renewal::TwoThirds, 0.0);
+            let live = Live::new((), window, Arc::new(Attention::new()));
+            assert_eq!(live.is_settled(&clock), while_fresh, "{millis}");
+            manual.advance(Duration::from_millis(millis * 7 / 10));
+            live.settle_while_due(None);
+            assert_eq!(live.is_settled(&clock), while_due, "{millis}");
+        }
     }
 
     #[test]

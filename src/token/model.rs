@@ -68,11 +68,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self::failing(0, &Arc::default())
+        Self::failing(0, &Arc::default(), &ManualClock::new())
     }
 
-    fn failing(failures: u64, gate: &Arc<Gate>) -> Self {
-        let clock = ManualClock::new();
+    fn failing(failures: u64, gate: &Arc<Gate>, clock: &ManualClock) -> Self {
         let source = Arc::new(Source {
             clock: clock.clone(),
             asked: AtomicU64::new(0),
@@ -87,7 +86,7 @@ impl Scene {
             telemetry: Telemetry::new("app", "model"),
         };
         let slot = Arc::new(Slot::new(Arc::clone(&source) as _, settings));
-        Self { clock, source, slot }
+        Self { clock: clock.clone(), source, slot }
     }
 
     fn asked(&self) -> u64 {
@@ -233,8 +232,8 @@ fn a_runtime_that_goes_in_the_middle_of_a_flight_leaves_nobody_waiting() {
 #[test]
 fn slots_behind_one_gate_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
     check(|| {
-        let gate = Arc::default();
-        let scenes: Vec<_> = (0..4).map(|_| Scene::failing(u64::MAX, &gate)).collect();
+        let (gate, clock) = (Arc::default(), ManualClock::new());
+        let scenes: Vec<_> = (0..4).map(|_| Scene::failing(u64::MAX, &gate, &clock)).collect();
         let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
         for caller in callers {
             caller.join().unwrap().unwrap_err();
@@ -248,11 +247,43 @@ fn slots_behind_one_gate_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
 #[test]
 fn slots_behind_one_gate_get_over_a_hiccup_together() {
     check(|| {
-        let gate = Arc::default();
-        let scenes: Vec<_> = (0..3).map(|_| Scene::failing(1, &gate)).collect();
+        let (gate, clock) = (Arc::default(), ManualClock::new());
+        let scenes: Vec<_> = (0..3).map(|_| Scene::failing(1, &gate, &clock)).collect();
         let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
         for caller in callers {
             assert_eq!(caller.join().unwrap().unwrap(), 2);
         }
+    });
+}
+
+#[test]
+fn slots_behind_one_gate_all_end_when_the_runtime_goes_in_the_middle_of_trouble() {
+    check(|| {
+        let (gate, clock) = (Arc::default(), ManualClock::new());
+        // One keeps failing, the others get over it.
+        let [dead, one, other] = [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &gate, &clock));
+        let callers = [dead.caller(), one.caller(), other.caller()];
+        let hasty = spawn(Arc::clone(&dead.slot).acquire());
+        let closing = thread::spawn(|| {
+            for _ in 0..thread_rng().gen_range(0..12) {
+                thread::yield_now();
+            }
+            Handle::shut_down();
+        });
+        hasty.abort();
+        for caller in callers {
+            // With a value or an error; nobody waits for ever.
+            let _ = caller.join().unwrap();
+        }
+        closing.join().unwrap();
+        // Nor does anybody who comes later wait for those who are gone. Each may find trouble once.
+        for _ in 0..4 {
+            clock.advance(Duration::from_secs(60));
+            for scene in [&one, &other, &dead] {
+                let _ = scene.get();
+            }
+        }
+        one.get().unwrap();
+        other.get().unwrap();
     });
 }

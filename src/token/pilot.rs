@@ -89,10 +89,12 @@ impl<V: 'static> Pilot<V> {
     }
 
     async fn attempts(&mut self) -> Flown<V> {
-        let attempts = if self.patient { ATTEMPTS } else { 1 };
         let mut pass = self.enter().await?;
+        let mut probes = pass.probes();
         loop {
             self.attempt += 1;
+            // One that finds out for all asks once: other flights have made more attempts before.
+            let attempts = if self.patient && !probes { ATTEMPTS } else { 1 };
             let fetched = timeout(self.limit, self.fetch.fetch()).await;
             let error = match fetched.unwrap_or_else(|_elapsed| Err(self.no_answer())) {
                 Ok(fetched) if fetched.from_issuer => {
@@ -116,6 +118,7 @@ impl<V: 'static> Pilot<V> {
                     // Another flight is finding out.
                     drop(pass);
                     pass = self.enter().await?;
+                    probes = pass.probes();
                 }
                 Verdict::Own | Verdict::Probe => {
                     sleep(pause_within_flight(self.attempt, fastrand::f64())).await;
@@ -125,7 +128,7 @@ impl<V: 'static> Pilot<V> {
     }
 
     async fn enter(&self) -> Result<Pass, Failure> {
-        match timeout(self.limit, self.gate.enter(&self.clock)).await {
+        match timeout(self.limit, self.gate.enter(&self.clock, self.limit)).await {
             Ok(Ok(pass)) => Ok(pass),
             Ok(Err(Refused { error, opens })) => Err(Failure { error, opens: Some(opens) }),
             Err(_elapsed) => Err(self.no_answer().into()),

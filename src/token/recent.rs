@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::sync::Arc;
 
-/// A map of at most `capacity` entries.
+/// So many of the oldest entries are looked at for some that can go.
+const LOOKS: usize = 8;
+
+/// A map of `capacity` entries, and of more only while so many are in use.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
     capacity: usize,
@@ -13,17 +17,16 @@ pub(crate) struct Recent<K, V> {
     turn: u64,
 }
 
-impl<K: Clone + Eq + Hash, V> Recent<K, V> {
+impl<K: Clone + Eq + Hash, T> Recent<K, Arc<T>> {
     /// A capacity of zero counts as one.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), entries: HashMap::new(), turns: BTreeMap::new(), turn: 0 }
     }
 
     /// The value under this key, made if it is not there, and now the most recently used.
-    pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
-        let full = !self.entries.contains_key(&key) && self.entries.len() >= self.capacity;
-        if full && let Some((_, oldest)) = self.turns.pop_first() {
-            self.entries.remove(&oldest);
+    pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> Arc<T>) -> &Arc<T> {
+        if !self.entries.contains_key(&key) {
+            self.make_room();
         }
         self.turn += 1;
         let turn = self.turn;
@@ -32,6 +35,24 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         *last = turn;
         self.turns.insert(turn, key);
         value
+    }
+
+    /// An entry that somebody holds on to is not forgotten: there would be two of it.
+    fn make_room(&mut self) {
+        for _ in 0..LOOKS {
+            if self.entries.len() < self.capacity {
+                return;
+            }
+            let Some((_, oldest)) = self.turns.pop_first() else { return };
+            match self.entries.get_mut(&oldest) {
+                Some((value, last)) if Arc::strong_count(value) > 1 => {
+                    self.turn += 1;
+                    *last = self.turn;
+                    self.turns.insert(self.turn, oldest);
+                }
+                _ => drop(self.entries.remove(&oldest)),
+            }
+        }
     }
 }
 
@@ -46,9 +67,26 @@ mod tests {
         let mut recent = Recent::new(2);
         let mut made = Vec::new();
         for key in ["a", "b", "a", "c", "a", "b"] {
-            recent.get_or_insert_with(key, || made.push(key));
+            recent.get_or_insert_with(key, || {
+                made.push(key);
+                Arc::new(())
+            });
         }
         assert_eq!(made, ["a", "b", "c", "b"]);
+    }
+
+    #[test]
+    fn what_is_in_use_stays_and_room_is_made_when_it_is_not() {
+        let mut recent = Recent::new(2);
+        let mut get = |key: &'static str| {
+            let value = Arc::clone(recent.get_or_insert_with(key, Arc::default));
+            (value, recent.entries.len())
+        };
+        let in_use: Vec<(Arc<()>, usize)> = ["a", "b", "c"].map(&mut get).into();
+        assert_eq!(get("d").1, 4);
+        assert!(["a", "b", "c"].iter().zip(&in_use).all(|(key, (value, _))| Arc::ptr_eq(&get(key).0, value)));
+        drop(in_use);
+        assert_eq!(get("e").1, 2);
     }
 
     proptest! {
@@ -60,7 +98,10 @@ mod tests {
             let mut list: Vec<u8> = Vec::new();
             for key in keys {
                 let mut made = false;
-                recent.get_or_insert_with(key, || made = true);
+                recent.get_or_insert_with(key, || {
+                    made = true;
+                    Arc::new(())
+                });
                 let before = list.len();
                 list.retain(|other| *other != key);
                 prop_assert_eq!(made, list.len() == before);

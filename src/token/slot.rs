@@ -176,7 +176,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             return Outcome::Void;
         }
         match flown {
-            Ok(Fetched { value, attention, sent, life, renewal, from_issuer: _ }) => {
+            Ok(Fetched { value, attention, sent, life, renewal, from_issuer }) => {
                 control.succeeded();
                 let window = Window::new(sent, life, renewal, fastrand::f64());
                 let live = Arc::new(Live::new(value, window, attention));
@@ -185,8 +185,11 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                     // No fetch loop, whatever the issuer hands out.
                     control.space_out(now);
                 }
-                if dead {
+                if life.is_zero() && from_issuer {
                     return Outcome::DeadOnArrival(live);
+                }
+                if dead {
+                    return Outcome::Expired;
                 }
                 if let Some(before) = self.live.swap(Some(Arc::clone(&live))) {
                     // Whoever holds on to the old value for speed comes and gets the new one.

@@ -44,6 +44,10 @@ struct Typed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ExchangeKey([u8; 32]);
 
+/// Whose token it is, whatever it is exchanged for; a cryptographic hash like the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity([u8; 32]);
+
 impl SubjectToken {
     /// An access token: `urn:ietf:params:oauth:token-type:access_token`.
     pub fn access_token(token: impl Into<Secret>) -> Self {
@@ -88,21 +92,13 @@ impl SubjectToken {
 
     /// The key under which the exchange for this scope is cached.
     pub(super) fn key(&self, scope: &Scope) -> ExchangeKey {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        let mut add = |part: &str| {
-            // With its length, so that no two lists of parts read alike.
-            hash.update(&part.len().to_be_bytes());
-            hash.update(part.as_bytes());
-        };
-        for typed in [Some(&self.token), self.actor.as_ref()].into_iter().flatten() {
-            add(typed.token.expose_secret());
-            add(&typed.kind);
-        }
-        add(&self.requested_type);
-        add(scope.key());
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.finish().as_ref());
-        ExchangeKey(key)
+        let actor = self.actor.iter().flat_map(Typed::parts);
+        let asked_for = [&*self.requested_type, scope.key()];
+        ExchangeKey(digest(self.token.parts().into_iter().chain(actor).chain(asked_for)))
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        Identity(digest(self.token.parts()))
     }
 
     /// Whether there is anything to exchange.
@@ -111,7 +107,23 @@ impl SubjectToken {
     }
 }
 
+/// A hash of the parts, each with its length, so that no two lists of them read alike.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        hash.update(&part.len().to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash.finish().as_ref());
+    digest
+}
+
 impl Typed {
+    fn parts(&self) -> [&str; 2] {
+        [self.token.expose_secret(), &self.kind]
+    }
+
     fn fields(&self, token: &'static str, kind: &'static str) -> [(&'static str, Secret); 2] {
         [(token, self.token.clone()), (kind, Secret::new(&*self.kind))]
     }

@@ -57,6 +57,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     }
 
     async fn await_flights(self: &Arc<Self>, mut resolution: Resolution<V>) -> Result<Arc<Live<V>>, Error> {
+        let mut expired_before = false;
         loop {
             let arrival = match resolution {
                 Resolution::Serve(live) => return Ok(live),
@@ -70,9 +71,26 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 }
                 Outcome::DeadOnArrival(live) => return Ok(self.peek().unwrap_or(live)),
                 Outcome::Failed(error) => return self.peek().ok_or(error),
+                // Once, that was a suspended machine or a clock set ahead; an issuer so slow is asked again by
+                // the next request.
+                Outcome::Expired if expired_before => return self.peek().ok_or_else(|| self.expired()),
+                Outcome::Expired => {
+                    expired_before = true;
+                    resolution = self.resolve();
+                }
                 Outcome::Landed(_) | Outcome::Void => resolution = self.resolve(),
             }
         }
+    }
+
+    fn expired(&self) -> Error {
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "what came for {} had expired on the way, twice in a row; the issuer is too slow for so short a life, or the clock jumps",
+                self.fetch.subject()
+            ),
+        )
     }
 
     fn waited_in_vain(&self) -> Error {

@@ -136,6 +136,31 @@ async fn the_cache_is_bounded_and_the_least_recently_used_exchange_makes_room() 
 }
 
 #[tokio::test]
+async fn an_issuer_that_fails_all_exchanges_is_left_alone_by_all_callers_and_not_because_of_one()
+-> Result<(), BoxError> {
+    let clock = ManualClock::new();
+    let server = TestIdaas::builder().clock(clock.clone()).start().await?;
+    let idaas = built(&server, ClientAuthentication::SecretPost, |builder| builder.clock(clock.clone()))?;
+    server.set_behaviour(Behaviour::status(StatusCode::INTERNAL_SERVER_ERROR));
+    let bad = SubjectToken::access_token("bad".to_owned());
+    for scope in ["api://a|x", "api://b|x", "api://c|x", "api://d|x"] {
+        assert!(idaas.exchange_for(&bad, &scope.parse()?).await.is_err());
+    }
+    let before = server.token_requests();
+    for number in 0..200 {
+        assert!(idaas.exchange(&SubjectToken::access_token(format!("user-{number}"))).await.is_err());
+    }
+    // The attempts of those after whom it is clear.
+    let asked = server.token_requests() - before;
+    assert!((4..=9).contains(&asked), "{asked}");
+
+    server.set_behaviour(Behaviour::Normal);
+    clock.advance(Duration::from_secs(1));
+    idaas.exchange(&caller(&server, "user_1")?).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_exchanged_token_does_not_outlive_its_life() -> Result<(), BoxError> {
     let clock = ManualClock::new();
     let server =

@@ -96,7 +96,8 @@ async fn peek_never_fetches() -> Outcome {
 #[tokio::test]
 async fn a_definitive_refusal_is_remembered_for_five_seconds_at_most() -> Outcome {
     let (issuer, idaas, clock) = turned_by_hand().await?;
-    issuer.behave_once(Behaviour::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client"));
+    let refusal = Behaviour::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
+    issuer.behave_once(refusal.with_header(RETRY_AFTER, HeaderValue::from_static("300")));
     let error = idaas.token().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
     assert_eq!(error.oauth_error(), Some("invalid_client"));

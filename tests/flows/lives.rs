@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_test::{assert_pending, task};
-use tower_idaas::Idaas;
-use tower_idaas::testing::{Behaviour, TestIdaas};
+use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
+use tower_idaas::{ErrorKind, Idaas};
 
-use crate::support::{MANDATORY, Mint, Outcome, client_of, fed_by, text, turned_by_hand};
+use crate::support::{LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, settle, text, turned_by_hand};
 
 /// Answers announce this life and nothing else about it.
 fn announcing(life: Value) -> Behaviour {
@@ -116,5 +116,51 @@ async fn a_token_dead_on_arrival_does_not_displace_a_live_one() -> Outcome {
     mint.set_life(Duration::ZERO);
     assert_eq!(text(idaas.token().await)?, "token-1");
     assert!(idaas.peek().is_some());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_expires_while_it_is_fetched_goes_to_nobody_and_another_is_fetched() -> Outcome {
+    let suspended = |clock: &ManualClock| clock.set_wall_ahead(2 * LIFE);
+    let slow = |clock: &ManualClock| clock.advance(2 * LIFE);
+    for meanwhile in [suspended, slow] as [fn(&ManualClock); 2] {
+        let mint = Mint::new();
+        let (idaas, clock) = fed_by(&mint)?;
+        mint.hold();
+        let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
+        for caller in &mut callers {
+            assert_pending!(caller.poll());
+        }
+        mint.wait_for_fetches(1).await;
+        meanwhile(&clock);
+        mint.release();
+        for caller in callers {
+            assert_eq!(text(caller.await)?, "token-2");
+        }
+        assert_eq!(mint.fetches(), 2);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_slower_than_its_tokens_live_makes_an_error_and_no_fetch_loop() -> Outcome {
+    let mint = Mint::new();
+    mint.set_life(Duration::from_secs(3));
+    let (idaas, clock) = fed_by(&mint)?;
+    let asking = tokio::spawn({
+        let idaas = idaas.clone();
+        async move { text(idaas.token().await) }
+    });
+    for fetches in 1..=2 {
+        mint.hold();
+        tokio::time::timeout(Duration::from_secs(10), mint.wait_for_fetches(fetches)).await?;
+        clock.advance(Duration::from_secs(4));
+        mint.release();
+        settle().await;
+    }
+    let error = asking.await?.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+    assert!(error.to_string().contains("expired on the way"), "{error}");
+    assert_eq!(mint.fetches(), 2);
     Ok(())
 }

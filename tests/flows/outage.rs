@@ -97,6 +97,28 @@ async fn sixty_four_scopes_ask_a_dead_issuer_no_more_often_than_one_and_all_reco
 }
 
 #[tokio::test(start_paused = true)]
+async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -> Outcome {
+    for failure in [unavailable(), Error::new(ErrorKind::InvalidAnswer, "a page of regrets")] {
+        let mint = Mint::new();
+        let (idaas, clock) = fed_by(&mint)?;
+        mint.fail_with(failure);
+        let mut scopes = scopes(5 * 120)?.into_iter();
+        let mut counts = Vec::new();
+        for _ in 0..5 {
+            let before = mint.fetches();
+            for scope in scopes.by_ref().take(120) {
+                assert_eq!(ask_for_all(&idaas, &[scope]).await, 0);
+                clock.advance(Duration::from_millis(500));
+            }
+            counts.push(mint.fetches() - before);
+        }
+        assert!(counts[0] <= 20 && counts[0] >= 3, "{counts:?}");
+        assert!(counts[1..].iter().all(|count| (1..=4).contains(count)), "{counts:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hiccup_while_sixty_four_scopes_are_cold_is_nobodys_failure() -> Outcome {
     let mint = Mint::new();
     let (idaas, _clock) = fed_by(&mint)?;

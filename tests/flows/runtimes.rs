@@ -9,7 +9,9 @@ use tower::{Layer, ServiceExt};
 use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
 use tower_idaas::{ErrorKind, Idaas};
 
-use crate::support::{ADVISORY, Api, LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, get, text};
+use crate::support::{
+    ADVISORY, Api, LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, get, text, unavailable,
+};
 
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
@@ -182,4 +184,30 @@ fn runtimes_with_many_threads_share_one_flight() -> Outcome {
     }
     assert_eq!(issuer.token_requests(), 1);
     Ok(())
+}
+
+#[test]
+fn a_flight_on_a_runtime_that_nobody_drives_holds_up_other_scopes_for_no_longer_than_a_flight() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let (undriven, other) =
+        (runtime()?, Builder::new_current_thread().enable_all().start_paused(true).build()?);
+    mint.fail_with(unavailable());
+    undriven.block_on(async { idaas.token().await.unwrap_err() });
+    clock.advance(Duration::from_secs(2));
+    mint.mend();
+    mint.hold();
+    // It probes, for all scopes.
+    undriven.block_on(async {
+        assert_pending!(task::spawn(idaas.token()).poll());
+        mint.wait_for_fetches(4).await;
+    });
+    mint.release();
+    let scope = "api://b|read".parse()?;
+    other.block_on(async {
+        assert_eq!(idaas.token_for(&scope).await.unwrap_err().kind(), ErrorKind::Timeout);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(text(idaas.token_for(&scope).await)?, "token-5");
+        Ok(())
+    })
 }

@@ -40,7 +40,7 @@ struct Attempts<'a>(&'a AtomicU64);
 
 impl Visit for Attempts<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "attempts" {
+        if field.name() == "attempt" {
             self.0.fetch_add(value, Ordering::Relaxed);
         }
     }

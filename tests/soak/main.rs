@@ -159,6 +159,9 @@ async fn soak(clients: &Runtime, stretch: f64) {
 
     crowd.disperse().await;
     println!("{table}");
+    let (asked, reached) = table.asked_and_reached();
+    // What is under way is counted by the issuer already and by the library when it has ended.
+    assert!(asked + scopes().len() >= reached, "{reached} token requests arrived, and {asked} were logged");
     let verdict = register.verdict();
     println!("{verdict}");
     if let (Some(before), Some(after)) = (memory, resources::resident()) {
@@ -182,6 +185,7 @@ fn check(trouble: &Trouble, row: &Row) {
     let (name, load, most) = (trouble.name, row.counts.load(), trouble.most_requests(row.lasted));
     assert!(load <= most, "{name}: {load} token requests in {:?}; {most} are allowed", row.lasted);
     assert!(row.counts.served > 0, "{name}: nobody was served in {:?}", row.lasted);
+    assert!(!trouble.fails || row.counts.asked > 0, "{name}: nobody has counted what the library asks");
     if !trouble.fails {
         assert_eq!(row.counts.failed, 0, "{name}: requests failed though the issuer answered");
     }

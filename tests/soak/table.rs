@@ -65,6 +65,12 @@ impl Table {
     pub fn push(&mut self, row: Row, back: Option<Duration>) {
         self.0.push((row, back));
     }
+
+    /// How often the issuer was asked by the library's account, and by its own, since the start.
+    pub fn asked_and_reached(&self) -> (usize, usize) {
+        let counts = self.0.iter().map(|(row, _)| row.counts);
+        counts.fold((0, 0), |(asked, reached), counts| (asked + counts.asked, reached + counts.reached))
+    }
 }
 
 impl fmt::Display for Table {

@@ -42,7 +42,7 @@ impl DeveloperApi {
         let answer = self.transport.send(request, &self.address).await;
         let answer = answer.map_err(|error| without_echo(error, [token.expose_token()]))?;
         let asked = Asked { address: &self.address, key, token: token.expose_token(), sent };
-        answer::read(&answer, &asked, self.clock.now())
+        answer::read(&answer, &asked, self.clock.now()).map_err(Error::of_issuer)
     }
 
     fn request(&self, key: &RoleKey, token: &Token) -> Result<Request<Full<Bytes>>, Error> {
