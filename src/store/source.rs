@@ -165,12 +165,16 @@ impl Visit<'_> {
         Ok(if record.is_of_use() { Found::Late(record.response) } else { Found::Nothing })
     }
 
+    pub(super) fn now(&self) -> Moment {
+        self.source.clock().now()
+    }
+
     pub(super) fn is_patient(&self) -> bool {
-        lock(&self.known).is_patient(self.source.clock().now())
+        lock(&self.known).is_patient(self.now())
     }
 
     pub(super) fn waited_in_vain(&self) {
-        lock(&self.known).waited_in_vain(self.source.clock().now());
+        lock(&self.known).waited_in_vain(self.now());
     }
 
     pub(super) fn had_its_turn(&self) {

@@ -1,6 +1,8 @@
 //! Whose turn it is to fetch, among all processes.
 
+use std::collections::hash_map::RandomState;
 use std::future::poll_fn;
+use std::hash::BuildHasher;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::guarded::{Guarded, Unreachable};
 use super::source::{Found, Visit};
+use crate::clock::Moment;
 use crate::token::TokenResponse;
 
 /// The first look at what somebody else is fetching; each further one comes half as much later again.
@@ -44,7 +47,7 @@ pub(super) struct Lock {
 impl Turns {
     /// Returns when it is this process's turn, or somebody else has left a token, or neither comes to pass.
     pub(super) async fn wait(&self, store: &Guarded, visit: &Visit<'_>) -> Turn {
-        let owner = random_name();
+        let owner = unique_name(visit.now());
         let longest = if visit.is_patient() { self.wait } else { Duration::ZERO };
         let mut longest = pin!(sleep(longest));
         let mut pause = FIRST_PAUSE;
@@ -115,10 +118,10 @@ impl Turns {
     }
 }
 
-/// A name that no other process has, nor can guess.
-fn random_name() -> String {
-    let mut bytes = [0; 16];
-    // Without randomness nothing is sealed either, and there is nothing to share.
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
-    format!("{:032x}", u128::from_be_bytes(bytes))
+/// A name that no other process has: from the system's randomness, and from the time in case that the machine is a
+/// copy of another. It keeps nothing secret, so that it need not wait until a cryptographic generator is seeded,
+/// which takes a process tens of milliseconds.
+fn unique_name(now: Moment) -> String {
+    let half = || RandomState::new().hash_one((now.monotonic, now.wall));
+    format!("{:016x}{:016x}", half(), half())
 }
