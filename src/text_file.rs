@@ -21,7 +21,26 @@ const HIDDEN: &str = "(not shown: its path looks like a secret)";
 /// Each names the path. One that may pass by itself, such as a file that is absent while another takes its
 /// place, is transient; one of the file's kind or content is not.
 pub(crate) fn read(path: &Path, what: &str) -> Result<Zeroizing<String>, Error> {
-    let bytes = read_bytes(path).map_err(|cause| {
+    text_of(read_bytes(path), path, what)
+}
+
+/// The same; nothing if there is no such file.
+#[cfg(feature = "aliyun")]
+pub(crate) fn read_if_there(path: &Path, what: &str) -> Result<Option<Zeroizing<String>>, Error> {
+    match read_bytes(path) {
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        bytes => text_of(bytes, path, what).map(Some),
+    }
+}
+
+fn text_of(
+    bytes: io::Result<Zeroizing<Vec<u8>>>,
+    path: &Path,
+    what: &str,
+) -> Result<Zeroizing<String>, Error> {
+    let bytes = bytes.map_err(|cause| {
         let (problem, may_pass) = problem(&cause);
         fault(path, what, problem).with_source(cause).with_transient(may_pass)
     })?;
