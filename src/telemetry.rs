@@ -54,6 +54,8 @@ pub(crate) struct Refresh<'a> {
     pub(crate) attempt: u32,
     pub(crate) elapsed: Duration,
     pub(crate) outcome: Outcome<'a>,
+    /// What the issuer calls the request that it answered last, if it says so.
+    pub(crate) request_id: Option<&'a str>,
 }
 
 impl Telemetry {
@@ -81,24 +83,24 @@ impl Telemetry {
     /// One line for each fetch.
     pub(crate) fn refreshed(&self, refresh: &Refresh<'_>) {
         let Self { client, method, .. } = self;
-        let Refresh { what, scope, cause, attempt, elapsed, outcome } = refresh;
+        let Refresh { what, scope, cause, attempt, elapsed, outcome, request_id } = refresh;
         let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
         match outcome {
             Outcome::Fetched(life) | Outcome::Shared(life) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, expires_in = life.as_secs_f64(), "{what} fetched"
+                elapsed = seconds, outcome = name, request_id, expires_in = life.as_secs_f64(), "{what} fetched"
             ),
             Outcome::Failed(error) | Outcome::Panicked(error) => tracing::warn!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, request_id = error.request_id(), %error, "{what} not fetched"
+                elapsed = seconds, outcome = name, request_id, %error, "{what} not fetched"
             ),
             Outcome::Refused(error) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, request_id = error.request_id(), %error, "{what} not asked for"
+                elapsed = seconds, outcome = name, request_id, %error, "{what} not asked for"
             ),
             Outcome::Void | Outcome::Lost => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, "{what} not kept"
+                elapsed = seconds, outcome = name, request_id, "{what} not kept"
             ),
         }
         #[cfg(feature = "metrics")]

@@ -237,3 +237,16 @@ async fn an_answer_that_echoes_the_request_is_shown_with_its_secrets_masked() {
         assert!(!text.contains("MARKER") && !text.contains("Basic "), "{text}");
     }
 }
+
+#[tokio::test]
+async fn the_log_line_of_a_success_has_the_request_id_of_its_answer() {
+    let log = support::log::Log::start();
+    let issuer = TestIdaas::start().await.unwrap();
+    issuer.set_behaviour(Behaviour::change(|answer| {
+        answer.insert("request_id".to_owned(), "req_of_a_success".into());
+    }));
+    builder(&issuer).build().unwrap().token().await.unwrap();
+    let log = log.text();
+    let line = log.lines().find(|line| line.contains("token fetched") && line.contains("req_of_a_success"));
+    assert!(line.is_some_and(|line| line.contains("outcome=\"fetched\"")), "{line:?}");
+}

@@ -46,4 +46,6 @@ pub(crate) struct Fetched<V> {
     pub(crate) renewal: Renewal,
     /// Whether the issuer was asked, and not only a store: then it has answered.
     pub(crate) from_issuer: bool,
+    /// What the issuer calls the request, for the log line.
+    pub(crate) request_id: Option<String>,
 }

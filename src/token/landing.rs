@@ -51,15 +51,18 @@ impl<V: Debug + Send + Sync + 'static> Landing<V> {
         let brought = flown.as_ref().map(Brought::of).map_err(|failure| failure.error.clone());
         let outcome = self.slot.record(self.id, flown);
         let counts = !matches!(outcome, Outcome::Void);
-        self.pilot.report(match &brought {
+        let told = match &brought {
             Err(error) if self.pilot.attempt == 0 => Told::Refused(error),
             Err(error) => Told::Failed(error),
             Ok(_) if !counts => Told::Void,
             Ok(Brought { life, from_issuer: true, .. }) => Told::Fetched(*life),
-            Ok(Brought { life, sent, from_issuer: false }) => {
+            Ok(Brought { life, sent, .. }) => {
                 Told::Shared(life.saturating_sub(self.pilot.clock.now().since(*sent)))
             }
-        });
+        };
+        let request_id =
+            brought.as_ref().map_or_else(Error::request_id, |brought| brought.request_id.as_deref());
+        self.pilot.report(told, request_id);
         self.announcer.announce(outcome);
     }
 }
@@ -76,11 +79,11 @@ impl<V: Debug + Send + Sync + 'static> Drop for Landing<V> {
             let message = format!("the fetch of {subject} panicked; the panic's own message tells where");
             let error = Error::new(ErrorKind::Runtime, message);
             let outcome = self.slot.record(self.id, Err(error.clone().into()));
-            self.pilot.report(Told::Panicked(&error));
+            self.pilot.report(Told::Panicked(&error), None);
             self.announcer.announce(outcome);
         } else {
             self.slot.lose(self.id);
-            self.pilot.report(Told::Lost);
+            self.pilot.report(Told::Lost, None);
         }
     }
 }
@@ -90,11 +93,12 @@ struct Brought {
     sent: Moment,
     life: Duration,
     from_issuer: bool,
+    request_id: Option<String>,
 }
 
 impl Brought {
     fn of<V>(fetched: &Fetched<V>) -> Self {
         let Fetched { sent, life, from_issuer, .. } = *fetched;
-        Self { sent, life, from_issuer }
+        Self { sent, life, from_issuer, request_id: fetched.request_id.clone() }
     }
 }

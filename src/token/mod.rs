@@ -91,8 +91,7 @@ impl Token {
         expires_at: SystemTime,
         attention: Arc<Attention>,
     ) -> Self {
-        let TokenResponse { authorization, granted_scope, issued_token_type, expires_in: _, age: _ } =
-            response;
+        let TokenResponse { authorization, granted_scope, issued_token_type, .. } = response;
         let copies = Copies::new(&authorization, &attention);
         Self(Arc::new(Inner {
             authorization,
@@ -170,7 +169,7 @@ impl fmt::Debug for Token {
 
 /// What a response is worth to a slot. A life counts from before the request left: whatever the way takes is
 /// the token's loss.
-pub(crate) fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
+pub(crate) fn fetched(mut response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
     let life = response.life();
     let from_issuer = response.age.is_none();
     // A shared token is renewed by its true age, unless this machine's clock has not run for so long.
@@ -180,6 +179,7 @@ pub(crate) fn fetched(response: TokenResponse, scope: &Scope, sent: Moment) -> F
     };
     let attention = Arc::new(Attention::new());
     let expires_at = sent.after(life).system_time();
+    let request_id = response.request_id.take();
     let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&attention));
-    Fetched { value, attention, sent, life, renewal: Renewal::TwoThirds, from_issuer }
+    Fetched { value, attention, sent, life, renewal: Renewal::TwoThirds, from_issuer, request_id }
 }

@@ -51,7 +51,15 @@ impl Fetch<u64> for Source {
                 return Err(Error::new(ErrorKind::Unavailable, "busy"));
             }
             let attention = Arc::new(Attention::new());
-            Ok(Fetched { value, attention, sent, life: LIFE, renewal: Renewal::TwoThirds, from_issuer: true })
+            Ok(Fetched {
+                value,
+                attention,
+                sent,
+                life: LIFE,
+                renewal: Renewal::TwoThirds,
+                from_issuer: true,
+                request_id: None,
+            })
         })
     }
 

@@ -145,7 +145,7 @@ impl<V: 'static> Pilot<V> {
     }
 
     /// Tells what came of the flight, in the one log line about it.
-    pub(super) fn report(&self, outcome: Outcome<'_>) {
+    pub(super) fn report(&self, outcome: Outcome<'_>, request_id: Option<&str>) {
         self.telemetry.refreshed(&Refresh {
             what: self.fetch.what(),
             scope: self.fetch.subject(),
@@ -153,6 +153,7 @@ impl<V: 'static> Pilot<V> {
             attempt: self.attempt,
             elapsed: self.clock.now().since(self.started),
             outcome,
+            request_id,
         });
     }
 }

@@ -25,6 +25,8 @@ pub struct TokenResponse {
     pub(crate) issued_token_type: Option<String>,
     /// How old it was when it came, if it came from a store and not from the issuer.
     pub(crate) age: Option<Duration>,
+    /// What the issuer calls the request that it answered.
+    pub(crate) request_id: Option<String>,
 }
 
 impl TokenResponse {
@@ -44,7 +46,14 @@ impl TokenResponse {
             .with_transient(false));
         };
         authorization.set_sensitive(true);
-        Ok(Self { authorization, expires_in: None, granted_scope: None, issued_token_type: None, age: None })
+        Ok(Self {
+            authorization,
+            expires_in: None,
+            granted_scope: None,
+            issued_token_type: None,
+            age: None,
+            request_id: None,
+        })
     }
 
     /// How long the token lives from the moment it was asked for. Zero: it serves those who waited for it

@@ -176,7 +176,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             return Outcome::Void;
         }
         match flown {
-            Ok(Fetched { value, attention, sent, life, renewal, from_issuer }) => {
+            Ok(Fetched { value, attention, sent, life, renewal, from_issuer, request_id: _ }) => {
                 control.succeeded();
                 let window = Window::new(sent, life, renewal, fastrand::f64());
                 let live = Arc::new(Live::new(value, window, attention));

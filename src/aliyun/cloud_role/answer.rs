@@ -32,6 +32,7 @@ pub(super) struct Obtained {
     pub(super) credentials: CloudCredentials,
     pub(super) sent: Moment,
     pub(super) life: Duration,
+    pub(super) request_id: Option<String>,
 }
 
 /// The credentials in an answer that came at `now`.
@@ -143,6 +144,8 @@ fn obtained(answer: &Answer<'_>, asked: &Asked<'_>, now: Moment) -> Result<Obtai
         return Err("the credentials in it have ended already (check this machine's clock)".into());
     }
     let expires_at = asked.sent.after(life).system_time();
+    let secrets = [&access_key_secret, &security_token].map(|text| text.as_deref().unwrap_or_default());
+    let request_id = answer.request_id().map(|id| shown(&id, secrets));
     let token = cloud(StsToken {
         access_key_id: kept(access_key_id?, [asked.token]).ok_or("the access key's id in it is too long")?,
         access_key_secret: Secret::new(access_key_secret?),
@@ -160,7 +163,7 @@ fn obtained(answer: &Answer<'_>, asked: &Asked<'_>, now: Moment) -> Result<Obtai
         role_name: named("cloudAccountRoleName"),
         role_external_id: named("cloudAccountRoleExternalId"),
     });
-    Ok(Obtained { credentials, sent: asked.sent, life })
+    Ok(Obtained { credentials, sent: asked.sent, life, request_id })
 }
 
 /// How long the credentials live, from when they were asked for: until the earlier end, by the server's clock

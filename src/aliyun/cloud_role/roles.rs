@@ -99,9 +99,9 @@ impl FetchCredentials {
 impl Fetch<CloudCredentials> for FetchCredentials {
     fn fetch(&self) -> BoxFuture<'_, Result<Fetched<CloudCredentials>, Error>> {
         Box::pin(async move {
-            let Obtained { credentials, sent, life } = self.obtain().await?;
-            let attention = Arc::clone(credentials.attention());
-            Ok(Fetched { value: credentials, attention, sent, life, renewal: RENEWAL, from_issuer: true })
+            let Obtained { credentials: value, sent, life, request_id } = self.obtain().await?;
+            let attention = Arc::clone(value.attention());
+            Ok(Fetched { value, attention, sent, life, renewal: RENEWAL, from_issuer: true, request_id })
         })
     }
 

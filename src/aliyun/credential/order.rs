@@ -107,6 +107,7 @@ impl Fetch<Arc<Credential>> for FetchOrdered {
                 life,
                 renewal: RENEWAL,
                 from_issuer: true,
+                request_id: None,
             })
         })
     }

@@ -130,7 +130,15 @@ impl Answer<'_> {
     ///
     /// When there is none that can be used.
     pub(crate) fn token(&self, object: &Map<String, Value>) -> Result<TokenResponse, Error> {
-        success::token(self.headers, object, self.asked).map_err(|problem| self.unusable(&problem))
+        let token = success::token(self.headers, object, self.asked);
+        let mut token = token.map_err(|problem| self.unusable(&problem))?;
+        token.request_id = self.request_id().map(|id| shown(&id, [token.token()]));
+        Ok(token)
+    }
+
+    /// What whoever answered calls the request.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        request_id(self.headers, &self.object, self.asked)
     }
 
     /// What the clock of whoever answered says, against which its points in time count.

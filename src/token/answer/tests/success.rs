@@ -18,7 +18,8 @@ fn the_vendors_answer_is_a_token_with_a_life_and_a_scope() {
     let response = answer(
         200,
         r#"{"access_token":"opaque.token","token_type":"Bearer","expires_in":1200,
-            "expires_at":1700001200,"scope":"api://orders|read","issued_token_type":"urn:x"}"#,
+            "expires_at":1700001200,"scope":"api://orders|read","issued_token_type":"urn:x",
+            "request_id":"req_1"}"#,
     )
     .unwrap();
     assert_eq!(response.authorization, "Bearer opaque.token");
@@ -26,6 +27,7 @@ fn the_vendors_answer_is_a_token_with_a_life_and_a_scope() {
     assert_eq!(response.expires_in, seconds(1200));
     assert_eq!(response.granted_scope.as_deref(), Some("api://orders|read"));
     assert_eq!(response.issued_token_type.as_deref(), Some("urn:x"));
+    assert_eq!(response.request_id.as_deref(), Some("req_1"));
 }
 
 #[test]
@@ -39,10 +41,11 @@ fn an_empty_error_beside_a_token_is_none() {
 #[test]
 fn a_secret_or_the_token_itself_echoed_beside_the_token_is_not_kept() {
     let echo = format!("a {SECRET} b the.token");
-    let body = serde_json::json!({ "access_token": "the.token", "scope": echo, "issued_token_type": echo });
+    let body = serde_json::json!({ "access_token": "the.token", "scope": echo, "issued_token_type": echo, "request_id": echo });
     let response = answer(200, &body.to_string()).unwrap();
     assert_eq!(response.granted_scope.as_deref(), Some("a [redacted] b [redacted]"));
     assert_eq!(response.issued_token_type.as_deref(), Some("a [redacted] b [redacted]"));
+    assert_eq!(response.request_id.as_deref(), Some("a [redacted] b [redacted]"));
 }
 
 #[test]
