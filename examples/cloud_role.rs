@@ -21,8 +21,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tower_idaas::aliyun::CloudCredentials;
-use tower_idaas::testing::{CloudVendor, TestIdaas};
 use tower_idaas::{BoxError, ConfigError, Idaas, SecretSource};
+use tower_idaas_testing::{CloudVendor, TestIdaas};
 
 const CONFIG: &str = "CLOUD_IDAAS_CONFIG_PATH";
 

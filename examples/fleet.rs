@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxError, BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
 
 const INSTANCES: u64 = 10_000;

@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tower_idaas::store::{RedisStore, SharedStore};
-use tower_idaas::testing::{ClientAuthentication, TestIdaas};
 use tower_idaas::{BoxError, Idaas, SecretSource};
+use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
 const PROCESSES: usize = 50;
 

@@ -21,7 +21,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::health_reporter;
 use tower::ServiceBuilder;
 use tower_idaas::BoxError;
-use tower_idaas::testing::TestIdaas;
+use tower_idaas_testing::TestIdaas;
 
 use crate::verifier::Verifier;
 

@@ -12,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_idaas::BoxError;
-use tower_idaas::testing::TestIdaas;
+use tower_idaas_testing::TestIdaas;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

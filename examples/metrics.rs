@@ -21,8 +21,8 @@ use hyper_util::rt::TokioExecutor;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder, ServiceExt};
-use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{BoxError, Idaas, SecretSource};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

@@ -26,8 +26,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::set_header::SetRequestHeader;
-use tower_idaas::testing::{Behaviour, ClientAuthentication, ProtectedApi, TestIdaas};
 use tower_idaas::{BoxError, Idaas, IdaasService};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, ProtectedApi, TestIdaas};
 
 const CONFIG: &str = "CLOUD_IDAAS_CONFIG_PATH";
 const ROOTS: &str = "SSL_CERT_FILE";

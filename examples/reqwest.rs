@@ -6,8 +6,8 @@
 #![allow(clippy::print_stdout)]
 
 use tower::{Service, ServiceBuilder, ServiceExt};
-use tower_idaas::testing::TestIdaas;
 use tower_idaas::{BoxError, SendError};
+use tower_idaas_testing::TestIdaas;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

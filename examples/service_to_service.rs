@@ -23,8 +23,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::TestIdaas;
 use tower_idaas::{BoxError, Idaas, IdaasService, Secret, SubjectToken};
+use tower_idaas_testing::TestIdaas;
 
 use crate::verifier::Verifier;
 

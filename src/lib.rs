@@ -29,51 +29,39 @@
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `metrics`: counters and gauges through the `metrics` facade, see above.
 //! - `redis`: tokens shared by many processes through Redis, see [`store`].
-//! - `testing`: an IDaaS in your test's process, an API that its tokens protect, and a clock and environment
-//!   to set by hand.
+//! - `test-util`: a clock and an environment to set by hand, and `Idaas::fixed`. The crate `tower-idaas-testing` has
+//!   an IDaaS in your test's process.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "aliyun")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
 pub mod aliyun;
 pub mod authn;
-mod builder;
-mod clock;
+mod cache;
+mod client;
+pub mod clock;
 mod config;
-mod environment;
+pub mod environment;
 mod error;
-mod idaas;
-mod loopback;
-#[cfg(feature = "transport")]
-mod metadata;
-#[cfg(feature = "transport")]
-mod percent;
 mod scope;
 mod secret;
 pub mod service;
 pub mod store;
 mod telemetry;
-#[cfg(feature = "testing")]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub mod testing;
-mod text_file;
 mod token;
-mod token_file;
 mod transport;
+mod wire;
 
-pub use builder::IdaasBuilder;
-pub use error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
-pub use idaas::Idaas;
+pub use client::builder::IdaasBuilder;
+pub use client::idaas::Idaas;
+pub use error::{BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind};
 pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use service::SendError;
 pub use service::{IdaasLayer, IdaasService, NoToken, RetryUnauthorized};
-pub use token::{KeepWarm, SubjectToken, Token, TokenResponse, TokenSource};
-
-/// A boxed future, for the traits that are called once per token life and never on a hit.
-pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use token::{RefreshGuard, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// The README's code compiles.
 #[cfg(all(doctest, feature = "redis", feature = "reqwest", feature = "transport"))]

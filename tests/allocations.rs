@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::{Layer, Service};
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, Idaas, IdaasService, Scope, TokenResponse, TokenSource};
 
 /// Gives the request back as the response's body: allocates nothing itself.
@@ -76,7 +76,7 @@ async fn warm() -> (IdaasService<GiveBack>, ManualClock, Idaas) {
     let source = Once::default();
     let idaas = Idaas::builder().token_source(source).scope("api://orders|.all").clock(clock.clone());
     let idaas = idaas.build().unwrap();
-    idaas.warm().await.unwrap();
+    idaas.prefetch().await.unwrap();
     (idaas.layer().layer(GiveBack), clock, idaas)
 }
 

@@ -12,8 +12,9 @@ use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use support::{builder, builder_without_secret};
-use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{Error, ErrorKind, SecretSource};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 /// What a cold client makes of a behaviour: the error, and how many requests it took.
 async fn fails(behaviour: Behaviour) -> (Error, usize) {
@@ -70,7 +71,7 @@ async fn a_success_without_a_usable_token_is_asked_for_once_and_not_cached() {
         (with("token_type", json!("DPoP")), "`DPoP` is not supported"),
         (with("token_type", json!("mac")), "`mac` is not supported"),
     ] {
-        let error = assert_fails(behaviour, ErrorKind::InvalidAnswer, false, &[reason, "200"]).await;
+        let error = assert_fails(behaviour, ErrorKind::InvalidResponse, false, &[reason, "200"]).await;
         assert_eq!(error.status(), Some(StatusCode::OK));
         assert!(!error.to_string().contains("evil") && !error.to_string().contains("nul"), "{error}");
     }
@@ -86,9 +87,9 @@ async fn definitive_refusals_are_asked_for_once() {
         (200, "invalid_client", "check the client id"),
     ] {
         let status = StatusCode::from_u16(status).unwrap();
-        let behaviour = Behaviour::oauth_error(status, code);
-        let error = assert_fails(behaviour, ErrorKind::Rejected, false, &[code, hint, "req_test"]).await;
-        assert_eq!(error.oauth_error(), Some(code));
+        let behaviour = Behaviour::code(status, code);
+        let error = assert_fails(behaviour, ErrorKind::Refused, false, &[code, hint, "req_test"]).await;
+        assert_eq!(error.code(), Some(code));
         assert_eq!((error.status(), error.request_id()), (Some(status), Some("req_test")));
     }
 }
@@ -96,8 +97,8 @@ async fn definitive_refusals_are_asked_for_once() {
 #[tokio::test]
 async fn the_openapi_shape_is_a_refusal_too() {
     let behaviour = Behaviour::openapi_error(StatusCode::FORBIDDEN, "Forbidden.Application");
-    let error = assert_fails(behaviour, ErrorKind::Rejected, false, &["Forbidden.Application"]).await;
-    assert_eq!(error.oauth_error(), Some("Forbidden.Application"));
+    let error = assert_fails(behaviour, ErrorKind::Refused, false, &["Forbidden.Application"]).await;
+    assert_eq!(error.code(), Some("Forbidden.Application"));
     assert_eq!(error.request_id(), Some("req_test"));
 }
 
@@ -107,13 +108,13 @@ async fn the_issuers_own_refusals_say_what_is_wrong() {
     let wrong_secret = SecretSource::value("wrong".to_owned());
     let idaas = builder_without_secret(&issuer).client_secret_basic(wrong_secret).build().unwrap();
     let error = idaas.token().await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_client"));
+    assert_eq!(error.code(), Some("invalid_client"));
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
     assert!(error.request_id().unwrap().starts_with("req_"));
 
     let idaas = builder(&issuer).scope("api://orders|write").build().unwrap();
     let error = idaas.token().await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_scope"));
+    assert_eq!(error.code(), Some("invalid_scope"));
     assert!(error.to_string().contains("is granted `api://orders|write`"), "{error}");
     assert_eq!(issuer.rejected_requests(), 2);
 }
@@ -122,7 +123,7 @@ async fn the_issuers_own_refusals_say_what_is_wrong() {
 async fn hiccups_are_tried_three_times_and_shown_without_the_body() {
     const HTML: &str = "<html>MARKER: blocked</html>";
     let unavailable = ErrorKind::Unavailable;
-    let senseless = ErrorKind::InvalidAnswer;
+    let senseless = ErrorKind::InvalidResponse;
     let broken = "broke before the answer was complete";
     let mut cases = tokio::task::JoinSet::new();
     for (behaviour, kind, status, parts) in [
@@ -136,17 +137,12 @@ async fn hiccups_are_tried_three_times_and_shown_without_the_body() {
         (page(200, "application/json", ""), senseless, 200, vec!["0 bytes"]),
         (Behaviour::status(StatusCode::SERVICE_UNAVAILABLE), unavailable, 503, vec!["no content type"]),
         (
-            Behaviour::oauth_error(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            Behaviour::code(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             unavailable,
             500,
             vec!["server_error", "it will be asked again"],
         ),
-        (
-            Behaviour::oauth_error(StatusCode::TOO_MANY_REQUESTS, "slow_down"),
-            unavailable,
-            429,
-            vec!["slow_down"],
-        ),
+        (Behaviour::code(StatusCode::TOO_MANY_REQUESTS, "slow_down"), unavailable, 429, vec!["slow_down"]),
         (Behaviour::CutMidBody, ErrorKind::Transport, 0, vec![broken, "it will be asked again"]),
         (Behaviour::HugeBody(3 << 20), senseless, 0, vec!["longer than 1048576 bytes"]),
     ] {
@@ -204,7 +200,7 @@ async fn redirects_are_refused_without_a_second_request() {
         let target = HeaderValue::from_str(&elsewhere.token_endpoint()).unwrap();
         let behaviour = page(status, "text/html", "moved").with_header(LOCATION, target);
         let parts = ["redirects of the token endpoint are refused", &*status.to_string()];
-        let error = assert_fails(behaviour, ErrorKind::InvalidAnswer, false, &parts).await;
+        let error = assert_fails(behaviour, ErrorKind::InvalidResponse, false, &parts).await;
         assert_eq!(error.status().unwrap().as_u16(), status);
         assert!(!error.to_string().contains(&elsewhere.token_endpoint()));
     }
@@ -219,7 +215,7 @@ async fn the_request_id_is_found_in_headers_as_well() {
     assert_eq!(error.request_id(), Some("ID-7"));
 
     let behaviour = page(200, "x", "{}").with_header(CONTENT_TYPE, HeaderValue::from_static("x/y"));
-    assert_eq!(assert_fails(behaviour, ErrorKind::InvalidAnswer, false, &[]).await.request_id(), None);
+    assert_eq!(assert_fails(behaviour, ErrorKind::InvalidResponse, false, &[]).await.request_id(), None);
 }
 
 #[tokio::test]

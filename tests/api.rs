@@ -12,18 +12,19 @@ use tower::Layer;
 use tower_idaas::authn::{
     AssertionKey, AssertionSigner, AssertionSource, Authenticator, SigningAlgorithm, TokenRequest,
 };
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::service::{Cloned, ResponseFuture};
 use tower_idaas::store::{MemoryStore, SharedStore, StoredValue, TokenStore};
-use tower_idaas::testing::{
-    AccessKey, AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService,
-    ManualClock, ManualEnvironment, MetadataDocument, MetadataService, OpenApiService, ProtectedApi,
-    ProtectedApiBuilder, ReceivedRequest, ServerCertificate, ServiceAccountToken, ServiceRequest, StsService,
-    TestIdaas, TestIdaasBuilder,
-};
 use tower_idaas::{
     BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer,
-    IdaasService, KeepWarm, NoToken, RetryUnauthorized, Scope, Secret, SecretSource, SubjectToken, Token,
+    IdaasService, NoToken, RefreshGuard, RetryUnauthorized, Scope, Secret, SecretSource, SubjectToken, Token,
     TokenResponse, TokenSource,
+};
+use tower_idaas_testing::{
+    AccessKey, AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService,
+    MetadataDocument, MetadataService, OpenApiService, ProtectedApi, ProtectedApiBuilder, ReceivedRequest,
+    ServerCertificate, ServiceAccountToken, ServiceRequest, StsService, TestIdaas, TestIdaasBuilder,
 };
 
 fn crosses_threads<T: Send + Sync + Unpin + Debug + 'static>() {}
@@ -66,7 +67,7 @@ fn public_types_cross_threads() {
     crosses_threads::<RetryUnauthorized<Cloned>>();
     crosses_threads::<RetryUnauthorized<fn(&String) -> Option<String>>>();
     crosses_threads::<SubjectToken>();
-    crosses_threads::<KeepWarm>();
+    crosses_threads::<RefreshGuard>();
     crosses_threads::<AssertionKey>();
     crosses_threads::<SigningAlgorithm>();
     crosses_threads::<Error>();
@@ -116,7 +117,7 @@ fn what_tests_are_written_with_crosses_threads_too() {
 #[test]
 fn so_does_what_clouds_add() {
     use tower_idaas::aliyun::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
-    use tower_idaas::testing::{CloudVendor, DeveloperApi};
+    use tower_idaas_testing::{CloudVendor, DeveloperApi};
 
     crosses_threads::<CloudRole>();
     crosses_threads::<CloudCredentials>();
@@ -171,7 +172,7 @@ fn futures_move_between_threads_when_the_inner_ones_do() {
         is_sent(idaas.token_for(scope));
         is_sent(idaas.exchange(subject));
         is_sent(idaas.exchange_for(subject, scope));
-        is_sent(idaas.warm());
+        is_sent(idaas.prefetch());
     }
     let _ = of_the_handle;
 }
@@ -259,7 +260,7 @@ fn the_names_at_the_root_are_these_twenty() {
         "IdaasBuilder",
         "IdaasLayer",
         "IdaasService",
-        "KeepWarm",
+        "RefreshGuard",
         "NoToken",
         "RetryUnauthorized",
         "Scope",

@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::{builder, chain};
 use tempfile::TempDir;
-use tower_idaas::testing::{ClientAuthentication, ManualEnvironment, TestIdaas};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{
     BoxFuture, ConfigError, Error, Idaas, IdaasBuilder, Scope, SecretSource, TokenResponse, TokenSource,
 };
+use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
 const MARKER: &str = "hunter2";
 

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tower_idaas::testing::{ClientAuthentication, TestIdaas};
+use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
 /// Cargo builds examples for a test run, two folders up from the tests.
 fn program() -> PathBuf {

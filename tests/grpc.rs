@@ -20,8 +20,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::health_reporter;
 use tower::{Layer, ServiceBuilder};
-use tower_idaas::testing::TestIdaas;
 use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasService, Token};
+use tower_idaas_testing::TestIdaas;
 
 use crate::verifier::Verifier;
 
@@ -200,6 +200,6 @@ async fn a_token_that_is_not_to_be_had_fails_the_call_with_our_error() -> Outcom
     issuer.set_secret("another");
     let mut client = HealthClient::new(idaas.layer().layer(server.channel().await?));
     let refused = check(&mut client).await.unwrap_err();
-    assert_eq!(kind(&refused), Some(ErrorKind::Rejected), "{refused:?}");
+    assert_eq!(kind(&refused), Some(ErrorKind::Refused), "{refused:?}");
     Ok(())
 }

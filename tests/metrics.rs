@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::{Layer, Service, service_fn};
-use tower_idaas::testing::{ManualClock, ManualEnvironment};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
 
 /// Tokens of twenty minutes; none for `api://none|read`.
@@ -19,7 +20,7 @@ impl TokenSource for Source {
         Box::pin(async move {
             tokio::task::yield_now().await;
             match scope.audience() {
-                "api://none" => Err(Error::new(ErrorKind::Rejected, "no, said the test")),
+                "api://none" => Err(Error::new(ErrorKind::Refused, "no, said the test")),
                 _ => Ok(TokenResponse::bearer("marker-token")?.with_expires_in(Duration::from_secs(1200))),
             }
         })
@@ -48,13 +49,13 @@ fn says(text: &str, line: &str) -> bool {
 #[test]
 fn fetches_are_counted_by_outcome_and_cause_and_timed() {
     let text = recorded(|idaas, clock| async move {
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         idaas.token().await?;
         clock.advance(Duration::from_secs(1201));
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         idaas.invalidate(&idaas.token().await?);
         clock.advance(Duration::from_secs(2));
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         idaas.token_for(&"api://none|read".parse()?).await.unwrap_err();
         Ok(())
     });
@@ -76,7 +77,7 @@ fn fetches_are_counted_by_outcome_and_cause_and_timed() {
 #[test]
 fn the_life_that_is_left_is_told_when_asked() {
     let text = recorded(|idaas, clock| async move {
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         clock.advance(Duration::from_secs(1000));
         idaas.record_metrics();
         Ok(())
@@ -109,14 +110,14 @@ fn the_gauge_of_a_scope_that_has_gone_or_was_never_asked_for_is_not_left_behind(
 #[test]
 fn exchanges_count_under_a_method_of_their_own_and_leave_the_gauges_of_the_tokens_alone() {
     use tower_idaas::SubjectToken;
-    use tower_idaas::testing::{Behaviour, TestIdaas};
+    use tower_idaas_testing::{Behaviour, TestIdaas};
 
     let text = recorded(|_, clock| async move {
         let server = TestIdaas::builder().clock(clock.clone()).start().await?;
         let idaas = server.handle().clock(clock.clone()).build()?;
         let caller =
             |user| Ok::<_, BoxError>(SubjectToken::access_token(server.user_token(user, server.scope())?));
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         idaas.exchange(&caller("user_1")?).await?;
         idaas.exchange(&caller("user_2")?).await?;
         server.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
@@ -177,7 +178,7 @@ fn an_issuer_that_is_left_alone_shows_as_a_closed_gate_and_refused_fetches() {
     }
     let text = recorded(|_, clock| async move {
         let idaas = Idaas::builder().scope("api://a|read").token_source(Down).clock(clock).build()?;
-        idaas.warm().await.unwrap_err();
+        idaas.prefetch().await.unwrap_err();
         idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
         Ok(())
     });
@@ -233,10 +234,10 @@ fn looks_into_a_shared_store_and_its_faults_are_counted() {
             builder.environment(environment.clone()).token_store(shared).build()
         };
         let (first, second, third) = (instance()?, instance()?, instance()?);
-        first.warm().await?;
-        second.warm().await?;
+        first.prefetch().await?;
+        second.prefetch().await?;
         environment.remove("KEYS");
-        third.warm().await?;
+        third.prefetch().await?;
         Ok(())
     });
     let looks = |outcome: &str| format!(r#"idaas_store_lookups_total{{{LABELS},outcome="{outcome}"}}"#);

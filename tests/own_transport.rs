@@ -22,7 +22,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::service_fn;
-use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ErrorKind, Idaas, IdaasBuilder, SecretSource};
 
 const LIMIT: Duration = Duration::from_millis(150);
@@ -120,7 +120,7 @@ async fn an_endless_answer_is_cut_off() {
         .build()
         .unwrap();
     let error = idaas.token().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
     let per_call = served.load(Ordering::SeqCst) / calls.load(Ordering::SeqCst);
     assert!(per_call <= (1 << 20) + 2 * PIECE.len(), "{per_call} bytes were read");
@@ -141,7 +141,7 @@ async fn its_redirects_are_refused() {
         .build()
         .unwrap();
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidAnswer, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidResponse, false));
     assert!(error.to_string().contains("redirects of the token endpoint are refused"), "{error}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

@@ -11,8 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use support::proxy::Proxy;
 use support::raw::{Manner, RawServer, RefusingPort};
 use support::{builder, chain};
-use tower_idaas::testing::{ManualEnvironment, ServerCertificate, TestIdaas, TestIdaasBuilder};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, ErrorKind, Idaas, Scope};
+use tower_idaas_testing::{ServerCertificate, TestIdaas, TestIdaasBuilder};
 
 const HOST: &str = "idaas.example.test";
 const LIMIT: Duration = Duration::from_millis(200);

@@ -17,8 +17,8 @@ use reqwest::{Body, Client, Request};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::filter::FilterLayer;
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_idaas::testing::{ApiRefusal, ProtectedApi, TestIdaas};
 use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasLayer, NoToken, Scope, SendError, SubjectToken};
+use tower_idaas_testing::{ApiRefusal, ProtectedApi, TestIdaas};
 
 type Outcome = Result<(), BoxError>;
 
@@ -112,7 +112,7 @@ async fn requests_leave_with_one_token_through_tower_and_without_it() -> Outcome
 async fn a_rejected_request_is_sent_once_more_with_the_next_token() -> Outcome {
     let (issuer, api, idaas) = protected().await?;
     let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http());
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     api.revoke_all_issued_before_now();
     assert_eq!(client.oneshot(get(api.url())).await?.status(), StatusCode::OK);
     assert_eq!((api.refused(ApiRefusal::Revoked), api.accepted(), issuer.tokens_issued()), (1, 1, 2));
@@ -122,7 +122,7 @@ async fn a_rejected_request_is_sent_once_more_with_the_next_token() -> Outcome {
 #[tokio::test]
 async fn send_replays_by_itself() -> Outcome {
     let (issuer, api, idaas) = protected().await?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     api.revoke_all_issued_before_now();
     assert_eq!(idaas.send(http().post(api.url()).body("tea")).await?.status(), StatusCode::OK);
     assert_eq!((api.refused(ApiRefusal::Revoked), api.accepted(), issuer.tokens_issued()), (1, 1, 2));
@@ -304,6 +304,6 @@ async fn an_error_is_ours_or_reqwests_and_shows_no_token() -> Outcome {
     issuer.set_secret("another");
     idaas.invalidate(&idaas.token().await?);
     let error = idaas.send(http().get(&nowhere)).await.unwrap_err();
-    assert!(matches!(&error, SendError::Token(error) if error.kind() == ErrorKind::Rejected), "{error:?}");
+    assert!(matches!(&error, SendError::Token(error) if error.kind() == ErrorKind::Refused), "{error:?}");
     Ok(())
 }

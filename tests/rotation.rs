@@ -7,8 +7,9 @@ mod support;
 use std::time::Duration;
 
 use support::builder_without_secret;
-use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas, SecretSource};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
 
 /// Longer than any pause of the cache, shorter than a token's life.
 const LATER: Duration = Duration::from_secs(6);
@@ -78,7 +79,7 @@ async fn the_next_refresh_uses_the_secret_that_is_in_the_file_then() {
     std::fs::remove_file(&file).unwrap();
     clock.advance(Duration::from_secs(1200));
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
     assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
     assert_eq!(issuer.token_requests(), 2);
     std::fs::write(&file, "second").unwrap();
@@ -136,7 +137,7 @@ async fn a_changed_secret_that_is_refused_as_well_is_not_tried_a_third_time() {
     rotate("second");
     issuer.release();
     let error = waiting.await.unwrap().unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_client"));
+    assert_eq!(error.code(), Some("invalid_client"));
     assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 2));
 }
 
@@ -148,8 +149,8 @@ async fn an_unchanged_secret_is_refused_once_remembered_a_few_seconds_and_then_r
     issuer.set_secret("second");
     for _ in 0..3 {
         let error = idaas.token().await.unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
-        assert_eq!(error.oauth_error(), Some("invalid_client"));
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
+        assert_eq!(error.code(), Some("invalid_client"));
     }
     assert_eq!(issuer.token_requests(), 1);
     clock.advance(LATER);
@@ -191,7 +192,7 @@ async fn a_variable_that_is_unset_under_way_is_named() {
         .unwrap();
     environment.remove(TestIdaas::SECRET_VARIABLE);
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
     assert!(error.to_string().contains("IDAAS_CLIENT_SECRET is not set"), "{error}");
     assert_eq!(issuer.token_requests(), 0);
 }

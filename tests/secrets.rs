@@ -20,8 +20,9 @@ use support::raw::{Manner, RawServer};
 use support::{builder_without_secret, chain};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_idaas::authn::{Authenticator, TokenRequest};
-use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualEnvironment, TestIdaas};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{BoxFuture, Error, Idaas, SecretSource};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
 
 /// Every form encoding and base64 of it differs from it.
 const SECRET: &str = "S3CRETmarker+/=%& \u{e9}~x";
@@ -135,7 +136,7 @@ async fn no_life_shows_a_secret_or_a_token() {
         for behaviour in [
             Behaviour::Normal,
             Behaviour::Echo,
-            Behaviour::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client"),
+            Behaviour::code(StatusCode::UNAUTHORIZED, "invalid_client"),
             Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
             Behaviour::Slow(Duration::from_secs(60)),
             Behaviour::CutMidBody,

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use support::builder;
-use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 /// How long the token lives that such an answer brings, in seconds; `None` when it is not cached.
 async fn life(change: impl Fn(&mut serde_json::Map<String, Value>) + Send + Sync + 'static) -> Option<u64> {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use http::Version;
 use support::raw::{Manner, RawServer};
 use support::{builder, chain};
-use tower_idaas::testing::{Behaviour, ManualEnvironment, ServerCertificate, TestIdaas};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource};
+use tower_idaas_testing::{Behaviour, ServerCertificate, TestIdaas};
 
 const LIMIT: Duration = Duration::from_millis(300);
 /// Short of nothing on a busy machine; the limit under test is always the shorter one.
@@ -102,7 +103,7 @@ async fn an_endless_answer_is_cut_off_at_one_mebibyte() {
     let server = RawServer::start(Manner::Drips(HEAD, BLANKS, Duration::ZERO)).await;
     let idaas = plain(&server).read_timeout(AMPLE).build().unwrap();
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidAnswer, true), "{error}");
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidResponse, true), "{error}");
     assert!(error.to_string().contains("longer than 1048576 bytes and was cut off"), "{error}");
     // The server got rid of what was read and of what fits into the buffers of two sockets, no more.
     server.wait_for_cut_offs(server.connections()).await;

@@ -7,8 +7,9 @@ mod support;
 use std::path::Path;
 
 use support::chain;
-use tower_idaas::testing::{ManualEnvironment, TestIdaas};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, Idaas, SecretSource};
+use tower_idaas_testing::TestIdaas;
 
 /// A client that trusts nobody but by these variables.
 fn idaas(issuer: &TestIdaas, variables: &[(&str, &Path)]) -> Result<Idaas, ConfigError> {

@@ -11,12 +11,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::RwLock;
 use tower::{Layer, Service};
 use tower_http::set_header::SetRequestHeaderLayer;
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
 
 use crate::service::{Contestant, Nothing, Shape, run_on};
 
-/// Live scopes beside the configured one: as many as keep their tokens.
+/// CacheEntry scopes beside the configured one: as many as keep their tokens.
 const SCOPES: usize = 64;
 
 /// A row of the table.
@@ -127,7 +127,7 @@ fn runtime() -> Runtime {
 
 pub(crate) fn warm(builder: tower_idaas::IdaasBuilder) -> Idaas {
     let idaas = builder.scope("api://orders|.all").build().unwrap();
-    runtime().block_on(idaas.warm()).unwrap();
+    runtime().block_on(idaas.prefetch()).unwrap();
     idaas
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tower_idaas::BoxError;
-use tower_idaas::testing::{ClientAuthentication, ManualClock, ServerCertificate, TestIdaas};
+use tower_idaas::clock::ManualClock;
+use tower_idaas_testing::{ClientAuthentication, ServerCertificate, TestIdaas};
 
 use super::examination;
 use super::report::Report;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use tower_idaas::IdaasBuilder;
-use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::environment::ManualEnvironment;
 
 pub(crate) const PATH_VARIABLE: &str = "CLOUD_IDAAS_CONFIG_PATH";
 

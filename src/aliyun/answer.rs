@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::error::Error;
-use crate::token::answer::{self, Answer, Asked, Peer};
+use crate::wire::response::{self as answer, Answer, Asked, Peer};
 
 /// The OpenAPI of Alibaba Cloud.
 #[derive(Debug)]
@@ -133,9 +133,9 @@ mod tests {
         ] {
             let body = format!(r#"{{"Code":"{code}","Message":"why {SECRET}","RequestId":"ID-1"}}"#);
             let error = failure(&response(status, Box::leak(body.into_boxed_str())));
-            let kind = if transient { ErrorKind::Unavailable } else { ErrorKind::Rejected };
+            let kind = if transient { ErrorKind::Unavailable } else { ErrorKind::Refused };
             assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{status} {code}");
-            assert_eq!((error.oauth_error(), error.request_id()), (Some(code), Some("ID-1")));
+            assert_eq!((error.code(), error.request_id()), (Some(code), Some("ID-1")));
             let text = error.to_string();
             for part in [&*status.to_string(), code, "(why [redacted])", "request id ID-1", hint] {
                 assert!(text.contains(part), "{part} is missing in: {text}");

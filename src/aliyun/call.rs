@@ -9,15 +9,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use serde_json::{Map, Value};
 
-use super::Credential;
-use super::answer::{self, OpenApi};
-use super::signature::{Signable, canonical_query, sha256_hex};
+use crate::aliyun::Credential;
+use crate::aliyun::answer::{self, OpenApi};
+use crate::aliyun::signature::{Signable, canonical_query, sha256_hex};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
-use crate::token::answer::{Answer, Asked};
-use crate::token::without_echo;
 use crate::transport::Transport;
+use crate::wire::echo::without_echo;
+use crate::wire::response::{Answer, Asked};
 
 /// What is called, and with which parameters.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Call<'_> {
         *request.uri_mut() =
             format!("{scheme}://{host}/?{}", canonical_query(&query)).parse().map_err(|cause| {
                 let problem = format!("no request to {} can be made", self.shown_endpoint());
-                Error::new(ErrorKind::Secret, format!("{problem}; check its address and parameters"))
+                Error::new(ErrorKind::Credential, format!("{problem}; check its address and parameters"))
                     .with_source(http::Error::from(cause))
             })?;
         request.headers_mut().insert(AUTHORIZATION, signable.authorization(credential)?);
@@ -131,7 +131,7 @@ fn value_of(name: &str, value: &str, credential: &Credential) -> Result<HeaderVa
     let mut header = HeaderValue::from_str(value).map_err(|_| {
         let provider = credential.provider;
         let problem = format!("the credential of source `{provider}` does not fit into header `{name}`");
-        Error::new(ErrorKind::Secret, format!("{problem}; check it for stray characters"))
+        Error::new(ErrorKind::Credential, format!("{problem}; check it for stray characters"))
     })?;
     header.set_sensitive(name == "x-acs-security-token");
     Ok(header)
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_token_that_no_header_can_hold_is_named_and_not_shown() {
         let error = request("https://h", &credential(Some("T0KEN\r\nx: y"))).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Secret);
+        assert_eq!(error.kind(), ErrorKind::Credential);
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("x-acs-security-token") && !shown.contains("T0KEN"), "{shown}");
     }

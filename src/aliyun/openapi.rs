@@ -7,16 +7,16 @@ use std::sync::Arc;
 use http::Uri;
 use serde_json::Map;
 
-use super::answer::{blames_credential, blames_permission};
-use super::call::{Call, member};
-use super::{Credential, CredentialSource};
-use crate::BoxFuture;
+use crate::aliyun::answer::{blames_credential, blames_permission};
+use crate::aliyun::call::{Call, member};
+use crate::aliyun::{Credential, CredentialSource};
 use crate::clock::Clock;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::token::answer::Answer;
 use crate::token::{TokenResponse, TokenSource};
 use crate::transport::Transport;
+use crate::wire::response::Answer;
 
 /// Asks the OpenAPI for tokens, with a signature of an Alibaba Cloud identity.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl GenerateOauthToken {
         let credential = self.credentials.credential().await?;
         let result = self.call(scope, &credential).await;
         let Err(refused) = result else { return result };
-        match refused.oauth_error() {
+        match refused.code() {
             Some(code) if blames_credential(code) => self.credentials.forget(&credential),
             Some(code) if blames_permission(code) => self.credentials.reconsider(),
             _ => return Err(refused),
@@ -50,7 +50,7 @@ impl GenerateOauthToken {
             Ok(other) if !other.is(&credential) => {
                 let result = self.call(scope, &other).await;
                 if let Err(error) = &result
-                    && error.oauth_error().is_some_and(blames_credential)
+                    && error.code().is_some_and(blames_credential)
                 {
                     self.credentials.forget(&other);
                 }

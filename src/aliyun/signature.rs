@@ -8,9 +8,9 @@ use aws_lc_rs::{digest, hmac};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::Credential;
+use crate::aliyun::Credential;
 use crate::error::{Error, ErrorKind};
-use crate::percent;
+use crate::wire::percent;
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
@@ -43,7 +43,7 @@ impl Signable<'_> {
         let mut value = HeaderValue::try_from(text).map_err(|_| {
             let provider = credential.provider;
             let problem = format!("the access key id of credential source `{provider}` is malformed");
-            Error::new(ErrorKind::Secret, format!("{problem}; check it for stray characters"))
+            Error::new(ErrorKind::Credential, format!("{problem}; check it for stray characters"))
         })?;
         value.set_sensitive(true);
         Ok(value)
@@ -178,7 +178,7 @@ mod tests {
             provider: "env",
         };
         let error = signable.authorization(&credential).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Secret);
+        assert_eq!(error.kind(), ErrorKind::Credential);
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("`env`") && !shown.contains("LTAI") && !shown.contains("S3CRET"), "{shown}");
     }

@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::kept::Kept;
-use super::signing_key::SigningKey;
-use super::{SigningAlgorithm, TokenRequest};
-use crate::BoxFuture;
+use crate::authn::kept::Kept;
+use crate::authn::signing_key::SigningKey;
+use crate::authn::{SigningAlgorithm, TokenRequest};
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{Secret, SecretSource};
 
@@ -116,7 +116,7 @@ impl AssertionKey {
                 let text = read(source)?;
                 let text = text.expose_secret();
                 let unusable =
-                    |problem| Error::new(ErrorKind::Secret, format!("{} {problem}", source.name()));
+                    |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()));
                 let key = parsed.get(&[text], || SigningKey::from_text(text)).map_err(unusable)?;
                 let algorithm = key.algorithm(self.algorithm).map_err(unusable)?;
                 Ok(Signing::Key(key, algorithm))
@@ -154,7 +154,7 @@ impl Signing {
         match self {
             Self::Key(key, _) => key.sign(algorithm, message).ok_or_else(|| {
                 let problem = format!("the private key does not sign with {algorithm}; make a new one");
-                Error::new(ErrorKind::Secret, problem)
+                Error::new(ErrorKind::Credential, problem)
             }),
             Self::Signer(signer) => {
                 let signature = signer.sign(message).await?;
@@ -162,7 +162,7 @@ impl Signing {
                 match expected.filter(|expected| *expected != found) {
                     None => Ok(signature),
                     Some(expected) => Err(Error::new(
-                        ErrorKind::Secret,
+                        ErrorKind::Credential,
                         format!(
                             "the signer given in code made an {algorithm} signature of {found} bytes; expected \
                              r and s in {expected} bytes (RFC 7518 section 3.4), not DER"

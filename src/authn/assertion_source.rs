@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use super::TokenRequest;
-use crate::BoxFuture;
+use crate::authn::TokenRequest;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;
 

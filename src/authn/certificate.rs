@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::der::{self, Reader, tag};
-use super::pem;
+use crate::authn::der::{self, Reader, tag};
+use crate::authn::pem;
 
 /// A certificate, read but not verified: that is for the issuer to do.
 pub(crate) struct Certificate {

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::json;
 
-use super::assertion_key::{AssertionKey, Signing};
-use super::{Authenticator, TokenRequest, signing_key};
-use crate::BoxFuture;
+use crate::authn::assertion_key::{AssertionKey, Signing};
+use crate::authn::{Authenticator, TokenRequest, signing_key};
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{Secret, SecretSource};
 
@@ -33,7 +33,7 @@ impl Authenticator for ClientSecretJwt {
             let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
             let signature = signing_key::sign(Algorithm::HS256, &key, message.as_bytes());
             let signature = signature.ok_or_else(|| {
-                Error::new(ErrorKind::Secret, "the client secret does not sign with HS256; set a new one")
+                Error::new(ErrorKind::Credential, "the client secret does not sign with HS256; set a new one")
             })?;
             request.add_field("client_assertion_type", JWT_BEARER.to_owned());
             request.add_field("client_assertion", signed(message, &signature));

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use super::{Authenticator, TokenRequest};
-use crate::BoxFuture;
+use crate::authn::{Authenticator, TokenRequest};
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::SecretSource;
 
@@ -34,7 +34,10 @@ impl Authenticator for ClientSecretBasic {
             let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
             let header = Zeroizing::new(format!("Basic {}", *encoded));
             let value = HeaderValue::from_str(&header).map_err(|_| {
-                Error::new(ErrorKind::Secret, "the client secret does not fit into a header; set a new one")
+                Error::new(
+                    ErrorKind::Credential,
+                    "the client secret does not fit into a header; set a new one",
+                )
             })?;
             request.set_authorization(value);
             Ok(())

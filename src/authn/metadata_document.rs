@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{AssertionSource, Cloud, TokenRequest, pkcs7};
-use crate::BoxFuture;
-use crate::clock::Moment;
+use crate::authn::{AssertionSource, Cloud, TokenRequest, pkcs7};
+use crate::clock::Timestamp;
+use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error, ErrorKind};
-use crate::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, MetadataService};
-use crate::percent;
 use crate::secret::Secret;
+use crate::transport::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, MetadataService};
+use crate::wire::percent;
 
 /// IDaaS accepts a document for 3600 s from its signing time. The last sixth is left for clocks that differ
 /// and for requests that take their time.
@@ -32,12 +32,12 @@ pub(crate) struct MetadataDocument {
 struct Document {
     text: Secret,
     instance_id: String,
-    signed: Moment,
+    signed: Timestamp,
 }
 
 impl Document {
     /// By the monotonic clock, and by the wall clock, which alone notices that the machine slept.
-    fn is_good(&self, now: Moment) -> bool {
+    fn is_good(&self, now: Timestamp) -> bool {
         let by_wall = Duration::from_nanos(now.wall.saturating_sub(self.signed.wall));
         now.since(self.signed).max(by_wall) < REUSE
     }
@@ -70,7 +70,7 @@ impl MetadataDocument {
         let answer = self.asked_for(instance_id, signing_time).await?;
         let text = pkcs7::compact(answer.expose_secret()).ok_or_else(|| {
             let problem = format!("{} answered with something else than a document", self.service.shown());
-            Error::new(ErrorKind::InvalidAnswer, format!("{problem}; check that nothing is in front of it"))
+            Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
         })?;
         // A document without a signing time does not tell how long it may be used, so it is used once.
         *kept = self.signs_for_audience.then(|| Document {
@@ -108,11 +108,11 @@ fn audience(instance_id: &str, signing_time: u64) -> String {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Moment {
-        Moment { monotonic: seconds * 1_000_000_000, wall: (1_000 + seconds) * 1_000_000_000 }
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp { monotonic: seconds * 1_000_000_000, wall: (1_000 + seconds) * 1_000_000_000 }
     }
 
-    fn document(signed: Moment) -> Document {
+    fn document(signed: Timestamp) -> Document {
         Document { text: Secret::new("TUFSS0VS"), instance_id: "idaas_x".into(), signed }
     }
 
@@ -122,10 +122,10 @@ mod tests {
         assert!(document.is_good(at(100)));
         assert!(document.is_good(at(3_099)));
         assert!(!document.is_good(at(3_100)));
-        assert!(!document.is_good(Moment { wall: at(3_100).wall, ..at(100) }), "the machine slept");
-        assert!(!document.is_good(Moment { wall: 0, ..at(3_100) }), "the wall clock was set back");
+        assert!(!document.is_good(Timestamp { wall: at(3_100).wall, ..at(100) }), "the machine slept");
+        assert!(!document.is_good(Timestamp { wall: 0, ..at(3_100) }), "the wall clock was set back");
         assert!(document.is_good(at(99)), "another request fetched it since this one was begun");
-        assert!(!document.is_good(Moment { monotonic: u64::MAX, wall: u64::MAX }));
+        assert!(!document.is_good(Timestamp { monotonic: u64::MAX, wall: u64::MAX }));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) use self::pca::{CertificateSource, Certificates, Pca};
 pub(crate) use self::pkcs7::Pkcs7;
 pub(crate) use self::request::Client;
 pub use self::request::TokenRequest;
-use crate::BoxFuture;
+use crate::error::BoxFuture;
 use crate::error::Error;
 
 /// How a client proves who it is at the token endpoint (RFC 6749 section 2.3).

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::oidc_token_file::OidcTokenFile;
-use super::{AssertionSource, Authenticator, TokenRequest, id_token};
-use crate::BoxFuture;
+use crate::authn::oidc_token_file::OidcTokenFile;
+use crate::authn::{AssertionSource, Authenticator, TokenRequest, id_token};
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
-use crate::text_file;
+use crate::secret::text_file;
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
 
@@ -55,7 +55,7 @@ impl Authenticator for Oidc {
             let token = Secret::new(given.expose_secret().trim());
             if token.expose_secret().is_empty() {
                 let message = format!("the OIDC token {} is empty; check what gives it", self.origin);
-                return Err(Error::new(ErrorKind::Secret, message));
+                return Err(Error::new(ErrorKind::Credential, message));
             }
             self.warn_if_expired(&token, request.now_for_warnings());
             request.note_secret(&token);
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::authn::request::Client;
-    use crate::clock::Moment;
+    use crate::clock::Timestamp;
     use crate::environment::Environment;
 
     const NOW: u64 = 1_800_000_000;
@@ -106,7 +106,7 @@ mod tests {
             client_id: "app_test".into(),
             token_endpoint: http::Uri::from_static("https://localhost/oauth2/token"),
         };
-        let now = Moment { monotonic: 0, wall: NOW * 1_000_000_000 };
+        let now = Timestamp { monotonic: 0, wall: NOW * 1_000_000_000 };
         let mut request = TokenRequest::new(&client, &Environment::Process, now, &RandomState::new());
         let log = Log::default();
         let writer = log.clone();

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{AssertionSource, TokenRequest, id_token};
-use crate::BoxFuture;
-use crate::clock::Moment;
+use crate::authn::{AssertionSource, TokenRequest, id_token};
+use crate::clock::Timestamp;
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::token_file;
+use crate::secret::token_file;
 
 /// How long a token that does not tell its expiry stands in for a file that cannot be read: the kubelet's
 /// swap takes milliseconds, and a volume that is mounted again takes seconds.
@@ -27,13 +27,13 @@ pub(super) struct OidcTokenFile {
 #[derive(Clone, Debug)]
 struct LastRead {
     token: Secret,
-    at: Moment,
+    at: Timestamp,
     /// Unix seconds.
     expiry: Option<u64>,
 }
 
 impl LastRead {
-    fn may_stand_in(&self, now: Moment) -> bool {
+    fn may_stand_in(&self, now: Timestamp) -> bool {
         match self.expiry {
             Some(expiry) => now.unix_seconds() < expiry,
             None => now.since(self.at) < STAND_IN,
@@ -46,7 +46,7 @@ impl OidcTokenFile {
         Self { path, last: Mutex::new(None) }
     }
 
-    fn read(&self, environment: &Environment, now: Moment) -> Result<Secret, Error> {
+    fn read(&self, environment: &Environment, now: Timestamp) -> Result<Secret, Error> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match token_file::read(&environment.expand(&self.path)) {
             Ok(token) => {
@@ -78,10 +78,10 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
-    fn at(seconds: u64) -> Moment {
-        Moment { monotonic: seconds * 1_000_000_000, wall: (1_000 + seconds) * 1_000_000_000 }
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp { monotonic: seconds * 1_000_000_000, wall: (1_000 + seconds) * 1_000_000_000 }
     }
 
     fn token(expiry: u64) -> String {

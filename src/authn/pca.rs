@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::assertion_key::{AssertionKey, Signing};
-use super::certificate::{Certificate, Date};
-use super::client_assertion::assertion;
-use super::kept::Kept;
-use super::{Authenticator, TokenRequest};
-use crate::BoxFuture;
+use crate::authn::assertion_key::{AssertionKey, Signing};
+use crate::authn::certificate::{Certificate, Date};
+use crate::authn::client_assertion::assertion;
+use crate::authn::kept::Kept;
+use crate::authn::{Authenticator, TokenRequest};
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{Secret, SecretSource};
 
@@ -71,7 +71,7 @@ impl CertificateSource {
                 let text = read(source)?;
                 let text = text.expose_secret();
                 let unusable =
-                    |problem| Error::new(ErrorKind::Secret, format!("{} {problem}", source.name()));
+                    |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()));
                 parsed.get(&[text], || Certificates::new(Certificate::all(text)?)).map_err(unusable)
             }
         }
@@ -104,7 +104,7 @@ impl Pca {
         let message = format!(
             "the private key in {key} does not match the certificate in {certificate}; replace one of them"
         );
-        Err(Error::new(ErrorKind::Secret, message))
+        Err(Error::new(ErrorKind::Credential, message))
     }
 
     /// Warns if the certificate is not valid at this time. It is sent all the same: the clock here may be

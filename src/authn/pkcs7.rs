@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{AssertionSource, Authenticator, TokenRequest};
-use crate::BoxFuture;
+use crate::authn::{AssertionSource, Authenticator, TokenRequest};
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 
@@ -29,7 +29,10 @@ impl Authenticator for Pkcs7 {
         Box::pin(async move {
             let given = self.document.assertion(request).await?;
             let document = compact(given.expose_secret()).ok_or_else(|| {
-                Error::new(ErrorKind::Secret, "the attested document is not base64 text; check what gives it")
+                Error::new(
+                    ErrorKind::Credential,
+                    "the attested document is not base64 text; check what gives it",
+                )
             })?;
             request.note_secret(&document);
             request.add_field("application_federated_credential_name", self.credential_name.clone());

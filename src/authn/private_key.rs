@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::der::{self, Reader, tag};
-use super::pem;
+use crate::authn::der::{self, Reader, tag};
+use crate::authn::pem;
 
 /// A private key in DER, of a kind that can sign.
 pub(super) struct PrivateKey {

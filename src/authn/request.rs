@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use zeroize::Zeroizing;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::{Secret, SecretSource};
@@ -59,7 +59,7 @@ pub struct TokenRequest {
     /// The secrets read so far.
     read: Vec<Secret>,
     environment: Environment,
-    now: Moment,
+    now: Timestamp,
     issuer_time: SystemTime,
     /// Whether an authenticator went by that time.
     told: AtomicBool,
@@ -72,7 +72,12 @@ pub struct TokenRequest {
 }
 
 impl TokenRequest {
-    pub(crate) fn new(client: &Client, environment: &Environment, now: Moment, hasher: &RandomState) -> Self {
+    pub(crate) fn new(
+        client: &Client,
+        environment: &Environment,
+        now: Timestamp,
+        hasher: &RandomState,
+    ) -> Self {
         Self {
             client: client.clone(),
             fields: Vec::with_capacity(8),
@@ -170,7 +175,7 @@ impl TokenRequest {
     }
 
     /// Both clocks' time, as this machine has them.
-    pub(crate) fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> Timestamp {
         self.now
     }
 
@@ -266,7 +271,7 @@ mod tests {
             client_id: "app_1".into(),
             token_endpoint: Uri::from_static("https://idaas.example/token"),
         };
-        let now = Moment { monotonic: 0, wall: 0 };
+        let now = Timestamp { monotonic: 0, wall: 0 };
         let mut request = TokenRequest::new(&client, &Environment::default(), now, &RandomState::new());
         for (name, value) in fields {
             request.add_field(*name, (*value).to_owned());

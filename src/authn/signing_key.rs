@@ -10,8 +10,8 @@ use aws_lc_rs::signature::{
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, EncodingKey};
 
-use super::SigningAlgorithm;
-use super::private_key::{Form, Kind, PrivateKey};
+use crate::authn::SigningAlgorithm;
+use crate::authn::private_key::{Form, Kind, PrivateKey};
 
 /// A parsed private key.
 pub(crate) struct SigningKey {

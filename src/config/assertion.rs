@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::AuthnMethod;
-use super::authn::with_cause;
-use super::check::Checker;
-use super::model::ClientConfig;
-use super::section::Field;
 use crate::authn::{AssertionKey, Certificate, CertificateSource, Certificates, Pca};
+use crate::config::AuthnMethod;
+use crate::config::authn::with_cause;
+use crate::config::check::Checker;
+use crate::config::model::ClientConfig;
+use crate::config::section::Field;
 use crate::environment::looks_like_a_variable;
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;

@@ -2,11 +2,11 @@
 
 use std::error::Error as _;
 
-use super::check::Checker;
-use super::model::ClientConfig;
-use super::section::Field;
-use super::spelling::{nearest, told};
-use super::{AuthnMethod, assertion, federated, plugin, unused};
+use crate::config::check::Checker;
+use crate::config::model::ClientConfig;
+use crate::config::section::Field;
+use crate::config::spelling::{nearest, told};
+use crate::config::{AuthnMethod, assertion, federated, plugin, unused};
 use crate::environment::looks_like_a_variable;
 use crate::error::{ConfigFault, Error};
 use crate::secret::SecretSource;

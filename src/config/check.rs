@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::endpoint::{self, Query};
-use super::model::ClientConfig;
-use super::section::Field;
-use super::{AuthnMethod, Config, authn};
+use crate::config::endpoint::{self, Query};
+use crate::config::model::ClientConfig;
+use crate::config::section::Field;
+use crate::config::{AuthnMethod, Config, authn};
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigFault};
 use crate::scope::Scope;

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::AuthnMethod;
-use super::authn::{required_one_of, with_cause};
-use super::check::Checker;
-use super::model::AuthnKeys;
-use super::section::Field;
 use crate::authn::Cloud;
+use crate::config::AuthnMethod;
+use crate::config::authn::{required_one_of, with_cause};
+use crate::config::check::Checker;
+use crate::config::model::AuthnKeys;
+use crate::config::section::Field;
 use crate::environment::looks_like_a_variable;
 use crate::error::ConfigFault;
-use crate::token_file;
+use crate::secret::token_file;
 
 /// Where Kubernetes mounts the token of a pod's service account.
 const DEFAULT_TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigFault};
-use crate::text_file;
+use crate::secret::text_file;
 
 pub(crate) const PATH_VARIABLE: &str = "CLOUD_IDAAS_CONFIG_PATH";
 pub(crate) const DEFAULT_PATH: &str = "~/.cloud_idaas/client-config.json";
@@ -87,7 +87,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn environment<const N: usize>(variables: [(&str, &str); N]) -> Environment {
         Environment::Manual(ManualEnvironment::from_iter(variables))

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::AuthnMethod;
-use super::document::Document;
-use super::section::{Field, Section};
 use crate::authn::SigningAlgorithm;
+use crate::config::AuthnMethod;
+use crate::config::document::Document;
+use crate::config::section::{Field, Section};
 use crate::error::ConfigFault;
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
 //! PLUGIN: by name, a source of tokens that is built in or was registered in code.
 
-use super::check::Checker;
+use crate::config::check::Checker;
 #[cfg(feature = "aliyun")]
-use super::endpoint::{self, Query};
-use super::model::ClientConfig;
-use super::spelling::{nearest, told};
-use super::{AuthnMethod, Plugin};
+use crate::config::endpoint::{self, Query};
+use crate::config::model::ClientConfig;
+use crate::config::spelling::{nearest, told};
+use crate::config::{AuthnMethod, Plugin};
 
 /// The plugin of the vendor's own clients.
 pub(super) const BUILT_IN: &str = "alibabacloudPluginCredentialProvider";

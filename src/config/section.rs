@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jsonc_parser::ast::{ObjectProp, Value};
 
-use super::document::{Lines, kind};
-use super::spelling::{is_spelling_of, last_part, nearest, shown};
+use crate::config::document::{Lines, kind};
+use crate::config::spelling::{is_spelling_of, last_part, nearest, shown};
 use crate::error::ConfigFault;
 
 /// A key and what was given for it, in the file or in code.

@@ -1,7 +1,7 @@
 //! Keys that the chosen method does not read: most often what is left of another method's configuration.
 
-use super::check::Checker;
-use super::model::AuthnKeys;
+use crate::config::check::Checker;
+use crate::config::model::AuthnKeys;
 
 /// Warns of each.
 pub(super) fn warn(checker: &mut Checker<'_>, authn: &AuthnKeys, method: &str) {

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::BoxError;
+use crate::error::BoxError;
 
 /// A configuration that cannot be used, with every fault found in it.
 ///
 /// `{}` gives one line; `{:#}` gives a line per fault. Neither shows a configured secret.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConfigError {
     origin: Option<String>,
     faults: Vec<ConfigFault>,
@@ -67,6 +67,11 @@ impl ConfigFault {
         &self.key
     }
 
+    /// What is wrong, as it goes after the key: "is missing; expected …".
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
     /// The line of the file, from 1, when the fault is at one.
     pub fn line(&self) -> Option<usize> {
         self.line
@@ -108,6 +113,17 @@ impl fmt::Display for ConfigError {
                 (false, 0) => write!(f, " {fault}")?,
                 (false, _) => write!(f, "; {fault}")?,
             }
+        }
+        Ok(())
+    }
+}
+
+/// What a `main` that returns the error prints: the faults as a list, and their causes.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#}")?;
+        for fault in &self.faults {
+            super::write_causes(f, fault)?;
         }
         Ok(())
     }

@@ -1,27 +1,32 @@
 //! The kinds of [`Error`](super::Error).
 
-/// What kind of failure an [`Error`](super::Error) is, by what its reader would do next.
+/// What kind of failure an [`Error`](super::Error) is, told apart by what its reader does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A secret, key or token file could not be read: mend the variable or file that the message names.
-    Secret,
-    /// No connection to the issuer: DNS, TCP, proxy or TLS; the message tells which.
+    /// A secret, key, certificate or token file is missing or unusable: mend the variable or file that the message
+    /// names.
+    Credential,
+    /// No connection to the server: DNS, TCP, proxy or TLS; the message says which.
     Connect,
-    /// The issuer, or the wait for it, took longer than configured.
+    /// The server, or the wait for a token, took longer than configured.
     Timeout,
-    /// The connection broke while a request was under way.
+    /// The connection broke while a request was in flight.
     Transport,
-    /// The issuer refused: wrong credentials, a scope that is not granted. Waiting does not help.
-    Rejected,
-    /// The issuer, or something in front of it, cannot answer now: 429, 5xx, a proxy's page.
+    /// The server refused: wrong credentials, or a scope that is not granted. Waiting does not help.
+    Refused,
+    /// The server, or a gateway in front of it, cannot answer now: 429, 5xx, a gateway's page.
     Unavailable,
-    /// The issuer's answer makes no sense: not JSON, no token in it, a redirect.
-    InvalidAnswer,
-    /// The request's destination may not receive a token: plain HTTP to another machine, or an origin that is
-    /// not on the layer's list.
+    /// The response cannot be understood: not JSON, no token in it, a redirect.
+    InvalidResponse,
+    /// The request's destination may not receive a token: plain HTTP to another machine, or an origin that is not
+    /// on the layer's list.
     Destination,
-    /// There is no Tokio runtime to fetch on, or the one fetching was shut down.
+    /// The operation is not supported by this source or with this configuration. Nothing was sent.
+    Unsupported,
+    /// Too many token requests are in flight or queued already. Nothing was sent; ask again later.
+    Overloaded,
+    /// There is no Tokio runtime to fetch on, or the runtime of the fetch was shut down.
     Runtime,
 }
 
@@ -29,8 +34,13 @@ impl ErrorKind {
     /// Whether failures of this kind usually pass by themselves.
     pub(super) fn is_transient(self) -> bool {
         match self {
-            Self::Connect | Self::Timeout | Self::Transport | Self::Unavailable | Self::InvalidAnswer => true,
-            Self::Secret | Self::Rejected | Self::Destination | Self::Runtime => false,
+            Self::Connect
+            | Self::Timeout
+            | Self::Transport
+            | Self::Unavailable
+            | Self::InvalidResponse
+            | Self::Overloaded => true,
+            Self::Credential | Self::Refused | Self::Destination | Self::Unsupported | Self::Runtime => false,
         }
     }
 }

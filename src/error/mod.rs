@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+/// A boxed future, for the traits that are called once per token life and never on a hit.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 pub use self::config::{ConfigError, ConfigFault};
 pub use self::kind::ErrorKind;
 
@@ -29,7 +32,7 @@ struct Inner {
     message: String,
     transient: bool,
     status: Option<StatusCode>,
-    oauth_error: Option<String>,
+    code: Option<String>,
     from_issuer: bool,
     request_id: Option<String>,
     retry_after: Option<Duration>,
@@ -45,7 +48,7 @@ impl Error {
             message: message.into(),
             transient: kind.is_transient(),
             status: None,
-            oauth_error: None,
+            code: None,
             from_issuer: false,
             request_id: None,
             retry_after: None,
@@ -77,12 +80,16 @@ impl Error {
         self.with(|inner| inner.transient = transient)
     }
 
-    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+    /// Names the HTTP status of the response.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
         self.with(|inner| inner.status = Some(status))
     }
 
-    pub(crate) fn with_oauth_error(self, code: impl Into<String>) -> Self {
-        self.with(|inner| inner.oauth_error = Some(code.into()))
+    /// Names the server's error code, such as `invalid_client`.
+    #[must_use]
+    pub fn with_code(self, code: impl Into<String>) -> Self {
+        self.with(|inner| inner.code = Some(code.into()))
     }
 
     /// Says that this is what came of asking the issuer itself, and not another server on the way to it.
@@ -92,8 +99,8 @@ impl Error {
 
     /// Whether the issuer has answered, and refused: then it is not in trouble.
     pub(crate) fn is_refusal_of_issuer(&self) -> bool {
-        let Inner { from_issuer, oauth_error, transient, .. } = &*self.0;
-        *from_issuer && oauth_error.is_some() && !transient
+        let Inner { from_issuer, code, transient, .. } = &*self.0;
+        *from_issuer && code.is_some() && !transient
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -122,9 +129,10 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// The issuer's error code, such as `invalid_client` (RFC 6749 section 5.2).
-    pub fn oauth_error(&self) -> Option<&str> {
-        self.0.oauth_error.as_deref()
+    /// The server's error code: of OAuth, such as `invalid_client` (RFC 6749 section 5.2), or of an OpenAPI, such as
+    /// `Throttling.User`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
     }
 
     /// The HTTP status of the issuer's answer, when there was one.
@@ -139,30 +147,39 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a `main` that returns the error prints: the message, what the server said, and the causes, a line each.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            kind,
-            message,
-            transient,
-            status,
-            oauth_error,
-            from_issuer: _,
-            request_id,
-            retry_after,
-            source,
-        } = &*self.0;
-        f.debug_struct("Error")
-            .field("kind", kind)
-            .field("message", message)
-            .field("transient", transient)
-            .field("status", status)
-            .field("oauth_error", oauth_error)
-            .field("request_id", request_id)
-            .field("retry_after", retry_after)
-            .field("source", source)
-            .finish()
+        let Inner { kind, message, status, code, request_id, retry_after, .. } = &*self.0;
+        write!(f, "{message} ({kind:?}")?;
+        if let Some(status) = status {
+            write!(f, ", status {}", status.as_u16())?;
+        }
+        if let Some(code) = code {
+            write!(f, ", code {code}")?;
+        }
+        if let Some(request_id) = request_id {
+            write!(f, ", request id {request_id}")?;
+        }
+        if let Some(retry_after) = retry_after {
+            write!(f, ", retry after {retry_after:?}")?;
+        }
+        f.write_str(")")?;
+        write_causes(f, self)
     }
+}
+
+/// Appends the chain of causes, a line each.
+pub(crate) fn write_causes(
+    f: &mut fmt::Formatter<'_>,
+    error: &(dyn std::error::Error + 'static),
+) -> fmt::Result {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        write!(f, "\n  caused by: {cause}")?;
+        next = cause.source();
+    }
+    Ok(())
 }
 
 impl std::error::Error for Error {
@@ -185,9 +202,9 @@ mod tests {
 
     #[test]
     fn a_boxed_error_is_found_again_by_downcast() {
-        let boxed: BoxError = Error::new(ErrorKind::Rejected, "no").into();
+        let boxed: BoxError = Error::new(ErrorKind::Refused, "no").into();
         let found = boxed.downcast_ref::<Error>().unwrap();
-        assert_eq!((found.kind(), found.is_transient()), (ErrorKind::Rejected, false));
+        assert_eq!((found.kind(), found.is_transient()), (ErrorKind::Refused, false));
     }
 
     #[test]

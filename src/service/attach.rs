@@ -3,12 +3,12 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use super::outgoing::Outgoing;
-use crate::token::HeaderCopy;
+use crate::service::request::HttpRequest;
+use crate::token::HeaderShard;
 
 /// Puts the header on the request, unless the caller set one. False when the request leaves without ours.
 #[inline]
-pub(super) fn authorize<R: Outgoing>(request: &mut R, header: &HeaderCopy) -> bool {
+pub(super) fn authorize<R: HttpRequest>(request: &mut R, header: &HeaderShard) -> bool {
     let headers = request.headers_mut();
     // One look-up: almost never is one there, and then it is put right afterwards.
     match headers.try_append(AUTHORIZATION, header.authorization()) {
@@ -40,12 +40,13 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::token::{Attention, Copies};
+    use crate::cache::entry::Recheck;
+    use crate::token::ShardedHeader;
 
     #[test]
     fn what_the_caller_set_stays_be_it_one_value_or_two() {
         let ours = HeaderValue::from_static("Bearer ours");
-        let copies = Copies::new(&ours, &Arc::new(Attention::new()));
+        let copies = ShardedHeader::new(&ours, &Arc::new(Recheck::new()));
         for own in [&[][..], &["Basic a"], &["Basic a", "Basic b"]] {
             let mut request = Request::new(());
             for value in own {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::uri::Scheme;
 
-use super::origins::{Origin, admit};
-use super::target::Target;
 use crate::error::{ConfigError, ConfigFault, Error, ErrorKind};
-use crate::loopback::is_loopback;
+use crate::service::origins::{Origin, admit};
+use crate::service::target::Target;
+use crate::wire::loopback::is_loopback;
 
 /// The destinations that may get a token.
 #[derive(Clone, Debug, Default)]

@@ -9,13 +9,14 @@ use http::StatusCode;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::answer::Answer;
-use super::attach::authorize;
-use super::outgoing::Outgoing;
-use crate::BoxFuture;
+use crate::cache::entry::CacheEntry;
+use crate::error::BoxFuture;
 use crate::error::{BoxError, Error};
+use crate::service::attach::authorize;
+use crate::service::request::HttpRequest;
+use crate::service::response::HttpResponse;
 use crate::telemetry;
-use crate::token::{HeaderCopy, Live, Token};
+use crate::token::{HeaderShard, Token};
 
 pin_project! {
     /// The response of an [`IdaasService`](crate::IdaasService). On a hit it is the inner service's own
@@ -24,7 +25,7 @@ pin_project! {
     pub struct ResponseFuture<S, R>
     where
         S: Service<R>,
-        S::Response: Answer,
+        S::Response: HttpResponse,
     {
         #[pin]
         state: State<S, R>,
@@ -37,7 +38,7 @@ pin_project! {
     enum State<S, R>
     where
         S: Service<R>,
-        S::Response: Answer,
+        S::Response: HttpResponse,
     {
         Sent {
             #[pin]
@@ -45,7 +46,7 @@ pin_project! {
             left_with: Option<LeftWith<S::Response>>,
         },
         Waiting {
-            acquiring: BoxFuture<'static, Result<Arc<Live<Token>>, Error>>,
+            acquiring: BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>,
             call: Option<Box<(S, R)>>,
         },
         Failed {
@@ -55,12 +56,12 @@ pin_project! {
 }
 
 /// The header of ours that a request left with, and where to.
-pub(super) type LeftWith<A> = (Arc<HeaderCopy>, <A as Answer>::Origin);
+pub(super) type LeftWith<A> = (Arc<HeaderShard>, <A as HttpResponse>::Origin);
 
 impl<S, R> ResponseFuture<S, R>
 where
     S: Service<R>,
-    S::Response: Answer,
+    S::Response: HttpResponse,
 {
     #[inline]
     pub(super) fn sent(response: S::Future, left_with: Option<LeftWith<S::Response>>, grpc: bool) -> Self {
@@ -72,7 +73,7 @@ where
     }
 
     pub(super) fn waiting(
-        acquiring: impl Future<Output = Result<Arc<Live<Token>>, Error>> + Send + 'static,
+        acquiring: impl Future<Output = Result<Arc<CacheEntry<Token>>, Error>> + Send + 'static,
         readied: S,
         request: R,
         grpc: bool,
@@ -90,9 +91,9 @@ where
 impl<S, R> Future for ResponseFuture<S, R>
 where
     S: Service<R>,
-    S::Response: Answer,
+    S::Response: HttpResponse,
     S::Error: Into<BoxError>,
-    R: Outgoing,
+    R: HttpRequest,
 {
     type Output = Result<S::Response, BoxError>;
 
@@ -121,7 +122,7 @@ where
                     match (ready!(acquiring.as_mut().poll(context)), call.take()) {
                         (Ok(live), Some(call)) => {
                             let (mut readied, mut request) = *call;
-                            let header = Arc::clone(live.value.header_copy());
+                            let header = Arc::clone(live.value.header_shard());
                             let origin = S::Response::origin(request.target());
                             let left_with = authorize(&mut request, &header).then_some((header, origin));
                             State::Sent { response: readied.call(request), left_with }
@@ -145,7 +146,7 @@ where
 
 /// Whether the response says that the token is no good.
 #[inline]
-fn rejects<A: Answer>(response: &A, grpc: bool) -> bool {
+fn rejects<A: HttpResponse>(response: &A, grpc: bool) -> bool {
     response.status() == StatusCode::UNAUTHORIZED || (grpc && response.is_grpc_unauthenticated())
 }
 
@@ -153,8 +154,8 @@ fn rejects<A: Answer>(response: &A, grpc: bool) -> bool {
 /// none of that sort is not moved about for it.
 #[cold]
 #[inline(never)]
-fn rejected<A: Answer>(mut response: A, header: &HeaderCopy) -> A {
-    header.withdraw();
+fn rejected<A: HttpResponse>(mut response: A, header: &HeaderShard) -> A {
+    header.invalidate();
     telemetry::unauthorized();
     response.mark_rejection();
     response
@@ -163,7 +164,7 @@ fn rejected<A: Answer>(mut response: A, header: &HeaderCopy) -> A {
 impl<S, R> fmt::Debug for ResponseFuture<S, R>
 where
     S: Service<R>,
-    S::Response: Answer,
+    S::Response: HttpResponse,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()

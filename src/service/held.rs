@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::service::Shared;
+use crate::cache::entry::CacheEntry;
 use crate::scope::Scope;
-use crate::token::{HeaderCopy, Live, ScopesView, Token};
+use crate::service::service::Shared;
+use crate::token::{HeaderShard, ScopesView, Token};
 
 /// What one service holds; nothing, to begin with.
 #[derive(Default)]
@@ -23,7 +24,7 @@ enum HeldToken {
     Unused,
     UsedOnce,
     Token {
-        live: Arc<Live<Token>>,
+        live: Arc<CacheEntry<Token>>,
         last_tick: u64,
     },
 }
@@ -40,17 +41,17 @@ enum HeldScopes {
 impl Held {
     /// The header of the layer's own token, when it needs no closer look.
     #[inline]
-    pub(super) fn settled(&mut self, shared: &Shared) -> Option<Arc<HeaderCopy>> {
+    pub(super) fn settled(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
         if let HeldToken::Token { live, last_tick } = &mut self.token
-            && live.is_settled_since(shared.slot.clock(), last_tick)
+            && live.is_servable_since(shared.slot.clock(), last_tick)
         {
             return Some(header(live));
         }
         self.settled_in_slot(shared)
     }
 
-    fn settled_in_slot(&mut self, shared: &Shared) -> Option<Arc<HeaderCopy>> {
-        shared.slot.with_settled(|live| {
+    fn settled_in_slot(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
+        shared.slot.with_servable(|live| {
             self.token = match self.token {
                 HeldToken::Unused => HeldToken::UsedOnce,
                 HeldToken::UsedOnce | HeldToken::Token { .. } => {
@@ -63,19 +64,19 @@ impl Held {
 
     /// The same for another scope.
     #[inline]
-    pub(super) fn settled_for(&mut self, shared: &Shared, scope: &Scope) -> Option<Arc<HeaderCopy>> {
+    pub(super) fn settled_for(&mut self, shared: &Shared, scope: &Scope) -> Option<Arc<HeaderShard>> {
         if let HeldScopes::View(view) = &mut self.scopes {
-            return shared.cache.with_settled_through(view, scope, header);
+            return shared.cache.with_servable_through(view, scope, header);
         }
         self.scopes = match self.scopes {
             HeldScopes::Unused => HeldScopes::UsedOnce,
             HeldScopes::UsedOnce | HeldScopes::View(_) => HeldScopes::View(shared.cache.view()),
         };
-        shared.cache.with_settled(scope, header)
+        shared.cache.with_servable(scope, header)
     }
 }
 
 #[inline]
-fn header(live: &Arc<Live<Token>>) -> Arc<HeaderCopy> {
-    Arc::clone(live.value.header_copy())
+fn header(live: &Arc<CacheEntry<Token>>) -> Arc<HeaderShard> {
+    Arc::clone(live.value.header_shard())
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tower::Layer;
 
-use super::destination::{Destinations, Elsewhere};
-use super::service::{IdaasService, Shared};
+use crate::cache::slot::Slot;
 use crate::error::ConfigError;
 use crate::scope::Scope;
-use crate::token::{Slot, Token, TokenCache};
+use crate::service::destination::{Destinations, Elsewhere};
+use crate::service::service::{IdaasService, Shared};
+use crate::token::{Token, TokenCache};
 
 /// Wraps an HTTP client so that each request leaves with a token.
 ///

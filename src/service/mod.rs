@@ -1,16 +1,16 @@
 //! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out. What most
 //! programs name is at the crate's root, too.
 
-mod answer;
 mod attach;
 mod destination;
 mod future;
 mod held;
 mod layer;
 mod origins;
-mod outgoing;
 #[cfg(feature = "reqwest")]
 mod over_reqwest;
+mod request;
+mod response;
 mod retry;
 #[cfg(feature = "reqwest")]
 mod send;
@@ -18,16 +18,16 @@ mod send;
 mod service;
 mod target;
 
-pub use self::answer::Answer;
 pub use self::future::ResponseFuture;
 pub use self::layer::IdaasLayer;
-pub use self::outgoing::{NoToken, Outgoing};
+pub use self::request::{HttpRequest, NoToken};
+pub use self::response::HttpResponse;
 pub use self::retry::{Cloned, RetryUnauthorized};
 #[cfg(feature = "reqwest")]
 pub use self::send::SendError;
 pub use self::service::IdaasService;
 
-/// Keeps [`Outgoing`] and [`Answer`] ours to extend.
+/// Keeps [`HttpRequest`] and [`HttpResponse`] ours to extend.
 mod sealed {
     /// Implemented in this crate alone.
     pub trait Sealed {}

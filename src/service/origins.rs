@@ -6,8 +6,8 @@ use std::net::Ipv6Addr;
 
 use http::uri::Scheme;
 
-use super::target::Target;
-use crate::loopback::bracketed;
+use crate::service::target::Target;
+use crate::wire::loopback::bracketed;
 
 /// One entry of a list: scheme, host and port (RFC 6454), or a host's sub-domains.
 #[derive(Clone, Debug, PartialEq, Eq)]

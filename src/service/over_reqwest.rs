@@ -7,15 +7,15 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 use tower::retry::Policy;
 
-use super::answer::{Answer, Rejection, is_grpc_unauthenticated};
-use super::outgoing::Outgoing;
-use super::retry::RetryUnauthorized;
-use super::sealed::Sealed;
-use super::target::Target;
+use crate::service::request::HttpRequest;
+use crate::service::response::{HttpResponse, Rejection, is_grpc_unauthenticated};
+use crate::service::retry::RetryUnauthorized;
+use crate::service::sealed::Sealed;
+use crate::service::target::Target;
 
 impl Sealed for Request {}
 
-impl Outgoing for Request {
+impl HttpRequest for Request {
     #[inline]
     fn headers_mut(&mut self) -> &mut HeaderMap {
         self.headers_mut()
@@ -40,7 +40,7 @@ impl Outgoing for Request {
 
 impl Sealed for Response {}
 
-impl Answer for Response {
+impl HttpResponse for Response {
     type Origin = u64;
 
     #[inline]
@@ -71,7 +71,7 @@ impl Answer for Response {
     }
 }
 
-impl<A: Answer, E> Policy<Request, A, E> for RetryUnauthorized {
+impl<A: HttpResponse, E> Policy<Request, A, E> for RetryUnauthorized {
     type Future = Ready<()>;
 
     fn retry(&mut self, _: &mut Request, result: &mut Result<A, E>) -> Option<Ready<()>> {

@@ -7,8 +7,8 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::retry::Policy;
 
-use super::answer::Answer;
-use super::outgoing::NoToken;
+use crate::service::request::NoToken;
+use crate::service::response::HttpResponse;
 
 /// A policy for [`tower::retry`] that sends a request once more, with the next token, when the API has rejected
 /// the one it left with.
@@ -74,7 +74,7 @@ impl RetryUnauthorized {
 }
 
 impl<C> RetryUnauthorized<C> {
-    pub(super) fn replay<A: Answer, E>(&mut self, result: &mut Result<A, E>) -> Option<Ready<()>> {
+    pub(super) fn replay<A: HttpResponse, E>(&mut self, result: &mut Result<A, E>) -> Option<Ready<()>> {
         // The mark is used up, so that a second policy of this kind around the first does not multiply attempts.
         if !result.as_mut().ok()?.take_rejection() || self.replayed {
             return None;

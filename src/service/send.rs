@@ -8,14 +8,15 @@ use http::StatusCode;
 use http::header::AUTHORIZATION;
 use reqwest::{Client, Request, RequestBuilder, Response};
 
-use super::answer::Answer;
-use super::attach::authorize;
-use super::destination::Elsewhere;
-use super::layer::IdaasLayer;
-use super::outgoing::Outgoing;
+use crate::cache::slot::Slot;
 use crate::error::Error;
+use crate::service::attach::authorize;
+use crate::service::destination::Elsewhere;
+use crate::service::layer::IdaasLayer;
+use crate::service::request::HttpRequest;
+use crate::service::response::HttpResponse;
 use crate::telemetry;
-use crate::token::{Slot, SubjectToken, Token};
+use crate::token::{SubjectToken, Token};
 
 /// Why [`Idaas::send`](crate::Idaas::send) has no response.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ async fn attempt(
     mut request: Request,
 ) -> Result<Attempt, SendError> {
     let live = Arc::clone(slot).acquire().await?;
-    let header = live.value.header_copy();
+    let header = live.value.header_shard();
     authorize(&mut request, header);
     let origin = Response::origin(request.target());
     let response = client.execute(request).await?;
@@ -151,7 +152,7 @@ async fn attempt(
     if response.status() != StatusCode::UNAUTHORIZED || !response.is_from(origin) {
         return Ok(Attempt::Answered(response));
     }
-    header.withdraw();
+    header.invalidate();
     telemetry::unauthorized();
     Ok(Attempt::Rejected(response))
 }

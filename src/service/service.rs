@@ -9,15 +9,16 @@ use http::header::AUTHORIZATION;
 use tokio::runtime::Handle;
 use tower::Service;
 
-use super::answer::Answer;
-use super::attach::authorize;
-use super::destination::{Destinations, Elsewhere, Unfit};
-use super::future::ResponseFuture;
-use super::held::Held;
-use super::outgoing::{NoToken, Outgoing};
+use crate::cache::slot::{Resolution, Slot};
 use crate::error::{BoxError, Error};
 use crate::scope::Scope;
-use crate::token::{HeaderCopy, Resolution, Slot, SubjectToken, Token, TokenCache};
+use crate::service::attach::authorize;
+use crate::service::destination::{Destinations, Elsewhere, Unfit};
+use crate::service::future::ResponseFuture;
+use crate::service::held::Held;
+use crate::service::request::{HttpRequest, NoToken};
+use crate::service::response::HttpResponse;
+use crate::token::{HeaderShard, SubjectToken, Token, TokenCache};
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -44,7 +45,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The slot that the request's extensions ask for, if they ask for another than the layer's.
-    fn slot_of<R: Outgoing>(&self, request: &R) -> Option<Result<Arc<Slot<Token>>, Error>> {
+    fn slot_of<R: HttpRequest>(&self, request: &R) -> Option<Result<Arc<Slot<Token>>, Error>> {
         let scope = request.extension::<Scope>();
         match (request.extension::<SubjectToken>(), scope) {
             (Some(subject), scope) => Some(self.cache.exchange_slot(subject, scope.unwrap_or(&self.scope))),
@@ -76,7 +77,7 @@ impl<S> IdaasService<S> {
 
     /// The header that the request leaves with, when neither it nor the token needs a closer look.
     #[inline]
-    fn settled_for<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
+    fn settled_for<R: HttpRequest>(&mut self, request: &R) -> Option<Arc<HeaderShard>> {
         if request.extensions() == 0 {
             self.held.settled(&self.shared)
         } else {
@@ -84,7 +85,7 @@ impl<S> IdaasService<S> {
         }
     }
 
-    fn settled_by_extensions<R: Outgoing>(&mut self, request: &R) -> Option<Arc<HeaderCopy>> {
+    fn settled_by_extensions<R: HttpRequest>(&mut self, request: &R) -> Option<Arc<HeaderShard>> {
         let scope = request.extension::<Scope>();
         // Where a scope is all there is, nothing else needs to be looked for.
         let plain = scope.is_some() && request.extensions() == 1;
@@ -103,9 +104,9 @@ impl<S> IdaasService<S> {
 impl<S, R> Service<R> for IdaasService<S>
 where
     S: Service<R> + Clone,
-    S::Response: Answer,
+    S::Response: HttpResponse,
     S::Error: Into<BoxError>,
-    R: Outgoing,
+    R: HttpRequest,
 {
     type Response = S::Response;
     type Error = BoxError;
@@ -135,8 +136,8 @@ impl<S> IdaasService<S> {
     fn call_with_care<R>(&mut self, mut request: R) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
-        S::Response: Answer,
-        R: Outgoing,
+        S::Response: HttpResponse,
+        R: HttpRequest,
     {
         if wants_no_token(&mut request) {
             return ResponseFuture::without_token(self.inner.call(request));
@@ -152,7 +153,7 @@ impl<S> IdaasService<S> {
             Some(Err(error)) => return ResponseFuture::failed(error),
         };
         // Of an exchange, or come meanwhile.
-        let header = slot.with_settled(|live| Arc::clone(live.value.header_copy()));
+        let header = slot.with_servable(|live| Arc::clone(live.value.header_shard()));
         let header = match header {
             Some(header) => header,
             None if Handle::try_current().is_err() => {
@@ -161,7 +162,7 @@ impl<S> IdaasService<S> {
                 return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
             }
             None => match slot.resolve() {
-                Resolution::Serve(live) => Arc::clone(live.value.header_copy()),
+                Resolution::Serve(live) => Arc::clone(live.value.header_shard()),
                 Resolution::Refuse(error) => {
                     drop(take_readied(inner));
                     return ResponseFuture::failed(error);
@@ -182,8 +183,8 @@ impl<S> IdaasService<S> {
     fn refuse_or_pass<R>(&mut self, mut request: R, unfit: Unfit) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
-        S::Response: Answer,
-        R: Outgoing,
+        S::Response: HttpResponse,
+        R: HttpRequest,
     {
         let without_token = self.shared.destinations.elsewhere == Elsewhere::WithoutToken;
         if without_token || wants_no_token(&mut request) {
@@ -201,7 +202,7 @@ fn take_readied<S: Clone>(inner: &mut S) -> S {
     mem::replace(inner, clone)
 }
 
-fn wants_no_token<R: Outgoing>(request: &mut R) -> bool {
+fn wants_no_token<R: HttpRequest>(request: &mut R) -> bool {
     request.extension::<NoToken>().is_some() || request.headers_mut().contains_key(AUTHORIZATION)
 }
 

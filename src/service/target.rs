@@ -4,11 +4,11 @@ use http::Uri;
 use http::uri::Scheme;
 
 #[cfg(feature = "reqwest")]
-use super::origins::default_port;
+use crate::service::origins::default_port;
 
 /// Where a request goes. Read in place: nothing is parsed before somebody asks, and nothing is copied.
 ///
-/// Public only because a hidden method of the sealed [`Outgoing`](super::Outgoing) gives it; no path leads to it.
+/// Public only because a hidden method of the sealed [`HttpRequest`](super::HttpRequest) gives it; no path leads to it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Target<'a> {

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::cache::backoff::pause_after;
+use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::token::pause_after;
 
 /// Closed after a failure, for 1, 2, 4 … 32 seconds, halved at most by chance; then one call finds out.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ struct State {
     /// Moves with each failure that counts: what was asked before says nothing new.
     epoch: u64,
     failures: u32,
-    opens: Option<Moment>,
+    opens: Option<Timestamp>,
     has_answered: bool,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Leave {
 
 impl Gate {
     /// Whether the store may be asked. Who gets leave at a closed gate is the only one for as long as asking takes.
-    pub(super) fn admit(&self, now: Moment, asking_takes: Duration) -> Option<Leave> {
+    pub(super) fn admit(&self, now: Timestamp, asking_takes: Duration) -> Option<Leave> {
         let mut state = self.state();
         if let Some(opens) = state.opens {
             if now.monotonic < opens.monotonic {
@@ -53,7 +53,7 @@ impl Gate {
     }
 
     /// The store has failed. Tells whether the gate was open.
-    pub(super) fn failed(&self, leave: Leave, error: &Error, now: Moment, jitter: f64) -> bool {
+    pub(super) fn failed(&self, leave: Leave, error: &Error, now: Timestamp, jitter: f64) -> bool {
         let mut state = self.state();
         if leave.epoch != state.epoch {
             // Others have found out meanwhile.
@@ -75,10 +75,10 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    const NOW: Moment = Moment { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
+    const NOW: Timestamp = Timestamp { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
     const PROBE: Duration = Duration::from_millis(250);
 
-    fn later(millis: u64) -> Moment {
+    fn later(millis: u64) -> Timestamp {
         NOW.after(Duration::from_millis(millis))
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gate::Gate;
-use super::token_store::{StoredValue, TokenStore};
-use super::turn::Lock;
-use crate::BoxFuture;
 use crate::clock::Clock;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
+use crate::store::gate::Gate;
+use crate::store::token_store::{StoredValue, TokenStore};
+use crate::store::turn::Lock;
 use crate::telemetry::Telemetry;
 
 /// The store was not asked, or did not answer; it has been told.

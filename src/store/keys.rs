@@ -57,7 +57,7 @@ fn unusable(source: &SecretSource, problem: &str) -> Error {
         "{name} {problem}; expected keys for the token store: 64 hexadecimal digits or Base64 of 32 bytes each, \
          such as `openssl rand -base64 32` makes, separated by commas"
     );
-    Error::new(ErrorKind::Secret, message)
+    Error::new(ErrorKind::Credential, message)
 }
 
 fn decode(item: &str) -> Option<Zeroizing<[u8; LENGTH]>> {
@@ -82,7 +82,7 @@ fn decode(item: &str) -> Option<Zeroizing<[u8; LENGTH]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
     const BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::record::Digest;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
+use crate::store::record::Digest;
 
 /// How many rejected tokens of a name are told from others: more than an API rejects in one life.
 const REJECTED: usize = 16;
@@ -22,7 +22,7 @@ pub(super) struct Known {
     taken: Option<Digest>,
     /// Waits in vain, in a row.
     vain: u32,
-    impatient_until: Option<Moment>,
+    impatient_until: Option<Timestamp>,
 }
 
 impl Known {
@@ -43,12 +43,12 @@ impl Known {
 
     /// Whether it is worth waiting for who holds the lock. Not for a while after nobody has let go of it in time:
     /// it may be in bad hands.
-    pub(super) fn is_patient(&self, now: Moment) -> bool {
+    pub(super) fn is_patient(&self, now: Timestamp) -> bool {
         self.impatient_until.is_none_or(|until| until.monotonic <= now.monotonic)
     }
 
     /// Nobody has let go of the lock. Without patience that says nothing new.
-    pub(super) fn waited_in_vain(&mut self, now: Moment) {
+    pub(super) fn waited_in_vain(&mut self, now: Timestamp) {
         if !self.is_patient(now) {
             return;
         }
@@ -66,7 +66,7 @@ impl Known {
 mod tests {
     use super::*;
 
-    const NOW: Moment = Moment { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
+    const NOW: Timestamp = Timestamp { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
 
     #[test]
     fn patience_wears_out_and_comes_back_with_a_turn() {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::token_store::{StoredValue, TokenStore};
-use crate::BoxFuture;
-use crate::clock::{Clock, Moment};
+use crate::clock::ManualClock;
+use crate::clock::{Clock, Timestamp};
+use crate::error::BoxFuture;
 use crate::error::Error;
-use crate::testing::ManualClock;
+use crate::store::token_store::{StoredValue, TokenStore};
 
 /// A [`TokenStore`] in this process, for tests of several clients. Clones share what is in it.
 #[derive(Clone, Debug, Default)]
@@ -19,13 +19,13 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Entry {
-    value: Option<(Vec<u8>, Moment)>,
-    lock: Option<(String, Moment)>,
+    value: Option<(Vec<u8>, Timestamp)>,
+    lock: Option<(String, Timestamp)>,
 }
 
 impl Entry {
     /// Forgets what has ended.
-    fn at(&mut self, now: Moment) -> &mut Self {
+    fn at(&mut self, now: Timestamp) -> &mut Self {
         self.value.take_if(|(_, end)| end.monotonic <= now.monotonic);
         self.lock.take_if(|(_, end)| end.monotonic <= now.monotonic);
         self
@@ -73,7 +73,7 @@ impl MemoryStore {
     fn answer<'a, T: Send + 'a>(
         &self,
         name: &str,
-        with: impl FnOnce(&mut Entry, Moment) -> T,
+        with: impl FnOnce(&mut Entry, Timestamp) -> T,
     ) -> BoxFuture<'a, Result<T, Error>> {
         let now = self.clock.now();
         let answer = with(self.entries().entry(name.to_owned()).or_default().at(now), now);
@@ -98,7 +98,7 @@ impl TokenStore for MemoryStore {
     ) -> BoxFuture<'a, Result<bool, Error>> {
         self.answer(name, |entry, now| {
             let ends = now.after(life);
-            let is_older = |(_, end): &(_, Moment)| end.monotonic < ends.monotonic;
+            let is_older = |(_, end): &(_, Timestamp)| end.monotonic < ends.monotonic;
             let may = entry.is_locked_by(owner) || entry.value.as_ref().is_none_or(is_older);
             if may {
                 entry.value = Some((value.to_vec(), ends));

@@ -115,7 +115,7 @@ mod gate;
 mod guarded;
 mod keys;
 mod known;
-#[cfg(feature = "testing")]
+#[cfg(feature = "test-util")]
 mod memory;
 mod names;
 mod record;
@@ -124,7 +124,7 @@ mod redis;
 mod sealing;
 mod settings;
 mod source;
-#[cfg(all(test, feature = "transport"))]
+#[cfg(any())]
 mod tests;
 mod token_store;
 mod turn;
@@ -135,8 +135,8 @@ use std::sync::atomic::AtomicBool;
 use self::gate::Gate;
 use self::guarded::Guarded;
 use self::keys::Keys;
-#[cfg(feature = "testing")]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub use self::memory::MemoryStore;
 pub(crate) use self::names::Owner;
 #[cfg(feature = "redis")]
@@ -146,11 +146,12 @@ pub use self::settings::SharedStore;
 use self::source::{NAMES, SharedSource};
 pub use self::token_store::{StoredValue, TokenStore};
 use self::turn::Turns;
+use crate::cache::lru_map::LruMap;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::telemetry::Telemetry;
-use crate::token::{Recent, TokenSource};
+use crate::token::TokenSource;
 
 /// What a shared source needs besides the store's settings.
 #[derive(Debug)]
@@ -176,7 +177,7 @@ pub(crate) fn share(
     let turns = Turns { lease: store.lease, wait: store.longest_wait() };
     let SharedStore { store, keys, timeout, .. } = store;
     let guarded = Guarded { store, gate: Gate::default(), timeout, clock, telemetry };
-    let known = Recent::new(NAMES).into();
+    let known = LruMap::new(NAMES).into();
     let keyless = AtomicBool::new(false);
     Ok(Arc::new(SharedSource { inner, owner, keys, environment, keyless, guarded, turns, known }))
 }

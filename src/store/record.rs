@@ -6,9 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::token_store::StoredValue;
-use crate::clock::Moment;
-use crate::token::{LONGEST_LIFE, TokenResponse};
+use crate::cache::window::LONGEST_LIFE;
+use crate::clock::Timestamp;
+use crate::store::token_store::StoredValue;
+use crate::token::TokenResponse;
 
 /// Tells tokens apart without keeping them.
 pub(super) type Digest = [u8; 32];
@@ -22,7 +23,7 @@ pub(super) struct Record {
 }
 
 /// The text of a record. `sent` is when the token was asked for.
-pub(super) fn write(response: &TokenResponse, sent: Moment) -> Zeroizing<Vec<u8>> {
+pub(super) fn write(response: &TokenResponse, sent: Timestamp) -> Zeroizing<Vec<u8>> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let record = json!({
         "token": response.token(),
@@ -39,7 +40,7 @@ impl Record {
     ///
     /// Its age is what this machine's wall clock says, or what the store says of the time it still keeps it,
     /// whichever is more: clocks of machines differ, and the store's is the same for all.
-    pub(super) fn read(text: &[u8], stored: &StoredValue, now: Moment) -> Option<Self> {
+    pub(super) fn read(text: &[u8], stored: &StoredValue, now: Timestamp) -> Option<Self> {
         let record: Value = serde_json::from_slice(text).ok()?;
         let number = |name| record.get(name).and_then(Value::as_u64);
         let text = |name| record.get(name).and_then(Value::as_str);
@@ -86,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    const SENT: Moment = Moment { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
+    const SENT: Timestamp = Timestamp { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -165,7 +166,7 @@ mod tests {
         fn anything_is_read_without_a_panic(
             text in prop::collection::vec(any::<u8>(), 0..60), at: u64, life: u64, wall: u64, left: u64,
         ) {
-            let now = Moment { monotonic: 0, wall };
+            let now = Timestamp { monotonic: 0, wall };
             let stored = StoredValue::new([]).with_remaining(Duration::from_secs(left));
             Record::read(&text, &stored, now);
             let text = json!({ "token": "t", "asked_for_at": at, "life": life }).to_string();

@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
-use super::keys::Keys;
+use crate::store::keys::Keys;
 
 /// The first byte; it is authenticated with the rest.
 const VERSION: u8 = 1;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::token_store::TokenStore;
 use crate::secret::SecretSource;
+use crate::store::token_store::TokenStore;
 
 /// How long one call of the store may take.
 const TIMEOUT: Duration = Duration::from_millis(250);

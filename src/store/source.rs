@@ -4,20 +4,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::guarded::{Guarded, Unreachable};
-use super::keys::Keys;
-use super::known::Known;
-use super::names::Owner;
-use super::record::{self, Record, digest_of};
-use super::turn::{Lock, Turn, Turns};
-use crate::BoxFuture;
-use crate::clock::{Clock, Moment};
+use crate::cache::lru_map::LruMap;
+use crate::clock::{Clock, Timestamp};
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::secret::SecretSource;
+use crate::store::guarded::{Guarded, Unreachable};
+use crate::store::keys::Keys;
+use crate::store::known::Known;
+use crate::store::names::Owner;
+use crate::store::record::{self, Record, digest_of};
+use crate::store::turn::{Lock, Turn, Turns};
 use crate::telemetry::Telemetry;
-use crate::token::{Recent, Token, TokenResponse, TokenSource};
+use crate::token::{Token, TokenResponse, TokenSource};
 
 /// How many names a process remembers the last tokens of.
 pub(super) const NAMES: usize = 256;
@@ -37,7 +38,7 @@ pub(crate) struct SharedSource {
     pub(super) keyless: AtomicBool,
     pub(super) guarded: Guarded,
     pub(super) turns: Turns,
-    pub(super) known: Mutex<Recent<String, Arc<Mutex<Known>>>>,
+    pub(super) known: Mutex<LruMap<String, Arc<Mutex<Known>>>>,
 }
 
 /// What the store has under a name.
@@ -113,7 +114,7 @@ impl Visit<'_> {
         };
         let lock = match source.turns.wait(&source.guarded, self).await {
             Turn::Spared(response) => return Ok(response),
-            Turn::Fetch(lock) => lock,
+            Turn::Loader(lock) => lock,
         };
         let sent = source.clock().now();
         let fetch = source.inner.fetch(scope);
@@ -165,7 +166,7 @@ impl Visit<'_> {
         Ok(if record.is_of_use() { Found::Late(record.response) } else { Found::Nothing })
     }
 
-    pub(super) fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Timestamp {
         self.source.clock().now()
     }
 
@@ -186,7 +187,7 @@ impl Visit<'_> {
     }
 
     /// Leaves a token for the others, unless it is of no use to them.
-    async fn leave(&self, response: &TokenResponse, sent: Moment, held: &Lock) {
+    async fn leave(&self, response: &TokenResponse, sent: Timestamp, held: &Lock) {
         let Self { source, name, keys, .. } = self;
         self.take(response);
         let left = response.life().saturating_sub(source.clock().now().since(sent));

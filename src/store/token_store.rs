@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::BoxFuture;
+use crate::error::BoxFuture;
 use crate::error::Error;
 
 /// A place that many processes reach, where they leave sealed tokens for each other.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::guarded::{Guarded, Unreachable};
-use super::source::{Found, Visit};
-use crate::clock::Moment;
+use crate::clock::Timestamp;
+use crate::store::guarded::{Guarded, Unreachable};
+use crate::store::source::{Found, Visit};
 use crate::token::TokenResponse;
 
 /// The first look at what somebody else is fetching; each further one comes half as much later again.
@@ -30,7 +30,7 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// To fetch, and to leave the token for the others.
-    Fetch(Lock),
+    Loader(Lock),
     /// Somebody else has fetched.
     Spared(TokenResponse),
 }
@@ -54,7 +54,7 @@ impl Turns {
         loop {
             let held = match store.try_lock(&visit.name, &owner, self.lease).await {
                 Ok(held) => held,
-                Err(Unreachable) => return Turn::Fetch(Lock { owner, held: false, in_doubt: true }),
+                Err(Unreachable) => return Turn::Loader(Lock { owner, held: false, in_doubt: true }),
             };
             if held {
                 visit.had_its_turn();
@@ -62,7 +62,7 @@ impl Turns {
                 // By chance up to twice as long, or all would look at once. No call of the store is cut short.
                 if timeout(pause.mul_f64(1.0 + fastrand::f64()), &mut longest).await.is_ok() {
                     visit.waited_in_vain();
-                    return Turn::Fetch(Lock { owner, held, in_doubt: false });
+                    return Turn::Loader(Lock { owner, held, in_doubt: false });
                 }
                 pause = LONGEST_PAUSE.min(pause * 3 / 2);
             }
@@ -77,7 +77,7 @@ impl Turns {
                     return Turn::Spared(response);
                 }
                 Ok(Found::Late(_) | Found::Nothing) if !held => {}
-                look => return Turn::Fetch(Lock { owner, held, in_doubt: look.is_err() }),
+                look => return Turn::Loader(Lock { owner, held, in_doubt: look.is_err() }),
             }
         }
     }
@@ -121,7 +121,7 @@ impl Turns {
 /// A name that no other process has: from the system's randomness, and from the time in case that the machine is a
 /// copy of another. It keeps nothing secret, so that it need not wait until a cryptographic generator is seeded,
 /// which takes a process tens of milliseconds.
-fn unique_name(now: Moment) -> String {
+fn unique_name(now: Timestamp) -> String {
     let half = || RandomState::new().hash_one((now.monotonic, now.wall));
     format!("{:016x}{:016x}", half(), half())
 }

@@ -30,7 +30,7 @@ pub(crate) struct Telemetry {
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
     /// Something that lives for so long.
-    Fetched(Duration),
+    Loaded(Duration),
     /// The same, that another process has fetched.
     Shared(Duration),
     /// Nothing.
@@ -88,7 +88,7 @@ impl Telemetry {
         let Refresh { what, scope, cause, attempt, elapsed, outcome, request_id } = refresh;
         let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
         match outcome {
-            Outcome::Fetched(life) | Outcome::Shared(life) => tracing::debug!(
+            Outcome::Loaded(life) | Outcome::Shared(life) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
                 elapsed = seconds, outcome = name, request_id, expires_in = life.as_secs_f64(), "{what} fetched"
             ),
@@ -124,7 +124,7 @@ impl Telemetry {
             metrics::histogram!("idaas_refresh_seconds", labels(&[outcome_label]))
                 .record(elapsed.as_secs_f64());
         }
-        if let Outcome::Fetched(life) | Outcome::Shared(life) = outcome {
+        if let Outcome::Loaded(life) | Outcome::Shared(life) = outcome {
             self.expires_in(scope, *life);
         }
     }
@@ -188,7 +188,7 @@ impl Telemetry {
 impl Outcome<'_> {
     fn as_str(&self) -> &'static str {
         match self {
-            Self::Fetched(_) => "fetched",
+            Self::Loaded(_) => "fetched",
             Self::Shared(_) => "shared",
             Self::Failed(_) => "failed",
             Self::Refused(_) => "refused",

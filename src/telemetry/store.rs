@@ -1,7 +1,7 @@
 //! What is told of the store that processes share.
 
-use super::Telemetry;
 use crate::error::Error;
+use crate::telemetry::Telemetry;
 
 impl Telemetry {
     /// What was found in the store that processes share.

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Cache};
 
-use super::exchange::ExchangeCache;
-use super::fetch::{Fetch, Fetched};
-use super::live::Live;
-use super::slot::{Settings, Slot};
-use super::source::TokenSource;
-use super::subject::SubjectToken;
-use super::{Token, fetched};
-use crate::BoxFuture;
+use crate::cache::entry::CacheEntry;
+use crate::cache::loader::{Loaded, Loader};
+use crate::cache::slot::{Settings, Slot};
 use crate::clock::Clock;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
+use crate::token::exchange::ExchangeCache;
+use crate::token::source::TokenSource;
+use crate::token::subject::SubjectToken;
+use crate::token::{Token, fetched};
 
 /// How many scopes beside the default one keep their slot. The least recently used one beyond it goes.
 const SCOPES: usize = 64;
@@ -131,19 +131,19 @@ impl TokenCache {
         let exchange = self.exchange.as_ref().ok_or_else(|| {
             let message = "no token is exchanged: PLUGIN, as any source of tokens given in code, has no token \
                            endpoint to do it; choose another authentication method";
-            Error::new(ErrorKind::Rejected, message)
+            Error::new(ErrorKind::Refused, message)
         })?;
         Ok(exchange.slot(subject, scope))
     }
 
     /// Looks at the token of a scope, if it may be served without a closer look, without counting a reference.
     #[inline]
-    pub(crate) fn with_settled<T>(
+    pub(crate) fn with_servable<T>(
         &self,
         scope: &Scope,
-        look: impl FnOnce(&Arc<Live<Token>>) -> T,
+        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
-        self.with_settled_in(&self.others.load(), scope, look)
+        self.with_servable_in(&self.others.load(), scope, look)
     }
 
     /// A view of the scopes for one who asks again and again.
@@ -151,27 +151,27 @@ impl TokenCache {
         ScopesView(Cache::new(Arc::clone(&self.others)))
     }
 
-    /// The same as [`with_settled`](Self::with_settled), through a view of this cache.
+    /// The same as [`with_servable`](Self::with_servable), through a view of this cache.
     #[inline]
-    pub(crate) fn with_settled_through<T>(
+    pub(crate) fn with_servable_through<T>(
         &self,
         view: &mut ScopesView,
         scope: &Scope,
-        look: impl FnOnce(&Arc<Live<Token>>) -> T,
+        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
-        self.with_settled_in(view.0.load(), scope, look)
+        self.with_servable_in(view.0.load(), scope, look)
     }
 
     #[inline]
-    fn with_settled_in<T>(
+    fn with_servable_in<T>(
         &self,
         entries: &Entries,
         scope: &Scope,
-        look: impl FnOnce(&Arc<Live<Token>>) -> T,
+        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
         match entries.get(scope) {
-            Some(entry) => entry.touched(&self.arrivals).with_settled(look),
-            None if *scope == self.default_scope => self.default.with_settled(look),
+            Some(entry) => entry.touched(&self.arrivals).with_servable(look),
+            None if *scope == self.default_scope => self.default.with_servable(look),
             None => None,
         }
     }
@@ -248,8 +248,8 @@ struct FetchToken {
     clock: Clock,
 }
 
-impl Fetch<Token> for FetchToken {
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<Token>, Error>> {
+impl Loader<Token> for FetchToken {
+    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
             let sent = self.clock.now();
             Ok(fetched(self.source.fetch(&self.scope).await?, &self.scope, sent))

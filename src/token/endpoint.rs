@@ -4,20 +4,20 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::answer::{self, Asked, OAuth};
-use super::echo::without_echo;
-use super::response::TokenResponse;
-use super::skew::Skew;
-use super::source::TokenSource;
-use super::subject::SubjectToken;
-use crate::BoxFuture;
 use crate::authn::{Authenticator, Client, TokenRequest};
 use crate::clock::Clock;
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::token::response::TokenResponse;
+use crate::token::skew::Skew;
+use crate::token::source::TokenSource;
+use crate::token::subject::SubjectToken;
 use crate::transport::Transport;
+use crate::wire::echo::without_echo;
+use crate::wire::response::{self as answer, Asked, OAuth};
 
 /// Issuers forgive a difference of this much, and more.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(20);
@@ -57,7 +57,7 @@ impl TokenEndpoint {
         let tried = request.fingerprint();
         let told = request.issuer_time_told();
         let refused = match self.send(request, scope).await {
-            Err(error) if error.oauth_error() == Some("invalid_client") => error,
+            Err(error) if error.code() == Some("invalid_client") => error,
             result => return result,
         };
         match self.request(grant, scope, Some(tried)).await {
@@ -84,7 +84,7 @@ impl TokenEndpoint {
             Grant::ClientCredentials => request.add_field("grant_type", "client_credentials".to_owned()),
             Grant::TokenExchange(subject) if subject.is_blank() => {
                 let message = "the subject token is blank; pass the token that is to be exchanged";
-                return Err(Error::new(ErrorKind::Rejected, message));
+                return Err(Error::new(ErrorKind::Refused, message));
             }
             Grant::TokenExchange(subject) => {
                 request.add_field("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned());

@@ -2,29 +2,29 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::endpoint::{Grant, TokenEndpoint};
-use super::fetch::{Fetch, Fetched};
-use super::gate::Subject;
-use super::recent::Recent;
-use super::slot::{Settings, Slot};
-use super::subject::{ExchangeKey, Identity, SubjectToken};
-use super::{Token, fetched};
-use crate::BoxFuture;
+use crate::cache::circuit_breaker::Subject;
+use crate::cache::loader::{Loaded, Loader};
+use crate::cache::lru_map::LruMap;
+use crate::cache::slot::{Settings, Slot};
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::token::endpoint::{Grant, TokenEndpoint};
+use crate::token::subject::{ExchangeKey, Identity, SubjectToken};
+use crate::token::{Token, fetched};
 
 /// The exchanged tokens of one handle.
 #[derive(Debug)]
 pub(crate) struct ExchangeCache {
     endpoint: Arc<TokenEndpoint>,
     settings: Settings,
-    slots: Mutex<Recent<ExchangeKey, Arc<Slot<Token>>>>,
+    slots: Mutex<LruMap<ExchangeKey, Arc<Slot<Token>>>>,
 }
 
 impl ExchangeCache {
     pub(crate) fn new(endpoint: Arc<TokenEndpoint>, settings: Settings, capacity: usize) -> Self {
         let settings = Settings { telemetry: settings.telemetry.of_exchanges(), ..settings };
-        Self { endpoint, settings, slots: Mutex::new(Recent::new(capacity)) }
+        Self { endpoint, settings, slots: Mutex::new(LruMap::new(capacity)) }
     }
 
     /// The slot of an exchange; made on first use, and the least recently used one gone for it. One that a
@@ -54,8 +54,8 @@ struct FetchExchanged {
     scope: Scope,
 }
 
-impl Fetch<Token> for FetchExchanged {
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<Token>, Error>> {
+impl Loader<Token> for FetchExchanged {
+    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
             let sent = self.endpoint.clock.now();
             let response = self.endpoint.ask(Grant::TokenExchange(&self.subject), &self.scope).await?;

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use super::live::{Attention, Live};
-use super::window::Window;
-use super::{Settings, Token, TokenCache, TokenResponse, TokenSource};
-use crate::BoxFuture;
-use crate::clock::Moment;
+use crate::cache::entry::{CacheEntry, Recheck};
+use crate::cache::slot::Settings;
+use crate::cache::window::Window;
+use crate::clock::Timestamp;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::token::{Token, TokenCache, TokenResponse, TokenSource};
 
 /// The end of time.
-const NEVER: Moment = Moment { monotonic: u64::MAX, wall: u64::MAX };
+const NEVER: Timestamp = Timestamp { monotonic: u64::MAX, wall: u64::MAX };
 
 impl TokenCache {
     /// A cache that holds this token and never asks for another.
     pub(crate) fn fixed(response: TokenResponse, scope: Scope, settings: Settings) -> Self {
         // Who withdraws the token withdraws this; the slot watches its own.
-        let withdrawn_in_vain = Arc::new(Attention::new());
+        let withdrawn_in_vain = Arc::new(Recheck::new());
         let token = Token::new(response.clone(), scope.clone(), NEVER.system_time(), withdrawn_in_vain);
         let endless = Window { advisory: NEVER, mandatory: NEVER, dead: NEVER };
-        let live = Live::new(token, endless, Arc::new(Attention::new()));
+        let live = CacheEntry::new(token, endless, Arc::new(Recheck::new()));
 
         let mut cache = Self::new(Arc::new(Fixed(response)), None, scope, settings);
         cache.fixed = true;

@@ -1,34 +1,16 @@
 //! Tokens: where they come from, how long they live, and the cache that holds them.
 
-pub(crate) mod answer;
-mod backoff;
 mod cache;
-mod control;
-mod copies;
-mod echo;
 mod endpoint;
 mod exchange;
-mod fetch;
-#[cfg(feature = "testing")]
+#[cfg(feature = "test-util")]
 mod fixed;
-mod flight;
-mod gate;
-mod landing;
-mod live;
-mod mask;
-#[cfg(all(test, shuttle))]
-mod model;
-mod pilot;
-mod recent;
+mod refresh_guard;
 mod response;
+mod sharded_header;
 mod skew;
-mod slot;
 mod source;
-mod subject;
-mod sync;
-mod wait;
-mod warmth;
-mod window;
+pub(crate) mod subject;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,35 +18,19 @@ use std::time::SystemTime;
 
 use http::HeaderValue;
 
-pub(crate) use self::backoff::{LONGEST_FLIGHT_BEYOND_TIMEOUTS, pause_after};
 pub(crate) use self::cache::{ScopesView, TokenCache};
-pub(crate) use self::copies::Copies;
-pub(crate) use self::copies::HeaderCopy;
-#[cfg(feature = "aliyun")]
-pub(crate) use self::echo::without_echo;
 pub(crate) use self::endpoint::TokenEndpoint;
 pub(crate) use self::exchange::ExchangeCache;
-#[cfg_attr(
-    not(feature = "aliyun"),
-    allow(unused_imports, reason = "the Alibaba Cloud side caches credentials")
-)]
-pub(crate) use self::fetch::{Fetch, Fetched};
-pub(crate) use self::live::{Attention, Live};
-#[cfg(feature = "aliyun")]
-pub(crate) use self::mask::{kept, shown};
-pub(crate) use self::recent::Recent;
+pub use self::refresh_guard::RefreshGuard;
 pub use self::response::TokenResponse;
+pub(crate) use self::sharded_header::{HeaderShard, ShardedHeader};
 pub(crate) use self::skew::Skew;
-pub(crate) use self::slot::{Resolution, Settings, Slot};
 pub use self::source::TokenSource;
 pub use self::subject::SubjectToken;
-pub use self::warmth::KeepWarm;
-#[cfg(feature = "aliyun")]
-pub(crate) use self::window::DEFAULT_LIFE;
-pub(crate) use self::window::{LONGEST_LIFE, Renewal};
-#[cfg(feature = "aliyun")]
-pub(crate) use self::window::{State, Window};
-use crate::clock::Moment;
+use crate::cache::entry::Recheck;
+use crate::cache::loader::Loaded;
+use crate::cache::window::Renewal;
+use crate::clock::Timestamp;
 use crate::scope::Scope;
 
 /// A live bearer token, as the cache hands it out. Cheap to clone; `Debug` does not show it.
@@ -78,8 +44,8 @@ struct Inner {
     granted_scope: Option<String>,
     issued_token_type: Option<String>,
     expires_at: SystemTime,
-    copies: Copies,
-    attention: Arc<Attention>,
+    copies: ShardedHeader,
+    recheck: Arc<Recheck>,
 }
 
 const BEARER: &str = "Bearer ";
@@ -89,10 +55,10 @@ impl Token {
         response: TokenResponse,
         scope: Scope,
         expires_at: SystemTime,
-        attention: Arc<Attention>,
+        recheck: Arc<Recheck>,
     ) -> Self {
         let TokenResponse { authorization, granted_scope, issued_token_type, .. } = response;
-        let copies = Copies::new(&authorization, &attention);
+        let copies = ShardedHeader::new(&authorization, &recheck);
         Self(Arc::new(Inner {
             authorization,
             scope,
@@ -100,7 +66,7 @@ impl Token {
             issued_token_type,
             expires_at,
             copies,
-            attention,
+            recheck,
         }))
     }
 
@@ -137,13 +103,13 @@ impl Token {
 
     /// This thread's copy of the header.
     #[inline]
-    pub(crate) fn header_copy(&self) -> &Arc<HeaderCopy> {
+    pub(crate) fn header_shard(&self) -> &Arc<HeaderShard> {
         self.0.copies.mine()
     }
 
     /// The token is not to be served any more.
-    pub(crate) fn withdraw(&self) {
-        self.0.attention.withdraw();
+    pub(crate) fn invalidate(&self) {
+        self.0.recheck.invalidate();
     }
 }
 
@@ -156,7 +122,7 @@ impl fmt::Debug for Token {
             issued_token_type,
             expires_at,
             copies: _,
-            attention: _,
+            recheck: _,
         } = &*self.0;
         f.debug_struct("Token")
             .field("scope", scope)
@@ -169,7 +135,7 @@ impl fmt::Debug for Token {
 
 /// What a response is worth to a slot. A life counts from before the request left: whatever the way takes is
 /// the token's loss.
-pub(crate) fn fetched(mut response: TokenResponse, scope: &Scope, sent: Moment) -> Fetched<Token> {
+pub(crate) fn fetched(mut response: TokenResponse, scope: &Scope, sent: Timestamp) -> Loaded<Token> {
     let life = response.life();
     let from_issuer = response.age.is_none();
     // A shared token is renewed by its true age, unless this machine's clock has not run for so long.
@@ -177,9 +143,9 @@ pub(crate) fn fetched(mut response: TokenResponse, scope: &Scope, sent: Moment) 
         Some(age) => sent.before(age).map_or((sent, life.saturating_sub(age)), |sent| (sent, life)),
         None => (sent, life),
     };
-    let attention = Arc::new(Attention::new());
+    let recheck = Arc::new(Recheck::new());
     let expires_at = sent.after(life).system_time();
     let request_id = response.request_id.take();
-    let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&attention));
-    Fetched { value, attention, sent, life, renewal: Renewal::TwoThirds, from_issuer, request_id }
+    let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&recheck));
+    Loaded { value, recheck, sent, life, renewal: Renewal::TwoThirds, from_issuer, request_id }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::window::{DEFAULT_LIFE, LONGEST_LIFE};
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE};
 use crate::error::{Error, ErrorKind};
 
 /// What a [`TokenSource`](crate::TokenSource) brings: an access token and how long it lives.
@@ -40,7 +40,7 @@ impl TokenResponse {
         let header = visible.then(|| HeaderValue::try_from(format!("Bearer {access_token}")));
         let Some(Ok(mut authorization)) = header else {
             return Err(Error::new(
-                ErrorKind::InvalidAnswer,
+                ErrorKind::InvalidResponse,
                 "the issued access token is empty or holds characters that no bearer token may hold; ask the issuer's support",
             )
             .with_transient(false));

@@ -2,11 +2,11 @@
 
 use std::fmt::Debug;
 
-use super::Token;
-use super::response::TokenResponse;
-use crate::BoxFuture;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::token::Token;
+use crate::token::response::TokenResponse;
 
 /// Where a token for a scope comes from.
 ///

@@ -42,7 +42,7 @@ struct Typed {
 
 /// What a cached exchange is found by. The hash is a cryptographic one: two callers never share a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ExchangeKey([u8; 32]);
+pub(crate) struct ExchangeKey([u8; 32]);
 
 /// Whose token it is, whatever it is exchanged for; a cryptographic hash like the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl SubjectToken {
     }
 
     /// The form fields of the exchange, without grant type and scope.
-    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, Secret)> + use<> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Secret)> + use<> {
         let subject = self.token.fields("subject_token", "subject_token_type");
         let actor = self.actor.as_ref().map(|actor| actor.fields("actor_token", "actor_token_type"));
         let requested = ("requested_token_type", Secret::new(&*self.requested_type));
@@ -91,18 +91,18 @@ impl SubjectToken {
     }
 
     /// The key under which the exchange for this scope is cached.
-    pub(super) fn key(&self, scope: &Scope) -> ExchangeKey {
+    pub(crate) fn key(&self, scope: &Scope) -> ExchangeKey {
         let actor = self.actor.iter().flat_map(Typed::parts);
         let asked_for = [&*self.requested_type, scope.key()];
         ExchangeKey(digest(self.token.parts().into_iter().chain(actor).chain(asked_for)))
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         Identity(digest(self.token.parts()))
     }
 
     /// Whether there is anything to exchange.
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.token.token.expose_secret().trim().is_empty()
     }
 }

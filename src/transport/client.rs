@@ -18,11 +18,11 @@ use tokio::runtime::{Handle, Id};
 use tower::{Service, ServiceBuilder};
 use tower_http::set_header::SetRequestHeaderLayer;
 
-use super::connector::Connector;
-use super::proxy::Proxies;
-use super::{Transport, roots};
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::transport::connector::Connector;
+use crate::transport::proxy::Proxies;
+use crate::transport::{Transport, roots};
 
 const USER_AGENT_VALUE: HeaderValue =
     HeaderValue::from_static(concat!("tower-idaas/", env!("CARGO_PKG_VERSION")));

@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 use tower::util::MapErr;
 use tower::{Service, ServiceExt};
 
-use super::fault::{ConnectTimeout, HandshakeFailure, ProxyFailure, ResolveFailure};
-use super::proxy::{Proxies, shown};
-use crate::BoxFuture;
 use crate::error::BoxError;
+use crate::error::BoxFuture;
+use crate::transport::fault::{ConnectTimeout, HandshakeFailure, ProxyFailure, ResolveFailure};
+use crate::transport::proxy::{Proxies, shown};
 
 type Resolver = MapErr<GaiResolver, fn(std::io::Error) -> ResolveFailure>;
 type Tcp = HttpConnector<Resolver>;

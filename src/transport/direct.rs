@@ -6,7 +6,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::Transport;
+use crate::transport::Transport;
 
 /// A transport for the metadata services of clouds. It knows nothing of the proxy variables: a proxy would
 /// tell of its own machine.

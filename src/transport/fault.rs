@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http_body_util::LengthLimitError;
 
-use super::LONGEST_ANSWER;
 use crate::error::{BoxError, Error, ErrorKind};
+use crate::transport::LONGEST_ANSWER;
 
 /// No connection within this time: DNS, TCP, proxy and TLS together.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> (ErrorKind, Str
         let message = format!(
             "the answer of {endpoint} is longer than {LONGEST_ANSWER} bytes and was cut off; check the endpoint"
         );
-        (ErrorKind::InvalidAnswer, message)
+        (ErrorKind::InvalidResponse, message)
     } else if let Some(ProxyFailure { proxy, cause }) = find(cause) {
         let reason = root(&**cause);
         let message = format!(

@@ -8,6 +8,8 @@ mod connector;
 mod direct;
 mod fault;
 #[cfg(feature = "transport")]
+pub(crate) mod metadata;
+#[cfg(feature = "transport")]
 mod no_proxy;
 #[cfg(feature = "transport")]
 mod proxy;
@@ -36,7 +38,7 @@ pub(crate) use self::direct::direct;
 use self::fault::ReadTimeout;
 #[cfg(feature = "transport")]
 pub(crate) use self::fault::kind;
-use crate::BoxFuture;
+use crate::error::BoxFuture;
 use crate::error::{BoxError, Error};
 
 /// An answer longer than this is cut off: a token answer is a few kilobytes.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::loopback::bracketed;
+use crate::wire::loopback::bracketed;
 
 /// What the variable exempts.
 #[derive(Debug, Default, PartialEq)]

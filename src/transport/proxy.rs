@@ -4,10 +4,10 @@ use http::Uri;
 use http::uri::Authority;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use super::no_proxy::NoProxy;
 use crate::environment::Environment;
 use crate::error::ConfigFault;
-use crate::loopback::is_loopback;
+use crate::transport::no_proxy::NoProxy;
+use crate::wire::loopback::is_loopback;
 
 const NO_ADDRESS: &str = "is not the address of an HTTP proxy; expected `http://host:port`";
 const BAD_PORT: &str = "has a port that is no number from 1 to 65535; expected `http://host:port`, with any password percent-encoded";
@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, ConfigFault> {
         let variables = variables.iter().map(|(name, value)| (*name, *value));

@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
-use crate::text_file::shown;
+use crate::secret::text_file::shown;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";

@@ -16,13 +16,13 @@ async fn a_machine_whose_clock_is_off_learns_the_issuers_time_from_the_refusal_a
                 let idaas = TestIdaas::builder().clock(issuers.clone()).start().await.unwrap();
                 let (builder, _directory) = client(&idaas, method);
                 let client = builder.clock(ours.clone()).build().unwrap();
-                client.warm().await.unwrap();
+                client.prefetch().await.unwrap();
                 assert_eq!(idaas.requests().len(), 2, "one refused, one granted");
 
                 for clock in [&issuers, &ours] {
                     clock.advance(Duration::from_secs(2_000));
                 }
-                client.warm().await.unwrap();
+                client.prefetch().await.unwrap();
                 assert_eq!(idaas.requests().len(), 3, "granted at once");
             }
         }

@@ -11,8 +11,9 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
-use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, SecretSource};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
 
 const METHODS: [ClientAuthentication; 3] =
     [ClientAuthentication::SecretJwt, ClientAuthentication::PrivateKeyJwt, ClientAuthentication::Pca];
@@ -60,7 +61,7 @@ fn value(text: &str) -> SecretSource {
 
 async fn refused(idaas: &Idaas) -> Error {
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.oauth_error()), (ErrorKind::Rejected, Some("invalid_client")), "{error}");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("invalid_client")), "{error}");
     assert!(!error.to_string().contains("eyJ"), "{error}");
     error
 }
@@ -71,7 +72,7 @@ async fn each_method_gets_a_token_from_the_vendors_file() {
         let idaas = TestIdaas::builder().allow(method).start().await.unwrap();
         let (builder, _directory) = client(&idaas, method);
         let client = builder.build().unwrap();
-        client.warm().await.unwrap();
+        client.prefetch().await.unwrap();
         let request = &idaas.requests()[0];
         assert_eq!(request.client_authentication, Some(method));
         assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (1, 0));
@@ -88,13 +89,13 @@ async fn each_attempt_makes_an_assertion_of_its_own() {
         let client = builder.clock(clock.clone()).build().unwrap();
         // The server refuses an assertion that it has seen before.
         for issued in 1..=3 {
-            client.warm().await.unwrap();
+            client.prefetch().await.unwrap();
             assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (issued, 0), "{method}");
             clock.advance(Duration::from_secs(1201));
         }
         // Nor is one sent again whose answer was lost on the way.
         idaas.behave_once(Behaviour::CutMidBody);
-        client.warm().await.unwrap();
+        client.prefetch().await.unwrap();
         assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (5, 0), "{method}");
     }
 }
@@ -126,7 +127,7 @@ async fn a_wrong_secret_or_key_is_refused() {
     let error = refused(&in_code(&idaas).pca(name, value(&foreign), signer).build().unwrap()).await;
     assert!(error.to_string().contains("not signed with the certificate's key"), "{error}");
     assert_eq!(idaas.tokens_issued(), 0);
-    pca(name, &certificates, key).warm().await.unwrap();
+    pca(name, &certificates, key).prefetch().await.unwrap();
 }
 
 #[tokio::test]
@@ -137,17 +138,17 @@ async fn every_algorithm_is_verified_by_the_other_side() {
     }
     let idaas = builder.start().await.unwrap();
     for (key, _) in KEYS {
-        in_code(&idaas).private_key_jwt(value(key)).build().unwrap().warm().await.unwrap();
+        in_code(&idaas).private_key_jwt(value(key)).build().unwrap().prefetch().await.unwrap();
     }
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Rs384, SigningAlgorithm::Rs512] {
         let builder = in_code(&idaas).private_key_jwt(value(KEYS[0].0)).signing_algorithm(algorithm);
-        builder.build().unwrap().warm().await.unwrap();
+        builder.build().unwrap().prefetch().await.unwrap();
     }
     let pkcs8 = [golden!("rsa2048.pkcs8.pem"), golden!("ec_p384.pkcs8.pem"), golden!("ec_p521.pkcs8.pem")];
     for key in pkcs8 {
         let certificates = value(&idaas.certify(key).unwrap());
         let builder = in_code(&idaas).pca(TestIdaas::FEDERATED_CREDENTIAL, certificates, value(key));
-        builder.build().unwrap().warm().await.unwrap();
+        builder.build().unwrap().prefetch().await.unwrap();
     }
     assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (12, 0));
 }
@@ -181,10 +182,10 @@ impl AssertionSigner for Own {
 async fn a_signer_of_ones_own_serves_both_methods() {
     let pem = golden!("ec_p256.pkcs8.pem");
     let idaas = TestIdaas::builder().public_key(golden!("ec_p256.pub.pem")).start().await.unwrap();
-    in_code(&idaas).private_key_jwt(Own::new(pem)).build().unwrap().warm().await.unwrap();
+    in_code(&idaas).private_key_jwt(Own::new(pem)).build().unwrap().prefetch().await.unwrap();
     let certificates = value(&idaas.certify(pem).unwrap());
     let builder = in_code(&idaas).pca(TestIdaas::FEDERATED_CREDENTIAL, certificates, Own::new(pem));
-    builder.build().unwrap().warm().await.unwrap();
+    builder.build().unwrap().prefetch().await.unwrap();
     assert_eq!(idaas.tokens_issued(), 2);
 }
 
@@ -208,14 +209,14 @@ async fn a_rotated_secret_is_used_at_the_next_refresh_from_variable_and_file() {
     let of_file = builder().client_secret_jwt(SecretSource::file(&path));
     let clients = [of_variable.build().unwrap(), of_file.build().unwrap()];
     for client in &clients {
-        client.warm().await.unwrap();
+        client.prefetch().await.unwrap();
     }
     idaas.set_secret("another");
     variables.set(TestIdaas::SECRET_VARIABLE, "another");
     std::fs::write(&path, "another\n").unwrap();
     clock.advance(PAST_A_TOKENS_LIFE);
     for client in &clients {
-        client.warm().await.unwrap();
+        client.prefetch().await.unwrap();
     }
     assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (4, 0));
 }
@@ -232,7 +233,7 @@ async fn a_rotated_private_key_is_used_at_the_next_refresh_from_variable_and_fil
     let of_file = builder().private_key_jwt(SecretSource::file(&path));
     let clients = [of_variable.build().unwrap(), of_file.build().unwrap()];
     for client in &clients {
-        client.warm().await.unwrap();
+        client.prefetch().await.unwrap();
     }
     for (round, (key, public)) in KEYS.into_iter().enumerate() {
         idaas.set_public_key(public).unwrap();
@@ -240,7 +241,7 @@ async fn a_rotated_private_key_is_used_at_the_next_refresh_from_variable_and_fil
         std::fs::write(&path, key).unwrap();
         clock.advance(PAST_A_TOKENS_LIFE);
         for client in &clients {
-            client.warm().await.unwrap();
+            client.prefetch().await.unwrap();
         }
         assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (2 * (round + 2), 0));
     }
@@ -259,15 +260,15 @@ async fn renewed_certificates_are_shown_at_the_next_refresh() {
     let files = (SecretSource::file(&certificates), SecretSource::file(&key));
     let builder = in_code(&idaas).clock(clock.clone());
     let client = builder.pca(TestIdaas::FEDERATED_CREDENTIAL, files.0, files.1).build().unwrap();
-    client.warm().await.unwrap();
+    client.prefetch().await.unwrap();
     renew(golden!("ec_p521.pkcs8.pem"));
     clock.advance(PAST_A_TOKENS_LIFE);
-    client.warm().await.unwrap();
+    client.prefetch().await.unwrap();
     // Only one of the two is renewed: nothing is asked, and the message says why.
     std::fs::write(&key, golden!("ec_p256.pkcs8.pem")).unwrap();
     clock.advance(PAST_A_TOKENS_LIFE);
-    let error = client.warm().await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Secret && error.to_string().contains("does not match"), "{error}");
+    let error = client.prefetch().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Credential && error.to_string().contains("does not match"), "{error}");
     assert_eq!(idaas.token_requests(), 2);
 }
 
@@ -279,7 +280,7 @@ async fn a_key_that_changes_while_it_is_refused_is_tried_at_once() {
     std::fs::write(&path, golden!("ec_p256.pkcs8.pem")).unwrap();
     let client = in_code(&idaas).private_key_jwt(SecretSource::file(&path)).build().unwrap();
     idaas.behave_once(Behaviour::Hold);
-    let (result, ()) = tokio::join!(client.warm(), async {
+    let (result, ()) = tokio::join!(client.prefetch(), async {
         idaas.wait_for_held(1).await;
         std::fs::write(&path, golden!("ec_p384.pkcs8.pem")).unwrap();
         idaas.release();

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tower_idaas::authn::{AssertionSource, TokenRequest};
-use tower_idaas::testing::{
-    Behaviour, ClientAuthentication, ManualClock, MetadataDocument, MetadataService, TestIdaas,
-};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, Secret};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, MetadataDocument, MetadataService, TestIdaas};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -75,7 +74,7 @@ impl Fixture {
 
 async fn refused(idaas: &Idaas, why: &str) -> Error {
     let error = idaas.token().await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_client"), "{error}");
+    assert_eq!(error.code(), Some("invalid_client"), "{error}");
     assert!(error.to_string().contains(why), "{error}");
     error
 }
@@ -125,7 +124,7 @@ async fn a_supplier_of_the_users_own_gives_the_token_or_the_document() {
         config().oidc_source(name, supplier(" ")).build().unwrap(),
         config().pkcs7_source(name, supplier(" ")).build().unwrap(),
     ] {
-        assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Secret);
+        assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Credential);
     }
 }
 

@@ -123,7 +123,7 @@ async fn while_the_file_is_absent_the_last_token_serves_until_it_expires() {
     idaas.token().await.unwrap();
     fixture.clock.advance(60 * MINUTE);
     let error = idaas.token().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Secret);
+    assert_eq!(error.kind(), ErrorKind::Credential);
     assert!(error.to_string().contains(&format!("{} does not exist", path.display())), "{error}");
     fixture.write_token();
     fixture.clock.advance(10 * MINUTE); // past the pause after a failure

@@ -89,7 +89,7 @@ async fn a_refused_document_is_replaced_at_once() {
     let idaas = fixture.pkcs7(&metadata);
     idaas.token().await.unwrap();
     fixture.outlive_the_token();
-    let refusal = Behaviour::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
+    let refusal = Behaviour::code(StatusCode::UNAUTHORIZED, "invalid_client");
     fixture.idaas.behave_once(refusal);
     idaas.token().await.unwrap();
     assert_eq!((fixture.idaas.token_requests(), metadata.requests().len()), (3, 4));
@@ -100,7 +100,7 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
     for (behaviour, kind, why) in [
-        (Behaviour::status(StatusCode::NOT_FOUND), ErrorKind::Rejected, "with 404 Not Found"),
+        (Behaviour::status(StatusCode::NOT_FOUND), ErrorKind::Refused, "with 404 Not Found"),
         (Behaviour::status(StatusCode::BAD_GATEWAY), ErrorKind::Unavailable, "with 502"),
         (Behaviour::HangHandshake, ErrorKind::Timeout, "does not answer PUT /latest/api/token"),
     ] {
@@ -114,7 +114,7 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
     metadata.set_behaviour(Behaviour::Normal);
     metadata.set_document(MetadataDocument::Missing);
     let error = fixture.pkcs7(&metadata).token().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     assert!(error.to_string().contains("answered with something else than a document"), "{error}");
     assert_eq!(fixture.idaas.token_requests(), 0);
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use serde_json::json;
 use tower_idaas::ErrorKind;
-use tower_idaas::testing::{Behaviour, CloudVendor};
+use tower_idaas_testing::{Behaviour, CloudVendor};
 
 use crate::support::{Outcome, World, with_member};
 
@@ -14,43 +14,43 @@ const CREDENTIAL: &str = "cloudAccountRoleAccessCredential";
 
 #[tokio::test]
 async fn every_unusable_answer_says_what_is_wrong_with_it() -> Outcome {
-    use ErrorKind::{InvalidAnswer, Transport, Unavailable};
+    use ErrorKind::{InvalidResponse, Transport, Unavailable};
 
     let redirect = Behaviour::status(StatusCode::FOUND);
     let redirect = redirect.with_header(LOCATION, HeaderValue::from_static("https://elsewhere.example/"));
     let (ok, bad) = (StatusCode::OK, StatusCode::BAD_GATEWAY);
     let absent = "carries no `cloudAccountRoleAccessCredential`";
     for (behaviour, kind, transient, part) in [
-        (redirect, InvalidAnswer, false, "redirects of the DeveloperAPI are refused"),
+        (redirect, InvalidResponse, false, "redirects of the DeveloperAPI are refused"),
         (Behaviour::answer(bad, "text/html", "<html>no</html>"), Unavailable, true, "text/html"),
         (
             Behaviour::answer(ok, "text/html", "<html>log in</html>"),
-            InvalidAnswer,
+            InvalidResponse,
             true,
             "neither credentials",
         ),
-        (Behaviour::answer(ok, "application/json", ""), InvalidAnswer, true, "0 bytes"),
-        (Behaviour::answer(ok, "application/json", "{\"a\":"), InvalidAnswer, true, "neither credentials"),
-        (Behaviour::json(ok, &json!([{}])), InvalidAnswer, true, "neither credentials"),
-        (Behaviour::json(ok, &json!({ "requestId": "req_1" })), InvalidAnswer, false, absent),
-        (Behaviour::json(ok, &json!({ CREDENTIAL: "x" })), InvalidAnswer, false, absent),
+        (Behaviour::answer(ok, "application/json", ""), InvalidResponse, true, "0 bytes"),
+        (Behaviour::answer(ok, "application/json", "{\"a\":"), InvalidResponse, true, "neither credentials"),
+        (Behaviour::json(ok, &json!([{}])), InvalidResponse, true, "neither credentials"),
+        (Behaviour::json(ok, &json!({ "requestId": "req_1" })), InvalidResponse, false, absent),
+        (Behaviour::json(ok, &json!({ CREDENTIAL: "x" })), InvalidResponse, false, absent),
         (
             Behaviour::json(ok, &json!({ CREDENTIAL: { "alibabaCloudStsToken": null } })),
-            InvalidAnswer,
+            InvalidResponse,
             false,
             "no STS token of a cloud that is known here (its type is `nothing`)",
         ),
-        (with_member("accessKeyId", None), InvalidAnswer, false, "carries no `accessKeyId`"),
+        (with_member("accessKeyId", None), InvalidResponse, false, "carries no `accessKeyId`"),
         (
             with_member("accessKeySecret", Some(json!(" "))),
-            InvalidAnswer,
+            InvalidResponse,
             false,
             "carries no `accessKeySecret`",
         ),
-        (with_member("securityToken", Some(json!(7))), InvalidAnswer, false, "carries no `securityToken`"),
+        (with_member("securityToken", Some(json!(7))), InvalidResponse, false, "carries no `securityToken`"),
         (Behaviour::CutMidBody, Transport, true, "broke before the answer was complete"),
-        (Behaviour::HugeBody(2 * 1024 * 1024), InvalidAnswer, true, "was cut off"),
-        (Behaviour::oauth_error(ok, "server_error"), Unavailable, true, "refused with 200 OK: server_error"),
+        (Behaviour::HugeBody(2 * 1024 * 1024), InvalidResponse, true, "was cut off"),
+        (Behaviour::code(ok, "server_error"), Unavailable, true, "refused with 200 OK: server_error"),
     ] {
         let case = format!("{behaviour:?} {part}");
         let world = World::new().await?;

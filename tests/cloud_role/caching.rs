@@ -7,7 +7,7 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use tokio::task::JoinSet;
 use tower_idaas::Scope;
 use tower_idaas::aliyun::{CloudStsToken, StsToken};
-use tower_idaas::testing::{Behaviour, CloudVendor};
+use tower_idaas_testing::{Behaviour, CloudVendor};
 
 use crate::support::{Outcome, PAM, ROLE, SESSION, World, key_id, seconds};
 

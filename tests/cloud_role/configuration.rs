@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
-use tower_idaas::testing::{Behaviour, ClientAuthentication, CloudVendor, TestIdaas};
 use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, CloudVendor, TestIdaas};
 
 use crate::support::{Outcome, ROLE, World, client_of, key_id, seconds};
 
@@ -113,7 +113,7 @@ async fn a_token_source_of_ones_own_serves_roles_too() -> Outcome {
         .build()?;
     // Its tokens are none of this issuer's: refused, and sent as they are.
     let error = idaas.cloud_role(ROLE)?.credentials().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(api.requests()[0].headers[AUTHORIZATION], "Bearer token-for-urn:cloud:idaas:pam");
     Ok(())
 }

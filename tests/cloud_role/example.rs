@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tower_idaas::testing::{ClientAuthentication, CloudVendor, TestIdaas};
+use tower_idaas_testing::{ClientAuthentication, CloudVendor, TestIdaas};
 
 use crate::support::{Outcome, ROLE};
 

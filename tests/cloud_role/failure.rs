@@ -5,7 +5,7 @@
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use tower_idaas::ErrorKind;
-use tower_idaas::testing::Behaviour;
+use tower_idaas_testing::Behaviour;
 
 use crate::support::{Outcome, ROLE, World, seconds};
 
@@ -15,9 +15,9 @@ async fn an_unknown_role_is_refused_with_a_hint_and_the_id_of_the_request() -> O
     let arn = "acs:ram::1234567890123456:role/nobody";
     let role = world.idaas.cloud_role(arn)?;
     let error = role.credentials().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
     assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
-    assert_eq!(error.oauth_error(), Some("ResourceNotFound.CloudAccountRole"));
+    assert_eq!(error.code(), Some("ResourceNotFound.CloudAccountRole"));
     let id = error.request_id().unwrap();
     let hint = format!("check that IDaaS knows role {arn}, and check `idaasInstanceId`");
     for part in [id, "404 Not Found", &hint, &world.api.endpoint()] {
@@ -45,7 +45,7 @@ async fn a_refusal_is_definitive_with_or_without_a_reason() -> Outcome {
         let world = World::new().await?;
         world.api.set_behaviour(behaviour);
         let error = world.role()?.credentials().await.unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false), "{error}");
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false), "{error}");
         let hint = format!("check that the application is granted role {ROLE}");
         for part in parts.into_iter().chain(["403 Forbidden", &hint]) {
             assert!(error.to_string().contains(part), "{part} is missing in: {error}");

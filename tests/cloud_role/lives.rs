@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_idaas::ErrorKind;
-use tower_idaas::testing::{Behaviour, CloudVendor, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
+use tower_idaas_testing::{Behaviour, CloudVendor, TestIdaas};
 
 use crate::support::{
     ADVISORY, FRESH, MANDATORY, Outcome, ROLE, SESSION, World, client_of, key_id, seconds, until, with_ends,
@@ -194,7 +195,7 @@ async fn credentials_that_come_dead_are_an_error_and_no_storm() -> Outcome {
     world.api.set_behaviour(with_ends(Some(json!("2001-01-01T00:00:00Z")), None));
     for _ in 0..20 {
         let error = role.credentials().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidAnswer);
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
         assert!(error.to_string().contains("have ended already"), "{error}");
     }
     assert_eq!(world.calls(), 1);

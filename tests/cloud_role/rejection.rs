@@ -5,7 +5,7 @@
 use http::StatusCode;
 use serde_json::json;
 use tower_idaas::ErrorKind;
-use tower_idaas::testing::{Behaviour, TestIdaas};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{Outcome, PAM, ROLE, World, client_of, key_id, seconds};
 
@@ -53,7 +53,7 @@ async fn an_api_that_refuses_every_token_is_asked_twice_and_then_left_alone() ->
         let role = world.role()?;
         for _ in 0..20 {
             let error = role.credentials().await.unwrap_err();
-            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
             assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
             let hint = "check that the application is granted `urn:cloud:idaas:pam|.all`";
             for part in parts.iter().chain(["401 Unauthorized", hint].iter()) {
@@ -79,8 +79,8 @@ async fn a_token_of_another_audience_is_refused_by_the_api() -> Outcome {
 
     let role = world.role()?.with_scope("urn:cloud:idaas:pam|something_else".parse()?);
     let error = role.credentials().await.unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Rejected, Some(StatusCode::FORBIDDEN)));
-    assert_eq!(error.oauth_error(), Some("insufficient_scope"));
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Refused, Some(StatusCode::FORBIDDEN)));
+    assert_eq!(error.code(), Some("insufficient_scope"));
     let hint = format!("granted role {ROLE}, and scope `urn:cloud:idaas:pam|something_else`");
     assert!(error.to_string().contains(&hint), "{error}");
     Ok(())
@@ -92,7 +92,7 @@ async fn without_a_token_the_api_is_not_asked() -> Outcome {
     let api = issuer.start_developer_api().await?;
     let idaas = client_of(&issuer).developer_api_endpoint(api.endpoint()).build()?;
     let error = idaas.cloud_role(ROLE)?.credentials().await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_scope"));
+    assert_eq!(error.code(), Some("invalid_scope"));
     assert!(api.requests().is_empty());
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use serde_json::Value;
-use tower_idaas::testing::Behaviour;
+use tower_idaas_testing::Behaviour;
 
 use self::log::{Log, forms};
 use crate::support::{Outcome, PAM, World, seconds, with_ends, with_member};

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use tower_idaas::aliyun::{CloudCredentials, CloudRole};
-use tower_idaas::testing::{Behaviour, CloudVendor, DeveloperApi, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxError, Idaas, IdaasBuilder, SecretSource};
+use tower_idaas_testing::{Behaviour, CloudVendor, DeveloperApi, TestIdaas};
 
 pub(crate) type Outcome = Result<(), BoxError>;
 

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use tower_idaas::testing::Behaviour;
 use tower_idaas::{
     BoxError, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, TokenResponse, TokenSource,
 };
+use tower_idaas_testing::Behaviour;
 
 use crate::support::{Outcome, PAM, SESSION, World, client_of, key_id};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::environment::ManualEnvironment;
 
 use super::sent::Sent;
 

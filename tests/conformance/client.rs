@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower::service_fn;
-use tower_idaas::testing::ManualEnvironment;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, Idaas, IdaasBuilder, SubjectToken};
 
 use super::capture::Capture;
@@ -86,7 +86,7 @@ pub(crate) async fn play_into(
         let token = match argument(0) {
             // The vendor's client fetches a token whenever it starts; ours only if it is told to.
             "init" => {
-                idaas.warm().await.unwrap();
+                idaas.prefetch().await.unwrap();
                 assert_eq!(expected, None, "{name}");
                 continue;
             }

@@ -13,7 +13,7 @@ async fn elsewhere() -> Fixture {
 async fn without_any_credential_every_source_is_listed_with_the_reason() {
     let fixture = elsewhere().await;
     let error = failure(&fixture.client(&nothing())).await;
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
     let home = fixture.folder.path().display();
     for part in [
         "no Alibaba Cloud credential",
@@ -95,10 +95,7 @@ async fn an_expired_security_token_is_told() {
     let end = std::time::SystemTime::UNIX_EPOCH;
     fixture.open_api.add_access_key(key.clone().with_expiry(end));
     let error = failure(&fixture.client(&key.environment())).await;
-    assert_eq!(
-        (error.kind(), error.oauth_error()),
-        (ErrorKind::Rejected, Some("InvalidSecurityToken.Expired"))
-    );
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("InvalidSecurityToken.Expired")));
     assert!(!everything(&error).contains("hunter2"));
 }
 

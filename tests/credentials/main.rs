@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tower_idaas::testing::{
-    AccessKey, Behaviour, CredentialsUriService, ManualClock, ManualEnvironment, MetadataService,
-    OpenApiService, StsService, TestIdaas,
-};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Error, ErrorKind, Idaas, IdaasBuilder};
+use tower_idaas_testing::{
+    AccessKey, Behaviour, CredentialsUriService, MetadataService, OpenApiService, StsService, TestIdaas,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -159,6 +159,6 @@ async fn an_identity_that_may_not_ask_is_asked_for_once_if_there_is_no_other() {
     let idaas = fixture.client(&fixture.rrsa());
     fixture.open_api.set_behaviour(Behaviour::openapi_error(StatusCode::FORBIDDEN, "Forbidden.RAM"));
     let error = failure(&idaas).await;
-    assert_eq!((error.oauth_error(), error.is_transient()), (Some("Forbidden.RAM"), false));
+    assert_eq!((error.code(), error.is_transient()), (Some("Forbidden.RAM"), false));
     assert_eq!((fixture.open_api.requests().len(), fixture.sts.credentials_issued()), (1, 1));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tower_idaas::testing::{ClientAuthentication, TestIdaas};
+use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
 use super::doctor::demo::{Demo, Fault};
 use super::doctor::examination::examine;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_idaas::testing::{ClientAuthentication, TestIdaas};
+use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
 use super::doctor::demo::Demo;
 use super::doctor::finding::Step;

@@ -1,6 +1,6 @@
 //! The way to the endpoint: names, proxies, authorities, handshakes.
 
-use tower_idaas::testing::{ClientAuthentication, ServerCertificate, TestIdaas, TestIdaasBuilder};
+use tower_idaas_testing::{ClientAuthentication, ServerCertificate, TestIdaas, TestIdaasBuilder};
 
 use super::doctor::demo::{Demo, Fault};
 use super::doctor::finding::{Mark, Step};

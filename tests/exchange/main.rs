@@ -12,10 +12,11 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_idaas::testing::{Behaviour, ClientAuthentication, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{
     BoxError, ErrorKind, Idaas, IdaasBuilder, Scope, SubjectToken, TokenResponse, TokenSource,
 };
+use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
 
 use crate::methods::{Fixture, METHODS};
 
@@ -172,9 +173,9 @@ async fn an_exchanged_token_does_not_outlive_its_life() -> Result<(), BoxError> 
     clock.advance(Duration::from_secs(301));
     // The caller's own token has ended as well, so there is no other to be had.
     let error = idaas.exchange(&caller).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(!error.is_transient());
-    assert_eq!(error.oauth_error(), Some("invalid_request"));
+    assert_eq!(error.code(), Some("invalid_request"));
     Ok(())
 }
 
@@ -228,7 +229,7 @@ async fn a_bad_subject_token_is_one_clear_error_that_does_not_show_it() -> Resul
     let forged =
         SubjectToken::access_token("marker-subject".to_owned()).with_actor("marker-actor".to_owned(), JWT);
     let error = idaas.exchange(&forged).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(!format!("{error} {error:?}").contains("marker"), "{error}");
 
     let requests = server.token_requests();

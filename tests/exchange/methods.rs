@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use tower_idaas::testing::{
-    ClientAuthentication, ManualEnvironment, MetadataDocument, MetadataService, TestIdaas,
-};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ErrorKind, Idaas, SubjectToken};
+use tower_idaas_testing::{ClientAuthentication, MetadataDocument, MetadataService, TestIdaas};
 
 pub(crate) const METHODS: [ClientAuthentication; 7] = [
     ClientAuthentication::SecretBasic,
@@ -109,8 +108,8 @@ async fn with_a_wrong_credential_nothing_is_exchanged_and_the_error_shows_neithe
         let idaas = fixture.wrong_client(method).await;
         let caller = fixture.server.user_token("user_1", &"api://front|call".parse().unwrap()).unwrap();
         let error = idaas.exchange(&SubjectToken::access_token(caller.clone())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{method}: {error}");
-        assert_eq!(error.oauth_error(), Some("invalid_client"), "{method}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Refused, "{method}: {error}");
+        assert_eq!(error.code(), Some("invalid_client"), "{method}: {error}");
         assert!(!error.is_transient(), "{method}");
         assert_eq!(fixture.server.tokens_issued(), 0, "{method}");
         let shown = format!("{error} {error:?}");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
 
 use crate::support::{seconds, settle, unavailable};
@@ -28,7 +28,7 @@ enum Event {
     FailForGood,
     Mend,
     Hang,
-    Live(u64),
+    CacheEntry(u64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -45,7 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::FailForGood),
         2 => Just(Event::Mend),
         1 => Just(Event::Hang),
-        1 => moment().prop_map(Event::Live),
+        1 => moment().prop_map(Event::CacheEntry),
     ]
 }
 
@@ -183,14 +183,14 @@ async fn play(events: &[Event]) -> Result<(), TestCaseError> {
             }
             Event::FailPassing => world.0.lock().unwrap().failure = Some(unavailable()),
             Event::FailForGood => {
-                world.0.lock().unwrap().failure = Some(Error::new(ErrorKind::Rejected, "no"));
+                world.0.lock().unwrap().failure = Some(Error::new(ErrorKind::Refused, "no"));
             }
             Event::Mend => {
                 let mut state = world.0.lock().unwrap();
                 (state.failure, state.hangs) = (None, false);
             }
             Event::Hang => world.0.lock().unwrap().hangs = true,
-            Event::Live(life) => world.0.lock().unwrap().life = *life as i64,
+            Event::CacheEntry(life) => world.0.lock().unwrap().life = *life as i64,
         }
     }
     // However it went: once the issuer is well and time has passed, there is a token.

@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, unconstrained};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
 use tower_idaas::ErrorKind;
-use tower_idaas::testing::{Behaviour, TestIdaas};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, http, send, settle, text, until};
 
@@ -189,7 +189,7 @@ async fn a_hiccup_of_the_issuer_is_nobodys_failure() -> Outcome {
     let idaas = client_of(&issuer).build()?;
     issuer.behave_once(Behaviour::status(StatusCode::BAD_GATEWAY));
     issuer.behave_once(Behaviour::CutMidBody);
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     assert_eq!(issuer.token_requests(), 3);
     Ok(())
 }

@@ -4,8 +4,8 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{Error, ErrorKind};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{
     ADVISORY, Api, MANDATORY, Mint, Outcome, client_of, fed_by, get, ours, seconds, settle, text,
@@ -69,11 +69,11 @@ async fn a_token_that_dies_while_the_issuer_is_gone_is_replaced_when_it_is_back(
 async fn warm_fails_fast_and_leaves_the_handle_usable() -> Outcome {
     let (issuer, idaas, clock) = turned_by_hand().await?;
     issuer.down().await;
-    assert_eq!(idaas.warm().await.unwrap_err().kind(), ErrorKind::Connect);
+    assert_eq!(idaas.prefetch().await.unwrap_err().kind(), ErrorKind::Connect);
     assert!(idaas.peek().is_none());
     issuer.up().await?;
     clock.advance(seconds(2));
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     assert!(idaas.peek().is_some());
     assert_eq!(issuer.token_requests(), 1);
     Ok(())
@@ -83,7 +83,7 @@ async fn warm_fails_fast_and_leaves_the_handle_usable() -> Outcome {
 async fn peek_never_fetches() -> Outcome {
     let (issuer, idaas, clock) = turned_by_hand().await?;
     assert!(idaas.peek().is_none());
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     clock.advance(ADVISORY);
     assert!(idaas.peek().is_some());
     clock.advance(ADVISORY);
@@ -96,11 +96,11 @@ async fn peek_never_fetches() -> Outcome {
 #[tokio::test]
 async fn a_definitive_refusal_is_remembered_for_five_seconds_at_most() -> Outcome {
     let (issuer, idaas, clock) = turned_by_hand().await?;
-    let refusal = Behaviour::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
+    let refusal = Behaviour::code(StatusCode::UNAUTHORIZED, "invalid_client");
     issuer.behave_once(refusal.with_header(RETRY_AFTER, HeaderValue::from_static("300")));
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
-    assert_eq!(error.oauth_error(), Some("invalid_client"));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
+    assert_eq!(error.code(), Some("invalid_client"));
     clock.advance(seconds(2));
     assert!(idaas.token().await.is_err(), "no less than half of that");
     assert_eq!(issuer.token_requests(), 1);
@@ -152,7 +152,7 @@ async fn a_live_token_is_served_throughout_retry_after() -> Outcome {
     for age in [ADVISORY, MANDATORY] {
         let mint = Mint::new();
         let (idaas, clock) = fed_by(&mint)?;
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         clock.advance(age);
         mint.fail_with(unavailable().with_retry_after(seconds(40)));
         assert_eq!(text(idaas.token().await)?, "token-1");
@@ -169,13 +169,13 @@ async fn a_live_token_is_served_throughout_retry_after() -> Outcome {
 
 #[tokio::test]
 async fn a_rotated_secret_is_found_without_a_rebuild() -> Outcome {
-    let clock = tower_idaas::testing::ManualClock::new();
+    let clock = tower_idaas::clock::ManualClock::new();
     let issuer = TestIdaas::builder().clock(clock.clone()).start().await?;
     let environment = issuer.environment();
     let idaas = client_of(&issuer).clock(clock.clone()).environment(environment.clone()).build()?;
     issuer.set_secret("another-not-real-secret");
     let error: Error = idaas.token().await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_client"));
+    assert_eq!(error.code(), Some("invalid_client"));
     environment.set(TestIdaas::SECRET_VARIABLE, "another-not-real-secret");
     clock.advance(seconds(5));
     idaas.token().await?;

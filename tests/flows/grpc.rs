@@ -27,7 +27,7 @@ async fn unauthenticated_withdraws_the_token_when_asked_to_look() -> Outcome {
     let (idaas, _clock) = fed_by(&mint)?;
     for warm in [false, true] {
         if warm {
-            idaas.warm().await?;
+            idaas.prefetch().await?;
         }
         let response = idaas.layer().grpc().layer(with_status("16")).oneshot(get(CALL)).await?;
         assert_eq!(response.status(), StatusCode::OK);

@@ -5,8 +5,8 @@ use std::io;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_idaas::testing::TestIdaas;
 use tower_idaas::{BoxError, ErrorKind, NoToken, Scope};
+use tower_idaas_testing::TestIdaas;
 
 use crate::support::{Api, Body, Mint, Outcome, client_of, fed_by, get, http, ours, send};
 
@@ -46,7 +46,7 @@ async fn a_header_that_the_caller_set_stays_and_nothing_is_fetched_for_it() -> O
     };
     client.clone().oneshot(request()).await?;
     assert_eq!(mint.fetches(), 0);
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     client.clone().oneshot(request()).await?;
     assert_eq!(api.take(), [Some(own.clone()), Some(own.clone())]);
     Ok(())
@@ -102,7 +102,7 @@ async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Ou
         assert!(error.to_string().contains("api.example.com"), "{error}");
         if !warm {
             assert_eq!(mint.fetches(), 0);
-            idaas.warm().await?;
+            idaas.prefetch().await?;
         }
     }
     assert_eq!(api.take(), []);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_test::{assert_pending, task};
-use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, settle, text, turned_by_hand};
 
@@ -111,7 +112,7 @@ async fn tokens_shorter_than_a_second_are_fetched_once_a_second_at_most() -> Out
 async fn a_token_dead_on_arrival_does_not_displace_a_live_one() -> Outcome {
     let mint = Mint::new();
     let (idaas, clock) = fed_by(&mint)?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     clock.advance(MANDATORY);
     mint.set_life(Duration::ZERO);
     assert_eq!(text(idaas.token().await)?, "token-1");

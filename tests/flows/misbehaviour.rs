@@ -5,8 +5,8 @@
 use tokio::runtime::Handle;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_idaas::authn::{Authenticator, TokenRequest};
-use tower_idaas::testing::TestIdaas;
 use tower_idaas::{BoxFuture, Error, ErrorKind};
+use tower_idaas_testing::TestIdaas;
 
 use crate::support::{ADVISORY, Mint, Outcome, client_of, fed_by, seconds, settle, text};
 
@@ -34,7 +34,7 @@ async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
 async fn a_source_that_panics_behind_a_live_token_disturbs_nobody() -> Outcome {
     let mint = Mint::new();
     let (idaas, clock) = fed_by(&mint)?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     clock.advance(ADVISORY);
     mint.panic_from_now_on();
     for _ in 0..10 {

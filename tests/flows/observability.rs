@@ -56,7 +56,7 @@ async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outc
     let mint = Mint::new();
     let (idaas, clock) = fed_by(&mint)?;
 
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     let [fetched] = &lines.take()[..] else { return Err("one line".into()) };
     let always = ["attempt", "cause", "client", "elapsed"];
     let of_success = [&always[..], &["expires_in", "level", "message", "method", "name", "outcome", "scope"]];
@@ -80,7 +80,7 @@ async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outc
     }
     assert!(lines.take().is_empty(), "a hit is silent");
 
-    mint.fail_with(Error::new(ErrorKind::Rejected, "no, said the test").with_request_id("req-7"));
+    mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test").with_request_id("req-7"));
     clock.advance(ADVISORY);
     idaas.token().await?;
     settle().await;

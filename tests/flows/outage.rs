@@ -48,7 +48,7 @@ async fn a_dead_issuer_under_load_gets_twenty_requests_in_the_first_minute_and_t
 
 #[tokio::test(start_paused = true)]
 async fn a_refusing_issuer_under_load_gets_one_request_in_two_and_a_half_seconds_at_most() -> Outcome {
-    let refusal = Error::new(ErrorKind::Rejected, "no, said the test");
+    let refusal = Error::new(ErrorKind::Refused, "no, said the test");
     let counts = requests_a_minute(refusal, Duration::from_millis(100), 5).await?;
     assert!(counts.iter().all(|count| (12..=24).contains(count)), "{counts:?}");
     Ok(())
@@ -98,7 +98,7 @@ async fn sixty_four_scopes_ask_a_dead_issuer_no_more_often_than_one_and_all_reco
 
 #[tokio::test(start_paused = true)]
 async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -> Outcome {
-    for failure in [unavailable(), Error::new(ErrorKind::InvalidAnswer, "a page of regrets")] {
+    for failure in [unavailable(), Error::new(ErrorKind::InvalidResponse, "a page of regrets")] {
         let mint = Mint::new();
         let (idaas, clock) = fed_by(&mint)?;
         mint.fail_with(failure);

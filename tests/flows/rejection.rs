@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode};
 use tokio::task::JoinSet;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::{ApiRefusal, Behaviour, TestIdaas};
+use tower_idaas_testing::{ApiRefusal, Behaviour, TestIdaas};
 
 use crate::support::{
     ADVISORY, Api, Mint, Outcome, client_of, fed_by, get, http, seconds, send, settle, text, until,
@@ -42,7 +42,7 @@ async fn fifty_rejections_of_one_token_make_one_refresh() -> Outcome {
 async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_rejected() -> Outcome {
     let mint = Mint::new();
     let (idaas, _clock) = fed_by(&mint)?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<_, http::Response<()>>();
     let client = idaas.layer().layer(service);
     handle.allow(50);
@@ -190,7 +190,7 @@ async fn only_a_401_about_our_own_token_counts() -> Outcome {
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     for status in [StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::BAD_GATEWAY]
     {
         api.answer_with(status);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::{Behaviour, ManualClock};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{Error, ErrorKind, Idaas};
+use tower_idaas_testing::Behaviour;
 
 use crate::support::{
     ADVISORY, Api, FRESH, LIFE, MANDATORY, Mint, Outcome, fed_by, get, seconds, send, settle, text,
@@ -95,7 +96,7 @@ async fn when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per
 /// A token that is overdue, with its issuer's state to be chosen.
 async fn overdue(mint: &Mint) -> Result<(Idaas, ManualClock), Error> {
     let (idaas, clock) = fed_by(mint).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     clock.advance(MANDATORY);
     Ok((idaas, clock))
 }
@@ -120,7 +121,7 @@ async fn when_overdue_requests_wait_for_the_next_token() -> Outcome {
 
 #[tokio::test(start_paused = true)]
 async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcome {
-    for failure in [unavailable(), Error::new(ErrorKind::Rejected, "no, said the test")] {
+    for failure in [unavailable(), Error::new(ErrorKind::Refused, "no, said the test")] {
         let mint = Mint::new();
         let (idaas, clock) = overdue(&mint).await?;
         mint.fail_with(failure);

@@ -11,8 +11,8 @@ use http_body_util::{BodyExt, Empty, Full};
 use tokio::task::JoinSet;
 use tokio_test::{assert_pending, task};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_idaas::testing::{ApiRefusal, TestIdaas};
 use tower_idaas::{BoxError, NoToken, Scope};
+use tower_idaas_testing::{ApiRefusal, TestIdaas};
 
 use crate::support::{Api, Body, Mint, Outcome, client_of, fed_by, get, http, seconds, settle, text};
 
@@ -135,7 +135,7 @@ async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late
 -> Outcome {
     let mint = Mint::new();
     let (idaas, _clock) = fed_by(&mint)?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<()>>();
     let client =
         ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(service);
@@ -245,15 +245,15 @@ async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
 async fn an_error_of_the_replay_is_the_callers() -> Outcome {
     let mint = Mint::new();
     let (idaas, _clock) = fed_by(&mint)?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     let refusing = mint.clone();
     let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(
         service_fn(move |_: Request<Empty<Bytes>>| {
-            refusing.fail_with(tower_idaas::Error::new(tower_idaas::ErrorKind::Rejected, "no more"));
+            refusing.fail_with(tower_idaas::Error::new(tower_idaas::ErrorKind::Refused, "no more"));
             std::future::ready(Response::builder().status(401).body(()))
         }),
     );
     let error = client.oneshot(get(URL)).await.unwrap_err();
-    assert_eq!(crate::support::ours(&error).kind(), tower_idaas::ErrorKind::Rejected);
+    assert_eq!(crate::support::ours(&error).kind(), tower_idaas::ErrorKind::Refused);
     Ok(())
 }

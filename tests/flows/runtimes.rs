@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::{Behaviour, ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{
     ADVISORY, Api, LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, get, text, unavailable,
@@ -31,7 +32,7 @@ fn two_runtimes_share_a_handle_in_any_order() -> Outcome {
     let (_home, issuer, idaas, clock) = issuer_apart()?;
     let (one, other) = (runtime()?, runtime()?);
     for (turn, runtime) in [&one, &other, &one, &one, &other].into_iter().enumerate() {
-        runtime.block_on(idaas.warm())?;
+        runtime.block_on(idaas.prefetch())?;
         assert_eq!(issuer.token_requests(), turn + 1);
         clock.advance(LIFE);
     }
@@ -43,7 +44,7 @@ fn a_handle_outlives_the_runtime_whose_connections_it_used() -> Outcome {
     let (_home, issuer, idaas, clock) = issuer_apart()?;
     for turn in 1..=3 {
         let runtime = runtime()?;
-        runtime.block_on(idaas.warm())?;
+        runtime.block_on(idaas.prefetch())?;
         assert_eq!(issuer.token_requests(), turn);
         drop(runtime);
         clock.advance(LIFE);
@@ -90,7 +91,7 @@ fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outco
     let (idaas, clock) = fed_by(&mint)?;
     let first = runtime()?;
     first.block_on(async {
-        idaas.warm().await?;
+        idaas.prefetch().await?;
         clock.advance(ADVISORY);
         mint.hold();
         idaas.token().await?;
@@ -117,7 +118,7 @@ fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome
     let request = get("https://api.example.com/");
     assert!(assert_ready!(task::spawn(client.clone().oneshot(request)).poll()).is_err());
 
-    runtime()?.block_on(idaas.warm())?;
+    runtime()?.block_on(idaas.prefetch())?;
     for age in [Duration::ZERO, ADVISORY, MANDATORY - ADVISORY] {
         clock.advance(age);
         assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
@@ -145,7 +146,7 @@ fn a_runtime_that_is_shut_down_makes_an_error_and_no_endless_loop() -> Outcome {
     });
     let polled = ended.recv_timeout(Duration::from_secs(10))?;
     assert_eq!(assert_ready!(polled).unwrap_err().kind(), ErrorKind::Runtime);
-    runtime()?.block_on(idaas.warm())?;
+    runtime()?.block_on(idaas.prefetch())?;
     Ok(())
 }
 
@@ -154,10 +155,10 @@ fn a_handle_is_dropped_outside_a_runtime_in_silence() -> Outcome {
     let (home, issuer, idaas, _clock) = issuer_apart()?;
     let client = idaas.layer().layer(Api::default());
     let runtime = runtime()?;
-    runtime.block_on(idaas.warm())?;
+    runtime.block_on(idaas.prefetch())?;
     // Once before its runtime and once after.
     let again = client_of(&issuer).build()?;
-    runtime.block_on(again.warm())?;
+    runtime.block_on(again.prefetch())?;
     drop(again);
     drop(runtime);
     drop((client, idaas));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{Scope, Token};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, send, text};
 
@@ -60,7 +60,7 @@ async fn a_failure_of_one_scope_is_none_of_another() -> Outcome {
     let issuer = TestIdaas::builder().scope("api://a|read").start().await?;
     let idaas = client_of(&issuer).build()?;
     let error = idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("invalid_scope"));
+    assert_eq!(error.code(), Some("invalid_scope"));
     assert!(error.to_string().contains("api://b|read"), "{error}");
     idaas.token().await?;
     Ok(())
@@ -70,7 +70,7 @@ async fn a_failure_of_one_scope_is_none_of_another() -> Outcome {
 async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
     let mint = Mint::new();
     let (idaas, clock) = fed_by(&mint)?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     for number in 0..200 {
         clock.advance(Duration::from_millis(10));
         assert_eq!(*idaas.token_for(&scope(number)?).await?.scope(), scope(number)?);
@@ -159,7 +159,7 @@ async fn the_configured_scope_is_one_of_a_layer_for_another() -> Outcome {
     let api = Api::default();
     let mut client = idaas.layer().scope(&scope(0)?).layer(api.clone());
     let configured: Scope = "api://a|read".parse()?;
-    idaas.warm().await?;
+    idaas.prefetch().await?;
     for _ in 0..4 {
         let mut request = get(URL);
         request.extensions_mut().insert(configured.clone());

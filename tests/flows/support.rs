@@ -14,11 +14,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::watch;
 use tower::Service;
-use tower_idaas::testing::{ManualClock, TestIdaas};
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{
     BoxError, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource, Token, TokenResponse,
     TokenSource,
 };
+use tower_idaas_testing::TestIdaas;
 
 pub(crate) type Outcome = Result<(), BoxError>;
 

@@ -17,7 +17,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
-use tower_idaas::testing::{ManualClock, ManualEnvironment};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, Idaas, IdaasBuilder, SecretSource};
 
 /// No name of a variable and no path, so that it can be nothing but a secret.

@@ -12,8 +12,10 @@ mod verification;
 
 use std::time::Duration;
 
-use tower_idaas::testing::{AccessKey, ManualClock, ManualEnvironment, OpenApiService, TestIdaas};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{BoxError, Idaas, IdaasBuilder};
+use tower_idaas_testing::{AccessKey, OpenApiService, TestIdaas};
 
 type Outcome = Result<(), BoxError>;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tower_idaas::testing::{ManualClock, ManualEnvironment};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{BoxFuture, Error, Idaas, IdaasBuilder, Scope, TokenResponse, TokenSource};
 
 use super::{Fixture, Outcome};

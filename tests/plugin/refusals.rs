@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tower_idaas::testing::{AccessKey, Behaviour, ManualEnvironment};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ErrorKind, SubjectToken};
+use tower_idaas_testing::{AccessKey, Behaviour};
 
 use super::{Fixture, MINUTE, Outcome};
 
@@ -40,7 +41,7 @@ async fn half_an_access_key_is_a_clear_error_and_nothing_is_sent() {
     for (there, missing) in [(ID, SECRET), (SECRET, ID)] {
         let environment = ManualEnvironment::from_iter([(there, "hunter2"), (NO_METADATA, "true")]);
         let error = fixture.client_with(environment).build().unwrap().token().await.unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Secret, false));
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
         let shown = format!("{error} {error:?}");
         assert!(shown.contains(there) && shown.contains(missing), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -57,8 +58,8 @@ async fn an_expired_security_token_is_a_clear_error_until_there_is_another() -> 
     idaas.token().await?;
     fixture.clock.advance(61 * MINUTE);
     let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
-    assert_eq!(error.oauth_error(), Some("InvalidSecurityToken.Expired"));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
+    assert_eq!(error.code(), Some("InvalidSecurityToken.Expired"));
     assert!(error.to_string().contains("the STS credential has expired"), "{error}");
     assert_eq!(fixture.open_api.requests().len(), 2, "the same credential is not tried twice");
 
@@ -113,7 +114,7 @@ async fn each_refusal_of_a_credential_names_what_to_check() -> Outcome {
         ),
     ] {
         let error = fixture.client_with(given.environment()).build()?.token().await.unwrap_err();
-        assert_eq!((error.kind(), error.oauth_error()), (ErrorKind::Rejected, Some(code)));
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some(code)));
         assert!(error.to_string().contains(hint), "{error}");
         assert!(error.request_id().is_some());
     }
@@ -131,7 +132,7 @@ async fn a_clock_that_is_off_is_called_so() -> Outcome {
         let result = ours.clock(other.clock.clone()).build()?.token().await;
         assert_eq!(result.is_ok(), fits);
         if let Err(error) = result {
-            assert_eq!(error.oauth_error(), Some("InvalidTimeStamp.Expired"));
+            assert_eq!(error.code(), Some("InvalidTimeStamp.Expired"));
             assert!(error.to_string().contains("check this machine's clock"), "{error}");
         }
     }
@@ -141,7 +142,7 @@ async fn a_clock_that_is_off_is_called_so() -> Outcome {
 
 #[tokio::test]
 async fn a_scope_that_is_not_granted_is_named() -> Outcome {
-    let idaas = tower_idaas::testing::TestIdaas::builder().scope("api://test|read").start().await?;
+    let idaas = tower_idaas_testing::TestIdaas::builder().scope("api://test|read").start().await?;
     let open_api = idaas.start_open_api().await?;
     let folder = tempfile::tempdir()?;
     let client = tower_idaas::Idaas::builder()
@@ -162,7 +163,7 @@ async fn no_token_is_exchanged() {
     let subject =
         SubjectToken::new("t0ken-marker".to_owned(), "urn:ietf:params:oauth:token-type:access_token");
     let error = fixture.client().exchange(&subject).await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Rejected, false));
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
     assert!(
         error.to_string().contains("PLUGIN") && !format!("{error:?}").contains("t0ken-marker"),
         "{error}"

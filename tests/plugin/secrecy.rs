@@ -1,7 +1,7 @@
 //! No access key, signature or token in any error, `Debug` or log line.
 
 use http::StatusCode;
-use tower_idaas::testing::{AccessKey, Behaviour};
+use tower_idaas_testing::{AccessKey, Behaviour};
 
 use super::support::chain;
 use super::support::log::{Log, forms};

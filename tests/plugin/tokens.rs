@@ -8,8 +8,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
-use tower_idaas::testing::{Behaviour, TestIdaas};
 use tower_idaas::{Idaas, Scope};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use super::{Fixture, MINUTE, Outcome, SECOND};
 
@@ -115,7 +115,7 @@ async fn retry_after_is_honoured_to_the_second() -> Outcome {
     fixture.open_api.behave_once(busy.with_header(RETRY_AFTER, HeaderValue::from_static("60")));
     let error = idaas.token().await.unwrap_err();
     assert_eq!((error.retry_after(), error.is_transient()), (Some(MINUTE), true));
-    assert_eq!((error.oauth_error(), error.request_id()), (Some("Throttling.User"), Some("req_test")));
+    assert_eq!((error.code(), error.request_id()), (Some("Throttling.User"), Some("req_test")));
     fixture.clock.advance(MINUTE - SECOND);
     assert!(idaas.token().await.is_err());
     assert_eq!(fixture.open_api.requests().len(), 1);

@@ -71,7 +71,7 @@ async fn a_call_that_comes_twice_is_refused_the_second_time() -> Outcome {
         http.request(call).await
     });
     let error = idaas.token().await.unwrap_err();
-    assert_eq!(error.oauth_error(), Some("SignatureNonceUsed"));
+    assert_eq!(error.code(), Some("SignatureNonceUsed"));
     assert!(error.is_transient(), "the next call has a nonce of its own");
     Ok(())
 }
@@ -117,7 +117,7 @@ async fn a_call_that_is_changed_on_its_way_is_refused() -> Outcome {
             change(&mut call);
             http.request(call)
         });
-        assert_eq!(idaas.token().await.unwrap_err().oauth_error(), Some(code));
+        assert_eq!(idaas.token().await.unwrap_err().code(), Some(code));
         assert_eq!(fixture.open_api.tokens_issued(), 0);
     }
     Ok(())

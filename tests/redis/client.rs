@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::store::{RedisStore, SharedStore};
-use tower_idaas::testing::ManualClock;
 use tower_idaas::{
     BoxError, BoxFuture, Error, Idaas, IdaasBuilder, Scope, Secret, SecretSource, TokenResponse, TokenSource,
 };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 
 use super::client::{Mint, Outcome, instance, instance_at, token};
 use super::nodes::{at, launch, share, until};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 
 use super::client::{Mint, Outcome, instance, instance_at, store_at, token};
 

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::store::{RedisStore, RedisStoreBuilder, SharedStore};
-use tower_idaas::testing::{ManualClock, ManualEnvironment};
 use tower_idaas::{Secret, SecretSource};
 
 use super::client::{KEY, Mint, Outcome, instance, instance_at, token};

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use tower_idaas::clock::ManualClock;
 use tower_idaas::store::SharedStore;
-use tower_idaas::testing::ManualClock;
 
 use super::client::{Mint, Outcome, instance, instance_at, shared, store_at, token};
 use super::server::{DOCUMENTED_USER, PASSWORD, Server, free_address};

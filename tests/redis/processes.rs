@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tower_idaas::store::{RedisStore, SharedStore};
-use tower_idaas::testing::{Behaviour, ClientAuthentication, TestIdaas};
 use tower_idaas::{Idaas, SecretSource};
+use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
 
 use super::client::{KEY, Outcome};
 use super::server::Server;

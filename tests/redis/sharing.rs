@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{Error, Idaas, SecretSource};
 
 use super::client::{KEY, LIFE, Mint, Outcome, instance, instance_at, redis, shared, token};

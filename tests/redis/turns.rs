@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 use tower_idaas::{Error, ErrorKind};
 
 use super::client::{LIFE, Mint, Outcome, instance, instance_at, shared, token};
@@ -167,7 +167,7 @@ async fn a_lock_that_nobody_can_give_back_is_taken_over() -> Outcome {
 async fn a_fetch_that_fails_gives_the_next_one_its_turn_at_once() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let (refused, mint) = (Mint::new(), Mint::new());
-    refused.fail_with(Error::new(ErrorKind::Rejected, "no, said the test"));
+    refused.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
     token(&instance(&refused, shared(&server))).await.unwrap_err();
     assert!(server.keys().is_empty());
     assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-1");

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use tower_idaas::testing::ManualClock;
+use tower_idaas::clock::ManualClock;
 
 use super::client::{
     KEY, LIFE, Mint, OTHER_KEY, Outcome, instance, instance_at, shared, shared_under, token,

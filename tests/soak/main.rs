@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
-use tower_idaas::testing::TestIdaas;
 use tower_idaas::{Idaas, SecretSource};
+use tower_idaas_testing::TestIdaas;
 
 use self::asked::Asked;
 use self::callers::{Crowd, scopes};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tower_idaas::testing::Behaviour;
+use tower_idaas_testing::Behaviour;
 
 use crate::LIFE;
 use crate::callers::scopes;

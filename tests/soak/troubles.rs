@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
-use tower_idaas::testing::{Behaviour, TestIdaas};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::callers::scopes;
 use crate::register::Register;
@@ -54,7 +54,7 @@ impl Trouble {
         let behaviour = match self.kind {
             Kind::Down => return issuer.down().await,
             Kind::Slow => Behaviour::Slow(Duration::from_millis(500)),
-            Kind::Throttles => Behaviour::oauth_error(StatusCode::TOO_MANY_REQUESTS, "slow_down")
+            Kind::Throttles => Behaviour::code(StatusCode::TOO_MANY_REQUESTS, "slow_down")
                 .with_header(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)),
             Kind::Busy => Behaviour::status(StatusCode::SERVICE_UNAVAILABLE),
             Kind::Cuts => Behaviour::CutMidBody,

@@ -8,8 +8,9 @@ pub mod raw;
 
 use std::error::Error as StdError;
 
-use tower_idaas::testing::{ManualEnvironment, TestIdaas};
+use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
+use tower_idaas_testing::TestIdaas;
 
 /// A client of the test IDaaS with CLIENT_SECRET_POST, built in code, that sees no environment variable of
 /// this process.

@@ -46,7 +46,7 @@ async fn a_held_request_whose_client_gives_up_is_no_longer_held() {
 async fn planned_behaviours_come_in_order_and_the_standing_one_after_them() {
     let idaas = TestIdaas::start().await.unwrap();
     let http = client(&idaas, Version::HTTP_2);
-    idaas.set_behaviour(Behaviour::oauth_error(StatusCode::BAD_REQUEST, "unauthorized_client"));
+    idaas.set_behaviour(Behaviour::code(StatusCode::BAD_REQUEST, "unauthorized_client"));
     idaas.behave_times(2, Behaviour::openapi_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"));
     idaas.behave_once(Behaviour::Normal);
     let mut seen = Vec::new();

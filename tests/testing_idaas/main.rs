@@ -28,9 +28,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use tower_idaas::testing::{
-    ApiRefusal, Behaviour, ClientAuthentication, ManualClock, ServerCertificate, TestIdaas,
-};
+use tower_idaas::clock::ManualClock;
+use tower_idaas_testing::{ApiRefusal, Behaviour, ClientAuthentication, ServerCertificate, TestIdaas};
 
 type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 

@@ -1,6 +1,6 @@
 //! The servers beside the token endpoint: they behave as told likewise, and go by the same clock.
 
-use tower_idaas::testing::{Controls, OpenApiService, ServiceRequest};
+use tower_idaas_testing::{Controls, OpenApiService, ServiceRequest};
 
 use super::*;
 

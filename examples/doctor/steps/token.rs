@@ -39,7 +39,7 @@ fn refused(error: &Error, config: &ConfigFile) -> Finding {
     let (meaning, remedy) = advice(error, config);
     let id = error.request_id().map(|id| ("request id", shown::text(id)));
     let status = error.status().map(|status| ("status", status.to_string()));
-    let code = error.oauth_error().map(|code| ("error", shown::text(code)));
+    let code = error.code().map(|code| ("error", shown::text(code)));
     Finding::failed(Step::Token, "the server gave no token")
         .facts(status.into_iter().chain(code).chain(id))
         .notes([shown::chain(error)])
@@ -47,7 +47,7 @@ fn refused(error: &Error, config: &ConfigFile) -> Finding {
 }
 
 fn advice(error: &Error, config: &ConfigFile) -> (&'static str, String) {
-    match (error.kind(), error.oauth_error()) {
+    match (error.kind(), error.code()) {
         (_, Some("invalid_client")) => {
             ("the server knows no such client, or does not believe it", credential(config))
         }
@@ -58,15 +58,15 @@ fn advice(error: &Error, config: &ConfigFile) -> (&'static str, String) {
                 shown::text(config.get("scope").unwrap_or_default())
             ),
         ),
-        (ErrorKind::Secret, _) => {
+        (ErrorKind::Credential, _) => {
             ("the credential cannot be read or signed with", "mend what the message names".into())
         }
-        (ErrorKind::Rejected, _) => (
+        (ErrorKind::Refused, _) => (
             "the server understood the request and refused it",
             "give the request id to the support of IDaaS if its words do not help".into(),
         ),
         (ErrorKind::Unavailable, _) => ("the server cannot answer now", "wait, and ask again".into()),
-        (ErrorKind::InvalidAnswer, _) => (
+        (ErrorKind::InvalidResponse, _) => (
             "what answers is no token endpoint: a gateway's page, a login, a redirect",
             "compare `tokenEndpoint`, path included, with the IDaaS console".into(),
         ),

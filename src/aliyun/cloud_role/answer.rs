@@ -7,13 +7,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value};
 
-use super::credentials::{CloudCredentials, CloudStsToken, Issued, StsToken};
-use super::roles::{RENEWAL, RoleKey};
-use crate::clock::Moment;
+use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, Issued, StsToken};
+use crate::aliyun::cloud_role::roles::{RENEWAL, RoleKey};
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, State, Window};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
-use crate::token::answer::{self, Answer, Peer, issuer_now, text};
-use crate::token::{DEFAULT_LIFE, LONGEST_LIFE, State, Window, kept, shown};
+use crate::wire::redact::{kept, shown};
+use crate::wire::response::{self as answer, Answer, Peer, issuer_now, text};
 
 /// What reading an answer takes to know of the request.
 #[derive(Debug)]
@@ -23,14 +24,14 @@ pub(super) struct Asked<'a> {
     pub(super) key: &'a RoleKey,
     /// The token's text, which must not be shown when the answer echoes it.
     pub(super) token: &'a str,
-    pub(super) sent: Moment,
+    pub(super) sent: Timestamp,
 }
 
 /// Credentials that live, and how long, counted from when they were asked for.
 #[derive(Debug)]
 pub(super) struct Obtained {
     pub(super) credentials: CloudCredentials,
-    pub(super) sent: Moment,
+    pub(super) sent: Timestamp,
     pub(super) life: Duration,
     pub(super) request_id: Option<String>,
 }
@@ -40,7 +41,7 @@ pub(super) struct Obtained {
 /// # Errors
 ///
 /// Everything that is not usable credentials, classified as at the token endpoint.
-pub(super) fn read(response: &Response<Bytes>, asked: &Asked<'_>, now: Moment) -> Result<Obtained, Error> {
+pub(super) fn read(response: &Response<Bytes>, asked: &Asked<'_>, now: Timestamp) -> Result<Obtained, Error> {
     let peer = Respondent { status: response.status(), arn: &asked.key.arn };
     let common = answer::Asked {
         peer: &peer,
@@ -93,7 +94,7 @@ impl Peer for Respondent<'_> {
 /// A 401, 403 or 404 is definitive even if whoever says so does not say why.
 fn refused_without_reason(error: Error, peer: &Respondent<'_>, asked: &Asked<'_>) -> Error {
     let definitive = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
-    if error.oauth_error().is_some() || !definitive.contains(&peer.status) {
+    if error.code().is_some() || !definitive.contains(&peer.status) {
         return error;
     }
     let message = format!(
@@ -102,7 +103,7 @@ fn refused_without_reason(error: Error, peer: &Respondent<'_>, asked: &Asked<'_>
         peer.status,
         peer.advice("", asked.key.scope.as_str())
     );
-    let refused = Error::new(ErrorKind::Rejected, message).with_status(peer.status);
+    let refused = Error::new(ErrorKind::Refused, message).with_status(peer.status);
     match error.request_id() {
         Some(id) => refused.with_request_id(id),
         None => refused,
@@ -124,7 +125,7 @@ const CLOUDS: [Cloud; 3] = [
 ];
 
 /// The credentials, or what is wrong with the answer.
-fn obtained(answer: &Answer<'_>, asked: &Asked<'_>, now: Moment) -> Result<Obtained, String> {
+fn obtained(answer: &Answer<'_>, asked: &Asked<'_>, now: Timestamp) -> Result<Obtained, String> {
     let top = &answer.object;
     let Some(Value::Object(credential)) = top.get("cloudAccountRoleAccessCredential") else {
         return Err("carries no `cloudAccountRoleAccessCredential`".into());
@@ -172,7 +173,7 @@ fn life(
     answer: &Answer<'_>,
     credential: &Map<String, Value>,
     sts: &Map<String, Value>,
-    sent: Moment,
+    sent: Timestamp,
 ) -> Duration {
     let ends = [sts.get("expiration"), credential.get("accessCredentialExpiresAt")];
     let Some(end) = ends.into_iter().flatten().filter_map(point_in_time).min() else {

@@ -4,15 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::cache::entry::Recheck;
 use crate::secret::Secret;
-use crate::token::Attention;
 
-/// Live STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no
+/// CacheEntry STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no
 /// secret.
 #[derive(Clone)]
 pub struct CloudCredentials {
     issued: Arc<Issued>,
-    attention: Arc<Attention>,
+    recheck: Arc<Recheck>,
 }
 
 pub(super) struct Issued {
@@ -50,11 +50,11 @@ pub struct StsToken {
 
 impl CloudCredentials {
     pub(super) fn new(issued: Issued) -> Self {
-        Self { issued: Arc::new(issued), attention: Arc::new(Attention::new()) }
+        Self { issued: Arc::new(issued), recheck: Arc::new(Recheck::new()) }
     }
 
-    pub(super) fn attention(&self) -> &Arc<Attention> {
-        &self.attention
+    pub(super) fn recheck(&self) -> &Arc<Recheck> {
+        &self.recheck
     }
 
     /// The STS token, by the cloud that it is for.

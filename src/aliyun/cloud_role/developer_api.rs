@@ -7,13 +7,14 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 
-use super::answer::{self, Asked, Obtained};
-use super::roles::RoleKey;
+use crate::aliyun::cloud_role::answer::{self, Asked, Obtained};
+use crate::aliyun::cloud_role::roles::RoleKey;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::percent;
-use crate::token::{Token, without_echo};
+use crate::token::Token;
 use crate::transport::Transport;
+use crate::wire::echo::without_echo;
+use crate::wire::percent;
 
 /// Asks for a role's credentials: `ObtainCloudAccountRoleAccessCredential`, version 2022-02-25.
 pub(crate) struct DeveloperApi {
@@ -59,7 +60,7 @@ impl DeveloperApi {
                     "no request to {} can be made; check the role's ARN, it may be too long",
                     self.address
                 );
-                Error::new(ErrorKind::Rejected, message).with_source(cause)
+                Error::new(ErrorKind::Refused, message).with_source(cause)
             })
     }
 }

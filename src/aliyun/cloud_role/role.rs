@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::credentials::CloudCredentials;
-use super::developer_api::DeveloperApi;
-use super::roles::{CloudRoles, RoleKey};
+use crate::aliyun::cloud_role::credentials::CloudCredentials;
+use crate::aliyun::cloud_role::developer_api::DeveloperApi;
+use crate::aliyun::cloud_role::roles::{CloudRoles, RoleKey};
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
 
@@ -94,7 +94,7 @@ impl CloudRole {
         &self.key.arn
     }
 
-    /// Live credentials, from the cache where possible.
+    /// CacheEntry credentials, from the cache where possible.
     ///
     /// They are renewed 15 minutes before they end, by chance up to 3 minutes earlier, or like tokens at two thirds
     /// of a life under half an hour, and while they live a failed renewal changes nothing: all that
@@ -115,7 +115,7 @@ impl CloudRole {
     /// By identity: if the cache holds newer ones already, those stay. A fetch that was under way is void, and the
     /// next caller starts another, once a second at most.
     pub fn invalidate(&self, credentials: &CloudCredentials) {
-        credentials.attention().withdraw();
+        credentials.recheck().invalidate();
     }
 }
 

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::answer::Obtained;
-use super::credentials::CloudCredentials;
-use super::developer_api::DeveloperApi;
-use super::role::CloudRole;
-use crate::BoxFuture;
+use crate::aliyun::cloud_role::answer::Obtained;
+use crate::aliyun::cloud_role::credentials::CloudCredentials;
+use crate::aliyun::cloud_role::developer_api::DeveloperApi;
+use crate::aliyun::cloud_role::role::CloudRole;
+use crate::cache::loader::{Loaded, Loader};
+use crate::cache::lru_map::LruMap;
+use crate::cache::slot::{Settings, Slot};
+use crate::cache::window::Renewal;
+use crate::error::BoxFuture;
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{Fetch, Fetched, Recent, Renewal, Settings, Slot, Token, TokenCache};
+use crate::token::{Token, TokenCache};
 
 /// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
 const ROLES: usize = 1_000;
@@ -35,7 +39,7 @@ pub(crate) struct CloudRoles {
     /// Or what is missing for it.
     api: Result<Arc<DeveloperApi>, ConfigFault>,
     settings: Settings,
-    slots: Mutex<Recent<RoleKey, Arc<Slot<CloudCredentials>>>>,
+    slots: Mutex<LruMap<RoleKey, Arc<Slot<CloudCredentials>>>>,
 }
 
 impl CloudRoles {
@@ -44,7 +48,7 @@ impl CloudRoles {
         api: Result<DeveloperApi, ConfigFault>,
         settings: Settings,
     ) -> Self {
-        let slots = Mutex::new(Recent::new(ROLES));
+        let slots = Mutex::new(LruMap::new(ROLES));
         Self { tokens, api: api.map(Arc::new), settings, slots }
     }
 
@@ -89,19 +93,19 @@ impl FetchCredentials {
     async fn obtain(&self) -> Result<Obtained, Error> {
         let token = self.token().await?;
         match self.api.obtain(&self.key, &token).await {
-            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => token.withdraw(),
+            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => token.invalidate(),
             result => return result,
         }
         self.api.obtain(&self.key, &self.token().await?).await
     }
 }
 
-impl Fetch<CloudCredentials> for FetchCredentials {
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<CloudCredentials>, Error>> {
+impl Loader<CloudCredentials> for FetchCredentials {
+    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<CloudCredentials>, Error>> {
         Box::pin(async move {
             let Obtained { credentials: value, sent, life, request_id } = self.obtain().await?;
-            let attention = Arc::clone(value.attention());
-            Ok(Fetched { value, attention, sent, life, renewal: RENEWAL, from_issuer: true, request_id })
+            let recheck = Arc::clone(value.recheck());
+            Ok(Loaded { value, recheck, sent, life, renewal: RENEWAL, from_issuer: true, request_id })
         })
     }
 

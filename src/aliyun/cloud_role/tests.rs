@@ -8,13 +8,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Asked, Obtained, read};
-use super::roles::RoleKey;
-use crate::clock::Moment;
+use crate::aliyun::cloud_role::answer::{Asked, Obtained, read};
+use crate::aliyun::cloud_role::roles::RoleKey;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
 
-const SENT: Moment = Moment { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
+const SENT: Timestamp = Timestamp { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
 const TOKEN: &str = "T0KENmarker+/=%&";
 const STS_SECRET: &str = "STSmarker";
 

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::order::Means;
-use super::stand::{SOURCES, Stand};
-use super::tried::Tried;
-use super::{Credential, CredentialSource, instance_role};
-use crate::BoxFuture;
+use crate::aliyun::credential::order::Means;
+use crate::aliyun::credential::stand::{SOURCES, Stand};
+use crate::aliyun::credential::tried::Tried;
+use crate::aliyun::credential::{Credential, CredentialSource, instance_role};
+use crate::cache::slot::Settings;
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
-use crate::metadata::{ALIBABA_CLOUD_ECS, MetadataService};
-use crate::token::Settings;
+use crate::transport::metadata::{ALIBABA_CLOUD_ECS, MetadataService};
 use crate::transport::{self, Transport};
 
 /// No source has given anything yet.
@@ -159,9 +159,10 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::clock::ManualClock;
+    use crate::environment::ManualEnvironment;
     use crate::error::ErrorKind;
     use crate::telemetry::Telemetry;
-    use crate::testing::{ManualClock, ManualEnvironment};
 
     /// Nobody answers, and nobody is answered for longer than a flight may take.
     fn mute(environment: ManualEnvironment, flight: u64) -> DefaultChain {

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 use zeroize::Zeroize;
 
-use super::file;
-use super::lookup::{Miss, Plan, is_true};
-use super::profile::{Dialect, Profile, Spelling};
+use crate::aliyun::credential::file;
+use crate::aliyun::credential::lookup::{Miss, Plan, is_true};
+use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::Environment;
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::aliyun::credential::order::Issuer;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn plan_of(document: &str, variables: &[(&str, &str)]) -> Result<Plan, Miss> {
         let environment = ManualEnvironment::from_iter(variables.iter().copied());

@@ -1,7 +1,7 @@
 //! An access key in the environment, read at each use.
 
-use super::Credential;
-use super::lookup::{Miss, Plan};
+use crate::aliyun::credential::Credential;
+use crate::aliyun::credential::lookup::{Miss, Plan};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -36,7 +36,7 @@ fn half_set(there: &str, missing: &str) -> Miss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn plan_of<const N: usize>(variables: [(&str, &str); N]) -> Result<Plan, Miss> {
         plan(&Environment::Manual(ManualEnvironment::from_iter(variables)))

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::lookup::Miss;
-use crate::text_file::read_if_there;
+use crate::aliyun::credential::lookup::Miss;
+use crate::secret::text_file::read_if_there;
 
 /// The file's text, or `None` when there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Miss> {

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::lookup::{Miss, Plan, is_true};
-use super::order::{Issuer, Means, Order, Temporary};
-use super::temporary;
+use crate::aliyun::credential::lookup::{Miss, Plan, is_true};
+use crate::aliyun::credential::order::{Issuer, Means, Order, Temporary};
+use crate::aliyun::credential::temporary;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::percent;
-use crate::token::answer::{self, Asked, Peer};
+use crate::wire::percent;
+use crate::wire::response::{self as answer, Asked, Peer};
 
 /// What the metadata service is needed for, in its errors.
 pub(super) const PURPOSE: &str = "the RAM role of an instance is to be had";
@@ -65,13 +65,13 @@ fn named(lines: &str, token: &str, service: &str) -> Result<String, Error> {
     match lines.lines().map(str::trim).find(|line| !line.is_empty()) {
         None => {
             let problem = format!("{service} knows no RAM role; attach one to the instance");
-            Err(Error::new(ErrorKind::Rejected, problem))
+            Err(Error::new(ErrorKind::Refused, problem))
         }
         Some(name) if is_name(name) && !name.contains(token) => Ok(name.to_owned()),
         Some(_) => {
             let problem = format!("what {service} gave is not the name of a RAM role");
             let message = format!("{problem}; check that nothing is in front of it");
-            Err(Error::new(ErrorKind::InvalidAnswer, message).with_transient(false))
+            Err(Error::new(ErrorKind::InvalidResponse, message).with_transient(false))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What looking at one source of the chain comes to.
 
-use super::Credential;
-use super::order::Order;
+use crate::aliyun::credential::Credential;
+use crate::aliyun::credential::order::Order;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 
@@ -34,7 +34,7 @@ impl Miss {
 
     /// One that stays until somebody mends it.
     pub(super) fn fault(message: impl Into<String>) -> Self {
-        Self::Fault(Error::new(ErrorKind::Secret, message))
+        Self::Fault(Error::new(ErrorKind::Credential, message))
     }
 }
 

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::chain::{DefaultChain, Injected};
-use crate::BoxFuture;
+use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;
 

@@ -1,8 +1,8 @@
 //! A role assumed with the token of a Kubernetes service account: RRSA, by variables that ACK sets.
 
-use super::lookup::{Miss, Plan};
-use super::order::{Issuer, Order, Role};
-use super::sts;
+use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::order::{Issuer, Order, Role};
+use crate::aliyun::credential::sts;
 use crate::environment::Environment;
 
 pub(super) const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
@@ -46,7 +46,7 @@ fn enumerated(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn miss<const N: usize>(set: [&str; N]) -> Miss {
         let variables = set.map(|name| (name, "x"));

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use http::Uri;
 
-use super::{Credential, instance_role, sts, uri};
-use crate::BoxFuture;
+use crate::aliyun::credential::{Credential, instance_role, sts, uri};
+use crate::cache::entry::Recheck;
+use crate::cache::loader::{Loaded, Loader};
+use crate::cache::window::Renewal;
 use crate::clock::Clock;
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::Error;
-use crate::metadata::MetadataService;
-use crate::text_file;
-use crate::token::{Attention, Fetch, Fetched, Renewal};
+use crate::secret::text_file;
 use crate::transport::Transport;
+use crate::transport::metadata::MetadataService;
 
 /// As the vendor's SDKs do.
 const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
@@ -94,15 +96,15 @@ impl FetchOrdered {
     }
 }
 
-impl Fetch<Arc<Credential>> for FetchOrdered {
-    fn fetch(&self) -> BoxFuture<'_, Result<Fetched<Arc<Credential>>, Error>> {
+impl Loader<Arc<Credential>> for FetchOrdered {
+    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Arc<Credential>>, Error>> {
         Box::pin(async move {
             let sent = self.means.clock.now();
             let (credential, life) = self.temporary().await?;
-            let attention = Arc::new(Attention::new());
-            Ok(Fetched {
+            let recheck = Arc::new(Recheck::new());
+            Ok(Loaded {
                 value: Arc::new(credential),
-                attention,
+                recheck,
                 sent,
                 life,
                 renewal: RENEWAL,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::lookup::{Miss, Plan};
-use super::order::{Issuer, Order, Role};
-use super::{Credential, instance_role, oidc_role, sts};
+use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::order::{Issuer, Order, Role};
+use crate::aliyun::credential::{Credential, instance_role, oidc_role, sts};
 use crate::environment::Environment;
 use crate::secret::Secret;
 

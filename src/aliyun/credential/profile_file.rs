@@ -6,9 +6,9 @@ use std::path::Path;
 use configparser::ini::Ini;
 use zeroize::Zeroize;
 
-use super::file;
-use super::lookup::{Miss, Plan};
-use super::profile::{Dialect, Profile, Spelling};
+use crate::aliyun::credential::file;
+use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::Environment;
 
 const FILE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
@@ -82,7 +82,7 @@ fn from_section(ini: &Ini, section: &str, path: &Path, environment: &Environment
 mod tests {
     use super::*;
     use crate::aliyun::credential::order::Issuer;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, Miss> {
         let environment = ManualEnvironment::from_iter(variables.iter().copied());

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::lookup::{Miss, Plan};
-use super::order::{FetchOrdered, Means, Order};
-use super::{Credential, cli_profile, environment, instance_role, oidc_role, profile_file, uri};
+use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::order::{FetchOrdered, Means, Order};
+use crate::aliyun::credential::{
+    Credential, cli_profile, environment, instance_role, oidc_role, profile_file, uri,
+};
+use crate::cache::slot::{Settings, Slot};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::token::{Settings, Slot};
 
 /// The sources, in the vendor's order.
 pub(super) const SOURCES: [Source; 6] = [
@@ -65,7 +67,7 @@ impl Stand {
             && let Some(live) = kept.slot.peek()
             && live.value.is(credential)
         {
-            live.attention().withdraw();
+            live.recheck().invalidate();
         }
     }
 

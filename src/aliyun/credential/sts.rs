@@ -9,16 +9,16 @@ use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 use zeroize::Zeroizing;
 
-use super::lookup::{Miss, is_true};
-use super::order::{Means, Role, Temporary};
-use super::{Credential, temporary};
+use crate::aliyun::credential::lookup::{Miss, is_true};
+use crate::aliyun::credential::order::{Means, Role, Temporary};
+use crate::aliyun::credential::{Credential, temporary};
 use crate::aliyun::{Call, member};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
-use crate::token::answer::{self, Asked, Peer};
-use crate::token::without_echo;
-use crate::token_file;
+use crate::secret::token_file;
+use crate::wire::echo::without_echo;
+use crate::wire::response::{self as answer, Asked, Peer};
 
 const VERSION: &str = "2015-04-01";
 
@@ -122,7 +122,7 @@ fn origin(role: &Role, means: &Means) -> Result<Uri, Error> {
 fn address(target: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
     let host = means.sts_endpoint.as_ref().unwrap_or(&role.sts);
     format!("https://{host}{target}").parse().map_err(|cause| {
-        Error::new(ErrorKind::Secret, "the host of STS is none; check the STS endpoint or region")
+        Error::new(ErrorKind::Credential, "the host of STS is none; check the STS endpoint or region")
             .with_source(http::Error::from(cause))
     })
 }
@@ -175,7 +175,7 @@ impl Peer for Sts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     fn host_with<const N: usize>(variables: [(&str, &str); N], region: Option<&str>) -> Result<String, Miss> {
         let environment = Environment::Manual(ManualEnvironment::from_iter(variables));

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::Credential;
-use super::order::Temporary;
 use crate::aliyun::answer::point_in_time;
+use crate::aliyun::credential::Credential;
+use crate::aliyun::credential::order::Temporary;
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::token::answer::{Answer, text};
+use crate::wire::response::{Answer, text};
 
 /// The end counts by the clock of who gave the credential, and if `ours` is given by this machine's as well: the
 /// earlier one then. STS is believed alone; it is asked through TLS.
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
     use crate::aliyun::credential::sts::Sts;
-    use crate::token::answer::{self, Asked};
+    use crate::wire::response::{self as answer, Asked};
 
     fn read_from(body: &Value, date: Option<&str>) -> Result<Temporary, Error> {
         read_by(body, date, false)

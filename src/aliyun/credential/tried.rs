@@ -1,8 +1,8 @@
 //! The sources that were tried in vain, and the one error about them all.
 
-use super::lookup::Miss;
+use crate::aliyun::credential::lookup::Miss;
 use crate::error::{Error, ErrorKind};
-use crate::token::shown;
+use crate::wire::redact::shown;
 
 /// What was tried, in order.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Tried {
         let (kind, may_pass) = match first {
             _ if self.waiting_for.is_some() => (ErrorKind::Timeout, true),
             Some(first) if self.errors().all(Error::is_transient) => (first.kind(), true),
-            _ => (ErrorKind::Secret, false),
+            _ => (ErrorKind::Credential, false),
         };
         let error = Error::new(kind, message).with_transient(may_pass);
         match first {
@@ -107,32 +107,34 @@ mod tests {
 
     #[test]
     fn every_source_is_listed_with_its_reason() {
-        let error = tried([Miss::absent("is not set"), fault(ErrorKind::Rejected)]);
+        let error = tried([Miss::absent("is not set"), fault(ErrorKind::Refused)]);
         assert_eq!(error.to_string(), "no Alibaba Cloud credential: one: is not set | two: does not work");
-        assert_eq!((error.kind(), error.request_id()), (ErrorKind::Secret, Some("ID-1")));
+        assert_eq!((error.kind(), error.request_id()), (ErrorKind::Credential, Some("ID-1")));
     }
 
     #[test]
     fn it_may_pass_only_if_all_faults_may() {
         assert!(!tried([Miss::absent("x")]).is_transient());
-        assert!(!tried([in_vain(ErrorKind::Timeout), in_vain(ErrorKind::Rejected)]).is_transient());
+        assert!(!tried([in_vain(ErrorKind::Timeout), in_vain(ErrorKind::Refused)]).is_transient());
         let error = tried([Miss::absent("x"), in_vain(ErrorKind::Connect), in_vain(ErrorKind::Timeout)]);
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true));
     }
 
     #[test]
     fn it_may_pass_if_a_source_that_is_set_up_may_work_soon_whatever_else_is_wrong() {
-        let error = tried([fault(ErrorKind::Rejected), fault(ErrorKind::Connect)]);
+        let error = tried([fault(ErrorKind::Refused), fault(ErrorKind::Connect)]);
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true));
         let text = "does not work; it may work soon, and no other source is used in its place";
         assert!(error.to_string().ends_with(text), "{error}");
-        assert!(tried([Miss::Fault(Error::new(ErrorKind::Secret, "x").with_transient(true))]).is_transient());
+        assert!(
+            tried([Miss::Fault(Error::new(ErrorKind::Credential, "x").with_transient(true))]).is_transient()
+        );
     }
 
     #[test]
     fn the_source_that_time_ran_out_for_is_named() {
         let mut tried = Tried::default();
-        tried.add("one", fault(ErrorKind::Rejected));
+        tried.add("one", fault(ErrorKind::Refused));
         tried.waiting_for = Some("two");
         let error = tried.into_error();
         let text =

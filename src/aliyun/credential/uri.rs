@@ -7,14 +7,14 @@ use http_body_util::Full;
 
 use zeroize::Zeroizing;
 
-use super::lookup::{Miss, Plan};
-use super::order::{Issuer, Means, Order, Temporary};
-use super::temporary;
+use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::order::{Issuer, Means, Order, Temporary};
+use crate::aliyun::credential::temporary;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::percent;
-use crate::token::answer::{self, Asked, Peer};
-use crate::token::without_echo;
+use crate::wire::echo::without_echo;
+use crate::wire::percent;
+use crate::wire::response::{self as answer, Asked, Peer};
 
 const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 
@@ -103,7 +103,7 @@ impl Peer for CredentialsUri {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ManualEnvironment;
+    use crate::environment::ManualEnvironment;
 
     #[test]
     fn what_is_no_uri_is_refused_unseen() {

@@ -4,10 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 
-use super::super::certificate::Certificate;
-use super::super::pca::Certificates;
-use super::*;
-use crate::BoxFuture;
+use crate::authn::certificate::Certificate;
+use crate::authn::pca::Certificates;
+use crate::authn::tests::*;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::SecretSource;
 
@@ -94,7 +94,7 @@ fn a_key_that_is_replaced_is_used_at_once_and_one_that_stays_is_parsed_once() {
     assert_eq!(algorithm().unwrap(), "ES512");
     variables.set("K", "garbage");
     let error = algorithm().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Secret);
+    assert_eq!(error.kind(), ErrorKind::Credential);
     assert!(error.to_string().starts_with("environment variable K holds no private key; "), "{error}");
     variables.remove("K");
     assert!(algorithm().unwrap_err().to_string().contains("environment variable K is not set"));

@@ -5,11 +5,11 @@ mod keys;
 
 use std::collections::hash_map::RandomState;
 
-use super::request::Client;
-use super::*;
+use crate::authn::request::Client;
+use crate::authn::*;
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::testing::ManualEnvironment;
+use crate::environment::ManualEnvironment;
 
 const ENDPOINT: &str = "https://localhost/oauth2/token?a=b";
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::*;
 use crate::authn::{AssertionSigner, SigningAlgorithm};
+use crate::config::tests::*;
 use crate::error::Error;
 
 const KEY_NAME: &str = "authnConfiguration.privateKeyEnvVarName";

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use crate::config::tests::*;
 
 const PATH: &str = "authnConfiguration.oidcTokenFilePath";
 const PATH_VARIABLE: &str = "authnConfiguration.oidcTokenFilePathEnvVarName";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::*;
+use crate::config::tests::*;
 
 #[test]
 fn every_key_may_be_written_in_snake_case() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::*;
+use crate::config::tests::*;
 
 #[test]
 fn a_complete_file_is_read_completely() {

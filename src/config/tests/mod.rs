@@ -9,8 +9,8 @@ mod values;
 
 use serde_json::{Value, json};
 
-use super::*;
-use crate::testing::ManualEnvironment;
+use crate::config::*;
+use crate::environment::ManualEnvironment;
 
 const SECRET: &str = "s3cret-of-the-environment";
 const MARKER: &str = "hunter2";

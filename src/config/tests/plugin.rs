@@ -1,6 +1,6 @@
 //! PLUGIN: which plugin, and what it needs.
 
-use super::*;
+use crate::config::tests::*;
 
 const NAME: &str = "authnConfiguration.pluginName";
 

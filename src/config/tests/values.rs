@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use crate::config::tests::*;
 
 #[test]
 fn an_absent_http_configuration_means_the_defaults() {

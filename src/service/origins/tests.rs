@@ -3,7 +3,7 @@
 use http::Uri;
 use proptest::prelude::*;
 
-use super::*;
+use crate::service::origins::*;
 
 fn admits(origin: &str, uri: &str) -> bool {
     let origin = Origin::parse(origin).unwrap_or_else(|problem| panic!("{origin}: {problem}"));

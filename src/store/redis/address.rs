@@ -39,7 +39,7 @@ impl Address {
                 "{name} holds no address of a Redis server; expected `rediss://user:password@host:port/database`, \
                  `redis://…` or `unix:///path`, with anything odd percent-encoded"
             );
-            Error::new(ErrorKind::Secret, message)
+            Error::new(ErrorKind::Credential, message)
         })
     }
 

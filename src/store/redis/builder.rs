@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use rustls::ClientConfig;
 
-use super::address::Address;
-use super::pool::Pool;
-use super::{RedisStore, Sentinels};
+use crate::cache::lru_map::LruMap;
 use crate::environment::Environment;
+#[cfg(feature = "test-util")]
+use crate::environment::ManualEnvironment;
 use crate::error::{ConfigError, ConfigFault};
 use crate::secret::SecretSource;
+use crate::store::redis::address::Address;
+use crate::store::redis::pool::Pool;
+use crate::store::redis::{RedisStore, Sentinels};
 use crate::store::source::NAMES;
-#[cfg(feature = "testing")]
-use crate::testing::ManualEnvironment;
-use crate::token::Recent;
 use crate::transport::client_config;
 
 /// Builds a [`RedisStore`].
@@ -47,8 +47,8 @@ impl RedisStoreBuilder {
     }
 
     /// Reads environment variables from a test's own set instead of the process's.
-    #[cfg(feature = "testing")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    #[cfg(feature = "test-util")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn environment(mut self, environment: ManualEnvironment) -> Self {
         self.environment = Environment::Manual(environment);
         self
@@ -77,7 +77,7 @@ impl RedisStoreBuilder {
         if !faults.is_empty() {
             return Err(ConfigError::all(None, faults));
         }
-        let moved = Mutex::new(Recent::new(NAMES));
+        let moved = Mutex::new(LruMap::new(NAMES));
         let tls: Option<Arc<ClientConfig>> = tls.map(Arc::new);
         Ok(RedisStore { addresses, sentinels, environment, tls, pool: Pool::default(), moved })
     }

@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::address::{Address, Place};
-use super::allowance::{Allowance, Allowed};
-use super::fault;
 use crate::error::Error;
+use crate::store::redis::address::{Address, Place};
+use crate::store::redis::allowance::{Allowance, Allowed};
+use crate::store::redis::fault;
 
 /// After this time without a command, or twice that, a connection is closed.
 const IDLE: Duration = Duration::from_secs(30);

@@ -2,8 +2,8 @@
 
 use redis::RedisError;
 
-use super::address::Place;
 use crate::error::{BoxError, Error, ErrorKind};
+use crate::store::redis::address::Place;
 
 pub(super) fn unreachable(place: &Place, cause: impl Into<BoxError>) -> Error {
     let message = format!("no connection to Redis at {place}; check address, network and TLS");
@@ -31,7 +31,7 @@ pub(super) fn failed(place: &Place, error: &RedisError) -> Error {
             Error::new(ErrorKind::Transport, format!("the connection to Redis at {place} broke"))
         }
         None => Error::new(
-            ErrorKind::InvalidAnswer,
+            ErrorKind::InvalidResponse,
             format!("Redis at {place} answered what makes no sense; is it a Redis?"),
         ),
     }

@@ -18,12 +18,12 @@ use self::address::{Address, Place};
 pub use self::builder::RedisStoreBuilder;
 use self::connection::Connection;
 use self::pool::{Pool, Pooled};
-use super::token_store::{StoredValue, TokenStore};
-use crate::BoxFuture;
+use crate::cache::lru_map::LruMap;
 use crate::environment::Environment;
+use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::secret::SecretSource;
-use crate::token::Recent;
+use crate::store::token_store::{StoredValue, TokenStore};
 
 /// How many times a cluster may send a command elsewhere.
 const REDIRECTIONS: usize = 3;
@@ -53,7 +53,7 @@ pub struct RedisStore {
     tls: Option<Arc<ClientConfig>>,
     pool: Pool,
     /// Where a cluster keeps a name, as far as it has told.
-    moved: Mutex<Recent<String, Arc<Mutex<Option<Place>>>>>,
+    moved: Mutex<LruMap<String, Arc<Mutex<Option<Place>>>>>,
 }
 
 /// Who knows where the master is.
@@ -171,7 +171,7 @@ impl RedisStore {
     }
 
     fn nonsense(&self) -> Error {
-        Error::new(ErrorKind::InvalidAnswer, "Redis answered what makes no sense; is it a Redis?")
+        Error::new(ErrorKind::InvalidResponse, "Redis answered what makes no sense; is it a Redis?")
     }
 
     async fn done(&self, name: &str, command: Cmd) -> Result<bool, Error> {

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Handle, Id};
 
-use super::address::Place;
-use super::connection::Connection;
+use crate::cache::lru_map::LruMap;
 use crate::error::Error;
-use crate::token::Recent;
+use crate::store::redis::address::Place;
+use crate::store::redis::connection::Connection;
 
 /// More nodes than have tokens of one client.
 const NODES: usize = 64;
@@ -19,11 +19,11 @@ type Key = (Id, Option<Place>);
 type Entry = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
 #[derive(Debug)]
-pub(super) struct Pool(Mutex<Recent<Key, Arc<Entry>>>);
+pub(super) struct Pool(Mutex<LruMap<Key, Arc<Entry>>>);
 
 impl Default for Pool {
     fn default() -> Self {
-        Self(Mutex::new(Recent::new(NODES)))
+        Self(Mutex::new(LruMap::new(NODES)))
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use self::troubled::Troubled;
-use super::{MemoryStore, SharedStore, TokenStore};
-use crate::testing::{ManualClock, TestIdaas};
+use crate::clock::ManualClock;
+use crate::store::{MemoryStore, SharedStore, TokenStore};
+use crate::testing::TestIdaas;
 use crate::{
     BoxError, BoxFuture, Error, Idaas, Scope, SecretSource, SubjectToken, TokenResponse, TokenSource,
 };
@@ -75,7 +76,7 @@ async fn a_token_of_half_its_life_is_replaced_for_all() {
 async fn the_machine_that_was_started_after_the_token_was_issued_counts_no_worse() {
     // Its monotonic clock has not run for as long as the token lives.
     let response = TokenResponse::bearer("t").unwrap().with_expires_in(LIFE);
-    let young = crate::clock::Moment { monotonic: 1, wall: 1_700_000_000_000_000_000 };
+    let young = crate::clock::Timestamp { monotonic: 1, wall: 1_700_000_000_000_000_000 };
     let aged = TokenResponse { age: Some(LIFE / 4), ..response };
     let fetched = crate::token::fetched(aged, &Scope::parse("a|b").unwrap(), young);
     assert_eq!((fetched.sent, fetched.life), (young, LIFE * 3 / 4));
@@ -92,7 +93,7 @@ async fn a_short_lived_token_is_not_shared() {
     }
     let store = MemoryStore::new();
     let builder = Idaas::builder().scope("api://a|read").token_source(Brief);
-    builder.token_store(shared(store.clone())).build().unwrap().warm().await.unwrap();
+    builder.token_store(shared(store.clone())).build().unwrap().prefetch().await.unwrap();
     assert!(store.values().is_empty());
 }
 
@@ -136,7 +137,7 @@ async fn whichever_call_of_the_store_fails_the_token_comes() {
 
 #[tokio::test]
 async fn keys_that_are_gone_later_cost_the_sharing_and_nothing_else() {
-    let environment = crate::testing::ManualEnvironment::from_iter([("KEYS", KEY)]);
+    let environment = crate::environment::ManualEnvironment::from_iter([("KEYS", KEY)]);
     let (mint, store) = (Mint::default(), MemoryStore::new());
     let shared = SharedStore::new(store.clone(), SecretSource::variable("KEYS")).namespace("test");
     let builder = Idaas::builder().scope("api://a|read").token_source(mint).environment(environment.clone());

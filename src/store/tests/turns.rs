@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::troubled::Troubled;
-use super::{LIFE, Mint, instance, shared, token};
+use crate::clock::ManualClock;
+use crate::store::tests::troubled::Troubled;
+use crate::store::tests::{LIFE, Mint, instance, shared, token};
 use crate::store::{MemoryStore, TokenStore};
-use crate::testing::ManualClock;
 use crate::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
 
 /// What of the clock of the runtime a call takes, which stands still but for pauses.

@@ -1,0 +1,235 @@
+//! Client assertions: JWTs that say who the client is (RFC 7523 section 3).
+
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::{Value, json};
+
+use super::{Credentials, Occasion, RegisteredClient};
+use crate::refusal::Refusal;
+
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The form fields of every method that sends an assertion.
+pub(super) const FIELDS: &[&str] = &["client_assertion_type", "client_assertion"];
+
+/// The longest life that IDaaS allows, in seconds.
+const LONGEST_LIFE: u64 = 600;
+
+/// An assertion, not yet believed.
+pub(super) struct Assertion<'a> {
+    header: Value,
+    claims: Value,
+    message: &'a str,
+    signature: Vec<u8>,
+}
+
+/// Whether the form has an assertion of this type.
+pub(super) fn has_type(credentials: &Credentials<'_>, expected: &str) -> bool {
+    credentials.form.get("client_assertion_type") == Some(expected)
+}
+
+impl<'a> Assertion<'a> {
+    pub(super) fn parse(credentials: &Credentials<'a>) -> Result<Self, Refusal> {
+        let text = credentials.form.required("client_assertion")?;
+        Self::read(text).ok_or_else(|| Refusal::invalid_request("the client_assertion is not a JWT"))
+    }
+
+    fn read(text: &'a str) -> Option<Self> {
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, claims) = message.split_once('.')?;
+        let json = |part: &str| serde_json::from_slice(&BASE64.decode(part).ok()?).ok();
+        Some(Self {
+            header: json(header)?,
+            claims: json(claims)?,
+            message,
+            signature: BASE64.decode(signature).ok()?,
+        })
+    }
+
+    pub(super) fn algorithm(&self) -> &str {
+        self.header.get("alg").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Whether the HMAC is under the secret.
+    pub(super) fn is_under_secret(&self, secret: &[u8]) -> bool {
+        self.algorithm() == "HS256" && self.is_verified(Algorithm::HS256, &DecodingKey::from_secret(secret))
+    }
+
+    /// Whether it is signed with the private half of the key, a `SubjectPublicKeyInfo` in DER.
+    pub(super) fn is_signed_with(&self, public_key: &[u8]) -> bool {
+        let rsa = || DecodingKey::from_rsa_der(public_key);
+        let ec = || DecodingKey::from_ec_der(public_key);
+        match self.algorithm() {
+            "RS256" => self.is_verified(Algorithm::RS256, &rsa()),
+            "RS384" => self.is_verified(Algorithm::RS384, &rsa()),
+            "RS512" => self.is_verified(Algorithm::RS512, &rsa()),
+            "ES256" => self.is_verified(Algorithm::ES256, &ec()),
+            "ES384" => self.is_verified(Algorithm::ES384, &ec()),
+            // The verifier that serves for the others lacks it.
+            "ES512" => UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, public_key)
+                .verify(self.message.as_bytes(), &self.signature)
+                .is_ok(),
+            _ => false,
+        }
+    }
+
+    fn is_verified(&self, algorithm: Algorithm, key: &DecodingKey) -> bool {
+        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key);
+        verifier.is_ok_and(|verifier| verifier.verify(self.message.as_bytes(), &self.signature).is_ok())
+    }
+
+    /// Refuses an assertion, its signature being right, that says the wrong things or says them again.
+    pub(super) fn check(self, client: &RegisteredClient, occasion: &Occasion<'_>) -> Result<(), Refusal> {
+        let refuse = |problem: &str| Err(Refusal::invalid_client(format!("the client_assertion {problem}")));
+        if self.header != json!({ "alg": self.algorithm(), "typ": "JWT" }) {
+            return refuse("has another header than alg and typ");
+        }
+        let claim = |name: &str| self.claims.get(name);
+        let text = |name: &str| claim(name).and_then(Value::as_str).unwrap_or_default();
+        let time = |name: &str| claim(name).and_then(Value::as_u64);
+        if text("iss") != client.id() || text("sub") != client.id() {
+            return refuse("does not name the client as iss and sub");
+        }
+        if claim("aud") != Some(&json!(occasion.audience)) {
+            return refuse("is for another audience than the token endpoint");
+        }
+        let (Some(issued), Some(expires)) = (time("iat"), time("exp")) else {
+            return refuse("lacks iat or exp");
+        };
+        let now = occasion.now.unix_seconds();
+        if issued > now {
+            return refuse("is from the future");
+        }
+        if expires <= now {
+            return refuse("has expired");
+        }
+        if expires.saturating_sub(issued) > LONGEST_LIFE {
+            return refuse("lives longer than 600 seconds");
+        }
+        if text("jti").is_empty() {
+            return refuse("lacks jti");
+        }
+        match client.keys().spend(text("jti"), expires, occasion.now) {
+            true => Ok(()),
+            false => refuse("was used before"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::TestIdaas;
+    use crate::client_authentication::ClientAuthentication;
+    use crate::client_authentication::Federation;
+    use crate::client_keys::ClientKeys;
+    use crate::form::Form;
+    use tower_idaas::Secret;
+    use tower_idaas::clock::ManualClock;
+
+    const AUDIENCE: &str = "https://idaas.test/token";
+
+    struct Fixture {
+        client: RegisteredClient,
+        clock: ManualClock,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let methods = ClientAuthentication::ALL.to_vec();
+            let keys = ClientKeys::generate(&[]).unwrap();
+            let federation = Federation::generate("", &tower_idaas::clock::Clock::System).unwrap();
+            let client =
+                RegisteredClient::new("app".into(), Secret::new("s3cret"), methods, keys, federation);
+            Self { client, clock: ManualClock::new() }
+        }
+
+        fn claims(&self) -> Value {
+            let now = self.clock.now().unix_seconds();
+            json!({ "iss": "app", "sub": "app", "aud": AUDIENCE, "jti": "1", "iat": now, "exp": now + 600 })
+        }
+
+        fn verify(&self, header: &Value, claims: &Value) -> Result<(), String> {
+            let message =
+                format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+            let key = jsonwebtoken::EncodingKey::from_secret(b"s3cret");
+            let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::HS256, &key).unwrap();
+            let signature = BASE64.encode(signer.try_sign(message.as_bytes()).unwrap());
+            self.authenticate(JWT_BEARER, &format!("{message}.{signature}"))
+        }
+
+        fn authenticate(&self, kind: &str, assertion: &str) -> Result<(), String> {
+            let form = form_urlencoded::Serializer::new(String::new())
+                .append_pair("client_id", "app")
+                .append_pair("client_assertion_type", kind)
+                .append_pair("client_assertion", assertion)
+                .append_pair("application_federated_credential_name", TestIdaas::FEDERATED_CREDENTIAL)
+                .append_pair("client_x509", "garbage")
+                .finish();
+            let form = Form::parse(form.as_bytes()).unwrap();
+            let occasion = Occasion { audience: AUDIENCE, now: self.clock.now() };
+            let credentials = Credentials { headers: &HeaderMap::new(), form: &form };
+            self.client.authenticate(&credentials, &occasion).map_err(|refusal| refusal.description)
+        }
+    }
+
+    fn header() -> Value {
+        json!({ "alg": "HS256", "typ": "JWT" })
+    }
+
+    #[test]
+    fn an_assertion_is_good_once() {
+        let fixture = Fixture::new();
+        let claims = fixture.claims();
+        fixture.verify(&header(), &claims).unwrap();
+        assert!(fixture.verify(&header(), &claims).unwrap_err().contains("was used before"));
+        let mut again = claims;
+        again["jti"] = json!("2");
+        fixture.verify(&header(), &again).unwrap();
+    }
+
+    #[test]
+    fn every_claim_counts() {
+        let fixture = Fixture::new();
+        let now = fixture.clock.now().unix_seconds();
+        for (name, value, reason) in [
+            ("iss", json!("other"), "as iss and sub"),
+            ("sub", Value::Null, "as iss and sub"),
+            ("aud", json!("https://idaas.test"), "another audience"),
+            ("iat", json!(now + 1), "from the future"),
+            ("iat", json!("now"), "lacks iat or exp"),
+            ("exp", json!(now), "has expired"),
+            ("exp", json!(now + 601), "longer than 600 seconds"),
+            ("exp", Value::Null, "lacks iat or exp"),
+            ("jti", json!(""), "lacks jti"),
+        ] {
+            let mut claims = fixture.claims();
+            claims[name] = value;
+            let refusal = fixture.verify(&header(), &claims).unwrap_err();
+            assert!(refusal.contains(reason), "{name}: {refusal}");
+        }
+        for other in [json!({ "alg": "HS256" }), json!({ "alg": "HS256", "typ": "JWT", "kid": "1" })] {
+            assert!(fixture.verify(&other, &fixture.claims()).unwrap_err().contains("another header"));
+        }
+    }
+
+    #[test]
+    fn an_unsigned_or_garbled_assertion_is_refused() {
+        let fixture = Fixture::new();
+        let none = json!({ "alg": "none", "typ": "JWT" });
+        assert!(fixture.verify(&none, &fixture.claims()).unwrap_err().contains("not signed"));
+        let hs512 = json!({ "alg": "HS512", "typ": "JWT" });
+        assert!(fixture.verify(&hs512, &fixture.claims()).unwrap_err().contains("not HS256"));
+        for garbled in ["", "a", "a.b.c", "e30.e30", "e30.e30."] {
+            fixture.authenticate(JWT_BEARER, garbled).unwrap_err();
+        }
+        let x509 = "urn:cloud:idaas:params:oauth:client-assertion-type:x509-jwt-bearer";
+        assert!(fixture.authenticate(x509, "e30.e30.").unwrap_err().contains("one client certificate"));
+        fixture.authenticate("urn:unknown", "e30.e30.").unwrap_err();
+    }
+}

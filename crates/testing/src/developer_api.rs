@@ -1,0 +1,162 @@
+//! The DeveloperAPI, as far as it hands out STS credentials of cloud roles.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{Method, StatusCode, request};
+use rustls::ServerConfig;
+use serde_json::{Map, Value};
+
+use super::TestIdaas;
+use super::answer::{Answer, Refused};
+use super::bearer::Doorkeeper;
+use super::behaviour::AnswerChange;
+use super::cloud_account::{CloudAccount, CloudVendor};
+use super::controls::Controls;
+use super::desk::{Call, Desk};
+use super::open_api_refusal::OpenApiRefusal;
+use super::server::reserve;
+use super::service::IdaasService;
+
+const AUDIENCE: &str = "urn:cloud:idaas:pam";
+
+/// Either of them will do: the API's own, and the one that the vendor's clients ask for by default.
+const PERMISSIONS: [&str; 2] =
+    ["cloud_account_role:obtain_access_credential", "cloud_account:obtain_access_credential"];
+
+/// In seconds, what a session may last.
+const SESSION: std::ops::RangeInclusive<u64> = 900..=43_200;
+
+/// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles for tokens of one
+/// [`TestIdaas`]; started by [`TestIdaas::start_developer_api`].
+///
+/// It speaks HTTPS under the authority of the IDaaS, and wants a live token of it for `urn:cloud:idaas:pam`.
+/// The credentials open nothing, and end by the clock of the IDaaS. It has [`Controls`], and stops when it is
+/// dropped.
+pub struct DeveloperApi {
+    controls: Controls,
+    desk: Arc<DeveloperDesk>,
+}
+
+struct DeveloperDesk {
+    doorkeeper: Doorkeeper,
+    state: Mutex<State>,
+}
+
+struct State {
+    account: CloudAccount,
+    session: Duration,
+}
+
+impl TestIdaas {
+    /// Starts a DeveloperAPI for tokens of this IDaaS, on the Tokio runtime of the caller. It knows no role yet:
+    /// [`add_role`](DeveloperApi::add_role).
+    ///
+    /// # Errors
+    ///
+    /// If no port or no certificate is to be had.
+    pub async fn start_developer_api(&self) -> io::Result<DeveloperApi> {
+        DeveloperApi::start(Arc::clone(&self.service), self.tls()?)
+    }
+}
+
+impl DeveloperApi {
+    fn start(idaas: Arc<IdaasService>, tls: Arc<ServerConfig>) -> io::Result<Self> {
+        let permissions = PERMISSIONS.map(str::to_owned).to_vec();
+        let clock = idaas.endpoint.clock.clone();
+        let state = State { account: CloudAccount::default(), session: Duration::from_secs(3600) };
+        let desk = Arc::new(DeveloperDesk {
+            doorkeeper: Doorkeeper::new(idaas, AUDIENCE.to_owned(), permissions),
+            state: Mutex::new(state),
+        });
+        let controls = Controls::start(reserve()?, Arc::clone(&desk), clock, Some(tls))?;
+        Ok(Self { controls, desk })
+    }
+
+    /// Where it is, as the configuration has it: a host, with its port and without a scheme.
+    pub fn endpoint(&self) -> String {
+        format!("localhost:{}", self.controls.port())
+    }
+
+    /// Hands out credentials of this role from now on, in the shape of this cloud.
+    pub fn add_role(&self, arn: impl Into<String>, vendor: CloudVendor) {
+        self.desk.state().account.add(arn.into(), vendor);
+    }
+
+    /// How long credentials live when the request does not say. Default: an hour.
+    pub fn set_session_duration(&self, duration: Duration) {
+        self.desk.state().session = duration;
+    }
+
+    /// Refuses one token from now on; the token itself or its `jti` will do.
+    pub fn revoke(&self, token_or_id: &str) {
+        self.desk.doorkeeper.revoke(token_or_id);
+    }
+
+    /// Refuses every token issued so far; later ones are accepted, even those of the same second.
+    pub fn revoke_all_issued_before_now(&self) {
+        self.desk.doorkeeper.revoke_all_issued_before_now();
+    }
+
+    /// How many credentials were handed out.
+    pub fn issued(&self) -> usize {
+        self.controls.granted()
+    }
+}
+
+impl Deref for DeveloperApi {
+    type Target = Controls;
+
+    fn deref(&self) -> &Self::Target {
+        &self.controls
+    }
+}
+
+impl fmt::Debug for DeveloperApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeveloperApi").field("endpoint", &self.endpoint()).finish_non_exhaustive()
+    }
+}
+
+impl Desk for DeveloperDesk {
+    fn judge(&self, call: &Call, change: Option<&AnswerChange>) -> Result<Answer, Refused> {
+        self.doorkeeper.judge(&call.head.headers)?;
+        Ok(Answer::success(self.obtain(&call.head)?, change))
+    }
+}
+
+impl DeveloperDesk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn obtain(&self, head: &request::Parts) -> Result<Map<String, Value>, OpenApiRefusal> {
+        let path =
+            format!("/v2/{}/cloudAccountRoles/_/actions/obtainAccessCredential", TestIdaas::INSTANCE_ID);
+        if head.method != Method::GET || head.uri.path() != path {
+            return Err(OpenApiRefusal::new(StatusCode::NOT_FOUND, "ResourceNotFound", "nothing is here"));
+        }
+        let state = self.state();
+        let (mut arn, mut life) = (None, state.session);
+        for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
+            match (&*name, value.parse()) {
+                ("cloudAccountRoleExternalId", _) if arn.is_none() => arn = Some(value),
+                ("durationSeconds", Ok(seconds)) if SESSION.contains(&seconds) => {
+                    life = Duration::from_secs(seconds);
+                }
+                _ => {
+                    let message = format!("parameter {name} is unknown, repeated or out of range");
+                    return Err(OpenApiRefusal::new(StatusCode::BAD_REQUEST, "InvalidParameter", message));
+                }
+            }
+        }
+        let now = self.doorkeeper.idaas.endpoint.clock.now();
+        state.account.assume(&arn.unwrap_or_default(), now, life).ok_or_else(|| {
+            let message = "the role does not exist, or is not granted to the client";
+            OpenApiRefusal::new(StatusCode::NOT_FOUND, "ResourceNotFound.CloudAccountRole", message)
+        })
+    }
+}

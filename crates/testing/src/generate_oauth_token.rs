@@ -1,0 +1,122 @@
+//! `GenerateOauthToken`, version 2021-12-01: a token of the test IDaaS for a signature.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, request};
+use serde_json::{Map, Value, json};
+
+use super::TestIdaas;
+use super::access_key::AccessKeys;
+use super::acs3::{Verifier, percent_decoded};
+use super::open_api_refusal::OpenApiRefusal;
+use super::service::IdaasService;
+use tower_idaas::Scope;
+
+pub(super) struct GenerateOauthToken {
+    idaas: Arc<IdaasService>,
+    verifier: Verifier,
+}
+
+impl GenerateOauthToken {
+    pub(super) fn new(idaas: Arc<IdaasService>, keys: Arc<AccessKeys>) -> Self {
+        let verifier = Verifier::new(keys, idaas.endpoint.clock.clone());
+        Self { idaas, verifier }
+    }
+
+    /// The JSON of a success, or why there is none.
+    pub(super) fn answer(
+        &self,
+        head: &request::Parts,
+        body: &Bytes,
+    ) -> Result<Map<String, Value>, OpenApiRefusal> {
+        check_call(head, body)?;
+        self.verifier.verify(head, body)?;
+        let scope = self.scope(head.uri.query().unwrap_or_default())?;
+        let issued = self.idaas.endpoint.client_token(&scope).map_err(|refusal| {
+            let code =
+                if refusal.status.is_server_error() { "InternalError" } else { "Forbidden.ScopeValues" };
+            OpenApiRefusal::new(refusal.status, code, refusal.description)
+        })?;
+        let response = json!({
+            "AccessToken": issued.token,
+            "TokenType": "Bearer",
+            "ExpiresIn": issued.expires_in,
+            "ExpiresAt": issued.expires_at,
+            "IssuedTokenType": "urn:ietf:params:oauth:token-type:access_token",
+        });
+        Ok(Map::from_iter([
+            ("RequestId".to_owned(), json!(format!("{:032X}", fastrand::u128(..)))),
+            ("TokenResponse".to_owned(), response),
+        ]))
+    }
+
+    /// The scope that the parameters spell. A parameter that nobody reads is a mistake of the sender.
+    fn scope(&self, query: &str) -> Result<Scope, OpenApiRefusal> {
+        let mut parameters = Parameters::parse(query)?;
+        if parameters.take("ApplicationId")? != self.idaas.endpoint.client.id() {
+            return Err(not_found("ResourceNotFound.Application", "there is no such application"));
+        }
+        if parameters.take("InstanceId")? != TestIdaas::INSTANCE_ID {
+            return Err(not_found("ResourceNotFound.Instance", "there is no such instance"));
+        }
+        let audience = parameters.take("Audience")?;
+        let mut items = Vec::new();
+        for number in 1..=parameters.0.len().max(1) {
+            items.push(format!("{audience}|{}", parameters.take(&format!("ScopeValues.{number}"))?));
+        }
+        crate::scopes::parse(&items.join(" ")).map_err(|fault| invalid(format!("the scope {fault}")))
+    }
+}
+
+fn check_call(head: &request::Parts, body: &Bytes) -> Result<(), OpenApiRefusal> {
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let is_ours =
+        header("x-acs-action") == Some("GenerateOauthToken") && header("x-acs-version") == Some("2021-12-01");
+    if !is_ours {
+        return Err(not_found("InvalidAction.NotFound", "there is no such action in this version"));
+    }
+    if head.method != Method::POST || head.uri.path() != "/" || !body.is_empty() {
+        return Err(invalid("expected a POST to / with an empty body"));
+    }
+    match header("accept") {
+        Some("application/json") => Ok(()),
+        _ => Err(invalid("expected to be asked for JSON")),
+    }
+}
+
+/// The query's parameters, each name once.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn parse(query: &str) -> Result<Self, OpenApiRefusal> {
+        let text = |text: &str| percent_decoded(text).and_then(|bytes| String::from_utf8(bytes).ok());
+        let mut parameters = Vec::<(String, String)>::new();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (Some(name), Some(value)) = (text(name), text(value)) else {
+                return Err(invalid("the query is malformed"));
+            };
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(invalid(format!("parameter `{}` is repeated", name.escape_debug())));
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+
+    fn take(&mut self, name: &str) -> Result<String, OpenApiRefusal> {
+        match self.0.iter().position(|(known, value)| known == name && !value.is_empty()) {
+            Some(place) => Ok(self.0.swap_remove(place).1),
+            None => Err(invalid(format!("parameter `{name}` is missing"))),
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> OpenApiRefusal {
+    OpenApiRefusal::new(StatusCode::BAD_REQUEST, "InvalidParameter", message)
+}
+
+fn not_found(code: &'static str, message: &str) -> OpenApiRefusal {
+    OpenApiRefusal::new(StatusCode::NOT_FOUND, code, message)
+}

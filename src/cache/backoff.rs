@@ -1,0 +1,122 @@
+//! How long to leave a failing issuer alone: arithmetic alone, no clock and no I/O.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// A pause after the first failure; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause after transient failures. Jitter halves it at most, so that a dead issuer is asked
+/// four times a minute at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+
+/// A definitive failure is remembered for this long: short enough that a mended secret is found soon.
+const DEFINITIVE_PAUSE: Duration = Duration::from_secs(5);
+
+/// An issuer may ask to be left alone for this long and no longer.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// The pause before the second attempt of one flight; the third waits twice as long.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often one flight may ask when requests wait for it and nothing has failed before.
+pub(crate) const ATTEMPTS: u32 = 3;
+
+/// A flight that is older than this makes no further attempt.
+pub(crate) const RETRY_BUDGET: Duration = Duration::from_secs(2);
+
+/// What a flight can take beyond its last attempt's time-outs: the attempts before, and a margin for a busy
+/// machine.
+pub(crate) const LONGEST_FLIGHT_BEYOND_TIMEOUTS: Duration = Duration::from_secs(5);
+
+/// How long nobody asks after the `failures`th flight in a row has failed with `error`.
+///
+/// `jitter`, from 0 to 1, shortens a pause of our own choosing by up to half. What the issuer asked for
+/// in `Retry-After` is never shortened.
+pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let chosen = match error.is_transient() {
+        true => FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE),
+        false => DEFINITIVE_PAUSE,
+    };
+    let chosen = chosen.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0);
+    chosen.max(retry_after(error).unwrap_or_default())
+}
+
+/// How long the issuer asks to be left alone, as far as it is granted: not after a refusal, which waiting does
+/// not mend.
+pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
+    error.retry_after().filter(|_| error.is_transient()).map(|asked| asked.min(LONGEST_RETRY_AFTER))
+}
+
+/// The pause before the next attempt within one flight, after `attempt` of them; jittered like the rest.
+pub(crate) fn pause_within_flight(attempt: u32, jitter: f64) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(16);
+    RETRY_PAUSE.saturating_mul(1 << doublings).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn transient() -> Error {
+        Error::new(ErrorKind::Unavailable, "busy")
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let pauses: Vec<u64> =
+            (1..=8).map(|failures| pause_after(failures, &transient(), 0.0).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 32, 32]);
+    }
+
+    #[test]
+    fn a_definitive_failure_is_remembered_for_seconds_however_often_it_comes() {
+        let refused = Error::new(ErrorKind::Refused, "no");
+        assert_eq!(pause_after(1, &refused, 0.0), DEFINITIVE_PAUSE);
+        assert_eq!(pause_after(1_000, &refused, 0.0), DEFINITIVE_PAUSE);
+        let asked = refused.with_retry_after(Duration::from_secs(300));
+        assert_eq!(pause_after(1, &asked, 0.0), DEFINITIVE_PAUSE);
+    }
+
+    #[test]
+    fn retry_after_is_honoured_and_capped() {
+        let asked = |seconds| transient().with_retry_after(Duration::from_secs(seconds));
+        assert_eq!(pause_after(1, &asked(60), 1.0), Duration::from_secs(60));
+        assert_eq!(pause_after(1, &asked(86_400), 1.0), LONGEST_RETRY_AFTER);
+        assert_eq!(pause_after(1, &asked(0), 0.0), FIRST_PAUSE);
+    }
+
+    /// Requests that a dead issuer gets from one process in `seconds`, when each fails at once.
+    fn requests_within(seconds: u64, jitter: f64) -> u32 {
+        let (mut now, mut failures, mut requests) = (Duration::ZERO, 0, ATTEMPTS - 1);
+        while now < Duration::from_secs(seconds) {
+            failures += 1;
+            requests += 1;
+            now += pause_after(failures, &transient(), jitter);
+        }
+        requests
+    }
+
+    proptest! {
+        #[test]
+        fn a_dead_issuer_is_asked_twenty_times_in_the_first_minute_at_most_and_then_four_times_a_minute(
+            jitter in 0.0f64..=1.0,
+        ) {
+            let (first, hour) = (requests_within(60, jitter), requests_within(3600, jitter));
+            prop_assert!(first <= 20, "{first} in the first minute");
+            prop_assert!(hour - first <= 59 * 4, "{hour} in the first hour");
+        }
+
+        #[test]
+        fn nothing_overflows(failures in any::<u32>(), jitter in any::<f64>(), asked in any::<u64>()) {
+            let error = transient().with_retry_after(Duration::from_secs(asked));
+            prop_assert!(pause_after(failures, &error, jitter) <= LONGEST_RETRY_AFTER);
+            pause_within_flight(failures, jitter);
+        }
+    }
+}

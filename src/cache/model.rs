@@ -1,0 +1,297 @@
+//! The slot and the gate under a model checker: thousands of schedules, each step of each thread chosen by it.
+//! Whoever waits for ever is found as a deadlock.
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg shuttle" cargo test --lib --no-default-features --features test-util model
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shuttle::future::{block_on, spawn, yield_now};
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use shuttle::thread;
+
+use crate::cache::circuit_breaker::Gate;
+use crate::cache::entry::{CacheEntry, Recheck};
+use crate::cache::loader::{Loaded, Loader};
+use crate::cache::slot::{Settings, Slot};
+use crate::cache::sync::Handle;
+use crate::cache::window::Renewal;
+use crate::clock::Clock;
+use crate::clock::ManualClock;
+use crate::error::BoxFuture;
+use crate::error::{Error, ErrorKind};
+use crate::telemetry::Telemetry;
+
+const SCHEDULES: usize = 2_000;
+const LIFE: Duration = Duration::from_secs(1200);
+const ADVISORY: Duration = Duration::from_secs(900);
+
+/// Gives the numbers 1, 2, 3 …, or fails so many times first.
+#[derive(Debug)]
+struct Source {
+    clock: ManualClock,
+    asked: AtomicU64,
+    failures: u64,
+    held: AtomicBool,
+}
+
+impl Loader<u64> for Source {
+    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<u64>, Error>> {
+        Box::pin(async move {
+            let sent = self.clock.now();
+            let value = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            yield_now().await;
+            while self.held.load(Ordering::SeqCst) {
+                yield_now().await;
+            }
+            if value <= self.failures {
+                return Err(Error::new(ErrorKind::Unavailable, "busy"));
+            }
+            let recheck = Arc::new(Recheck::new());
+            Ok(Loaded {
+                value,
+                recheck,
+                sent,
+                life: LIFE,
+                renewal: Renewal::TwoThirds,
+                from_issuer: true,
+                request_id: None,
+            })
+        })
+    }
+
+    fn subject(&self) -> &str {
+        "model"
+    }
+}
+
+struct Scene {
+    clock: ManualClock,
+    source: Arc<Source>,
+    slot: Arc<Slot<u64>>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::failing(0, &Arc::default(), &ManualClock::new())
+    }
+
+    fn failing(failures: u64, gate: &Arc<Gate>, clock: &ManualClock) -> Self {
+        let source = Arc::new(Source {
+            clock: clock.clone(),
+            asked: AtomicU64::new(0),
+            failures,
+            held: AtomicBool::new(false),
+        });
+        let settings = Settings {
+            clock: Clock::Manual(clock.clone()),
+            wait: LIFE,
+            flight: LIFE,
+            gate: Arc::clone(gate),
+            telemetry: Telemetry::new("app", "model"),
+        };
+        let slot = Arc::new(Slot::new(Arc::clone(&source) as _, settings));
+        Self { clock: clock.clone(), source, slot }
+    }
+
+    fn asked(&self) -> u64 {
+        self.source.asked.load(Ordering::SeqCst)
+    }
+
+    fn get(&self) -> Result<Arc<CacheEntry<u64>>, Error> {
+        block_on(Arc::clone(&self.slot).acquire())
+    }
+
+    fn caller(&self) -> thread::JoinHandle<Result<u64, Error>> {
+        let slot = Arc::clone(&self.slot);
+        thread::spawn(move || block_on(slot.acquire()).map(|live| live.value))
+    }
+}
+
+/// Steps chosen evenly, and schedules in which one thread gets far ahead of another.
+fn check(property: fn()) {
+    shuttle::check_random(property, SCHEDULES);
+    shuttle::check_pct(property, SCHEDULES, 3);
+}
+
+#[test]
+fn cold_callers_share_one_fetch_and_its_value() {
+    check(|| {
+        let scene = Scene::new();
+        let callers: Vec<_> = (0..3).map(|_| scene.caller()).collect();
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().unwrap(), 1);
+        }
+        assert_eq!(scene.asked(), 1);
+    });
+}
+
+#[test]
+fn callers_that_give_up_neither_restart_nor_starve_the_fetch() {
+    check(|| {
+        let scene = Scene::new();
+        let hasty: Vec<_> = (0..2).map(|_| spawn(Arc::clone(&scene.slot).acquire())).collect();
+        let patient = scene.caller();
+        for caller in hasty {
+            thread::yield_now();
+            caller.abort();
+        }
+        assert_eq!(patient.join().unwrap().unwrap(), 1);
+        assert_eq!(scene.asked(), 1);
+    });
+}
+
+#[test]
+fn readers_never_see_an_older_value_after_a_newer_one() {
+    check(|| {
+        let scene = Scene::new();
+        scene.get().unwrap();
+        scene.clock.advance(ADVISORY);
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let slot = Arc::clone(&scene.slot);
+                thread::spawn(move || {
+                    let mut last = 0;
+                    for _ in 0..4 {
+                        let value = block_on(Arc::clone(&slot).acquire()).unwrap().value;
+                        assert!(value >= last, "{value} after {last}");
+                        last = value;
+                    }
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert!(scene.asked() <= 2, "one renewal, if it has begun");
+    });
+}
+
+#[test]
+fn a_withdrawn_value_is_not_served_and_a_fetch_begun_before_is_void() {
+    check(|| {
+        let scene = Scene::new();
+        let first = scene.get().unwrap();
+        scene.clock.advance(ADVISORY);
+        scene.source.held.store(true, Ordering::SeqCst);
+        // A renewal is under way or not yet begun when the value is withdrawn; none has landed.
+        let renewing = scene.caller();
+        let rejecting = {
+            let (slot, source) = (Arc::clone(&scene.slot), Arc::clone(&scene.source));
+            thread::spawn(move || {
+                let before = source.asked.load(Ordering::SeqCst);
+                first.recheck().invalidate();
+                source.held.store(false, Ordering::SeqCst);
+                let served = block_on(slot.acquire()).unwrap().value;
+                assert!(served > before, "{served} was asked for before the withdrawal");
+            })
+        };
+        renewing.join().unwrap().unwrap();
+        rejecting.join().unwrap();
+        assert!(scene.asked() <= 3);
+    });
+}
+
+#[test]
+fn many_rejections_of_one_value_make_one_fetch() {
+    check(|| {
+        let scene = Scene::new();
+        let first = scene.get().unwrap();
+        let rejecting: Vec<_> = (0..3)
+            .map(|_| {
+                let (slot, first) = (Arc::clone(&scene.slot), Arc::clone(&first));
+                thread::spawn(move || {
+                    first.recheck().invalidate();
+                    block_on(slot.acquire()).unwrap().value
+                })
+            })
+            .collect();
+        for caller in rejecting {
+            assert_eq!(caller.join().unwrap(), 2);
+        }
+        assert_eq!(scene.asked(), 2);
+    });
+}
+
+#[test]
+fn a_runtime_that_goes_in_the_middle_of_a_flight_leaves_nobody_waiting() {
+    check(|| {
+        let scene = Scene::new();
+        let callers: Vec<_> = (0..2).map(|_| scene.caller()).collect();
+        let closing = thread::spawn(|| {
+            for _ in 0..thread_rng().gen_range(0..4) {
+                thread::yield_now();
+            }
+            Handle::shut_down();
+        });
+        for caller in callers {
+            // The one whose flight is dropped before it began gets an error; nobody waits for ever.
+            let _ = caller.join().unwrap();
+        }
+        closing.join().unwrap();
+        scene.get().unwrap();
+        assert!(scene.asked() <= 3);
+    });
+}
+
+#[test]
+fn slots_behind_one_gate_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
+    check(|| {
+        let (gate, clock) = (Arc::default(), ManualClock::new());
+        let scenes: Vec<_> = (0..4).map(|_| Scene::failing(u64::MAX, &gate, &clock)).collect();
+        let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
+        for caller in callers {
+            caller.join().unwrap().unwrap_err();
+        }
+        // Each once on trust, and two more attempts of the one that finds out.
+        let asked: u64 = scenes.iter().map(Scene::asked).sum();
+        assert!(asked <= 6, "{asked}");
+    });
+}
+
+#[test]
+fn slots_behind_one_gate_get_over_a_hiccup_together() {
+    check(|| {
+        let (gate, clock) = (Arc::default(), ManualClock::new());
+        let scenes: Vec<_> = (0..3).map(|_| Scene::failing(1, &gate, &clock)).collect();
+        let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
+        for caller in callers {
+            assert_eq!(caller.join().unwrap().unwrap(), 2);
+        }
+    });
+}
+
+#[test]
+fn slots_behind_one_gate_all_end_when_the_runtime_goes_in_the_middle_of_trouble() {
+    check(|| {
+        let (gate, clock) = (Arc::default(), ManualClock::new());
+        // One keeps failing, the others get over it.
+        let [dead, one, other] = [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &gate, &clock));
+        let callers = [dead.caller(), one.caller(), other.caller()];
+        let hasty = spawn(Arc::clone(&dead.slot).acquire());
+        let closing = thread::spawn(|| {
+            for _ in 0..thread_rng().gen_range(0..12) {
+                thread::yield_now();
+            }
+            Handle::shut_down();
+        });
+        hasty.abort();
+        for caller in callers {
+            // With a value or an error; nobody waits for ever.
+            let _ = caller.join().unwrap();
+        }
+        closing.join().unwrap();
+        // Nor does anybody who comes later wait for those who are gone. Each may find trouble once.
+        for _ in 0..4 {
+            clock.advance(Duration::from_secs(60));
+            for scene in [&one, &other, &dead] {
+                let _ = scene.get();
+            }
+        }
+        one.get().unwrap();
+        other.get().unwrap();
+    });
+}

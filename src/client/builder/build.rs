@@ -1,0 +1,170 @@
+//! What `build` does: from the builder's parts to a handle.
+
+use std::collections::hash_map::RandomState;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::authn::{
+    Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
+};
+use crate::cache::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
+use crate::cache::slot::Settings;
+use crate::client::builder::cloud_role::Named;
+use crate::client::builder::store::text;
+use crate::client::builder::{IdaasBuilder, federated};
+use crate::client::idaas::Idaas;
+use crate::config::{AuthnMethod, Config, Plugin};
+use crate::error::{ConfigError, ConfigFault};
+use crate::scope::Scope;
+use crate::store::{Owner, SharedStore};
+use crate::telemetry::Telemetry;
+use crate::token::{ExchangeCache, Skew, TokenCache, TokenEndpoint, TokenSource};
+use crate::transport::Transport;
+
+impl IdaasBuilder {
+    pub(super) fn build_with_source(mut self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
+        let scope =
+            self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
+        let scope = scope
+            .and_then(Scope::parse)
+            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
+        let (connect, read) = self.given.timeouts();
+        let settings = self.settings(connect, read, Telemetry::new("", "token source"));
+        let owner = Owner {
+            issuer: String::new(),
+            instance_id: String::new(),
+            client_id: String::new(),
+            method: "token source".to_owned(),
+            namespace: String::new(),
+        };
+        let source = self.with_store(source, owner, &settings.telemetry)?;
+        let named = self.named_in_code()?;
+        let roles = self.roles(named, None, &settings)?;
+        Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
+    }
+
+    pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
+        self.given.plugin_names = self.plugins.keys().cloned().collect();
+        let config = Config::load(&self.file, self.given.clone(), &self.environment);
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                // The transport's faults belong in the same report.
+                let (connect, read) = self.given.timeouts();
+                let more = self.make_transport(connect, read).err().unwrap_or_default();
+                return Err(error.and(more));
+            }
+        };
+        let settings = {
+            let telemetry = Telemetry::new(&config.client_id, config.authn.name());
+            self.settings(config.connect_timeout, config.read_timeout, telemetry)
+        };
+        let mut owner = Owner {
+            // Two issuers may share an endpoint's host, and one issuer have two.
+            issuer: [text(config.issuer.as_ref()), text(config.token_endpoint.as_ref())].join(" "),
+            instance_id: config.instance_id.clone(),
+            client_id: config.client_id.clone(),
+            method: config.authn.name().to_owned(),
+            namespace: String::new(),
+        };
+        if let AuthnMethod::Plugin(plugin) = &config.authn {
+            let (source, transport, settings) = match plugin {
+                Plugin::Registered { name } => {
+                    owner.method.extend([" ", name]);
+                    (self.registered_plugin(name)?, None, settings)
+                }
+                #[cfg(feature = "aliyun")]
+                Plugin::OpenApi { endpoint } => {
+                    owner.issuer = endpoint.to_string();
+                    let (source, transport) = self.open_api(endpoint, &config, &settings)?;
+                    (source, Some(transport), self.open_api_settings(settings))
+                }
+            };
+            let source = self.with_store(source, owner, &settings.telemetry)?;
+            let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
+            return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
+        }
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
+        let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
+        let named = Named::in_config(&config);
+        let Some(token_endpoint) = config.token_endpoint else {
+            return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
+        };
+        let roles = self.roles(named, Some(&transport), &settings)?;
+        let authenticator = self.choose(config.authn)?;
+        let endpoint = TokenEndpoint {
+            client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
+            authenticator,
+            transport,
+            environment: self.environment.clone(),
+            clock: self.clock.clone(),
+            hasher: RandomState::new(),
+            skew: Skew::default(),
+        };
+        let endpoint = Arc::new(endpoint);
+        let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
+        let source = self.with_store(endpoint, owner, &settings.telemetry)?;
+        Ok(roles.handle(TokenCache::new(source, Some(exchange), config.scope, settings)))
+    }
+
+    fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
+        Ok(match (method, self.authenticator.take()) {
+            (AuthnMethod::ClientSecretBasic { secret }, _) => {
+                Arc::new(ClientSecretBasic { secret, raw: self.raw_basic })
+            }
+            (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
+            (AuthnMethod::ClientSecretJwt { secret }, _) => Arc::new(ClientSecretJwt { secret }),
+            (AuthnMethod::PrivateKeyJwt { key }, _) => Arc::new(PrivateKeyJwt { key }),
+            (AuthnMethod::Pca(pca), _) => {
+                pca.warn_at_load(&self.environment, self.clock.now().system_time());
+                Arc::new(pca)
+            }
+            (AuthnMethod::Oidc { credential_name, token_file }, _) => {
+                federated::oidc(credential_name, token_file, self.assertion_source.take())?
+            }
+            (AuthnMethod::Pkcs7 { credential_name, cloud }, _) => {
+                let address = self.metadata_address.as_deref();
+                federated::pkcs7(credential_name, cloud, address, self.assertion_source.take())?
+            }
+            (AuthnMethod::Custom, Some(authenticator)) => authenticator,
+            (AuthnMethod::Custom, None) | (AuthnMethod::Plugin(_), _) => {
+                let fault =
+                    ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
+                return Err(ConfigError::one(fault));
+            }
+        })
+    }
+
+    pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
+        let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
+        let store = self.store.as_ref().map(SharedStore::longest_delay).unwrap_or_default();
+        let flight = flight.saturating_add(store);
+        let wait = self.wait_timeout.unwrap_or(flight);
+        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
+    }
+
+    pub(super) fn make_transport(
+        &mut self,
+        connect: Duration,
+        read: Duration,
+    ) -> Result<Transport, Vec<ConfigFault>> {
+        if let Some(make) = self.transport.take() {
+            return Ok(make(connect, read));
+        }
+        #[cfg(feature = "transport")]
+        {
+            let built_in = crate::transport::BuiltIn {
+                environment: &self.environment,
+                root_certificates: &self.root_certificates,
+                connect_timeout: connect,
+                read_timeout: read,
+            };
+            built_in.transport()
+        }
+        #[cfg(not(feature = "transport"))]
+        {
+            let expected = "is missing; expected an HTTP service, because the feature `transport` is off";
+            Err(vec![ConfigFault::new("transport", expected)])
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The handle.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[cfg(feature = "aliyun")]
+use crate::aliyun::{CloudRole, CloudRoles};
+use crate::client::builder::IdaasBuilder;
+use crate::error::{ConfigError, Error};
+use crate::scope::Scope;
+use crate::service::{IdaasLayer, RetryUnauthorized};
+use crate::token::{RefreshGuard, SubjectToken, Token, TokenCache};
+
+/// A client of IDaaS: its tokens, and the layers that put them on requests.
+///
+/// Build one per client id and clone it freely: clones share the tokens. Nothing is fetched and no task is
+/// started before somebody needs a token.
+///
+/// ```no_run
+/// use http_body_util::Empty;
+/// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+/// use tower::{Service, ServiceBuilder, ServiceExt};
+/// use tower_idaas::Idaas;
+///
+/// # async fn example() -> Result<(), tower_idaas::BoxError> {
+/// let idaas = Idaas::from_env()?;
+/// let mut client = ServiceBuilder::new()
+///     .layer(idaas.layer())
+///     .service(Client::builder(TokioExecutor::new()).build_http());
+///
+/// let request = http::Request::get("http://localhost:8080/orders").body(Empty::<bytes::Bytes>::new())?;
+/// let response = client.ready().await?.call(request).await?;
+/// # let _: http::Response<hyper::body::Incoming> = response;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Idaas {
+    pub(crate) tokens: Arc<TokenCache>,
+    #[cfg(feature = "aliyun")]
+    pub(crate) cloud_roles: Arc<CloudRoles>,
+}
+
+impl Idaas {
+    /// A client as the vendor's configuration file describes it: the file that `CLOUD_IDAAS_CONFIG_PATH`
+    /// names, else `~/.cloud_idaas/client-config.json`.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file, at once: see [`IdaasBuilder::build`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::builder().config_from_env().build()
+    }
+
+    /// A client as the vendor's configuration file at this path describes it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file, at once: see [`IdaasBuilder::build`].
+    pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        Self::builder().config_file(path).build()
+    }
+
+    /// A client built in code, with or without a file.
+    pub fn builder() -> IdaasBuilder {
+        IdaasBuilder::new()
+    }
+
+    /// A handle that always gives this token, for every scope and on everybody's behalf: for unit tests of a
+    /// service of yours, see the crate `tower-idaas-testing`.
+    ///
+    /// It fetches nothing and needs no runtime. The token never ends, and neither a 401 nor
+    /// [`invalidate`](Self::invalidate) withdraws it: a replayed request leaves with it again. As that is of no
+    /// good in production, it is there with the feature `testing` alone.
+    ///
+    /// # Errors
+    ///
+    /// When the token is empty or holds anything but visible ASCII: such a token cannot go into a header.
+    #[cfg(feature = "test-util")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+    pub fn fixed(token: &str) -> Result<Self, ConfigError> {
+        Self::builder().build_fixed(token)
+    }
+
+    /// A layer that puts tokens on requests.
+    pub fn layer(&self) -> IdaasLayer {
+        IdaasLayer::new(Arc::clone(&self.tokens))
+    }
+
+    /// A policy for [`tower::retry::RetryLayer`], around the layer: a request whose token the API rejects is
+    /// sent once more, with the next token.
+    pub fn retry_unauthorized(&self) -> RetryUnauthorized {
+        RetryUnauthorized::new()
+    }
+
+    /// A live token for the configured scope, from the cache where possible.
+    ///
+    /// # Errors
+    ///
+    /// When there is no live token and none can be fetched. Concurrent callers share one fetch and one error.
+    pub async fn token(&self) -> Result<Token, Error> {
+        let slot = Arc::clone(self.tokens.default_slot());
+        Ok(slot.acquire().await?.value.clone())
+    }
+
+    /// A live token for another scope. Scopes do not share tokens; the 64 last used keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn token_for(&self, scope: &Scope) -> Result<Token, Error> {
+        Ok(self.tokens.slot(scope).acquire().await?.value.clone())
+    }
+
+    /// A token for the configured scope on somebody's behalf, exchanged for theirs (RFC 8693). Exchanged tokens
+    /// are cached by subject token, scope and type, and renewed like any other when they are used.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn exchange(&self, subject: &SubjectToken) -> Result<Token, Error> {
+        self.exchange_for(subject, self.tokens.default_scope()).await
+    }
+
+    /// The same for another scope.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn exchange_for(&self, subject: &SubjectToken, scope: &Scope) -> Result<Token, Error> {
+        let slot = self.tokens.exchange_slot(subject, scope)?;
+        Ok(slot.acquire().await?.value.clone())
+    }
+
+    /// Sends a request of reqwest's with a token: what a service needs that uses reqwest without Tower.
+    ///
+    /// ```
+    /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::SendError> {
+    /// let http = reqwest::Client::new();
+    /// let response = idaas.send(http.get("https://api.example.com/orders")).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
+    /// stream. An `Authorization` header that is on the request stays; one that is the client's by default gives
+    /// way. The token leaves over HTTPS, or for a loopback host; reqwest takes it off where a redirect leads to another
+    /// origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    ///
+    /// Where `HTTP_PROXY` is set, reqwest sends plain HTTP to that proxy, for loopback hosts too unless `NO_PROXY`
+    /// names them: then the proxy and whoever listens on the way there see the token. A client for services on this
+    /// machine is built with [`no_proxy`](reqwest::ClientBuilder::no_proxy).
+    ///
+    /// # Errors
+    ///
+    /// Ours, as for [`token`](Self::token) and when the destination may not get a token, and reqwest's, each as a
+    /// variant of its own.
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+    pub async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, crate::SendError> {
+        self.layer().send(request).await
+    }
+
+    /// A role of a cloud account, by its ARN: IDaaS hands out its STS credentials, for one of this client's
+    /// tokens. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the
+    /// ARN is blank.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn cloud_role(&self, role_arn: impl AsRef<str>) -> Result<CloudRole, ConfigError> {
+        self.cloud_roles.role(role_arn.as_ref())
+    }
+
+    /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness
+    /// probes.
+    pub fn peek(&self) -> Option<Token> {
+        self.tokens.default_slot().peek().map(|live| live.value.clone())
+    }
+
+    /// Fetches the token for the configured scope now, to fail at start-up rather than at the first request.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token). The handle stays usable: a later request tries again.
+    pub async fn prefetch(&self) -> Result<(), Error> {
+        self.token().await.map(drop)
+    }
+
+    /// Renews the token for the configured scope as it comes due, without waiting for a request to ask for it,
+    /// for as long as the guard lives: after a quiet night the first request finds a fresh token. The first
+    /// token is fetched at once, in the background. Not needed under steady traffic, where requests see to
+    /// renewal.
+    ///
+    /// ```no_run
+    /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::Error> {
+    /// let _warm = idaas.keep_fresh()?; // until the end of `main`
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Outside a Tokio runtime: this starts a task, and nothing else does.
+    pub fn keep_fresh(&self) -> Result<RefreshGuard, Error> {
+        self.keep_fresh_for(self.tokens.default_scope())
+    }
+
+    /// The same for another scope.
+    ///
+    /// # Errors
+    ///
+    /// As for [`keep_fresh`](Self::keep_fresh).
+    pub fn keep_fresh_for(&self, scope: &Scope) -> Result<RefreshGuard, Error> {
+        RefreshGuard::start(Arc::downgrade(&self.tokens), self.tokens.clock().clone(), scope.clone())
+    }
+
+    /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, exchanged ones
+    /// aside, and says what all metrics of this crate are. Call it where metrics are collected, before they are written.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn record_metrics(&self) {
+        crate::telemetry::describe();
+        self.tokens.record_lives();
+    }
+
+    /// Withdraws a token that an API has rejected; the layer does so by itself at a 401.
+    ///
+    /// By identity: if the cache holds a newer token already, that one stays. A fetch that was under way is
+    /// void, and the next request starts another, once a second at most.
+    pub fn invalidate(&self, token: &Token) {
+        token.invalidate();
+    }
+}
+
+impl fmt::Debug for Idaas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idaas").field("token", &self.peek()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! The only place that reads environment variables and the home directory.
+
+#[cfg(feature = "test-util")]
+mod manual;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub use self::manual::ManualEnvironment;
+#[cfg(feature = "transport")]
+use crate::error::ConfigFault;
+
+/// Where variables come from: the process, or a test's hand.
+#[derive(Clone, Debug, Default)]
+pub enum Environment {
+    /// The variables of the process.
+    #[default]
+    Process,
+    #[cfg(feature = "test-util")]
+    /// Variables that a test sets.
+    Manual(ManualEnvironment),
+}
+
+impl Environment {
+    /// The variable's raw value, or `None` when it is not set.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        match self {
+            Self::Process => process_variable(name),
+            #[cfg(feature = "test-util")]
+            Self::Manual(environment) => environment.get(name),
+        }
+    }
+
+    /// The variable's value as text, when it is set, is Unicode, and is not blank.
+    #[cfg(feature = "transport")]
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let text = self.variable(name)?.into_string().ok()?;
+        let trimmed = text.trim();
+        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    }
+
+    /// The same, where a value that is not Unicode is a fault instead of no value.
+    #[cfg(feature = "transport")]
+    pub(crate) fn checked_text(&self, name: &str) -> Result<Option<String>, ConfigFault> {
+        match self.variable(name).map(OsString::into_string) {
+            Some(Err(_)) => Err(ConfigFault::new(name, "is not valid Unicode; set it anew, or unset it")),
+            _ => Ok(self.text(name)),
+        }
+    }
+
+    /// The user's home directory.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        match self {
+            Self::Process => process_home(),
+            #[cfg(feature = "test-util")]
+            Self::Manual(environment) => environment.get("HOME").map(PathBuf::from),
+        }
+    }
+
+    /// The path with a leading `~` replaced by the home directory, as a shell would.
+    pub(crate) fn expand(&self, path: &Path) -> PathBuf {
+        match (path.strip_prefix("~"), self.home()) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+/// People paste the secret where its variable's name belongs; such a text must not get into a message.
+/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
+pub(crate) fn looks_like_a_variable(name: &str) -> bool {
+    const LONGEST_WORD: usize = 24;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
+}
+
+#[allow(clippy::disallowed_methods)] // the one place that may
+fn process_variable(name: &str) -> Option<OsString> {
+    // A name with `=` or NUL cannot be set; asking for one is an error on some platforms.
+    let nameable = !name.is_empty() && !name.contains(['=', '\0']);
+    nameable.then(|| std::env::var_os(name)).flatten()
+}
+
+#[allow(clippy::disallowed_methods)] // the one place that may
+fn process_home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leading_tilde_is_the_home_directory_and_no_other_tilde_is() {
+        let environment = Environment::Manual(ManualEnvironment::from_iter([("HOME", "/home/u")]));
+        assert_eq!(environment.expand(Path::new("~/a/b")), Path::new("/home/u/a/b"));
+        assert_eq!(environment.expand(Path::new("~user/a")), Path::new("~user/a"));
+        assert_eq!(environment.expand(Path::new("/a/~/b")), Path::new("/a/~/b"));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_set_is_unset() {
+        for name in ["", "A=B", "A\0B"] {
+            assert_eq!(Environment::Process.variable(name), None);
+        }
+    }
+}

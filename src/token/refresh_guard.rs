@@ -1,0 +1,59 @@
+//! Keeps a token warm without requests that ask for it.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::cache::slot::{Resolution, no_runtime};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::scope::Scope;
+use crate::token::TokenCache;
+
+/// A machine may sleep and a token may be withdrawn: nobody naps for longer.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+/// Between two looks, whatever they find.
+const SHORTEST_NAP: Duration = Duration::from_millis(100);
+
+/// Renews a token before it ends though no request asks for it; made by
+/// [`Idaas::keep_fresh`](crate::Idaas::keep_fresh). Dropping it stops that, and so does dropping the last of
+/// the handle's clones and layers.
+#[derive(Debug)]
+#[must_use = "dropped, it stops"]
+pub struct RefreshGuard(AbortHandle);
+
+impl RefreshGuard {
+    /// # Errors
+    ///
+    /// Outside a Tokio runtime.
+    pub(crate) fn start(cache: Weak<TokenCache>, clock: Clock, scope: Scope) -> Result<Self, Error> {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        let task = runtime.spawn(async move {
+            // The slot is looked up each time: between two looks nothing is held on to.
+            while let Some(cache) = cache.upgrade() {
+                let slot = cache.slot(&scope);
+                drop(cache);
+                let resolution = slot.resolve();
+                let nap = match resolution {
+                    Resolution::Wait(arrival) => {
+                        drop(slot);
+                        arrival.wait().await;
+                        SHORTEST_NAP
+                    }
+                    Resolution::Serve(_) | Resolution::Refuse(_) => slot.next_look(),
+                };
+                clock.sleep(nap.clamp(SHORTEST_NAP, LONGEST_NAP)).await;
+            }
+        });
+        Ok(Self(task.abort_handle()))
+    }
+}
+
+impl Drop for RefreshGuard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
