@@ -124,6 +124,16 @@ impl Recheck {
         self.monotonic.store(WITHDRAWN, Ordering::Release);
     }
 
+    /// A consumer of the value, told apart by a hash, found it to be no good. True when it is not served any more.
+    pub(crate) fn reject(&self, _consumer: u64) -> bool {
+        self.invalidate();
+        true
+    }
+
+    /// A consumer of the value found it to be good.
+    #[inline]
+    pub(crate) fn accept(&self, _consumer: u64) {}
+
     pub(crate) fn is_invalidated(&self) -> bool {
         self.monotonic.load(Ordering::Acquire) == WITHDRAWN
     }

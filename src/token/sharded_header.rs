@@ -72,6 +72,20 @@ impl HeaderShard {
     pub(crate) fn invalidate(&self) {
         self.recheck.invalidate();
     }
+
+    /// The API at this origin, told apart by a hash, rejected the token. True when the next request gets another
+    /// token, so that a replay makes sense; false when this one is still served.
+    #[allow(dead_code, reason = "the service reports rejections by origin")]
+    pub(crate) fn reject(&self, origin: u64) -> bool {
+        self.recheck.reject(origin)
+    }
+
+    /// The API at this origin accepted the token. Costs one atomic load unless a rejection is being looked into.
+    #[allow(dead_code, reason = "the service reports rejections by origin")]
+    #[inline]
+    pub(crate) fn accept(&self, origin: u64) {
+        self.recheck.accept(origin);
+    }
 }
 
 /// The number of this thread; consecutive for threads started one after the other.
