@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::clock::ManualClock;
 use crate::config::{AuthnMethod, ClientConfig, ConfigFile};
 use crate::environment::Environment;
+#[cfg(feature = "test-util")]
 use crate::environment::ManualEnvironment;
 use crate::error::{BoxError, ConfigError};
 use crate::secret::{Secret, SecretSource};
