@@ -1,9 +1,37 @@
 //! What an API does with a bearer token: verifies signature, issuer, audience and life, by the issuer's keys.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::signature;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
 use tower_idaas::BoxError;
+
+/// What `jsonwebtoken` verifies with in this program. Yours has it shorter: one of the features `aws_lc_rs` and
+/// `rust_crypto` of that crate. These examples share their build with a library that leaves the choice to you, so
+/// they turn on neither.
+static BACKEND: CryptoProvider = CryptoProvider {
+    signer_factory: |_, _| Err(jsonwebtoken::errors::ErrorKind::UnsupportedAlgorithm.into()),
+    verifier_factory: |_, key| Ok(Box::new(Es256(key.clone()))),
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+struct Es256(DecodingKey);
+
+impl signature::Verifier<Vec<u8>> for Es256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let key = self.0.try_get_as_bytes().map_err(signature::Error::from_source)?;
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
+        key.verify(message, signature).map_err(signature::Error::from_source)
+    }
+}
+
+impl JwtVerifier for Es256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+}
 
 /// Verifies the tokens of one issuer for one audience.
 #[derive(Clone, Debug)]
@@ -15,6 +43,8 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// `key_set` is what the issuer publishes (RFC 7517).
     pub(crate) fn new(key_set: &str, issuer: &str, audience: &str) -> Result<Self, BoxError> {
+        // Another verifier may have installed it already.
+        let _ = BACKEND.install_default();
         let mut validation = Validation::new(Algorithm::ES256);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);

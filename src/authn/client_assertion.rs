@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::signature::Signer;
 use serde_json::json;
 
 use crate::authn::assertion_key::{AssertionKey, Signing};
+use crate::authn::signing_key::SecretSigner;
 use crate::authn::{Authenticator, TokenRequest, signing_key};
 use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -30,11 +31,7 @@ impl Authenticator for ClientSecretJwt {
         Box::pin(async move {
             let secret = request.read_secret(&self.secret)?;
             let message = unsigned(request, "HS256")?;
-            let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
-            let signature = signing_key::sign(Algorithm::HS256, &key, message.as_bytes());
-            let signature = signature.ok_or_else(|| {
-                Error::new(ErrorKind::Credential, "the client secret does not sign with HS256; set a new one")
-            })?;
+            let signature = SecretSigner::new(secret.expose_secret().as_bytes()).sign(message.as_bytes());
             request.add_field("client_assertion_type", JWT_BEARER.to_owned());
             request.add_field("client_assertion", signed(message, &signature));
             Ok(())
@@ -71,7 +68,7 @@ pub(super) async fn assertion(request: &TokenRequest, signing: &Signing) -> Resu
 /// send no key id either.
 fn unsigned(request: &TokenRequest, algorithm: &str) -> Result<String, Error> {
     let issued = request.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let header = json!({ "alg": algorithm, "typ": "JWT" });
+    let header = signing_key::header(algorithm, None);
     let claims = json!({
         "iss": request.client_id(),
         "sub": request.client_id(),

@@ -1,30 +1,33 @@
 //! A private key that signs: PEM in, algorithm chosen, signature out.
+//!
+//! The signatures are made here with aws-lc: `jsonwebtoken` has two backends that exclude one another for the whole
+//! process, and choosing one is left to the program.
 
 use std::fmt;
 
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
-    EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RsaKeyPair,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    RsaKeyPair,
 };
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::Header;
+use jsonwebtoken::signature::{self, Signer};
+use serde_json::Value;
 
 use crate::authn::SigningAlgorithm;
 use crate::authn::private_key::{Form, Kind, PrivateKey};
 
 /// A parsed private key.
 pub(crate) struct SigningKey {
-    key: Key,
+    pair: Pair,
     kind: Kind,
-    public_key: Vec<u8>,
 }
 
-enum Key {
-    /// What `jsonwebtoken` signs with.
-    Encoding(EncodingKey),
-    /// ES512, which it lacks.
-    P521(EcdsaKeyPair),
+enum Pair {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
 }
 
 impl SigningKey {
@@ -32,25 +35,21 @@ impl SigningKey {
     /// the text.
     pub(super) fn from_text(text: &str) -> Result<Self, String> {
         let PrivateKey { kind, form, der } = PrivateKey::find(text)?;
-        let (key, public_key) = match kind {
-            Kind::Rsa { bits } => {
-                let pair = RsaKeyPair::from_der(&der).map_err(|_| rejected_rsa(bits))?;
-                (Key::Encoding(EncodingKey::from_rsa_der(&der)), pair.public_key().as_ref().to_vec())
-            }
-            Kind::P256 => ec(&ECDSA_P256_SHA256_FIXED_SIGNING, form, &der)?,
-            Kind::P384 => ec(&ECDSA_P384_SHA384_FIXED_SIGNING, form, &der)?,
-            Kind::P521 => {
-                let pair = ec_pair(&ECDSA_P521_SHA512_FIXED_SIGNING, form, &der)?;
-                let public_key = pair.public_key().as_ref().to_vec();
-                (Key::P521(pair), public_key)
-            }
+        let pair = match kind {
+            Kind::Rsa { bits } => Pair::Rsa(RsaKeyPair::from_der(&der).map_err(|_| rejected_rsa(bits))?),
+            Kind::P256 => Pair::Ec(ec(&ECDSA_P256_SHA256_FIXED_SIGNING, form, &der)?),
+            Kind::P384 => Pair::Ec(ec(&ECDSA_P384_SHA384_FIXED_SIGNING, form, &der)?),
+            Kind::P521 => Pair::Ec(ec(&ECDSA_P521_SHA512_FIXED_SIGNING, form, &der)?),
         };
-        Ok(Self { key, kind, public_key })
+        Ok(Self { pair, kind })
     }
 
     /// The public half, as the bit string of a certificate has it.
     pub(super) fn public_key(&self) -> &[u8] {
-        &self.public_key
+        match &self.pair {
+            Pair::Rsa(pair) => pair.public_key().as_ref(),
+            Pair::Ec(pair) => pair.public_key().as_ref(),
+        }
     }
 
     /// The wanted algorithm if the key can do it, else the one that the vendor's clients use.
@@ -71,47 +70,70 @@ impl SigningKey {
 
     /// The signature, for ECDSA as two numbers of fixed length. `None` if the key cannot sign this way.
     pub(super) fn sign(&self, algorithm: SigningAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
-        match &self.key {
-            Key::Encoding(key) => {
-                let algorithm = match algorithm {
-                    SigningAlgorithm::Rs256 => Algorithm::RS256,
-                    SigningAlgorithm::Rs384 => Algorithm::RS384,
-                    SigningAlgorithm::Rs512 => Algorithm::RS512,
-                    SigningAlgorithm::Es256 => Algorithm::ES256,
-                    SigningAlgorithm::Es384 => Algorithm::ES384,
-                    SigningAlgorithm::Es512 => return None,
-                };
-                sign(algorithm, key, message)
+        KeySigner { key: self, algorithm }.try_sign(message).ok()
+    }
+}
+
+/// A key and the algorithm that it signs with.
+struct KeySigner<'a> {
+    key: &'a SigningKey,
+    algorithm: SigningAlgorithm,
+}
+
+impl Signer<Vec<u8>> for KeySigner<'_> {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        let random = SystemRandom::new();
+        match (&self.key.pair, self.algorithm) {
+            (Pair::Rsa(pair), SigningAlgorithm::Rs256) => rsa(pair, &RSA_PKCS1_SHA256, message),
+            (Pair::Rsa(pair), SigningAlgorithm::Rs384) => rsa(pair, &RSA_PKCS1_SHA384, message),
+            (Pair::Rsa(pair), SigningAlgorithm::Rs512) => rsa(pair, &RSA_PKCS1_SHA512, message),
+            // The key itself determines the digest.
+            (Pair::Ec(pair), algorithm) if self.key.algorithm(Some(algorithm)).is_ok() => {
+                let signature = pair.sign(&random, message).map_err(signature::Error::from_source)?;
+                Ok(signature.as_ref().to_vec())
             }
-            Key::P521(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).ok()?;
-                Some(signature.as_ref().to_vec())
-            }
+            _ => Err(signature::Error::new()),
         }
     }
 }
 
-/// The provider is named: the process-wide default panics when another crate compiles a second one in.
-pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Option<Vec<u8>> {
-    let signer = (DEFAULT_PROVIDER.signer_factory)(&algorithm, key).ok()?;
-    signer.try_sign(message).ok()
+fn rsa(
+    pair: &RsaKeyPair,
+    encoding: &'static dyn aws_lc_rs::signature::RsaEncoding,
+    message: &[u8],
+) -> Result<Vec<u8>, signature::Error> {
+    let mut signature = vec![0; pair.public_modulus_len()];
+    let signed = pair.sign(encoding, &SystemRandom::new(), message, &mut signature);
+    signed.map_err(signature::Error::from_source)?;
+    Ok(signature)
 }
 
-/// `jsonwebtoken` takes EC keys in PKCS#8 only, so SEC1 is converted.
-fn ec(algorithm: &'static EcdsaSigningAlgorithm, form: Form, der: &[u8]) -> Result<(Key, Vec<u8>), String> {
-    let pair = ec_pair(algorithm, form, der)?;
-    let key = match form {
-        Form::Sec1 => EncodingKey::from_ec_der(pair.to_pkcs8v1().map_err(|_| rejected())?.as_ref()),
-        Form::Pkcs1 | Form::Pkcs8 => EncodingKey::from_ec_der(der),
-    };
-    Ok((Key::Encoding(key), pair.public_key().as_ref().to_vec()))
+/// HS256 under a shared secret.
+pub(super) struct SecretSigner(hmac::Key);
+
+impl SecretSigner {
+    pub(super) fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, secret))
+    }
 }
 
-fn ec_pair(
-    algorithm: &'static EcdsaSigningAlgorithm,
-    form: Form,
-    der: &[u8],
-) -> Result<EcdsaKeyPair, String> {
+impl Signer<Vec<u8>> for SecretSigner {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
+    }
+}
+
+/// The header of a JWT (RFC 7515 section 4). The name goes in as text, because `jsonwebtoken` has none for ES512.
+pub(super) fn header(algorithm: &str, key_id: Option<&str>) -> Value {
+    let header = Header { kid: key_id.map(str::to_owned), ..Header::default() };
+    let mut header = serde_json::to_value(header).unwrap_or_default();
+    if let Some(members) = header.as_object_mut() {
+        members.insert("alg".to_owned(), algorithm.into());
+    }
+    header
+}
+
+fn ec(algorithm: &'static EcdsaSigningAlgorithm, form: Form, der: &[u8]) -> Result<EcdsaKeyPair, String> {
     let pair = match form {
         Form::Sec1 => EcdsaKeyPair::from_private_key_der(algorithm, der),
         Form::Pkcs1 | Form::Pkcs8 => EcdsaKeyPair::from_pkcs8(algorithm, der),

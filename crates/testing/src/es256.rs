@@ -2,29 +2,31 @@
 
 use std::io;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use jsonwebtoken::{Algorithm, Header};
+use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 
 /// Signs and verifies.
 pub(super) struct Es256 {
     pub(super) key_id: String,
-    private_key: EncodingKey,
-    public_key: DecodingKey,
+    pair: EcdsaKeyPair,
     /// An uncompressed point: one byte that says so, then both coordinates.
     point: Vec<u8>,
 }
 
 impl Es256 {
     pub(super) fn generate() -> io::Result<Self> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
+        let key = rcgen::KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.serialized_der());
         Ok(Self {
             key_id: format!("key_{:016x}", fastrand::u64(..)),
-            private_key: EncodingKey::from_ec_der(key.serialized_der()),
-            public_key: DecodingKey::from_ec_der(key.der_bytes()),
+            pair: pair.map_err(io::Error::other)?,
             point: key.der_bytes().to_vec(),
         })
     }
@@ -41,12 +43,10 @@ impl Es256 {
     }
 
     pub(super) fn sign(&self, claims: &Value) -> io::Result<String> {
-        let header = json!({ "alg": "ES256", "typ": "JWT", "kid": self.key_id });
-        let message = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
-        // The provider is named: the process-wide default panics when a second one is compiled in.
-        let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::ES256, &self.private_key)
-            .map_err(io::Error::other)?;
-        let signature = signer.try_sign(message.as_bytes()).map_err(io::Error::other)?;
+        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::ES256) };
+        let header = serde_json::to_vec(&header)?;
+        let message = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims.to_string()));
+        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).map_err(io::Error::other)?;
         Ok(format!("{message}.{}", BASE64.encode(signature)))
     }
 
@@ -58,8 +58,8 @@ impl Es256 {
             return None;
         }
         let signature = BASE64.decode(signature).ok()?;
-        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&Algorithm::ES256, &self.public_key).ok()?;
-        verifier.verify(message.as_bytes(), &signature).ok()?;
+        let public_key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.point);
+        public_key.verify(message.as_bytes(), &signature).ok()?;
         decode(payload)
     }
 }

@@ -1,10 +1,12 @@
 //! Client assertions: JWTs that say who the client is (RFC 7523 section 3).
 
-use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
 
 use super::{Credentials, Occasion, RegisteredClient};
@@ -55,30 +57,23 @@ impl<'a> Assertion<'a> {
 
     /// Whether the HMAC is under the secret.
     pub(super) fn is_under_secret(&self, secret: &[u8]) -> bool {
-        self.algorithm() == "HS256" && self.is_verified(Algorithm::HS256, &DecodingKey::from_secret(secret))
+        let key = hmac::Key::new(HMAC_SHA256, secret);
+        self.algorithm() == "HS256" && hmac::verify(&key, self.message.as_bytes(), &self.signature).is_ok()
     }
 
     /// Whether it is signed with the private half of the key, a `SubjectPublicKeyInfo` in DER.
     pub(super) fn is_signed_with(&self, public_key: &[u8]) -> bool {
-        let rsa = || DecodingKey::from_rsa_der(public_key);
-        let ec = || DecodingKey::from_ec_der(public_key);
-        match self.algorithm() {
-            "RS256" => self.is_verified(Algorithm::RS256, &rsa()),
-            "RS384" => self.is_verified(Algorithm::RS384, &rsa()),
-            "RS512" => self.is_verified(Algorithm::RS512, &rsa()),
-            "ES256" => self.is_verified(Algorithm::ES256, &ec()),
-            "ES384" => self.is_verified(Algorithm::ES384, &ec()),
-            // The verifier that serves for the others lacks it.
-            "ES512" => UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, public_key)
-                .verify(self.message.as_bytes(), &self.signature)
-                .is_ok(),
-            _ => false,
-        }
-    }
-
-    fn is_verified(&self, algorithm: Algorithm, key: &DecodingKey) -> bool {
-        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key);
-        verifier.is_ok_and(|verifier| verifier.verify(self.message.as_bytes(), &self.signature).is_ok())
+        let algorithm: &'static dyn VerificationAlgorithm = match self.algorithm() {
+            "RS256" => &RSA_PKCS1_2048_8192_SHA256,
+            "RS384" => &RSA_PKCS1_2048_8192_SHA384,
+            "RS512" => &RSA_PKCS1_2048_8192_SHA512,
+            "ES256" => &ECDSA_P256_SHA256_FIXED,
+            "ES384" => &ECDSA_P384_SHA384_FIXED,
+            "ES512" => &ECDSA_P521_SHA512_FIXED,
+            _ => return false,
+        };
+        let public_key = UnparsedPublicKey::new(algorithm, public_key);
+        public_key.verify(self.message.as_bytes(), &self.signature).is_ok()
     }
 
     /// Refuses an assertion, its signature being right, that says the wrong things or says them again.
@@ -157,9 +152,8 @@ mod tests {
         fn verify(&self, header: &Value, claims: &Value) -> Result<(), String> {
             let message =
                 format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
-            let key = jsonwebtoken::EncodingKey::from_secret(b"s3cret");
-            let signer = (DEFAULT_PROVIDER.signer_factory)(&Algorithm::HS256, &key).unwrap();
-            let signature = BASE64.encode(signer.try_sign(message.as_bytes()).unwrap());
+            let key = hmac::Key::new(HMAC_SHA256, b"s3cret");
+            let signature = BASE64.encode(hmac::sign(&key, message.as_bytes()));
             self.authenticate(JWT_BEARER, &format!("{message}.{signature}"))
         }
 
