@@ -228,7 +228,7 @@ async fn latencies(
     http: Http,
     api: &ProtectedApi,
 ) -> Result<(Duration, Duration), BoxError> {
-    let header = idaas.token().await?.expose_authorization();
+    let header = idaas.token().await?.expose_authorization()?;
     let mut without = SetRequestHeader::overriding(http, AUTHORIZATION, header);
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..300 {

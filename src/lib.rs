@@ -48,7 +48,7 @@ mod secret;
 pub mod service;
 pub mod store;
 mod telemetry;
-mod token;
+pub mod token;
 mod transport;
 mod wire;
 

@@ -82,7 +82,7 @@ impl Life {
             Ok(token) => {
                 self.tokens.push(token.expose_token().to_owned());
                 self.shown += &debug(&token);
-                self.shown += &debug(&token.expose_authorization());
+                self.shown += &debug(&token.expose_authorization().unwrap());
             }
             Err(error) => self.shown += &printed(&error),
         }

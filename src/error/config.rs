@@ -46,8 +46,8 @@ impl ConfigError {
 }
 
 impl ConfigFault {
-    /// `problem` goes after the key: "is missing; expected …".
-    pub(crate) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+    /// A fault of this key. `problem` goes after the key: "is missing; expected …". Keep secrets out of both.
+    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { key: key.into(), problem: problem.into(), line: None, source: None }
     }
 
@@ -56,7 +56,9 @@ impl ConfigFault {
         self
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+    /// Chains the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
@@ -75,6 +77,12 @@ impl ConfigFault {
     /// The line of the file, from 1, when the fault is at one.
     pub fn line(&self) -> Option<usize> {
         self.line
+    }
+}
+
+impl From<ConfigFault> for ConfigError {
+    fn from(fault: ConfigFault) -> Self {
+        Self::one(fault)
     }
 }
 

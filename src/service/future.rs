@@ -122,10 +122,15 @@ where
                     match (ready!(acquiring.as_mut().poll(context)), call.take()) {
                         (Ok(live), Some(call)) => {
                             let (mut readied, mut request) = *call;
-                            let header = Arc::clone(live.value.header_shard());
-                            let origin = S::Response::origin(request.target());
-                            let left_with = authorize(&mut request, &header).then_some((header, origin));
-                            State::Sent { response: readied.call(request), left_with }
+                            match live.value.header_shard().cloned() {
+                                Some(header) => {
+                                    let origin = S::Response::origin(request.target());
+                                    let left_with =
+                                        authorize(&mut request, &header).then_some((header, origin));
+                                    State::Sent { response: readied.call(request), left_with }
+                                }
+                                None => State::Failed { error: Some(live.value.not_for_headers()) },
+                            }
                         }
                         // What the readied service holds is given back now, not when the future goes.
                         (Err(error), _) => State::Failed { error: Some(error) },

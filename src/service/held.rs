@@ -45,13 +45,13 @@ impl Held {
         if let HeldToken::Token { live, last_tick } = &mut self.token
             && live.is_servable_since(shared.slot.clock(), last_tick)
         {
-            return Some(header(live));
+            return header(live);
         }
         self.settled_in_slot(shared)
     }
 
     fn settled_in_slot(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
-        shared.slot.with_servable(|live| {
+        let header = shared.slot.with_servable(|live| {
             self.token = match self.token {
                 HeldToken::Unused => HeldToken::UsedOnce,
                 HeldToken::UsedOnce | HeldToken::Token { .. } => {
@@ -59,24 +59,25 @@ impl Held {
                 }
             };
             header(live)
-        })
+        });
+        header.flatten()
     }
 
     /// The same for another scope.
     #[inline]
     pub(super) fn settled_for(&mut self, shared: &Shared, scope: &Scope) -> Option<Arc<HeaderShard>> {
         if let HeldScopes::View(view) = &mut self.scopes {
-            return shared.cache.with_servable_through(view, scope, header);
+            return shared.cache.with_servable_through(view, scope, header).flatten();
         }
         self.scopes = match self.scopes {
             HeldScopes::Unused => HeldScopes::UsedOnce,
             HeldScopes::UsedOnce | HeldScopes::View(_) => HeldScopes::View(shared.cache.view()),
         };
-        shared.cache.with_servable(scope, header)
+        shared.cache.with_servable(scope, header).flatten()
     }
 }
 
 #[inline]
-fn header(live: &Arc<CacheEntry<Token>>) -> Arc<HeaderShard> {
-    Arc::clone(live.value.header_shard())
+fn header(live: &Arc<CacheEntry<Token>>) -> Option<Arc<HeaderShard>> {
+    live.value.header_shard().cloned()
 }

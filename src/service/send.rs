@@ -144,7 +144,7 @@ async fn attempt(
     mut request: Request,
 ) -> Result<Attempt, SendError> {
     let live = Arc::clone(slot).acquire().await?;
-    let header = live.value.header_shard();
+    let header = live.value.header_shard().ok_or_else(|| live.value.not_for_headers())?;
     authorize(&mut request, header);
     let origin = Response::origin(request.target());
     let response = client.execute(request).await?;

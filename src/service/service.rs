@@ -153,16 +153,16 @@ impl<S> IdaasService<S> {
             Some(Err(error)) => return ResponseFuture::failed(error),
         };
         // Of an exchange, or come meanwhile.
-        let header = slot.with_servable(|live| Arc::clone(live.value.header_shard()));
-        let header = match header {
-            Some(header) => header,
+        let servable = slot.with_servable(Arc::clone);
+        let live = match servable {
+            Some(live) => live,
             None if Handle::try_current().is_err() => {
                 // Called outside a runtime, and maybe awaited inside one.
                 let acquiring = Arc::clone(slot).acquire();
                 return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
             }
             None => match slot.resolve() {
-                Resolution::Serve(live) => Arc::clone(live.value.header_shard()),
+                Resolution::Serve(live) => live,
                 Resolution::Refuse(error) => {
                     drop(take_readied(inner));
                     return ResponseFuture::failed(error);
@@ -172,6 +172,10 @@ impl<S> IdaasService<S> {
                     return ResponseFuture::waiting(acquiring, take_readied(inner), request, shared.grpc);
                 }
             },
+        };
+        let Some(header) = live.value.header_shard().cloned() else {
+            drop(take_readied(inner));
+            return ResponseFuture::failed(live.value.not_for_headers());
         };
         let origin = S::Response::origin(request.target());
         let left_with = authorize(&mut request, &header).then_some((header, origin));

@@ -26,7 +26,7 @@ pub(super) struct Record {
 pub(super) fn write(response: &TokenResponse, sent: Timestamp) -> Zeroizing<Vec<u8>> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let record = json!({
-        "token": response.token(),
+        "token": response.expose_token(),
         "asked_for_at": sent.wall / 1_000_000,
         "life": millis(response.life()),
         "granted_scope": response.granted_scope,
@@ -71,7 +71,7 @@ impl Record {
     }
 
     pub(super) fn digest(&self) -> Digest {
-        digest_of(self.response.token())
+        digest_of(self.response.expose_token())
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
             .with_issued_token_type("urn:x");
         let text = write(&response, SENT);
         let record = Record::read(&text, &StoredValue::new([]), SENT.after(seconds(10))).unwrap();
-        assert_eq!(record.response.token(), "marker-token");
+        assert_eq!(record.response.expose_token(), "marker-token");
         assert_eq!(record.response.granted_scope.as_deref(), Some("api://a|read"));
         assert_eq!(record.response.issued_token_type.as_deref(), Some("urn:x"));
         assert_eq!((record.response.life(), record.response.age), (seconds(1000), Some(seconds(10))));

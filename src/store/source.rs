@@ -18,7 +18,7 @@ use crate::store::names::Owner;
 use crate::store::record::{self, Record, digest_of};
 use crate::store::turn::{Lock, Turn, Turns};
 use crate::telemetry::Telemetry;
-use crate::token::{Token, TokenResponse, TokenSource};
+use crate::token::{SubjectToken, Token, TokenResponse, TokenSource};
 
 /// How many names a process remembers the last tokens of.
 pub(super) const NAMES: usize = 256;
@@ -66,6 +66,14 @@ impl TokenSource for SharedSource {
                 }
             }
         })
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        subject: &'a SubjectToken,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        self.inner.exchange(subject, scope)
     }
 
     fn rejected(&self, scope: &Scope, token: &Token) {
@@ -183,7 +191,7 @@ impl Visit<'_> {
     }
 
     fn take(&self, response: &TokenResponse) -> bool {
-        lock(&self.known).take(digest_of(response.token()))
+        lock(&self.known).take(digest_of(response.expose_token()))
     }
 
     /// Leaves a token for the others, unless it is of no use to them.
@@ -192,7 +200,8 @@ impl Visit<'_> {
         self.take(response);
         let left = response.life().saturating_sub(source.clock().now().since(sent));
         // Some issuers hand out the same token again; one that an API has rejected is no better for that.
-        let is_of_use = left >= SHORTEST_LIFE && !lock(&self.known).is_rejected(&digest_of(response.token()));
+        let is_of_use =
+            left >= SHORTEST_LIFE && !lock(&self.known).is_rejected(&digest_of(response.expose_token()));
         let sealed = is_of_use.then(|| keys.seal(name, &record::write(response, sent))).flatten();
         let _ = match sealed {
             Some(value) => source.guarded.put(name, held, &value, left).await.map(drop),

@@ -12,7 +12,7 @@ use crate::cache::loader::{Loaded, Loader};
 use crate::cache::slot::{Settings, Slot};
 use crate::clock::Clock;
 use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::scope::Scope;
 use crate::token::exchange::ExchangeCache;
 use crate::token::source::TokenSource;
@@ -29,8 +29,7 @@ pub(crate) struct TokenCache {
     settings: Settings,
     default_scope: Scope,
     default: Arc<Slot<Token>>,
-    /// None when tokens come from a source of the user's own, which exchanges nothing.
-    exchange: Option<ExchangeCache>,
+    exchange: ExchangeCache,
     /// Whether the default slot is everybody's: see `fixed.rs`.
     pub(super) fixed: bool,
     /// Read without a lock; replaced whole, under `writing`, when a scope comes or goes.
@@ -79,16 +78,16 @@ impl Hasher for AsHashed {
 impl TokenCache {
     pub(crate) fn new(
         source: Arc<dyn TokenSource>,
-        exchange: Option<ExchangeCache>,
         default_scope: Scope,
         settings: Settings,
+        exchange_capacity: usize,
     ) -> Self {
         Self {
             default: Arc::new(slot(&source, &default_scope, &settings)),
+            exchange: ExchangeCache::new(Arc::clone(&source), settings.clone(), exchange_capacity),
             source,
             settings,
             default_scope,
-            exchange,
             fixed: false,
             others: Arc::default(),
             arrivals: AtomicU64::new(0),
@@ -116,10 +115,6 @@ impl TokenCache {
     }
 
     /// The slot of an exchange; made on first use.
-    ///
-    /// # Errors
-    ///
-    /// When there is no token endpoint to exchange at.
     pub(crate) fn exchange_slot(
         &self,
         subject: &SubjectToken,
@@ -128,12 +123,7 @@ impl TokenCache {
         if self.fixed {
             return Ok(Arc::clone(&self.default));
         }
-        let exchange = self.exchange.as_ref().ok_or_else(|| {
-            let message = "no token is exchanged: PLUGIN, as any source of tokens given in code, has no token \
-                           endpoint to do it; choose another authentication method";
-            Error::new(ErrorKind::Refused, message)
-        })?;
-        Ok(exchange.slot(subject, scope))
+        Ok(self.exchange.slot(subject, scope))
     }
 
     /// Looks at the token of a scope, if it may be served without a closer look, without counting a reference.

@@ -38,6 +38,14 @@ impl TokenSource for TokenEndpoint {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(self.ask(Grant::ClientCredentials, scope))
     }
+
+    fn exchange<'a>(
+        &'a self,
+        subject: &'a SubjectToken,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(self.ask(Grant::TokenExchange(subject), scope))
+    }
 }
 
 /// What a token is asked for with.

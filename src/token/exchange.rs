@@ -6,25 +6,26 @@ use crate::cache::circuit_breaker::Subject;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::lru_map::LruMap;
 use crate::cache::slot::{Settings, Slot};
+use crate::clock::Clock;
 use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::token::endpoint::{Grant, TokenEndpoint};
+use crate::token::source::TokenSource;
 use crate::token::subject::{ExchangeKey, Identity, SubjectToken};
 use crate::token::{Token, fetched};
 
 /// The exchanged tokens of one handle.
 #[derive(Debug)]
 pub(crate) struct ExchangeCache {
-    endpoint: Arc<TokenEndpoint>,
+    source: Arc<dyn TokenSource>,
     settings: Settings,
     slots: Mutex<LruMap<ExchangeKey, Arc<Slot<Token>>>>,
 }
 
 impl ExchangeCache {
-    pub(crate) fn new(endpoint: Arc<TokenEndpoint>, settings: Settings, capacity: usize) -> Self {
+    pub(crate) fn new(source: Arc<dyn TokenSource>, settings: Settings, capacity: usize) -> Self {
         let settings = Settings { telemetry: settings.telemetry.of_exchanges(), ..settings };
-        Self { endpoint, settings, slots: Mutex::new(LruMap::new(capacity)) }
+        Self { source, settings, slots: Mutex::new(LruMap::new(capacity)) }
     }
 
     /// The slot of an exchange; made on first use, and the least recently used one gone for it. One that a
@@ -34,7 +35,8 @@ impl ExchangeCache {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let fetch = FetchExchanged {
-                endpoint: Arc::clone(&self.endpoint),
+                source: Arc::clone(&self.source),
+                clock: self.settings.clock.clone(),
                 subject: subject.clone(),
                 identity: subject.identity(),
                 scope: scope.clone(),
@@ -48,7 +50,8 @@ impl ExchangeCache {
 /// One exchange.
 #[derive(Debug)]
 struct FetchExchanged {
-    endpoint: Arc<TokenEndpoint>,
+    source: Arc<dyn TokenSource>,
+    clock: Clock,
     subject: SubjectToken,
     identity: Identity,
     scope: Scope,
@@ -57,8 +60,8 @@ struct FetchExchanged {
 impl Loader<Token> for FetchExchanged {
     fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
-            let sent = self.endpoint.clock.now();
-            let response = self.endpoint.ask(Grant::TokenExchange(&self.subject), &self.scope).await?;
+            let sent = self.clock.now();
+            let response = self.source.exchange(&self.subject, &self.scope).await?;
             Ok(fetched(response, &self.scope, sent))
         })
     }

@@ -23,7 +23,7 @@ impl TokenCache {
         let endless = Window { advisory: NEVER, mandatory: NEVER, dead: NEVER };
         let live = CacheEntry::new(token, endless, Arc::new(Recheck::new()));
 
-        let mut cache = Self::new(Arc::new(Fixed(response)), None, scope, settings);
+        let mut cache = Self::new(Arc::new(Fixed(response)), scope, settings, 1);
         cache.fixed = true;
         cache.default_slot().hold(live);
         cache

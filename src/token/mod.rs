@@ -20,35 +20,34 @@ use http::HeaderValue;
 
 pub(crate) use self::cache::{ScopesView, TokenCache};
 pub(crate) use self::endpoint::TokenEndpoint;
-pub(crate) use self::exchange::ExchangeCache;
 pub use self::refresh_guard::RefreshGuard;
 pub use self::response::TokenResponse;
 pub(crate) use self::sharded_header::{HeaderShard, ShardedHeader};
 pub(crate) use self::skew::Skew;
-pub use self::source::TokenSource;
+pub use self::source::{SourceContext, TokenSource, token_source_fn};
 pub use self::subject::SubjectToken;
 use crate::cache::entry::Recheck;
 use crate::cache::loader::Loaded;
 use crate::cache::window::Renewal;
 use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
+use crate::token::response::TokenText;
 
 /// A live bearer token, as the cache hands it out. Cheap to clone; `Debug` does not show it.
 #[derive(Clone)]
 pub struct Token(Arc<Inner>);
 
 struct Inner {
-    /// `Bearer …`, marked sensitive.
-    authorization: HeaderValue,
+    text: TokenText,
     scope: Scope,
     granted_scope: Option<String>,
     issued_token_type: Option<String>,
     expires_at: SystemTime,
-    copies: ShardedHeader,
+    /// None for a token that is not an access token.
+    copies: Option<ShardedHeader>,
     recheck: Arc<Recheck>,
 }
-
-const BEARER: &str = "Bearer ";
 
 impl Token {
     pub(crate) fn new(
@@ -57,28 +56,41 @@ impl Token {
         expires_at: SystemTime,
         recheck: Arc<Recheck>,
     ) -> Self {
-        let TokenResponse { authorization, granted_scope, issued_token_type, .. } = response;
-        let copies = ShardedHeader::new(&authorization, &recheck);
-        Self(Arc::new(Inner {
-            authorization,
-            scope,
-            granted_scope,
-            issued_token_type,
-            expires_at,
-            copies,
-            recheck,
-        }))
+        let TokenResponse { text, granted_scope, issued_token_type, .. } = response;
+        let copies = match &text {
+            TokenText::Bearer(authorization) => Some(ShardedHeader::new(authorization, &recheck)),
+            TokenText::NotApplicable(_) => None,
+        };
+        Self(Arc::new(Inner { text, scope, granted_scope, issued_token_type, expires_at, copies, recheck }))
     }
 
     /// The token's text. Keep it out of logs, errors and `Debug`.
     pub fn expose_token(&self) -> &str {
-        let text = self.0.authorization.to_str().unwrap_or_default();
-        text.strip_prefix(BEARER).unwrap_or_default()
+        self.0.text.expose()
     }
 
     /// The value of an `Authorization` header with this token, marked sensitive.
-    pub fn expose_authorization(&self) -> HeaderValue {
-        self.0.authorization.clone()
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for an exchanged token that is not an access token (RFC 8693 section 2.2.1,
+    /// `token_type` is `N_A`): it belongs into no header.
+    pub fn expose_authorization(&self) -> Result<HeaderValue, Error> {
+        match &self.0.text {
+            TokenText::Bearer(authorization) => Ok(authorization.clone()),
+            TokenText::NotApplicable(_) => Err(self.not_for_headers()),
+        }
+    }
+
+    /// Why no request can carry this token.
+    pub(crate) fn not_for_headers(&self) -> Error {
+        let what = self.issued_token_type().unwrap_or("not named");
+        let message = format!(
+            "the token exchanged for {} is not an access token and goes into no request: its type is {what}; \
+             exchange for an access token, or take its text with `expose_token`",
+            self.scope()
+        );
+        Error::new(ErrorKind::Unsupported, message)
     }
 
     /// The scope that the token was asked for.
@@ -101,10 +113,10 @@ impl Token {
         self.0.expires_at
     }
 
-    /// This thread's copy of the header.
+    /// This thread's shard of the header; `None` for a token that is not an access token.
     #[inline]
-    pub(crate) fn header_shard(&self) -> &Arc<HeaderShard> {
-        self.0.copies.mine()
+    pub(crate) fn header_shard(&self) -> Option<&Arc<HeaderShard>> {
+        self.0.copies.as_ref().map(ShardedHeader::mine)
     }
 
     /// The token is not to be served any more.
@@ -115,15 +127,8 @@ impl Token {
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            authorization: _,
-            scope,
-            granted_scope,
-            issued_token_type,
-            expires_at,
-            copies: _,
-            recheck: _,
-        } = &*self.0;
+        let Inner { text: _, scope, granted_scope, issued_token_type, expires_at, copies: _, recheck: _ } =
+            &*self.0;
         f.debug_struct("Token")
             .field("scope", scope)
             .field("granted_scope", granted_scope)

@@ -82,6 +82,26 @@ impl SubjectToken {
         self
     }
 
+    /// The subject token's text. Keep it out of logs, errors and `Debug`.
+    pub fn expose_token(&self) -> &str {
+        self.token.token.expose_secret()
+    }
+
+    /// The URI of the subject token's type (RFC 8693 section 3).
+    pub fn token_type(&self) -> &str {
+        &self.token.kind
+    }
+
+    /// The token of the actor and the URI of its type, if there is one.
+    pub fn actor(&self) -> Option<(&Secret, &str)> {
+        self.actor.as_ref().map(|actor| (&actor.token, &*actor.kind))
+    }
+
+    /// The URI of the type that is asked for; of an access token by default.
+    pub fn requested_type(&self) -> &str {
+        &self.requested_type
+    }
+
     /// The form fields of the exchange, without grant type and scope.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Secret)> + use<> {
         let subject = self.token.fields("subject_token", "subject_token_type");

@@ -27,3 +27,4 @@ mod replay;
 mod replay_among_layers;
 mod runtimes;
 mod scopes;
+mod sources;

@@ -52,7 +52,7 @@ impl DeveloperApi {
             uri.push_str(&format!("&durationSeconds={seconds}"));
         }
         Request::get(uri)
-            .header(AUTHORIZATION, token.expose_authorization())
+            .header(AUTHORIZATION, token.expose_authorization()?)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .body(Full::default())
             .map_err(|cause| {

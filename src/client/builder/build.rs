@@ -18,7 +18,7 @@ use crate::error::{ConfigError, ConfigFault};
 use crate::scope::Scope;
 use crate::store::{Owner, SharedStore};
 use crate::telemetry::Telemetry;
-use crate::token::{ExchangeCache, Skew, TokenCache, TokenEndpoint, TokenSource};
+use crate::token::{Skew, SourceContext, TokenCache, TokenEndpoint, TokenSource};
 use crate::transport::Transport;
 
 impl IdaasBuilder {
@@ -37,10 +37,10 @@ impl IdaasBuilder {
             method: "token source".to_owned(),
             namespace: String::new(),
         };
-        let source = self.with_store(source, owner, &settings.telemetry)?;
+        let (source, settings) = self.wrapped(source, owner, true, settings)?;
         let named = self.named_in_code()?;
         let roles = self.roles(named, None, &settings)?;
-        Ok(roles.handle(TokenCache::new(source, None, scope, settings)))
+        Ok(roles.handle(TokenCache::new(source, scope, settings, self.exchange_capacity)))
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
@@ -80,9 +80,10 @@ impl IdaasBuilder {
                     (source, Some(transport), self.open_api_settings(settings))
                 }
             };
-            let source = self.with_store(source, owner, &settings.telemetry)?;
+            let custom = matches!(plugin, Plugin::Registered { .. });
+            let (source, settings) = self.wrapped(source, owner, custom, settings)?;
             let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
-            return Ok(roles.handle(TokenCache::new(source, None, config.scope, settings)));
+            return Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity)));
         }
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
@@ -91,6 +92,7 @@ impl IdaasBuilder {
             return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
         };
         let roles = self.roles(named, Some(&transport), &settings)?;
+        let custom = matches!(config.authn, AuthnMethod::Custom) || self.assertion_source.is_some();
         let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
             client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
@@ -101,10 +103,35 @@ impl IdaasBuilder {
             hasher: RandomState::new(),
             skew: Skew::default(),
         };
-        let endpoint = Arc::new(endpoint);
-        let exchange = ExchangeCache::new(Arc::clone(&endpoint), settings.clone(), self.exchange_capacity);
-        let source = self.with_store(endpoint, owner, &settings.telemetry)?;
-        Ok(roles.handle(TokenCache::new(source, Some(exchange), config.scope, settings)))
+        let (source, settings) = self.wrapped(Arc::new(endpoint), owner, custom, settings)?;
+        Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity)))
+    }
+
+    /// The source with everything in front of it that is to be, and the settings with the time that this takes.
+    /// `custom` is whether source or authenticator are given in code.
+    fn wrapped(
+        &mut self,
+        source: Arc<dyn TokenSource>,
+        owner: Owner,
+        custom: bool,
+        settings: Settings,
+    ) -> Result<(Arc<dyn TokenSource>, Settings), ConfigError> {
+        let context = SourceContext {
+            issuer: owner.issuer.clone(),
+            instance_id: owner.instance_id.clone(),
+            client_id: owner.client_id.clone(),
+            method: owner.method.clone(),
+            custom_method: custom,
+            wait_timeout: self.wait_timeout,
+            clock: self.clock.clone(),
+            environment: self.environment.clone(),
+        };
+        let mut source = self.with_store(source, owner, &settings.telemetry)?;
+        for wrap in std::mem::take(&mut self.wrappers) {
+            source = wrap(source, &context)?;
+        }
+        let flight = source.time_limit(settings.flight);
+        Ok((source, Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }))
     }
 
     fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {

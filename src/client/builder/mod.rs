@@ -32,7 +32,7 @@ use crate::environment::ManualEnvironment;
 use crate::error::{BoxError, ConfigError};
 use crate::secret::{Secret, SecretSource};
 use crate::store::SharedStore;
-use crate::token::TokenSource;
+use crate::token::{SourceContext, TokenSource};
 use crate::transport::Transport;
 
 /// Builds an [`Idaas`]: from the vendor's file, in code, or from both, where code wins.
@@ -64,6 +64,7 @@ pub struct IdaasBuilder {
     sts_endpoint: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
     plugins: BTreeMap<String, Arc<dyn TokenSource>>,
+    wrappers: Vec<WrapSource>,
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
@@ -79,6 +80,10 @@ const EXCHANGED_TOKENS: usize = 10_000;
 /// Gives the user's service its limits, which are known once the configuration is.
 type MakeTransport = Box<dyn FnOnce(Duration, Duration) -> Transport + Send>;
 
+/// Puts a source in front of another, once the configuration is known.
+type WrapSource =
+    Box<dyn FnOnce(Arc<dyn TokenSource>, &SourceContext) -> Result<Arc<dyn TokenSource>, ConfigError> + Send>;
+
 impl IdaasBuilder {
     pub(crate) fn new() -> Self {
         Self {
@@ -93,6 +98,7 @@ impl IdaasBuilder {
             sts_endpoint: None,
             source: None,
             plugins: BTreeMap::new(),
+            wrappers: Vec::new(),
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
@@ -187,6 +193,72 @@ impl IdaasBuilder {
     /// configuration file is not read.
     pub fn token_source(mut self, source: impl TokenSource) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Puts a source of your own in front of the configured one, whichever that is: a second-level store, an audit
+    /// log, a limit of your own. `wrap` is called by [`build`](Self::build) with the inner source, to be called for
+    /// what the new source does not do itself, and with whose tokens they are. Called again, the later source is the
+    /// outer one.
+    ///
+    /// A source that wraps another passes [`exchange`](TokenSource::exchange), [`rejected`](TokenSource::rejected)
+    /// and [`time_limit`](TokenSource::time_limit) on.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use tower_idaas::{BoxFuture, Error, Idaas, Scope, SubjectToken, Token, TokenResponse, TokenSource};
+    ///
+    /// #[derive(Debug)]
+    /// struct Audited {
+    ///     inner: Arc<dyn TokenSource>,
+    ///     client: String,
+    /// }
+    ///
+    /// impl TokenSource for Audited {
+    ///     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+    ///         Box::pin(async move {
+    ///             let response = self.inner.fetch(scope).await?;
+    ///             println!("{} has a token for {scope}, request {:?}", self.client, response.request_id());
+    ///             Ok(response)
+    ///         })
+    ///     }
+    ///
+    ///     fn exchange<'a>(
+    ///         &'a self,
+    ///         subject: &'a SubjectToken,
+    ///         scope: &'a Scope,
+    ///     ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+    ///         self.inner.exchange(subject, scope)
+    ///     }
+    ///
+    ///     fn rejected(&self, scope: &Scope, token: &Token) {
+    ///         self.inner.rejected(scope, token);
+    ///     }
+    ///
+    ///     fn time_limit(&self, default: Duration) -> Duration {
+    ///         self.inner.time_limit(default)
+    ///     }
+    /// }
+    ///
+    /// # fn example() -> Result<(), tower_idaas::ConfigError> {
+    /// let idaas = Idaas::builder()
+    ///     .config_from_env()
+    ///     .wrap_source(|inner, context| Ok(Audited { inner, client: context.client_id().to_owned() }))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `wrap` returns is returned by [`build`](Self::build).
+    pub fn wrap_source<W, S>(mut self, wrap: W) -> Self
+    where
+        W: FnOnce(Arc<dyn TokenSource>, &SourceContext) -> Result<S, ConfigError> + Send + 'static,
+        S: TokenSource,
+    {
+        self.wrappers.push(Box::new(|inner, context| Ok(Arc::new(wrap(inner, context)?))));
         self
     }
 

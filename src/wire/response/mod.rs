@@ -132,7 +132,7 @@ impl Answer<'_> {
     pub(crate) fn token(&self, object: &Map<String, Value>) -> Result<TokenResponse, Error> {
         let token = success::token(self.headers, object, self.asked);
         let mut token = token.map_err(|problem| self.unusable(&problem))?;
-        token.request_id = self.request_id().map(|id| shown(&id, [token.token()]));
+        token.request_id = self.request_id().map(|id| shown(&id, [token.expose_token()]));
         Ok(token)
     }
 

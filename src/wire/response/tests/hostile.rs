@@ -94,7 +94,7 @@ proptest! {
                 prop_assert!(!shows_secret(&shown), "{shown}");
                 prop_assert!(status.is_success());
                 prop_assert!(response.expires_in.is_none_or(|life| life <= LONGEST_LIFE));
-                let token = response.authorization.to_str().unwrap();
+                let token = response.authorization().unwrap().to_str().unwrap();
                 prop_assert!(token.len() > 7 && token.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
             }
             Err(error) => {
