@@ -18,6 +18,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::runtime::Builder;
+use tower_idaas::authn::{ClientSecretJwt, ClientSecretPost, PrivateKeyJwt};
 use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
 
 fn builder() -> IdaasBuilder {
@@ -41,7 +42,7 @@ fn value(text: &str) -> SecretSource {
 
 /// A client with a new key; the base64 of its PKCS#8 will do.
 fn client(pkcs8: &[u8]) -> Idaas {
-    builder().private_key_jwt(value(&STANDARD.encode(pkcs8))).build().unwrap()
+    builder().authenticator(PrivateKeyJwt::new(value(&STANDARD.encode(pkcs8)))).build().unwrap()
 }
 
 fn rsa(size: KeySize) -> Idaas {
@@ -58,8 +59,8 @@ fn assertion(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut group = criterion.benchmark_group("assertion");
     for (name, idaas) in [
-        ("none", builder().client_secret_post(value(SECRET)).build().unwrap()),
-        ("HS256", builder().client_secret_jwt(value(SECRET)).build().unwrap()),
+        ("none", builder().authenticator(ClientSecretPost::new(value(SECRET))).build().unwrap()),
+        ("HS256", builder().authenticator(ClientSecretJwt::new(value(SECRET))).build().unwrap()),
         ("RS256-2048", rsa(KeySize::Rsa2048)),
         ("RS512-4096", rsa(KeySize::Rsa4096)),
         ("ES256", ec(&ECDSA_P256_SHA256_FIXED_SIGNING)),

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tower_idaas::aliyun::CloudCredentials;
+use tower_idaas::authn::ClientSecretBasic;
 use tower_idaas::{BoxError, ConfigError, Idaas, SecretSource};
 use tower_idaas_testing::{CloudVendor, TestIdaas};
 
@@ -66,7 +67,7 @@ async fn credentials_of_a_made_up_role() -> Result<CloudCredentials, BoxError> {
         .token_endpoint(server.token_endpoint())
         .developer_api_endpoint(developer_api.endpoint())
         .scope("urn:cloud:idaas:pam|.all")
-        .client_secret_basic(SecretSource::value(server.secret()))
+        .authenticator(ClientSecretBasic::new(SecretSource::value(server.secret())))
         .root_certificate(server.root_certificate_pem())
         .build()?;
     Ok(idaas.cloud_role(role)?.credentials().await?)

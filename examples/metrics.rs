@@ -21,6 +21,7 @@ use hyper_util::rt::TokioExecutor;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::{BoxError, Idaas, SecretSource};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
@@ -45,7 +46,7 @@ async fn main() -> Result<(), BoxError> {
         .issuer(issuer.issuer())
         .token_endpoint(issuer.token_endpoint())
         .scope(issuer.scope().as_str())
-        .client_secret_post(SecretSource::variable(TestIdaas::SECRET_VARIABLE))
+        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
         .root_certificate(issuer.root_certificate_pem())
         .build()?;
 

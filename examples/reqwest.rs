@@ -28,8 +28,10 @@ async fn main() -> Result<(), BoxError> {
     println!("token revoked  {}  after {rejected} rejection, with token number {tokens}", response.status());
 
     // With Tower, and with whatever layers besides.
-    let mut client =
-        ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http.clone());
+    let mut client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(http.clone());
     let response = client.ready().await?.call(http.get(orders.url()).build()?).await?;
     println!("through Tower  {}", response.status());
 

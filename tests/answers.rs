@@ -12,6 +12,7 @@ use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use support::{builder, builder_without_secret};
+use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{Error, ErrorKind, SecretSource};
 use tower_idaas_testing::{Behaviour, TestIdaas};
@@ -106,7 +107,8 @@ async fn the_openapi_shape_is_a_refusal_too() {
 async fn the_issuers_own_refusals_say_what_is_wrong() {
     let issuer = TestIdaas::builder().scope("api://orders|read").start().await.unwrap();
     let wrong_secret = SecretSource::value("wrong".to_owned());
-    let idaas = builder_without_secret(&issuer).client_secret_basic(wrong_secret).build().unwrap();
+    let idaas =
+        builder_without_secret(&issuer).authenticator(ClientSecretBasic::new(wrong_secret)).build().unwrap();
     let error = idaas.token().await.unwrap_err();
     assert_eq!(error.code(), Some("invalid_client"));
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
@@ -224,8 +226,8 @@ async fn an_answer_that_echoes_the_request_is_shown_with_its_secrets_masked() {
     let issuer = TestIdaas::builder().client("app_1", SECRET).start().await.unwrap();
     issuer.set_behaviour(Behaviour::Echo);
     let secret = || SecretSource::value(issuer.secret());
-    let post = builder_without_secret(&issuer).client_secret_post(secret());
-    let basic = builder_without_secret(&issuer).client_secret_basic(secret());
+    let post = builder_without_secret(&issuer).authenticator(ClientSecretPost::new(secret()));
+    let basic = builder_without_secret(&issuer).authenticator(ClientSecretBasic::new(secret()));
     for builder in [post, basic] {
         let error = builder.build().unwrap().token().await.unwrap_err();
         let text = format!("{error} {error:?}");

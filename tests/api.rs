@@ -6,11 +6,13 @@ use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::future::Ready;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use tower::Layer;
 use tower_idaas::authn::{
-    AssertionKey, AssertionSigner, AssertionSource, Authenticator, SigningAlgorithm, TokenRequest,
+    AssertionKey, AssertionSigner, AssertionSource, Authenticator, ClientSecretBasic, ClientSecretJwt,
+    ClientSecretPost, Oidc, Pca, Pkcs7, PrivateKeyJwt, SigningAlgorithm, TokenRequest,
 };
 use tower_idaas::clock::ManualClock;
 use tower_idaas::environment::ManualEnvironment;
@@ -70,6 +72,13 @@ fn public_types_cross_threads() {
     crosses_threads::<RefreshGuard>();
     crosses_threads::<AssertionKey>();
     crosses_threads::<SigningAlgorithm>();
+    crosses_threads::<ClientSecretBasic>();
+    crosses_threads::<ClientSecretPost>();
+    crosses_threads::<ClientSecretJwt>();
+    crosses_threads::<PrivateKeyJwt>();
+    crosses_threads::<Pkcs7>();
+    crosses_threads::<Oidc>();
+    crosses_threads::<Pca>();
     crosses_threads::<Error>();
     crosses_threads::<ErrorKind>();
     crosses_threads::<ConfigError>();
@@ -160,6 +169,21 @@ fn handles_are_cloned() {
     is_cloned::<RetryUnauthorized<fn(&String) -> Option<String>>>();
     is_cloned::<ManualClock>();
     is_cloned::<ManualEnvironment>();
+}
+
+/// What is shared or boxed is given where the value itself is.
+#[test]
+fn traits_are_implemented_for_pointers() {
+    fn authenticates<A: Authenticator>() {}
+    fn signs<S: AssertionSigner>() {}
+    fn supplies<S: AssertionSource>() {}
+    authenticates::<Arc<dyn Authenticator>>();
+    authenticates::<Box<dyn Authenticator>>();
+    authenticates::<Arc<ClientSecretPost>>();
+    signs::<Arc<dyn AssertionSigner>>();
+    signs::<Box<dyn AssertionSigner>>();
+    supplies::<Arc<dyn AssertionSource>>();
+    supplies::<Box<dyn AssertionSource>>();
 }
 
 #[test]
@@ -260,8 +284,8 @@ fn the_names_at_the_root_are_these_twenty() {
         "IdaasBuilder",
         "IdaasLayer",
         "IdaasService",
-        "RefreshGuard",
         "NoToken",
+        "RefreshGuard",
         "RetryUnauthorized",
         "Scope",
         "Secret",
@@ -280,11 +304,13 @@ fn the_names_behind_the_doors_are_these() {
     let of = |source| public_names(source).join(" ");
     assert_eq!(
         of(include_str!("../src/authn/mod.rs")),
-        "AssertionKey AssertionSigner AssertionSource Authenticator SigningAlgorithm TokenRequest"
+        "AssertionKey AssertionSigner AssertionSignerFn AssertionSource AssertionSourceFn Authenticator AuthenticatorFn \
+         CheckContext ClientSecretBasic ClientSecretJwt ClientSecretPost Oidc Pca Pkcs7 PrivateKeyJwt \
+         SigningAlgorithm TokenRequest assertion_signer_fn assertion_source_fn authenticator_fn"
     );
     assert_eq!(
         of(include_str!("../src/service/mod.rs")),
-        "Answer Cloned IdaasLayer IdaasService NoToken Outgoing ResponseFuture RetryUnauthorized"
+        "Cloned HttpRequest HttpResponse IdaasLayer IdaasService NoToken ResponseFuture RetryUnauthorized"
     );
     assert_eq!(of(include_str!("../src/store/mod.rs")), "SharedStore StoredValue TokenStore");
     assert_eq!(of(include_str!("../src/aliyun/mod.rs")), "CloudCredentials CloudRole CloudStsToken StsToken");

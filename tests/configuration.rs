@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::{builder, chain};
 use tempfile::TempDir;
+use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{
     BoxFuture, ConfigError, Error, Idaas, IdaasBuilder, Scope, SecretSource, TokenResponse, TokenSource,
@@ -240,7 +241,7 @@ async fn code_needs_no_file_and_wins_over_one() {
     let file = File::new(good().to_string());
     let idaas = builder(&issuer)
         .config_file(&file.path)
-        .client_secret_basic(SecretSource::value(issuer.secret()))
+        .authenticator(ClientSecretBasic::new(SecretSource::value(issuer.secret())))
         .connect_timeout(Duration::from_secs(30))
         .build()
         .unwrap();
@@ -280,9 +281,15 @@ fn faults_of_what_code_gives_are_found_as_well() {
         (file.builder().token_endpoint("ftp://x.example/"), "`tokenEndpoint`"),
         (file.builder().client_id(" "), "`clientId` is blank"),
         (file.builder().connect_timeout(Duration::ZERO), "connectTimeout` is zero"),
-        (file.builder().client_secret_post(SecretSource::variable("UNSET")), "UNSET is not set"),
-        (file.builder().client_secret_post(SecretSource::value(String::new())), "is empty"),
-        (file.builder().client_secret_basic(SecretSource::file("/nonexistent/s")), "/nonexistent/s"),
+        (
+            file.builder().authenticator(ClientSecretPost::new(SecretSource::variable("UNSET"))),
+            "UNSET is not set",
+        ),
+        (file.builder().authenticator(ClientSecretPost::new(SecretSource::value(String::new()))), "is empty"),
+        (
+            file.builder().authenticator(ClientSecretBasic::new(SecretSource::file("/nonexistent/s"))),
+            "/nonexistent/s",
+        ),
     ] {
         let error = file.faults(builder);
         assert_eq!(error.faults().len(), 1, "{error}");

@@ -161,7 +161,7 @@ async fn without_being_asked_to_look_the_layer_keeps_the_token() -> Outcome {
 #[tokio::test]
 async fn where_messages_cannot_be_cloned_the_retry_policy_stands_aside() -> Outcome {
     let (_issuer, server, idaas) = protected().await?;
-    let policy = idaas.retry_unauthorized().clone_body(|_: &Body| None);
+    let policy = tower_idaas::RetryUnauthorized::new().clone_body(|_: &Body| None);
     let service =
         ServiceBuilder::new().retry(policy).layer(idaas.layer().grpc()).service(server.channel().await?);
     let mut client = HealthClient::new(service);

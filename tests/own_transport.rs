@@ -22,6 +22,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::service_fn;
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ErrorKind, Idaas, IdaasBuilder, SecretSource};
 
@@ -37,7 +38,7 @@ fn builder() -> IdaasBuilder {
         .issuer("https://issuer.example")
         .token_endpoint("https://issuer.example/token?tenant=1")
         .scope("api://x|read")
-        .client_secret_post(SecretSource::value("not-a-real-secret".to_owned()))
+        .authenticator(ClientSecretPost::new(SecretSource::value("not-a-real-secret".to_owned())))
         .environment(environment)
 }
 

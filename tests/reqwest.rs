@@ -111,7 +111,10 @@ async fn requests_leave_with_one_token_through_tower_and_without_it() -> Outcome
 #[tokio::test]
 async fn a_rejected_request_is_sent_once_more_with_the_next_token() -> Outcome {
     let (issuer, api, idaas) = protected().await?;
-    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http());
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(http());
     idaas.prefetch().await?;
     api.revoke_all_issued_before_now();
     assert_eq!(client.oneshot(get(api.url())).await?.status(), StatusCode::OK);
@@ -153,7 +156,10 @@ async fn a_stream_is_sent_once_and_its_rejected_token_is_withdrawn_all_the_same(
     assert_eq!((response.status(), grumpy.take().len()), (StatusCode::UNAUTHORIZED, 1));
     assert!(idaas.peek().is_none());
 
-    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http());
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(http());
     let response = client.oneshot(stream().build()?).await?;
     assert_eq!((response.status(), grumpy.take().len()), (StatusCode::UNAUTHORIZED, 1));
     assert!(idaas.peek().is_none());
@@ -186,7 +192,8 @@ async fn a_401_from_where_a_redirect_led_says_nothing_about_the_token() -> Outco
     }
     // Nothing is replayed, and nothing withdrawn for a request that becomes reqwest's inside the layer.
     let layer = idaas.layer();
-    let replaying = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(&layer).service(http());
+    let replaying =
+        ServiceBuilder::new().retry(tower_idaas::RetryUnauthorized::new()).layer(&layer).service(http());
     assert_eq!(replaying.oneshot(get(&api.url)).await?.status(), StatusCode::UNAUTHORIZED);
     let inside = FilterLayer::new(|request: http::Request<Body>| Request::try_from(request));
     let converting = ServiceBuilder::new().layer(&layer).layer(inside).service(http());

@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use support::builder_without_secret;
+use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas, SecretSource};
 use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
@@ -60,7 +61,7 @@ async fn the_next_refresh_uses_the_secret_that_is_in_the_file_then() {
     let file = folder.path().join("secret");
     std::fs::write(&file, "first\n").unwrap();
     let idaas = builder_without_secret(&issuer)
-        .client_secret_basic(SecretSource::file(&file))
+        .authenticator(ClientSecretBasic::new(SecretSource::file(&file)))
         .clock(clock.clone())
         .build()
         .unwrap();
@@ -113,7 +114,9 @@ async fn a_secret_file_renamed_into_place_while_the_old_secret_is_refused_is_use
     let (file, new) = (folder.path().join("secret"), folder.path().join("new"));
     std::fs::write(&file, "first\n").unwrap();
     std::fs::write(&new, "second\n").unwrap();
-    let idaas = builder_without_secret(&issuer).client_secret_post(SecretSource::file(&file)).clock(clock);
+    let idaas = builder_without_secret(&issuer)
+        .authenticator(ClientSecretPost::new(SecretSource::file(&file)))
+        .clock(clock);
     let idaas = idaas.build().unwrap();
     issuer.set_secret("second");
     issuer.set_behaviour(Behaviour::Hold);
@@ -186,7 +189,7 @@ async fn a_variable_that_is_unset_under_way_is_named() {
     let issuer = issuer(&clock).await;
     let environment = issuer.environment();
     let idaas = builder_without_secret(&issuer)
-        .client_secret_post(SecretSource::variable(TestIdaas::SECRET_VARIABLE))
+        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
         .environment(environment.clone())
         .build()
         .unwrap();

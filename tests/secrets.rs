@@ -20,6 +20,7 @@ use support::raw::{Manner, RawServer};
 use support::{builder_without_secret, chain};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_idaas::authn::{Authenticator, TokenRequest};
+use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{BoxFuture, Error, Idaas, SecretSource};
 use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
@@ -119,7 +120,12 @@ fn client(issuer: &TestIdaas, method: ClientAuthentication, raw: bool, limit: Du
         .connect_timeout(limit)
         .read_timeout(limit);
     assert_hidden(&debug(&builder), &[], "IdaasBuilder");
-    if raw { builder.raw_basic_credentials() } else { builder }.build().unwrap()
+    let secret = SecretSource::variable(TestIdaas::SECRET_VARIABLE);
+    let builder = match raw {
+        true => builder.authenticator(ClientSecretBasic::new(secret).raw_credentials()),
+        false => builder,
+    };
+    builder.build().unwrap()
 }
 
 const METHODS: [(ClientAuthentication, bool); 3] = [
@@ -202,7 +208,7 @@ async fn a_server_that_answers_with_our_request_as_no_http_shows_nothing_of_it()
             .issuer("https://issuer.example")
             .token_endpoint(format!("http://127.0.0.1:{}/token", server.port()))
             .scope("api://x|read")
-            .client_secret_post(SecretSource::value(SECRET.to_owned()))
+            .authenticator(ClientSecretPost::new(SecretSource::value(SECRET.to_owned())))
             .environment(ManualEnvironment::new())
             .build()
             .unwrap();
@@ -226,7 +232,7 @@ async fn a_proxys_password_is_not_shown_either() {
             ManualEnvironment::from_iter([("HTTPS_PROXY", proxy.url_with("user", "pr0xyPassword"))]);
         let builder = builder_without_secret(&issuer)
             .token_endpoint(issuer.token_endpoint().replace("localhost", HOST))
-            .client_secret_basic(SecretSource::value(SECRET.to_owned()))
+            .authenticator(ClientSecretBasic::new(SecretSource::value(SECRET.to_owned())))
             .environment(environment);
         shown += &debug(&builder);
         let life = Life::new(builder.build().unwrap()).live().await;
@@ -247,7 +253,7 @@ async fn a_proxys_password_is_not_shown_either() {
         "http://user:pr0xyPassword",
     ] {
         let error = builder_without_secret(&issuer)
-            .client_secret_post(SecretSource::value(SECRET.to_owned()))
+            .authenticator(ClientSecretPost::new(SecretSource::value(SECRET.to_owned())))
             .environment(ManualEnvironment::from_iter([("HTTPS_PROXY", bad)]))
             .build()
             .unwrap_err();

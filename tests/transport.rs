@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use http::Version;
 use support::raw::{Manner, RawServer};
 use support::{builder, chain};
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource};
 use tower_idaas_testing::{Behaviour, ServerCertificate, TestIdaas};
@@ -26,7 +27,7 @@ fn builder_at(url: impl Into<String>) -> IdaasBuilder {
         .issuer("https://issuer.example")
         .token_endpoint(url)
         .scope("api://x|read")
-        .client_secret_post(SecretSource::value("not-a-real-secret".to_owned()))
+        .authenticator(ClientSecretPost::new(SecretSource::value("not-a-real-secret".to_owned())))
         .environment(ManualEnvironment::new())
 }
 

@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 
 use support::chain;
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, Idaas, SecretSource};
 use tower_idaas_testing::TestIdaas;
@@ -19,7 +20,7 @@ fn idaas(issuer: &TestIdaas, variables: &[(&str, &Path)]) -> Result<Idaas, Confi
         .issuer(issuer.issuer())
         .token_endpoint(issuer.token_endpoint())
         .scope(issuer.scope().as_str())
-        .client_secret_post(SecretSource::value(issuer.secret()))
+        .authenticator(ClientSecretPost::new(SecretSource::value(issuer.secret())))
         .environment(ManualEnvironment::from_iter(variables.iter().copied()))
         .build()
 }

@@ -1,21 +1,21 @@
 //! What signs a client assertion: a private key in PEM form, or a signer of the user's own.
 
+use std::fmt;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::authn::check::unusable;
 use crate::authn::kept::Kept;
 use crate::authn::signing_key::SigningKey;
-use crate::authn::{SigningAlgorithm, TokenRequest};
-use crate::environment::Environment;
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::authn::{CheckContext, SigningAlgorithm, TokenRequest, option};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::{Secret, SecretSource};
 
 /// A signer of your own for client assertions: an HSM, a key management service, an agent.
 ///
-/// Give one to [`IdaasBuilder::private_key_jwt`](crate::IdaasBuilder::private_key_jwt) or
-/// [`IdaasBuilder::pca`](crate::IdaasBuilder::pca) in place of a private key. It is called once per attempt
-/// at a token, never on the way of a request that finds a token in the cache.
+/// Give one to [`PrivateKeyJwt::new`](crate::authn::PrivateKeyJwt::new) or [`Pca::new`](crate::authn::Pca::new) in
+/// place of a private key. It is called once per attempt at a token, never on the way of a request that finds a
+/// token in the cache. For one that is a single function there is [`assertion_signer_fn`].
 ///
 /// ```
 /// use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
@@ -32,7 +32,7 @@ use crate::secret::{Secret, SecretSource};
 ///
 ///     fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
 ///         Box::pin(async move {
-///             let failed = |error| Error::new(ErrorKind::Connect, "the KMS does not answer").with_source(error);
+///             let failed = |error| Error::new(ErrorKind::Connect, "the KMS does not respond").with_source(error);
 ///             self.call(message).await.map_err(failed)
 ///         })
 ///     }
@@ -52,6 +52,79 @@ pub trait AssertionSigner: Debug + Send + Sync + 'static {
     ///
     /// Whatever keeps the signer from signing. Its kind tells whether another attempt can help.
     fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>>;
+
+    /// Names the key in the assertion's header, `kid`. By default it is not named.
+    fn key_id(&self) -> Option<&str> {
+        None
+    }
+}
+
+macro_rules! delegate_signer {
+    ($($pointer:ident),*) => {$(
+        impl<S: AssertionSigner + ?Sized> AssertionSigner for $pointer<S> {
+            fn algorithm(&self) -> SigningAlgorithm {
+                (**self).algorithm()
+            }
+
+            fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+                (**self).sign(message)
+            }
+
+            fn key_id(&self) -> Option<&str> {
+                (**self).key_id()
+            }
+        }
+    )*};
+}
+
+delegate_signer!(Arc, Box);
+
+/// An [`AssertionSigner`] from a function that takes the message and returns its signature, see
+/// [`AssertionSigner::sign`].
+///
+/// ```
+/// use tower_idaas::authn::{PrivateKeyJwt, SigningAlgorithm, assertion_signer_fn};
+///
+/// # async fn ask_the_kms(_: &[u8]) -> Vec<u8> { vec![0; 256] }
+/// let signer = assertion_signer_fn(SigningAlgorithm::Rs256, |message| async move {
+///     Ok(ask_the_kms(&message).await)
+/// });
+/// let method = PrivateKeyJwt::new(signer);
+/// # drop(method);
+/// ```
+pub fn assertion_signer_fn<F, Fut>(algorithm: SigningAlgorithm, function: F) -> AssertionSignerFn<F>
+where
+    F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+{
+    AssertionSignerFn { algorithm, function }
+}
+
+/// What [`assertion_signer_fn`] makes.
+#[derive(Clone, Copy)]
+pub struct AssertionSignerFn<F> {
+    algorithm: SigningAlgorithm,
+    function: F,
+}
+
+impl<F, Fut> AssertionSigner for AssertionSignerFn<F>
+where
+    F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+{
+    fn algorithm(&self) -> SigningAlgorithm {
+        self.algorithm
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+        Box::pin((self.function)(message.to_vec()))
+    }
+}
+
+impl<F> fmt::Debug for AssertionSignerFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AssertionSignerFn").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
 }
 
 /// What signs a client assertion. Made from a [`SecretSource`], which leads to a private key in PEM form, or
@@ -65,6 +138,7 @@ pub trait AssertionSigner: Debug + Send + Sync + 'static {
 pub struct AssertionKey {
     place: Place,
     algorithm: Option<SigningAlgorithm>,
+    key_id: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,21 +149,27 @@ enum Place {
 
 impl From<SecretSource> for AssertionKey {
     fn from(source: SecretSource) -> Self {
-        Self { place: Place::Text { source, parsed: Arc::new(Kept::new()) }, algorithm: None }
+        Self::at(Place::Text { source, parsed: Arc::new(Kept::new()) })
     }
 }
 
 impl<S: AssertionSigner> From<S> for AssertionKey {
     fn from(signer: S) -> Self {
-        Self { place: Place::Signer(Arc::new(signer)), algorithm: None }
+        Self::at(Place::Signer(Arc::new(signer)))
     }
 }
 
 impl AssertionKey {
-    /// With this algorithm in place of the one that follows from the private key. A signer has its own.
-    pub(crate) fn with_algorithm(mut self, algorithm: Option<SigningAlgorithm>) -> Self {
-        self.algorithm = algorithm;
-        self
+    fn at(place: Place) -> Self {
+        Self { place, algorithm: None, key_id: None }
+    }
+
+    pub(super) fn with_algorithm(self, algorithm: SigningAlgorithm) -> Self {
+        Self { algorithm: Some(algorithm), ..self }
+    }
+
+    pub(super) fn with_key_id(self, id: impl Into<String>) -> Self {
+        Self { key_id: Some(id.into()), ..self }
     }
 
     /// Where the private key is, for messages.
@@ -101,8 +181,17 @@ impl AssertionKey {
     }
 
     /// Reads the key and finds its faults, without signing anything.
-    pub(crate) fn check(&self, environment: &Environment) -> Result<Signing, Error> {
-        self.resolve(|source| source.read(environment))
+    pub(super) fn check(&self, context: &CheckContext<'_>) -> Result<Signing, Vec<ConfigFault>> {
+        let signing = self.resolve(|source| context.read_secret(source));
+        let problem = "is blank; expected the id under which IDaaS knows the public key";
+        let blank = self.key_id.as_ref().filter(|id| id.trim().is_empty());
+        match (signing, blank.map(|_| ConfigFault::new(option::KEY_ID, problem))) {
+            (Ok(signing), None) => Ok(signing),
+            (signing, blank) => {
+                let unusable = signing.err().map(|error| unusable(option::PRIVATE_KEY, error));
+                Err(unusable.into_iter().chain(blank).collect())
+            }
+        }
     }
 
     /// What signs now.
@@ -111,7 +200,7 @@ impl AssertionKey {
     }
 
     fn resolve(&self, read: impl FnOnce(&SecretSource) -> Result<Secret, Error>) -> Result<Signing, Error> {
-        match &self.place {
+        let (signer, algorithm, key_id) = match &self.place {
             Place::Text { source, parsed } => {
                 let text = read(source)?;
                 let text = text.expose_secret();
@@ -119,44 +208,63 @@ impl AssertionKey {
                     |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()));
                 let key = parsed.get(&[text], || SigningKey::from_text(text)).map_err(unusable)?;
                 let algorithm = key.algorithm(self.algorithm).map_err(unusable)?;
-                Ok(Signing::Key(key, algorithm))
+                (Signer::Key(key), algorithm, None)
             }
-            Place::Signer(signer) => Ok(Signing::Signer(Arc::clone(signer))),
-        }
+            Place::Signer(signer) => {
+                let algorithm = signer.algorithm();
+                if let Some(other) = self.algorithm.filter(|other| *other != algorithm) {
+                    let problem =
+                        format!("the signer given in code signs with {algorithm}, not with {other}");
+                    let remedy = "leave the algorithm to the signer";
+                    return Err(Error::new(ErrorKind::Credential, format!("{problem}; {remedy}")));
+                }
+                (Signer::Own(Arc::clone(signer)), algorithm, signer.key_id())
+            }
+        };
+        let key_id = self.key_id.as_deref().or(key_id).map(str::to_owned);
+        Ok(Signing { signer, algorithm, key_id })
     }
 }
 
 /// What signs one assertion.
 #[derive(Debug)]
-pub(crate) enum Signing {
-    Key(Arc<SigningKey>, SigningAlgorithm),
-    Signer(Arc<dyn AssertionSigner>),
+pub(super) struct Signing {
+    signer: Signer,
+    algorithm: SigningAlgorithm,
+    key_id: Option<String>,
+}
+
+#[derive(Debug)]
+enum Signer {
+    Key(Arc<SigningKey>),
+    Own(Arc<dyn AssertionSigner>),
 }
 
 impl Signing {
     pub(super) fn algorithm(&self) -> SigningAlgorithm {
-        match self {
-            Self::Key(_, algorithm) => *algorithm,
-            Self::Signer(signer) => signer.algorithm(),
-        }
+        self.algorithm
+    }
+
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
     }
 
     /// The public half, where it is known.
     pub(super) fn public_key(&self) -> Option<&[u8]> {
-        match self {
-            Self::Key(key, _) => Some(key.public_key()),
-            Self::Signer(_) => None,
+        match &self.signer {
+            Signer::Key(key) => Some(key.public_key()),
+            Signer::Own(_) => None,
         }
     }
 
     pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let algorithm = self.algorithm();
-        match self {
-            Self::Key(key, _) => key.sign(algorithm, message).ok_or_else(|| {
+        let algorithm = self.algorithm;
+        match &self.signer {
+            Signer::Key(key) => key.sign(algorithm, message).ok_or_else(|| {
                 let problem = format!("the private key does not sign with {algorithm}; make a new one");
                 Error::new(ErrorKind::Credential, problem)
             }),
-            Self::Signer(signer) => {
+            Signer::Own(signer) => {
                 let signature = signer.sign(message).await?;
                 let (found, expected) = (signature.len(), algorithm.signature_length());
                 match expected.filter(|expected| *expected != found) {

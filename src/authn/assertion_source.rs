@@ -1,19 +1,23 @@
 //! Where the assertion of OIDC and PKCS7 comes from.
 
+use std::fmt;
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use crate::authn::TokenRequest;
-use crate::error::BoxFuture;
-use crate::error::Error;
+use zeroize::Zeroizing;
+
+use crate::authn::{CheckContext, TokenRequest};
+use crate::error::{BoxFuture, ConfigFault, Error};
 use crate::secret::Secret;
 
 /// A supplier of the text that proves who the client is to a federated credential: an OIDC token, or the
 /// attested document of a machine.
 ///
-/// Give one of your own to [`IdaasBuilder::oidc_source`](crate::IdaasBuilder::oidc_source) or
-/// [`IdaasBuilder::pkcs7_source`](crate::IdaasBuilder::pkcs7_source). It is asked at every token request, so
-/// that what is rotated is noticed; a source that has to go far may keep what it got, and should then ask
-/// [`TokenRequest::was_refused`] before giving it again.
+/// Give one of your own to [`Oidc::from_source`](crate::authn::Oidc::from_source) or
+/// [`Pkcs7::from_source`](crate::authn::Pkcs7::from_source). It is called at every token request, so that what is
+/// rotated is noticed; a source that has to go far may keep what it got, and should then look at
+/// [`TokenRequest::was_refused`] before giving it again. For one that is a single function there is
+/// [`assertion_source_fn`].
 ///
 /// ```
 /// use tower_idaas::authn::{AssertionSource, TokenRequest};
@@ -37,4 +41,90 @@ pub trait AssertionSource: Debug + Send + Sync + 'static {
     ///
     /// Whatever keeps the assertion from coming. It fails the token request, and callers see it.
     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>>;
+
+    /// What is wrong with the source's own options, found when the handle is built. By default nothing.
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let _ = context;
+        Vec::new()
+    }
+}
+
+macro_rules! delegate_source {
+    ($($pointer:ident),*) => {$(
+        impl<S: AssertionSource + ?Sized> AssertionSource for $pointer<S> {
+            fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
+                (**self).assertion(request)
+            }
+
+            fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+                (**self).check(context)
+            }
+        }
+    )*};
+}
+
+delegate_source!(Arc, Box);
+
+/// An [`AssertionSource`] from a function that takes the request and returns the assertion.
+///
+/// ```
+/// use tower_idaas::Secret;
+/// use tower_idaas::authn::{Oidc, TokenRequest, assertion_source_fn};
+///
+/// # async fn ask_the_build_server(audience: &str) -> String { format!("token-for-{audience}") }
+/// let source = assertion_source_fn(|request: TokenRequest| async move {
+///     Ok(Secret::new(ask_the_build_server(request.instance_id()).await))
+/// });
+/// let method = Oidc::from_source("build-server", source);
+/// # drop(method);
+/// ```
+pub fn assertion_source_fn<F, Fut>(function: F) -> AssertionSourceFn<F>
+where
+    F: Fn(TokenRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Secret, Error>> + Send + 'static,
+{
+    AssertionSourceFn(function)
+}
+
+/// What [`assertion_source_fn`] makes.
+#[derive(Clone, Copy)]
+pub struct AssertionSourceFn<F>(F);
+
+impl<F, Fut> AssertionSource for AssertionSourceFn<F>
+where
+    F: Fn(TokenRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Secret, Error>> + Send + 'static,
+{
+    fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
+        Box::pin((self.0)(request.clone()))
+    }
+}
+
+impl<F> fmt::Debug for AssertionSourceFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AssertionSourceFn").finish_non_exhaustive()
+    }
+}
+
+/// An attested document in one piece: metadata services wrap their base64. `None` if it is nothing of the kind.
+pub(super) fn compact(document: &str) -> Option<Secret> {
+    let mut compact = Zeroizing::new(String::with_capacity(document.len()));
+    compact.extend(document.split_ascii_whitespace());
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    (!compact.is_empty() && compact.bytes().all(is_base64)).then(|| Secret::new(compact.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_is_removed_and_anything_but_base64_is_refused() {
+        let compacted = |text| compact(text).map(|document: Secret| document.expose_secret().to_owned());
+        assert_eq!(compacted("MIIB+/==").unwrap(), "MIIB+/==");
+        assert_eq!(compacted(" MIIB\r\n+/\n==\n").unwrap(), "MIIB+/==");
+        for text in ["", " \n", "<html>", "-----BEGIN PKCS7-----\nMIIB\n-----END PKCS7-----", "MIIB\u{e9}"] {
+            assert_eq!(compacted(text), None, "{text}");
+        }
+    }
 }

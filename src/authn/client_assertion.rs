@@ -8,10 +8,10 @@ use jsonwebtoken::signature::Signer;
 use serde_json::json;
 
 use crate::authn::assertion_key::{AssertionKey, Signing};
+use crate::authn::client_secret::secret_faults;
 use crate::authn::signing_key::SecretSigner;
-use crate::authn::{Authenticator, TokenRequest, signing_key};
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::authn::{Authenticator, BuiltIn, CheckContext, SigningAlgorithm, TokenRequest, signing_key};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::{Secret, SecretSource};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -20,29 +20,82 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// differ, and half of what IDaaS allows at most.
 const LIFE: Duration = Duration::from_secs(300);
 
-/// A JWT with an HMAC under the client secret.
-#[derive(Debug)]
-pub(crate) struct ClientSecretJwt {
-    pub(crate) secret: SecretSource,
+/// CLIENT_SECRET_JWT: an assertion under an HMAC (HS256) of the client secret, so that the secret itself is not
+/// sent.
+#[derive(Clone, Debug)]
+pub struct ClientSecretJwt {
+    secret: SecretSource,
+}
+
+impl ClientSecretJwt {
+    /// With the secret that is there at each attempt.
+    pub fn new(secret: SecretSource) -> Self {
+        Self { secret }
+    }
 }
 
 impl Authenticator for ClientSecretJwt {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let secret = request.read_secret(&self.secret)?;
-            let message = unsigned(request, "HS256")?;
+            let message = unsigned(request, "HS256", None)?;
             let signature = SecretSigner::new(secret.expose_secret().as_bytes()).sign(message.as_bytes());
             request.add_field("client_assertion_type", JWT_BEARER.to_owned());
             request.add_field("client_assertion", signed(message, &signature));
             Ok(())
         })
     }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        secret_faults(&self.secret, context)
+    }
+
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("CLIENT_SECRET_JWT")
+    }
 }
 
-/// A JWT signed with a private key.
-#[derive(Debug)]
-pub(crate) struct PrivateKeyJwt {
-    pub(crate) key: AssertionKey,
+/// PRIVATE_KEY_JWT: an assertion signed with a private key (RFC 7523 section 2.2).
+///
+/// The key comes from a [`SecretSource`](crate::SecretSource) that leads to its PEM text, or is an
+/// [`AssertionSigner`](crate::authn::AssertionSigner) of your own. Each attempt at a token makes a new assertion,
+/// good for five minutes, for the token endpoint as its audience.
+///
+/// ```
+/// use tower_idaas::SecretSource;
+/// use tower_idaas::authn::{PrivateKeyJwt, SigningAlgorithm};
+///
+/// let key = SecretSource::file("/etc/orders/private-key.pem");
+/// let method = PrivateKeyJwt::new(key).algorithm(SigningAlgorithm::Rs384).key_id("2026-11");
+/// # drop(method);
+/// ```
+#[derive(Clone, Debug)]
+pub struct PrivateKeyJwt {
+    key: AssertionKey,
+}
+
+impl PrivateKeyJwt {
+    /// With this key, or this signer.
+    pub fn new(key: impl Into<AssertionKey>) -> Self {
+        Self { key: key.into() }
+    }
+
+    /// Signs with this algorithm instead of the one that follows from the private key, see [`SigningAlgorithm`]:
+    /// for RSA keys, which can do several. One that the key or the signer cannot do is a fault when the handle is
+    /// built.
+    #[must_use]
+    pub fn algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.key = self.key.with_algorithm(algorithm);
+        self
+    }
+
+    /// Names the key in the assertion's header, `kid` (RFC 7515 section 4.1.4): for a client with several public
+    /// keys. Without it the header names none.
+    #[must_use]
+    pub fn key_id(mut self, id: impl Into<String>) -> Self {
+        self.key = self.key.with_key_id(id);
+        self
+    }
 }
 
 impl Authenticator for PrivateKeyJwt {
@@ -55,20 +108,29 @@ impl Authenticator for PrivateKeyJwt {
             Ok(())
         })
     }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        self.key.check(context).err().into_iter().flatten().collect()
+    }
+
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("PRIVATE_KEY_JWT")
+    }
 }
 
 /// A new assertion for this request.
-pub(super) async fn assertion(request: &TokenRequest, signing: &Signing) -> Result<Secret, Error> {
-    let message = unsigned(request, signing.algorithm().as_str())?;
+pub(super) async fn assertion(request: &mut TokenRequest, signing: &Signing) -> Result<Secret, Error> {
+    let message = unsigned(request, signing.algorithm().as_str(), signing.key_id())?;
     let signature = signing.sign(message.as_bytes()).await?;
     Ok(signed(message, &signature))
 }
 
-/// Header and claims, ready to be signed (RFC 7523 section 3). No header but these two: the vendor's clients
-/// send no key id either.
-fn unsigned(request: &TokenRequest, algorithm: &str) -> Result<String, Error> {
-    let issued = request.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let header = signing_key::header(algorithm, None);
+/// Header and claims, ready to be signed (RFC 7523 section 3). The header has a `kid` if one is configured, as the
+/// vendor's CLI sends it; the vendor's SDKs send none.
+fn unsigned(request: &mut TokenRequest, algorithm: &str, key_id: Option<&str>) -> Result<String, Error> {
+    request.depends_on_time();
+    let issued = request.issued_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let header = signing_key::header(algorithm, key_id);
     let claims = json!({
         "iss": request.client_id(),
         "sub": request.client_id(),
@@ -84,7 +146,7 @@ fn signed(message: String, signature: &[u8]) -> Secret {
     Secret::new(format!("{message}.{}", BASE64.encode(signature)))
 }
 
-/// A random UUID (RFC 9562 section 5.4), which nobody can guess before it is sent.
+/// A random UUID (RFC 9562 section 5.4): it cannot be guessed before it is sent.
 fn unique_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)

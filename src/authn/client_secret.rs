@@ -5,18 +5,31 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::authn::{Authenticator, TokenRequest};
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::authn::{Authenticator, BuiltIn, CheckContext, TokenRequest, check, option};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::SecretSource;
 
-/// The client id and secret in an `Authorization: Basic` header.
-#[derive(Debug)]
-pub(crate) struct ClientSecretBasic {
-    pub(crate) secret: SecretSource,
-    /// Join the two as they are, as the vendor's own clients do, instead of form-encoding each first. For
-    /// the letters and digits that IDaaS issues, both give the same header.
-    pub(crate) raw: bool,
+/// CLIENT_SECRET_BASIC: client id and secret in an `Authorization: Basic` header.
+#[derive(Clone, Debug)]
+pub struct ClientSecretBasic {
+    secret: SecretSource,
+    raw: bool,
+}
+
+impl ClientSecretBasic {
+    /// With the secret that is there at each attempt.
+    pub fn new(secret: SecretSource) -> Self {
+        Self { secret, raw: false }
+    }
+
+    /// Joins client id and secret as they are, as the vendor's own clients do, instead of form-encoding each
+    /// first, as RFC 6749 section 2.3.1 asks. For ids and secrets of letters and digits, such as IDaaS issues, it
+    /// makes no difference.
+    #[must_use]
+    pub fn raw_credentials(mut self) -> Self {
+        self.raw = true;
+        self
+    }
 }
 
 impl Authenticator for ClientSecretBasic {
@@ -43,6 +56,20 @@ impl Authenticator for ClientSecretBasic {
             Ok(())
         })
     }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        secret_faults(&self.secret, context)
+    }
+
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("CLIENT_SECRET_BASIC")
+    }
+}
+
+/// Whether the secret is there now.
+pub(super) fn secret_faults(secret: &SecretSource, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+    let read = context.read_secret(secret);
+    read.err().map(|error| check::unusable(option::CLIENT_SECRET, error)).into_iter().collect()
 }
 
 fn form_encoded(text: &str) -> Zeroizing<String> {
@@ -52,10 +79,17 @@ fn form_encoded(text: &str) -> Zeroizing<String> {
     encoded
 }
 
-/// The client secret in a form field.
-#[derive(Debug)]
-pub(crate) struct ClientSecretPost {
-    pub(crate) secret: SecretSource,
+/// CLIENT_SECRET_POST: the client secret in a form field.
+#[derive(Clone, Debug)]
+pub struct ClientSecretPost {
+    secret: SecretSource,
+}
+
+impl ClientSecretPost {
+    /// With the secret that is there at each attempt.
+    pub fn new(secret: SecretSource) -> Self {
+        Self { secret }
+    }
 }
 
 impl Authenticator for ClientSecretPost {
@@ -65,6 +99,14 @@ impl Authenticator for ClientSecretPost {
             request.add_field("client_secret", secret);
             Ok(())
         })
+    }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        secret_faults(&self.secret, context)
+    }
+
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("CLIENT_SECRET_POST")
     }
 }
 
@@ -95,7 +137,9 @@ mod tests {
     }
 
     fn basic(client_id: &str, text: &str, raw: bool) -> String {
-        let request = authenticated(client_id, &ClientSecretBasic { secret: secret(text), raw });
+        let method = ClientSecretBasic::new(secret(text));
+        let method = if raw { method.raw_credentials() } else { method };
+        let request = authenticated(client_id, &method);
         let header = request.into_http().headers()[http::header::AUTHORIZATION].clone();
         assert!(header.is_sensitive());
         let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
@@ -116,8 +160,8 @@ mod tests {
     #[test]
     fn a_request_shows_neither_its_secret_nor_its_header() {
         for authenticator in [
-            &ClientSecretPost { secret: secret("marker-secret") } as &dyn Authenticator,
-            &ClientSecretBasic { secret: secret("marker-secret"), raw: false },
+            &ClientSecretPost::new(secret("marker-secret")) as &dyn Authenticator,
+            &ClientSecretBasic::new(secret("marker-secret")),
         ] {
             let request = authenticated("app_1", authenticator);
             let shown = format!("{request:?} {authenticator:?}");

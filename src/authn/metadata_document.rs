@@ -1,14 +1,15 @@
 //! The attested document of the machine this program runs on, from its cloud's metadata service.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::authn::{AssertionSource, Cloud, TokenRequest, pkcs7};
+use crate::authn::assertion_source::compact;
+use crate::authn::{AssertionSource, CheckContext, TokenRequest};
 use crate::clock::Timestamp;
-use crate::error::BoxFuture;
-use crate::error::{ConfigFault, Error, ErrorKind};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::transport::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, MetadataService};
 use crate::wire::percent;
@@ -17,15 +18,21 @@ use crate::wire::percent;
 /// and for requests that take their time.
 const REUSE: Duration = Duration::from_secs(3_000);
 
+/// A cloud whose metadata service signs documents for its machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cloud {
+    AlibabaCloudEcs,
+    AwsEc2,
+}
+
 /// Asks the metadata service for documents, and keeps one while it is good.
-#[derive(Debug)]
-pub(crate) struct MetadataDocument {
-    service: MetadataService,
-    path: &'static str,
-    /// Whether a document is signed for one audience, at a time that is named in it.
-    signs_for_audience: bool,
-    /// Locked while a document is fetched: whoever comes meanwhile gets the same one.
-    kept: Mutex<Option<Document>>,
+#[derive(Clone, Debug)]
+pub(super) struct MetadataDocument {
+    cloud: Cloud,
+    /// Or what is wrong with the address that was given.
+    service: Result<Arc<MetadataService>, ConfigFault>,
+    /// Locked while a document is fetched: requests that come meanwhile get the same one.
+    kept: Arc<Mutex<Option<Document>>>,
 }
 
 #[derive(Debug)]
@@ -44,19 +51,20 @@ impl Document {
 }
 
 impl MetadataDocument {
-    /// # Errors
-    ///
-    /// When the address, if one is given, is not that of a metadata service.
-    pub(crate) fn new(cloud: Cloud, address: Option<&str>) -> Result<Self, ConfigFault> {
-        let (provider, path, signs_for_audience) = match cloud {
-            Cloud::AlibabaCloudEcs => (&ALIBABA_CLOUD_ECS, "/latest/dynamic/instance-identity/pkcs7", true),
-            Cloud::AwsEc2 => (&AWS_EC2, "/latest/dynamic/instance-identity/rsa2048", false),
-        };
-        let service = MetadataService::new(provider, address, "PKCS7 works")?;
-        Ok(Self { service, path, signs_for_audience, kept: Mutex::new(None) })
+    pub(super) fn new(cloud: Cloud) -> Self {
+        Self { cloud, service: service(cloud, None), kept: Arc::default() }
+    }
+
+    /// The same, from the metadata service at this address.
+    pub(super) fn at(self, address: &str) -> Self {
+        Self { service: service(self.cloud, Some(address)), ..self }
     }
 
     async fn document(&self, request: &TokenRequest) -> Result<Secret, Error> {
+        let service = self.service.as_ref().map_err(|fault| {
+            let problem = format!("no attested document can be had: {fault}");
+            Error::new(ErrorKind::Credential, problem)
+        })?;
         let (now, instance_id) = (request.moment(), request.instance_id());
         let mut kept = self.kept.lock().await;
         if let Some(document) = &*kept
@@ -66,14 +74,11 @@ impl MetadataDocument {
         {
             return Ok(document.text.clone());
         }
-        let signing_time = request.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let answer = self.asked_for(instance_id, signing_time).await?;
-        let text = pkcs7::compact(answer.expose_secret()).ok_or_else(|| {
-            let problem = format!("{} answered with something else than a document", self.service.shown());
-            Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
-        })?;
+        let signing_time =
+            request.issued_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let text = self.fetch(service, instance_id, signing_time).await?;
         // A document without a signing time does not tell how long it may be used, so it is used once.
-        *kept = self.signs_for_audience.then(|| Document {
+        *kept = self.cloud.signs_for_audience().then(|| Document {
             text: text.clone(),
             instance_id: instance_id.to_owned(),
             signed: now,
@@ -81,15 +86,23 @@ impl MetadataDocument {
         Ok(text)
     }
 
-    /// A document, as the service gives it. Services that sign for an audience sign for the IDaaS instance,
-    /// with this time as signing time.
-    async fn asked_for(&self, instance_id: &str, signing_time: u64) -> Result<Secret, Error> {
-        let query = match self.signs_for_audience {
+    /// A document in one piece: metadata services wrap their base64. Services that sign for an audience sign for
+    /// the IDaaS instance, with this time as signing time.
+    async fn fetch(
+        &self,
+        service: &MetadataService,
+        instance_id: &str,
+        signing_time: u64,
+    ) -> Result<Secret, Error> {
+        let query = match self.cloud.signs_for_audience() {
             true => format!("?audience={}", percent::encoded(&audience(instance_id, signing_time))),
             false => String::new(),
         };
-        let answer = self.service.session().await?.get(&format!("{}{query}", self.path)).await?;
-        self.service.text(answer)
+        let response = service.session().await?.get(&format!("{}{query}", self.cloud.path())).await?;
+        compact(service.text(response)?.expose_secret()).ok_or_else(|| {
+            let problem = format!("the response of {} is no document", service.shown());
+            Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
+        })
     }
 }
 
@@ -97,6 +110,32 @@ impl AssertionSource for MetadataDocument {
     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
         Box::pin(self.document(request))
     }
+
+    fn check(&self, _: &CheckContext<'_>) -> Vec<ConfigFault> {
+        self.service.as_ref().err().cloned().into_iter().collect()
+    }
+}
+
+impl Cloud {
+    fn path(self) -> &'static str {
+        match self {
+            Self::AlibabaCloudEcs => "/latest/dynamic/instance-identity/pkcs7",
+            Self::AwsEc2 => "/latest/dynamic/instance-identity/rsa2048",
+        }
+    }
+
+    /// Whether a document is signed for one audience, at a time that is named in it.
+    fn signs_for_audience(self) -> bool {
+        self == Self::AlibabaCloudEcs
+    }
+}
+
+fn service(cloud: Cloud, address: Option<&str>) -> Result<Arc<MetadataService>, ConfigFault> {
+    let provider = match cloud {
+        Cloud::AlibabaCloudEcs => &ALIBABA_CLOUD_ECS,
+        Cloud::AwsEc2 => &AWS_EC2,
+    };
+    MetadataService::new(provider, address, "PKCS7 works").map(Arc::new)
 }
 
 /// As the vendor's own clients write it, blanks included: what is signed may be compared as text.

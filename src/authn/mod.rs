@@ -1,13 +1,37 @@
-//! How a client proves who it is at the token endpoint: one file per method, and the traits for methods, keys
+//! How a client proves who it is at the token endpoint: one type per method, and the traits for methods, keys
 //! and documents of your own.
+//!
+//! A method is a value. It is given to
+//! [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator) with its options, and checked when the
+//! handle is built; what the configuration file says becomes the same values.
+//!
+//! | value | key `authnMethod` |
+//! |---|---|
+//! | [`ClientSecretBasic`] | `CLIENT_SECRET_BASIC` |
+//! | [`ClientSecretPost`] | `CLIENT_SECRET_POST` |
+//! | [`ClientSecretJwt`] | `CLIENT_SECRET_JWT` |
+//! | [`PrivateKeyJwt`] | `PRIVATE_KEY_JWT` |
+//! | [`Pkcs7`] | `PKCS7` |
+//! | [`Oidc`] | `OIDC` |
+//! | [`Pca`] | `PCA` |
+//!
+//! ```
+//! use tower_idaas::authn::{PrivateKeyJwt, SigningAlgorithm};
+//! use tower_idaas::{Idaas, SecretSource};
+//!
+//! let key = SecretSource::file("/etc/orders/private-key.pem");
+//! let method = PrivateKeyJwt::new(key).algorithm(SigningAlgorithm::Rs384).key_id("2026-11");
+//! let builder = Idaas::builder().config_from_env().authenticator(method);
+//! # drop(builder);
+//! ```
 
 mod algorithm;
 mod assertion_key;
 mod assertion_source;
 mod certificate;
+mod check;
 mod client_assertion;
 mod client_secret;
-mod cloud;
 mod der;
 mod id_token;
 mod kept;
@@ -24,34 +48,36 @@ mod signing_key;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 pub use self::algorithm::SigningAlgorithm;
-pub use self::assertion_key::{AssertionKey, AssertionSigner};
-pub use self::assertion_source::AssertionSource;
-pub(crate) use self::certificate::Certificate;
-pub(crate) use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
-pub(crate) use self::client_secret::{ClientSecretBasic, ClientSecretPost};
-pub(crate) use self::cloud::Cloud;
+pub use self::assertion_key::{AssertionKey, AssertionSigner, AssertionSignerFn, assertion_signer_fn};
+pub use self::assertion_source::{AssertionSource, AssertionSourceFn, assertion_source_fn};
+pub use self::check::CheckContext;
+pub(crate) use self::check::{BuiltIn, option};
+pub use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
+pub use self::client_secret::{ClientSecretBasic, ClientSecretPost};
 #[cfg(feature = "transport")]
-pub(crate) use self::metadata_document::MetadataDocument;
-pub(crate) use self::oidc::Oidc;
-pub(crate) use self::pca::{CertificateSource, Certificates, Pca};
-pub(crate) use self::pkcs7::Pkcs7;
+pub(crate) use self::metadata_document::Cloud;
+pub use self::oidc::Oidc;
+pub use self::pca::Pca;
+pub use self::pkcs7::Pkcs7;
 pub(crate) use self::request::Client;
 pub use self::request::TokenRequest;
-use crate::error::BoxFuture;
-use crate::error::Error;
+use crate::error::{BoxFuture, ConfigFault, Error};
 
 /// How a client proves who it is at the token endpoint (RFC 6749 section 2.3).
 ///
 /// It fills in a [`TokenRequest`] and does no HTTP of the token endpoint itself. It is called anew for each
 /// attempt, so that an assertion is never sent twice. Give one of your own to
-/// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator).
+/// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator); for one that is a single function there is
+/// [`authenticator_fn`].
 ///
 /// ```
-/// use tower_idaas::authn::{Authenticator, TokenRequest};
-/// use tower_idaas::{BoxFuture, Error, SecretSource};
+/// use tower_idaas::authn::{Authenticator, CheckContext, TokenRequest};
+/// use tower_idaas::{BoxFuture, ConfigFault, Error, SecretSource};
 ///
 /// /// A method that sends a key in a form field of its own.
 /// #[derive(Debug)]
@@ -65,6 +91,13 @@ use crate::error::Error;
 ///             Ok(())
 ///         })
 ///     }
+///
+///     fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+///         match context.read_secret(&self.0) {
+///             Ok(_) => Vec::new(),
+///             Err(error) => vec![ConfigFault::new("api_key", format!("cannot be used: {error}"))],
+///         }
+///     }
 /// }
 /// ```
 pub trait Authenticator: Debug + Send + Sync + 'static {
@@ -74,4 +107,90 @@ pub trait Authenticator: Debug + Send + Sync + 'static {
     ///
     /// Whatever keeps the method from its credentials: a variable that is not set, a file that is gone.
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// What is wrong with the method's options and credentials, found when the handle is built. By default
+    /// nothing.
+    ///
+    /// [`IdaasBuilder::build`](crate::IdaasBuilder::build) reports these faults together with all others, and
+    /// sends nothing: a check reads variables and files, and asks no server.
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let _ = context;
+        Vec::new()
+    }
+
+    /// The vendor's name of a method that is built in. Methods of users have none, so that whoever shares tokens
+    /// by it does not take one for another.
+    #[doc(hidden)]
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The vendor's name of the method, `None` for a user's own.
+pub(crate) fn vendor_name(authenticator: &dyn Authenticator) -> Option<&'static str> {
+    authenticator.vendor_name(BuiltIn::PROOF)
+}
+
+macro_rules! delegate_authenticator {
+    ($($pointer:ident),*) => {$(
+        impl<A: Authenticator + ?Sized> Authenticator for $pointer<A> {
+            fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+                (**self).authenticate(request)
+            }
+
+            fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+                (**self).check(context)
+            }
+
+            fn vendor_name(&self, proof: BuiltIn) -> Option<&'static str> {
+                (**self).vendor_name(proof)
+            }
+        }
+    )*};
+}
+
+delegate_authenticator!(Arc, Box);
+
+/// An [`Authenticator`] from a function that takes the request and returns it filled in.
+///
+/// ```
+/// use tower_idaas::SecretSource;
+/// use tower_idaas::authn::{TokenRequest, authenticator_fn};
+///
+/// let method = authenticator_fn(|mut request: TokenRequest| async move {
+///     let key = request.read_secret(&SecretSource::variable("API_KEY"))?;
+///     request.add_field("api_key", key);
+///     Ok(request)
+/// });
+/// # drop(method);
+/// ```
+pub fn authenticator_fn<F, Fut>(function: F) -> AuthenticatorFn<F>
+where
+    F: Fn(TokenRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<TokenRequest, Error>> + Send + 'static,
+{
+    AuthenticatorFn(function)
+}
+
+/// What [`authenticator_fn`] makes.
+#[derive(Clone, Copy)]
+pub struct AuthenticatorFn<F>(F);
+
+impl<F, Fut> Authenticator for AuthenticatorFn<F>
+where
+    F: Fn(TokenRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<TokenRequest, Error>> + Send + 'static,
+{
+    fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            *request = (self.0)(request.clone()).await?;
+            Ok(())
+        })
+    }
+}
+
+impl<F> fmt::Debug for AuthenticatorFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticatorFn").finish_non_exhaustive()
+    }
 }

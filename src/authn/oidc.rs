@@ -5,32 +5,47 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::authn::oidc_token_file::OidcTokenFile;
-use crate::authn::{AssertionSource, Authenticator, TokenRequest, id_token};
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::authn::{AssertionSource, Authenticator, BuiltIn, CheckContext, TokenRequest, check, id_token};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::secret::text_file;
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
 
-/// The OIDC token, and the federated credential that trusts its issuer.
-#[derive(Debug)]
-pub(crate) struct Oidc {
+/// OIDC: a token of another issuer, and the federated credential that trusts that issuer.
+///
+/// ```
+/// use tower_idaas::authn::Oidc;
+///
+/// let method = Oidc::from_file("orders-on-k8s", "/var/run/secrets/kubernetes.io/serviceaccount/token");
+/// # drop(method);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Oidc {
     credential_name: String,
     token: Arc<dyn AssertionSource>,
     /// Where the token comes from, for messages.
     origin: String,
 }
 
+/// `credential_name` is the name of the application's federated credential.
 impl Oidc {
-    /// The token is in a file, and is read there at every token request.
-    pub(crate) fn from_file(credential_name: String, path: PathBuf) -> Self {
+    /// The token is in a file that another program keeps fresh, such as the token of a Kubernetes service account. A
+    /// leading `~` is the home directory.
+    ///
+    /// The file is read at every token request, and white space around the token is removed. While the file
+    /// cannot be read, the token that was read last serves until it expires; one that does not tell its
+    /// expiry serves for a minute. A token that has expired is sent as it is, with a warning.
+    pub fn from_file(credential_name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        let (credential_name, path) = (credential_name.into(), path.into());
         let origin = format!("of file {}", text_file::shown(&path));
         Self { credential_name, token: Arc::new(OidcTokenFile::new(path)), origin }
     }
 
-    pub(crate) fn from_source(credential_name: String, token: Arc<dyn AssertionSource>) -> Self {
-        Self { credential_name, token, origin: "of the program's own source".to_owned() }
+    /// The token comes from a source of your own.
+    pub fn from_source(credential_name: impl Into<String>, source: impl AssertionSource) -> Self {
+        let credential_name = credential_name.into();
+        Self { credential_name, token: Arc::new(source), origin: "of the program's own source".to_owned() }
     }
 
     /// The issuer may see it otherwise: its clock is the one that counts.
@@ -57,13 +72,22 @@ impl Authenticator for Oidc {
                 let message = format!("the OIDC token {} is empty; check what gives it", self.origin);
                 return Err(Error::new(ErrorKind::Credential, message));
             }
-            self.warn_if_expired(&token, request.now_for_warnings());
+            self.warn_if_expired(&token, request.issued_at());
             request.note_secret(&token);
             request.add_field("application_federated_credential_name", self.credential_name.clone());
             request.add_field("client_assertion_type", ASSERTION_TYPE.to_owned());
             request.add_field("client_assertion", token);
             Ok(())
         })
+    }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let name = check::credential_name(&self.credential_name);
+        name.into_iter().chain(self.token.check(context)).collect()
+    }
+
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("OIDC")
     }
 }
 
@@ -113,7 +137,7 @@ mod tests {
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
-            let oidc = Oidc::from_file("federated".into(), path);
+            let oidc = Oidc::from_file("federated", path);
             tokio_test::block_on(oidc.authenticate(&mut request)).unwrap();
         });
         assert!(request.secrets().iter().any(|secret| secret.expose_secret() == token), "sent as it is");

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::authn::{AssertionSource, TokenRequest, id_token};
+use crate::authn::check::unusable;
+use crate::authn::{AssertionSource, CheckContext, TokenRequest, id_token, option};
 use crate::clock::Timestamp;
 use crate::environment::Environment;
-use crate::error::BoxFuture;
-use crate::error::Error;
+use crate::error::{BoxFuture, ConfigFault, Error};
 use crate::secret::Secret;
 use crate::secret::token_file;
 
@@ -16,7 +16,7 @@ use crate::secret::token_file;
 /// swap takes milliseconds, and a volume that is mounted again takes seconds.
 const STAND_IN: Duration = Duration::from_secs(60);
 
-/// A file that somebody else keeps fresh. While it cannot be read, the token that was read last serves,
+/// A file that another program keeps fresh. While it cannot be read, the token that was read last serves,
 /// until it expires.
 #[derive(Debug)]
 pub(super) struct OidcTokenFile {
@@ -69,6 +69,12 @@ impl OidcTokenFile {
 impl AssertionSource for OidcTokenFile {
     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
         Box::pin(async move { self.read(request.environment(), request.moment()) })
+    }
+
+    /// The file has to hold a token now.
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let read = token_file::read(&context.environment().expand(&self.path));
+        read.err().map(|error| unusable(option::TOKEN_FILE, error)).into_iter().collect()
     }
 }
 

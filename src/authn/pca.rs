@@ -5,31 +5,37 @@ use std::time::SystemTime;
 
 use crate::authn::assertion_key::{AssertionKey, Signing};
 use crate::authn::certificate::{Certificate, Date};
+use crate::authn::check::unusable;
 use crate::authn::client_assertion::assertion;
 use crate::authn::kept::Kept;
-use crate::authn::{Authenticator, TokenRequest};
-use crate::environment::Environment;
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::authn::{Authenticator, BuiltIn, CheckContext, SigningAlgorithm, TokenRequest, check, option};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::{Secret, SecretSource};
 
 const X509_JWT_BEARER: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:x509-jwt-bearer";
 
-/// A JWT signed with the key of the certificate that goes with it.
+/// PCA: an assertion signed with the key of an X.509 certificate, sent with the certificate and its chain.
+///
+/// Key and certificates are read at each attempt, so that renewed ones need no restart. Renew both together: while
+/// they do not match, no token is asked for.
+///
+/// ```
+/// use tower_idaas::SecretSource;
+/// use tower_idaas::authn::Pca;
+///
+/// let certificates = SecretSource::file("/etc/orders/fullchain.pem");
+/// let method = Pca::new("orders-pca", certificates, SecretSource::file("/etc/orders/private-key.pem"));
+/// # drop(method);
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Pca {
-    pub(crate) credential_name: String,
-    pub(crate) certificates: CertificateSource,
-    pub(crate) key: AssertionKey,
-}
-
-/// Where the client's certificates are.
-#[derive(Clone, Debug)]
-pub(crate) enum CertificateSource {
-    /// In the configuration file.
-    Fixed(Arc<Certificates>),
-    /// Read at each attempt, as the key is, and parsed when they change.
-    Read { source: SecretSource, parsed: Arc<Kept<Certificates>> },
+pub struct Pca {
+    credential_name: String,
+    certificates: SecretSource,
+    chain: Option<SecretSource>,
+    parsed: Arc<Kept<Certificates>>,
+    key: AssertionKey,
+    /// Where the certificates are, for messages.
+    label: String,
 }
 
 /// The client's certificates, as they are sent.
@@ -40,42 +46,6 @@ pub(crate) struct Certificates {
     public_key: Vec<u8>,
     not_before: Date,
     not_after: Date,
-}
-
-impl From<SecretSource> for CertificateSource {
-    fn from(source: SecretSource) -> Self {
-        Self::Read { source, parsed: Arc::new(Kept::new()) }
-    }
-}
-
-impl CertificateSource {
-    fn name(&self) -> String {
-        match self {
-            Self::Fixed(_) => "`clientX509Certificate`".to_owned(),
-            Self::Read { source, .. } => source.name(),
-        }
-    }
-
-    /// Reads the certificates and finds their faults.
-    pub(crate) fn check(&self, environment: &Environment) -> Result<Arc<Certificates>, Error> {
-        self.resolve(|source| source.read(environment))
-    }
-
-    fn resolve(
-        &self,
-        read: impl FnOnce(&SecretSource) -> Result<Secret, Error>,
-    ) -> Result<Arc<Certificates>, Error> {
-        match self {
-            Self::Fixed(certificates) => Ok(Arc::clone(certificates)),
-            Self::Read { source, parsed } => {
-                let text = read(source)?;
-                let text = text.expose_secret();
-                let unusable =
-                    |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()));
-                parsed.get(&[text], || Certificates::new(Certificate::all(text)?)).map_err(unusable)
-            }
-        }
-    }
 }
 
 impl Certificates {
@@ -95,12 +65,78 @@ impl Certificates {
 }
 
 impl Pca {
-    /// Whether key and certificate belong together. There is no telling for a signer of the user's own.
-    pub(crate) fn check_pair(&self, certificates: &Certificates, signing: &Signing) -> Result<(), Error> {
+    /// `credential_name` is the name of the application's federated credential. `certificates` leads to
+    /// certificates in PEM form, the client's own first and the intermediate ones behind it, as in a
+    /// `fullchain.pem`. `key` is a [`SecretSource`] that leads to the private key, or an
+    /// [`AssertionSigner`](crate::authn::AssertionSigner).
+    pub fn new(
+        credential_name: impl Into<String>,
+        certificates: SecretSource,
+        key: impl Into<AssertionKey>,
+    ) -> Self {
+        Self {
+            credential_name: credential_name.into(),
+            label: certificates.name(),
+            certificates,
+            chain: None,
+            parsed: Arc::new(Kept::new()),
+            key: key.into(),
+        }
+    }
+
+    /// Further intermediate certificates, in PEM form, where they are apart from the client's own.
+    #[must_use]
+    pub fn certificate_chain(mut self, chain: SecretSource) -> Self {
+        self.chain = Some(chain);
+        self
+    }
+
+    /// Signs with this algorithm, as [`PrivateKeyJwt::algorithm`](crate::authn::PrivateKeyJwt::algorithm) does.
+    #[must_use]
+    pub fn algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.key = self.key.with_algorithm(algorithm);
+        self
+    }
+
+    /// Names the key in the assertion's header, as [`PrivateKeyJwt::key_id`](crate::authn::PrivateKeyJwt::key_id) does.
+    #[must_use]
+    pub fn key_id(mut self, id: impl Into<String>) -> Self {
+        self.key = self.key.with_key_id(id);
+        self
+    }
+
+    /// What messages call the place of the certificates.
+    pub(crate) fn with_label(self, label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..self }
+    }
+
+    /// The certificates now, or which option leads to none.
+    fn certificates(
+        &self,
+        mut read: impl FnMut(&SecretSource) -> Result<Secret, Error>,
+    ) -> Result<Arc<Certificates>, (&'static str, Error)> {
+        let failed = |option| move |error| (option, error);
+        let own = read(&self.certificates).map_err(failed(option::CERTIFICATES))?;
+        let chain = self.chain.as_ref().map(read).transpose();
+        let chain = chain.map_err(failed(option::CERTIFICATE_CHAIN))?;
+        let texts: Vec<&str> =
+            [Some(&own), chain.as_ref()].into_iter().flatten().map(Secret::expose_secret).collect();
+        self.parsed.get(&texts, || {
+            let mut certificates = parse(&own, &self.certificates).map_err(failed(option::CERTIFICATES))?;
+            if let (Some(text), Some(source)) = (&chain, &self.chain) {
+                certificates.extend(parse(text, source).map_err(failed(option::CERTIFICATE_CHAIN))?);
+            }
+            Certificates::new(certificates)
+                .map_err(|problem| (option::CERTIFICATES, unfit(&self.certificates, &problem)))
+        })
+    }
+
+    /// Whether key and certificate belong together. For a signer of the user's own that cannot be told.
+    fn check_pair(&self, certificates: &Certificates, signing: &Signing) -> Result<(), Error> {
         if signing.public_key().is_none_or(|key| key == certificates.public_key) {
             return Ok(());
         }
-        let (key, certificate) = (self.key.name(), self.certificates.name());
+        let (key, certificate) = (self.key.name(), &self.label);
         let message = format!(
             "the private key in {key} does not match the certificate in {certificate}; replace one of them"
         );
@@ -110,7 +146,7 @@ impl Pca {
     /// Warns if the certificate is not valid at this time. It is sent all the same: the clock here may be
     /// the wrong one.
     fn warn_of_dates(&self, certificates: &Certificates, now: SystemTime) {
-        let name = self.certificates.name();
+        let name = &self.label;
         let Certificates { not_before, not_after, .. } = certificates;
         if now > not_after.time {
             tracing::warn!("the client certificate in {name} expired on {}; replace it", not_after.day);
@@ -119,23 +155,24 @@ impl Pca {
             tracing::warn!("the client certificate in {name} is not valid before {day}; check the clock");
         }
     }
+}
 
-    /// Warns, at load, of a certificate that is out of date.
-    pub(crate) fn warn_at_load(&self, environment: &Environment, now: SystemTime) {
-        // Its faults are found before.
-        if let Ok(certificates) = self.certificates.check(environment) {
-            self.warn_of_dates(&certificates, now);
-        }
-    }
+fn parse(text: &Secret, source: &SecretSource) -> Result<Vec<Certificate>, Error> {
+    Certificate::all(text.expose_secret()).map_err(|problem| unfit(source, &problem))
+}
+
+fn unfit(source: &SecretSource, problem: &str) -> Error {
+    Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()))
 }
 
 impl Authenticator for Pca {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let certificates = self.certificates.resolve(|source| request.read_secret(source))?;
+            let certificates = self.certificates(|source| request.read_secret(source));
+            let certificates = certificates.map_err(|(_, error)| error)?;
             let signing = self.key.read(request)?;
             self.check_pair(&certificates, &signing)?;
-            self.warn_of_dates(&certificates, request.now_for_warnings());
+            self.warn_of_dates(&certificates, request.issued_at());
             let assertion = assertion(request, &signing).await?;
             request.add_field("application_federated_credential_name", self.credential_name.clone());
             request.add_field("client_assertion_type", X509_JWT_BEARER.to_owned());
@@ -147,5 +184,33 @@ impl Authenticator for Pca {
             }
             Ok(())
         })
+    }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let mut faults: Vec<_> = check::credential_name(&self.credential_name).into_iter().collect();
+        let signing = self.key.check(context);
+        let certificates = self.certificates(|source| context.read_secret(source));
+        if let (Ok(signing), Ok(certificates)) = (&signing, &certificates) {
+            match self.check_pair(certificates, signing) {
+                Ok(()) => self.warn_of_dates(certificates, context.now()),
+                Err(error) => faults.push(unusable(option::CERTIFICATES, error)),
+            }
+        }
+        faults.extend(signing.err().into_iter().flatten());
+        if let Err((option, error)) = certificates {
+            faults.push(unusable(option, error));
+            // The chain is not looked at when the client's own certificate cannot be used.
+            if option == option::CERTIFICATES
+                && let Some(chain) = &self.chain
+                && let Err(error) = context.read_secret(chain).and_then(|text| parse(&text, chain))
+            {
+                faults.push(unusable(option::CERTIFICATE_CHAIN, error));
+            }
+        }
+        faults
+    }
+
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("PCA")
     }
 }

@@ -2,37 +2,106 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use crate::authn::{AssertionSource, Authenticator, TokenRequest};
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
-use crate::secret::Secret;
+use crate::authn::assertion_source::compact;
+#[cfg(feature = "transport")]
+use crate::authn::metadata_document::{Cloud, MetadataDocument};
+use crate::authn::{AssertionSource, Authenticator, BuiltIn, CheckContext, TokenRequest, check};
+use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:pkcs7-bearer";
 
-/// The attested document, and the federated credential that trusts its signer.
-#[derive(Debug)]
-pub(crate) struct Pkcs7 {
+/// PKCS7: a document that the metadata service of a cloud signs for the machine this program runs on, and the
+/// federated credential that trusts its signer.
+///
+/// ```
+/// use tower_idaas::authn::Pkcs7;
+///
+/// let method = Pkcs7::alibaba_cloud_ecs("orders-on-ecs");
+/// # drop(method);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pkcs7 {
     credential_name: String,
-    document: Arc<dyn AssertionSource>,
+    document: Document,
+    /// Options that were given and do not apply.
+    misplaced: Vec<ConfigFault>,
 }
 
+#[derive(Clone, Debug)]
+enum Document {
+    #[cfg(feature = "transport")]
+    Metadata(MetadataDocument),
+    Own(Arc<dyn AssertionSource>),
+}
+
+/// `credential_name` is the name of the application's federated credential.
 impl Pkcs7 {
-    pub(crate) fn new(credential_name: String, document: Arc<dyn AssertionSource>) -> Self {
-        Self { credential_name, document }
+    /// The document comes from the metadata service of Alibaba Cloud ECS or ECI.
+    ///
+    /// The service is asked without a proxy: for a metadata token, then for the document. Each of the two is given
+    /// up without a connection within a second, or without a response within another. A document is used again
+    /// for 50 of the 60 minutes that it is good for.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    pub fn alibaba_cloud_ecs(credential_name: impl Into<String>) -> Self {
+        Self::of_cloud(credential_name, Cloud::AlibabaCloudEcs)
+    }
+
+    /// The document is the identity document (`rsa2048`) from the metadata service of AWS EC2.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    pub fn aws_ec2(credential_name: impl Into<String>) -> Self {
+        Self::of_cloud(credential_name, Cloud::AwsEc2)
+    }
+
+    #[cfg(feature = "transport")]
+    pub(crate) fn of_cloud(credential_name: impl Into<String>, cloud: Cloud) -> Self {
+        Self::new(credential_name, Document::Metadata(MetadataDocument::new(cloud)))
+    }
+
+    /// The document comes from a source of your own: base64 of the signature, as metadata services give it.
+    pub fn from_source(credential_name: impl Into<String>, source: impl AssertionSource) -> Self {
+        Self::new(credential_name, Document::Own(Arc::new(source)))
+    }
+
+    /// Where the metadata service is, `http://host:port`. By default where the cloud has it:
+    /// `http://100.100.100.200` or `http://169.254.169.254`.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[must_use]
+    pub fn metadata_address(mut self, address: impl AsRef<str>) -> Self {
+        match self.document {
+            Document::Metadata(document) => self.document = Document::Metadata(document.at(address.as_ref())),
+            Document::Own(_) => self.misplaced.push(ConfigFault::new(
+                "metadata_address",
+                "is given for a source of documents that asks no metadata service; give it to the source",
+            )),
+        }
+        self
+    }
+
+    fn new(credential_name: impl Into<String>, document: Document) -> Self {
+        Self { credential_name: credential_name.into(), document, misplaced: Vec::new() }
+    }
+
+    fn source(&self) -> &dyn AssertionSource {
+        match &self.document {
+            #[cfg(feature = "transport")]
+            Document::Metadata(document) => document,
+            Document::Own(source) => source,
+        }
     }
 }
 
 impl Authenticator for Pkcs7 {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let given = self.document.assertion(request).await?;
+            // A document may name the time at which it was signed.
+            request.depends_on_time();
+            let given = self.source().assertion(request).await?;
             let document = compact(given.expose_secret()).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Credential,
-                    "the attested document is not base64 text; check what gives it",
-                )
+                let problem = "the attested document is not base64 text; check what gives it";
+                Error::new(ErrorKind::Credential, problem)
             })?;
             request.note_secret(&document);
             request.add_field("application_federated_credential_name", self.credential_name.clone());
@@ -41,27 +110,13 @@ impl Authenticator for Pkcs7 {
             Ok(())
         })
     }
-}
 
-/// The document in one piece: metadata services wrap their base64. `None` if it is nothing of the kind.
-pub(super) fn compact(document: &str) -> Option<Secret> {
-    let mut compact = Zeroizing::new(String::with_capacity(document.len()));
-    compact.extend(document.split_ascii_whitespace());
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    (!compact.is_empty() && compact.bytes().all(is_base64)).then(|| Secret::new(compact.as_str()))
-}
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let name = check::credential_name(&self.credential_name);
+        name.into_iter().chain(self.misplaced.iter().cloned()).chain(self.source().check(context)).collect()
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn white_space_is_removed_and_anything_but_base64_is_refused() {
-        let compacted = |text| compact(text).map(|document: Secret| document.expose_secret().to_owned());
-        assert_eq!(compacted("MIIB+/==").unwrap(), "MIIB+/==");
-        assert_eq!(compacted(" MIIB\r\n+/\n==\n").unwrap(), "MIIB+/==");
-        for text in ["", " \n", "<html>", "-----BEGIN PKCS7-----\nMIIB\n-----END PKCS7-----", "MIIB\u{e9}"] {
-            assert_eq!(compacted(text), None, "{text}");
-        }
+    fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
+        Some("PKCS7")
     }
 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -52,6 +51,7 @@ impl fmt::Debug for Client {
 ///
 /// `grant_type`, `client_id` and `scope` are there already. Field values are wiped from memory when the
 /// request is done with; `Debug` shows names only.
+#[derive(Clone)]
 pub struct TokenRequest {
     client: Client,
     fields: Vec<(Cow<'static, str>, Secret)>,
@@ -61,8 +61,8 @@ pub struct TokenRequest {
     environment: Environment,
     now: Timestamp,
     issuer_time: SystemTime,
-    /// Whether an authenticator went by that time.
-    told: AtomicBool,
+    /// Whether what was added holds at about that time only.
+    time_bound: bool,
     /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
     /// brought anything new.
     fingerprint: u64,
@@ -86,7 +86,7 @@ impl TokenRequest {
             environment: environment.clone(),
             now,
             issuer_time: now.system_time(),
-            told: AtomicBool::new(false),
+            time_bound: false,
             fingerprint: 0,
             refused: None,
             hasher: hasher.clone(),
@@ -108,17 +108,18 @@ impl TokenRequest {
         &self.client.token_endpoint
     }
 
-    /// The wall clock's time, for the claims of a client assertion; corrected by what the issuer's earlier
-    /// answers have told of its clock, which judges them. When an assertion is refused and the answer shows
-    /// that the clocks differ, the request is made and sent again at once.
-    pub fn now(&self) -> SystemTime {
-        self.told.store(true, Ordering::Relaxed);
+    /// The time for the claims of a client assertion: the wall clock's, corrected by what the issuer's earlier
+    /// responses have told of its clock, which judges them. An authenticator that puts it into what it adds calls
+    /// [`depends_on_time`](Self::depends_on_time) as well.
+    pub fn issued_at(&self) -> SystemTime {
         self.issuer_time
     }
 
-    /// The same time for a warning, which changes nothing of what is sent.
-    pub(crate) fn now_for_warnings(&self) -> SystemTime {
-        self.issuer_time
+    /// Notes that what was added holds only at about the time [`issued_at`](Self::issued_at). When the issuer
+    /// refuses such a request and its response shows that the clocks differ, the request is made again, with the
+    /// corrected time, and sent at once.
+    pub fn depends_on_time(&mut self) {
+        self.time_bound = true;
     }
 
     /// Reads a secret where it lives. Secrets read this way are compared when the issuer answers
@@ -171,7 +172,7 @@ impl TokenRequest {
 
     /// The time that an assertion was made for, if one was.
     pub(crate) fn issuer_time_told(&self) -> Option<SystemTime> {
-        self.told.load(Ordering::Relaxed).then_some(self.issuer_time)
+        self.time_bound.then_some(self.issuer_time)
     }
 
     /// Both clocks' time, as this machine has them.
@@ -179,7 +180,8 @@ impl TokenRequest {
         self.now
     }
 
-    pub(crate) fn environment(&self) -> &Environment {
+    /// Where variables are read.
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
@@ -246,7 +248,7 @@ impl fmt::Debug for TokenRequest {
             environment: _,
             now: _,
             issuer_time: _,
-            told: _,
+            time_bound: _,
             fingerprint: _,
             refused: _,
             hasher: _,

@@ -9,7 +9,7 @@ use crate::aliyun::{CloudRole, CloudRoles};
 use crate::client::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
-use crate::service::{IdaasLayer, RetryUnauthorized};
+use crate::service::IdaasLayer;
 use crate::token::{RefreshGuard, SubjectToken, Token, TokenCache};
 
 /// A client of IDaaS: its tokens, and the layers that put them on requests.
@@ -83,15 +83,10 @@ impl Idaas {
         Self::builder().build_fixed(token)
     }
 
-    /// A layer that puts tokens on requests.
+    /// A layer that puts tokens on requests. [`RetryUnauthorized`](crate::RetryUnauthorized) around it replays a request
+    /// whose token the API rejects.
     pub fn layer(&self) -> IdaasLayer {
         IdaasLayer::new(Arc::clone(&self.tokens))
-    }
-
-    /// A policy for [`tower::retry::RetryLayer`], around the layer: a request whose token the API rejects is
-    /// sent once more, with the next token.
-    pub fn retry_unauthorized(&self) -> RetryUnauthorized {
-        RetryUnauthorized::new()
     }
 
     /// A live token for the configured scope, from the cache where possible.

@@ -1,31 +1,30 @@
 //! The vendor's `client-config.json`: found, read leniently, checked completely.
 
-mod assertion;
-mod authn;
 mod check;
+mod checker;
+mod deployment;
 mod document;
 mod endpoint;
-mod federated;
+mod keys;
 mod load;
-mod model;
+mod method;
+mod names;
 mod plugin;
 mod section;
-mod spelling;
 #[cfg(test)]
 mod tests;
-mod unused;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 
-pub(crate) use self::model::ClientConfig;
-use crate::authn::{AssertionKey, Cloud, Pca};
-use crate::environment::Environment;
+pub(crate) use self::keys::ClientConfig;
+use crate::authn::{Authenticator, CheckContext, vendor_name};
 use crate::error::ConfigError;
 use crate::scope::Scope;
-use crate::secret::{Secret, SecretSource};
+use crate::secret::Secret;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
@@ -40,60 +39,35 @@ pub(crate) struct Config {
     #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
     pub(crate) open_api_endpoint: Option<Uri>,
     pub(crate) developer_api_endpoint: Option<Uri>,
-    /// For people, not for machines: checked, and asked by nobody.
+    /// For people, not for machines: checked, and not used.
     #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
     pub(crate) device_authorization_endpoint: Option<Uri>,
-    pub(crate) authn: AuthnMethod,
+    pub(crate) method: Method,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
 }
 
-/// How the client proves who it is.
+/// Where tokens come from.
 #[derive(Clone, Debug)]
-pub(crate) enum AuthnMethod {
-    ClientSecretBasic {
-        secret: SecretSource,
-    },
-    ClientSecretPost {
-        secret: SecretSource,
-    },
-    ClientSecretJwt {
-        secret: SecretSource,
-    },
-    PrivateKeyJwt {
-        key: AssertionKey,
-    },
-    Pca(Pca),
-    Oidc {
-        credential_name: String,
-        /// Without one, a source given in code has the token.
-        token_file: Option<PathBuf>,
-    },
-    Pkcs7 {
-        credential_name: String,
-        /// Without one, a source given in code has the document.
-        cloud: Option<Cloud>,
-    },
-    /// Not at the token endpoint at all.
+pub(crate) enum Method {
+    /// The token endpoint, where this proves who the client is.
+    Authenticator(Arc<dyn Authenticator>),
+    /// Somewhere else.
     Plugin(Plugin),
-    /// By an authenticator given in code.
-    Custom,
 }
 
-impl AuthnMethod {
-    /// As the vendor writes it.
+impl Method {
+    /// The vendor's name of it, or that it is the user's own.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::ClientSecretBasic { .. } => "CLIENT_SECRET_BASIC",
-            Self::ClientSecretPost { .. } => "CLIENT_SECRET_POST",
-            Self::ClientSecretJwt { .. } => "CLIENT_SECRET_JWT",
-            Self::PrivateKeyJwt { .. } => "PRIVATE_KEY_JWT",
-            Self::Pca(_) => "PCA",
-            Self::Oidc { .. } => "OIDC",
-            Self::Pkcs7 { .. } => "PKCS7",
+            Self::Authenticator(authenticator) => vendor_name(&**authenticator).unwrap_or("authenticator"),
             Self::Plugin(_) => "PLUGIN",
-            Self::Custom => "authenticator",
         }
+    }
+
+    /// Whether it is an authenticator that is not built in: then it alone knows whose tokens it gets.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self, Self::Authenticator(authenticator) if vendor_name(&**authenticator).is_none())
     }
 }
 
@@ -120,15 +94,15 @@ pub(crate) enum ConfigFile {
 }
 
 impl Config {
-    /// Fills up from the file what code has given, and checks it all. Each warning becomes one event.
+    /// Fills the keys that code has not set from the file, and checks them all. Each warning becomes one event.
     pub(crate) fn load(
         file: &ConfigFile,
-        mut given: ClientConfig,
-        environment: &Environment,
+        mut keys: ClientConfig,
+        context: &CheckContext<'_>,
     ) -> Result<Self, ConfigError> {
         let path = match file {
-            ConfigFile::Search => Some(load::locate(None, environment)?),
-            ConfigFile::At(path) => Some(load::locate(Some(path), environment)?),
+            ConfigFile::Search => Some(load::locate(None, context.environment())?),
+            ConfigFile::At(path) => Some(load::locate(Some(path), context.environment())?),
             ConfigFile::Text(_) | ConfigFile::Absent => None,
         };
         let origin = path.as_deref().map(load::origin);
@@ -138,13 +112,13 @@ impl Config {
                 let text = load::decode(text.expose_secret().as_bytes());
                 Some(text.map_err(|fault| ConfigError::all(None, vec![fault]))?)
             }
-            (_, Some(path)) => Some(load::read(path, environment)?),
+            (_, Some(path)) => Some(load::read(path, context.environment())?),
             (_, None) => None,
         };
         if let Some(text) = text {
-            given.fill(&text).map_err(|fault| ConfigError::all(origin, vec![fault]))?;
+            keys.fill(&text).map_err(|fault| ConfigError::all(origin, vec![fault]))?;
         }
-        let (config, warnings) = check::check(&given, origin, environment)?;
+        let (config, warnings) = check::check(&keys, origin, context)?;
         for warning in warnings {
             match origin {
                 Some(origin) => tracing::warn!("configuration {origin}: {warning}"),

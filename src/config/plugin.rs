@@ -1,33 +1,32 @@
 //! PLUGIN: by name, a source of tokens that is built in or was registered in code.
 
-use crate::config::check::Checker;
+use crate::config::checker::Checker;
 #[cfg(feature = "aliyun")]
 use crate::config::endpoint::{self, Query};
-use crate::config::model::ClientConfig;
-use crate::config::spelling::{nearest, told};
-use crate::config::{AuthnMethod, Plugin};
+use crate::config::keys::ClientConfig;
+use crate::config::names::{described, nearest};
+use crate::config::{Method, Plugin};
 
 /// The plugin of the vendor's own clients.
 pub(super) const BUILT_IN: &str = "alibabacloudPluginCredentialProvider";
 
 /// One that is registered in code, else the built-in one of this name.
-pub(super) fn plugin(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<AuthnMethod> {
-    let field = &given.authn.plugin_name;
-    let is_registered = |name: &str| given.plugin_names.iter().any(|known| known == name);
+pub(super) fn plugin(checker: &mut Checker<'_>, keys: &ClientConfig) -> Option<Method> {
+    let field = &keys.authn.plugin_name;
+    let is_registered = |name: &str| keys.plugin_names.iter().any(|known| known == name);
     let built_in = Some(BUILT_IN).filter(|name| cfg!(feature = "aliyun") && !is_registered(name));
-    let known: Vec<&str> =
-        built_in.into_iter().chain(given.plugin_names.iter().map(String::as_str)).collect();
+    let known: Vec<&str> = built_in.into_iter().chain(keys.plugin_names.iter().map(String::as_str)).collect();
     let expected = match known.as_slice() {
         [] => "the name of a plugin that is registered in code".to_owned(),
         known => known.join(" or "),
     };
     let name = checker.required(field, &expected)?;
     if is_registered(&name) {
-        return Some(AuthnMethod::Plugin(Plugin::Registered { name }));
+        return Some(Method::Plugin(Plugin::Registered { name }));
     }
     #[cfg(feature = "aliyun")]
     if name == BUILT_IN {
-        return open_api(checker, given);
+        return open_api(checker, keys);
     }
     let problem = match (name.as_str(), nearest(&name, known.iter().copied())) {
         (BUILT_IN, _) => format!(
@@ -36,8 +35,8 @@ pub(super) fn plugin(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<
         ),
         (name, meant) => {
             let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
-            let told = told(name, known.iter().copied());
-            format!("{told}; expected {expected}{}", meant.unwrap_or_default())
+            let described = described(name, known.iter().copied());
+            format!("{described}; expected {expected}{}", meant.unwrap_or_default())
         }
     };
     checker.fault(field.fault(problem));
@@ -46,8 +45,8 @@ pub(super) fn plugin(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<
 
 /// The OpenAPI's host is all that the built-in plugin needs beside the ids.
 #[cfg(feature = "aliyun")]
-fn open_api(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<AuthnMethod> {
-    let field = &given.client.open_api_endpoint;
+fn open_api(checker: &mut Checker<'_>, keys: &ClientConfig) -> Option<Method> {
+    let field = &keys.client.open_api_endpoint;
     let text = checker.required(field, "the host of the EIAM OpenAPI")?;
     // What is wrong with it as a URL is told with the other endpoints.
     let endpoint = endpoint::parse(&text, Query::Refused).ok()?.uri;
@@ -55,5 +54,5 @@ fn open_api(checker: &mut Checker<'_>, given: &ClientConfig) -> Option<AuthnMeth
         checker.fault(field.fault("has a path; expected a host, such as `eiam.cn-hangzhou.aliyuncs.com`"));
         return None;
     }
-    Some(AuthnMethod::Plugin(Plugin::OpenApi { endpoint }))
+    Some(Method::Plugin(Plugin::OpenApi { endpoint }))
 }

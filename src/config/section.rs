@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonc_parser::ast::{ObjectProp, Value};
 
 use crate::config::document::{Lines, kind};
-use crate::config::spelling::{is_spelling_of, last_part, nearest, shown};
+use crate::config::names::{displayed, is_name_of, last_part, nearest};
 use crate::error::ConfigFault;
 
 /// A key and what was given for it, in the file or in code.
@@ -43,13 +43,31 @@ impl<T> Field<T> {
         }
     }
 
+    /// The key with the name of its section before it.
+    pub(super) fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// The key without the name of its section.
     pub(super) fn key(&self) -> &'static str {
         last_part(self.path)
     }
 
+    /// Whether a text is given that says something: templates leave unused keys blank.
+    pub(super) fn is_used(&self) -> bool
+    where
+        T: AsRef<str>,
+    {
+        self.get().is_some_and(|text| !text.as_ref().trim().is_empty())
+    }
+
     pub(super) fn is_absent(&self) -> bool {
         matches!(self.state, State::Absent)
+    }
+
+    /// This fault of a method's option, told at this key.
+    pub(super) fn take_over(&self, fault: ConfigFault) -> ConfigFault {
+        fault.moved_to(self.path, self.line)
     }
 
     /// A fault, or a warning, about this key.
@@ -79,7 +97,7 @@ impl<T> Field<T> {
 }
 
 impl<T> fmt::Debug for Field<T> {
-    /// Without the value: nobody has checked yet that it is no secret.
+    /// Without the value: it has not been checked yet, and may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Absent => "absent",
@@ -160,7 +178,7 @@ impl<'d> Section<'d> {
     /// The key's value, or why there is no telling it, and the line; `null` is as good as no key.
     fn value(self, path: &str) -> Option<(Result<&'d Value<'d>, String>, usize)> {
         let key = last_part(path);
-        let mut found = self.members.iter().filter(|member| is_spelling_of(member.name.as_str(), key));
+        let mut found = self.members.iter().filter(|member| is_name_of(member.name.as_str(), key));
         let member = found.next()?;
         let line = self.lines.line_of(member);
         match (found.next(), &member.value) {
@@ -173,13 +191,13 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Every key that is not among `known`, with the known one that was likely meant.
+    /// The keys that are not among `known`, each with the known one that was likely meant, up to a bound.
     pub(super) fn unknown_keys(self, known: &[&'static str]) -> Vec<ConfigFault> {
         let is_ours = |path: &str| path.strip_suffix(last_part(path)) == Some(self.prefix);
         let ours: Vec<&str> = known.iter().copied().filter(|path| is_ours(path)).map(last_part).collect();
         let strangers = self.members.iter().filter(|member| {
             let name = member.name.as_str();
-            !ours.iter().any(|key| is_spelling_of(name, key))
+            !is_ignored(name) && !ours.iter().any(|key| is_name_of(name, key))
         });
         let fault = |member: &ObjectProp<'_>| {
             let name = member.name.as_str();
@@ -187,9 +205,26 @@ impl<'d> Section<'d> {
                 Some(path) => format!("is an unknown key; did you mean `{path}`?"),
                 None => "is an unknown key".to_owned(),
             };
-            ConfigFault::new(format!("{}{}", self.prefix, shown(name)), problem)
+            ConfigFault::new(format!("{}{}", self.prefix, displayed(name)), problem)
                 .at_line(self.lines.line_of(member))
         };
-        strangers.map(fault).collect()
+        let mut faults: Vec<_> = strangers.clone().take(MOST_UNKNOWN_KEYS).map(fault).collect();
+        let further = strangers.count().saturating_sub(MOST_UNKNOWN_KEYS);
+        if further > 0 {
+            let section = self.prefix.trim_end_matches('.');
+            faults.push(ConfigFault::new(section, format!("has {further} further unknown keys")));
+        }
+        faults
     }
+}
+
+/// A file that is no configuration may have any number of keys; a message has room for a few.
+const MOST_UNKNOWN_KEYS: usize = 16;
+
+/// Keys that the vendor's own files have and that say nothing to this client, and what people write for
+/// themselves or their editors.
+fn is_ignored(name: &str) -> bool {
+    const IGNORED: [&str; 4] =
+        ["$schema", "authenticationSubject", "humanAuthenticateClientId", "jwkEndpoint"];
+    name.starts_with('_') || IGNORED.iter().any(|key| is_name_of(name, key))
 }

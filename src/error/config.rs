@@ -46,7 +46,8 @@ impl ConfigError {
 }
 
 impl ConfigFault {
-    /// A fault of this key. `problem` goes after the key: "is missing; expected …". Keep secrets out of both.
+    /// A fault of a key, or of an option of a method of your own. `problem` goes after it: "is missing; expected …". Keep
+    /// secrets out of both.
     pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { key: key.into(), problem: problem.into(), line: None, source: None }
     }
@@ -61,6 +62,11 @@ impl ConfigFault {
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
+    }
+
+    /// The same fault at another key.
+    pub(crate) fn moved_to(self, key: impl Into<String>, line: Option<usize>) -> Self {
+        Self { key: key.into(), line, ..self }
     }
 
     /// The configuration key, such as `authnConfiguration.authnMethod`; empty when the fault is the

@@ -13,7 +13,7 @@ use crate::service::response::HttpResponse;
 /// A policy for [`tower::retry`] that sends a request once more, with the next token, when the API has rejected
 /// the one it left with.
 ///
-/// Made by [`Idaas::retry_unauthorized`](crate::Idaas::retry_unauthorized). It goes *around* the layer, which
+/// It goes *around* the layer, which
 /// withdraws the rejected token and tells the policy so: a 401 to a request that left without the layer's token
 /// is not replayed. A request is replayed once at most, and without a pause of its own; it waits for the next
 /// token like any other. The answer to the second attempt is the caller's, whatever it is.
@@ -23,7 +23,7 @@ use crate::service::response::HttpResponse;
 /// # fn example<S>(idaas: &tower_idaas::Idaas, http: S)
 /// # where S: tower::Service<http::Request<String>, Response = http::Response<String>, Error: Into<tower_idaas::BoxError>> + Clone {
 /// let client = ServiceBuilder::new()
-///     .layer(RetryLayer::new(idaas.retry_unauthorized()))
+///     .layer(RetryLayer::new(tower_idaas::RetryUnauthorized::new()))
 ///     .layer(idaas.layer())
 ///     .service(http);
 /// # fn is_a_client<S: tower::Service<http::Request<String>>>(_: S) {}
@@ -46,8 +46,15 @@ pub struct RetryUnauthorized<C = Cloned> {
 #[derive(Clone, Copy, Debug)]
 pub struct Cloned;
 
+impl Default for RetryUnauthorized {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RetryUnauthorized {
-    pub(crate) fn new() -> Self {
+    /// The policy. It belongs to no handle: the layer that it is around has one.
+    pub fn new() -> Self {
         Self { clone_body: Cloned, replayed: false }
     }
 
@@ -57,9 +64,9 @@ impl RetryUnauthorized {
     /// ```
     /// use http_body_util::{Either, Empty, Full};
     ///
-    /// # fn example(idaas: &tower_idaas::Idaas) {
+    /// # fn example() {
     /// type Body = Either<Full<bytes::Bytes>, hyper::body::Incoming>;
-    /// let policy = idaas.retry_unauthorized().clone_body(|body: &Body| match body {
+    /// let policy = tower_idaas::RetryUnauthorized::new().clone_body(|body: &Body| match body {
     ///     Either::Left(buffered) => Some(Either::Left(buffered.clone())),
     ///     Either::Right(_streamed) => None,
     /// });

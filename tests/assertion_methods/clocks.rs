@@ -1,6 +1,7 @@
 //! Assertions of a machine whose clock is off.
 
 use super::*;
+use tower_idaas::authn::ClientSecretJwt;
 
 #[tokio::test]
 async fn a_machine_whose_clock_is_off_learns_the_issuers_time_from_the_refusal_and_keeps_to_it() {
@@ -32,7 +33,7 @@ async fn a_machine_whose_clock_is_off_learns_the_issuers_time_from_the_refusal_a
 #[tokio::test]
 async fn a_wrong_key_is_not_tried_again_for_the_clocks_sake() {
     let idaas = TestIdaas::start().await.unwrap();
-    let client = in_code(&idaas).client_secret_jwt(value("wrong")).build().unwrap();
+    let client = in_code(&idaas).authenticator(ClientSecretJwt::new(value("wrong"))).build().unwrap();
     refused(&client).await;
     assert_eq!(idaas.requests().len(), 1);
 }

@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
+use tower_idaas::authn::{ClientSecretJwt, Pca, PrivateKeyJwt};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, SecretSource};
 use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
@@ -104,14 +105,15 @@ async fn each_attempt_makes_an_assertion_of_its_own() {
 async fn a_wrong_secret_or_key_is_refused() {
     let idaas = TestIdaas::start().await.unwrap();
     let other = TestIdaas::start().await.unwrap();
-    refused(&in_code(&idaas).client_secret_jwt(value("wrong")).build().unwrap()).await;
+    refused(&in_code(&idaas).authenticator(ClientSecretJwt::new(value("wrong"))).build().unwrap()).await;
     for (key, _) in KEYS {
-        let error = refused(&in_code(&idaas).private_key_jwt(value(key)).build().unwrap()).await;
+        let error =
+            refused(&in_code(&idaas).authenticator(PrivateKeyJwt::new(value(key))).build().unwrap()).await;
         assert!(error.to_string().contains("not signed with a registered key"), "{error}");
     }
     let certificates = other.certify(golden!("ec_p256.pkcs8.pem")).unwrap();
     let pca = |name: &str, certificates: &str, key: &str| {
-        in_code(&idaas).pca(name, value(certificates), value(key)).build().unwrap()
+        in_code(&idaas).authenticator(Pca::new(name, value(certificates), value(key))).build().unwrap()
     };
     let name = TestIdaas::FEDERATED_CREDENTIAL;
     let key = golden!("ec_p256.pkcs8.pem");
@@ -124,7 +126,9 @@ async fn a_wrong_secret_or_key_is_refused() {
     refused(&pca(name, alone, key)).await;
     let signer = Own::new(golden!("ec_p256.pkcs8.pem"));
     let foreign = idaas.certify(idaas.private_key_pem().expose_secret()).unwrap();
-    let error = refused(&in_code(&idaas).pca(name, value(&foreign), signer).build().unwrap()).await;
+    let error =
+        refused(&in_code(&idaas).authenticator(Pca::new(name, value(&foreign), signer)).build().unwrap())
+            .await;
     assert!(error.to_string().contains("not signed with the certificate's key"), "{error}");
     assert_eq!(idaas.tokens_issued(), 0);
     pca(name, &certificates, key).prefetch().await.unwrap();
@@ -138,16 +142,27 @@ async fn every_algorithm_is_verified_by_the_other_side() {
     }
     let idaas = builder.start().await.unwrap();
     for (key, _) in KEYS {
-        in_code(&idaas).private_key_jwt(value(key)).build().unwrap().prefetch().await.unwrap();
+        in_code(&idaas)
+            .authenticator(PrivateKeyJwt::new(value(key)))
+            .build()
+            .unwrap()
+            .prefetch()
+            .await
+            .unwrap();
     }
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Rs384, SigningAlgorithm::Rs512] {
-        let builder = in_code(&idaas).private_key_jwt(value(KEYS[0].0)).signing_algorithm(algorithm);
+        let builder =
+            in_code(&idaas).authenticator(PrivateKeyJwt::new(value(KEYS[0].0)).algorithm(algorithm));
         builder.build().unwrap().prefetch().await.unwrap();
     }
     let pkcs8 = [golden!("rsa2048.pkcs8.pem"), golden!("ec_p384.pkcs8.pem"), golden!("ec_p521.pkcs8.pem")];
     for key in pkcs8 {
         let certificates = value(&idaas.certify(key).unwrap());
-        let builder = in_code(&idaas).pca(TestIdaas::FEDERATED_CREDENTIAL, certificates, value(key));
+        let builder = in_code(&idaas).authenticator(Pca::new(
+            TestIdaas::FEDERATED_CREDENTIAL,
+            certificates,
+            value(key),
+        ));
         builder.build().unwrap().prefetch().await.unwrap();
     }
     assert_eq!((idaas.tokens_issued(), idaas.rejected_requests()), (12, 0));
@@ -182,9 +197,16 @@ impl AssertionSigner for Own {
 async fn a_signer_of_ones_own_serves_both_methods() {
     let pem = golden!("ec_p256.pkcs8.pem");
     let idaas = TestIdaas::builder().public_key(golden!("ec_p256.pub.pem")).start().await.unwrap();
-    in_code(&idaas).private_key_jwt(Own::new(pem)).build().unwrap().prefetch().await.unwrap();
+    in_code(&idaas)
+        .authenticator(PrivateKeyJwt::new(Own::new(pem)))
+        .build()
+        .unwrap()
+        .prefetch()
+        .await
+        .unwrap();
     let certificates = value(&idaas.certify(pem).unwrap());
-    let builder = in_code(&idaas).pca(TestIdaas::FEDERATED_CREDENTIAL, certificates, Own::new(pem));
+    let builder =
+        in_code(&idaas).authenticator(Pca::new(TestIdaas::FEDERATED_CREDENTIAL, certificates, Own::new(pem)));
     builder.build().unwrap().prefetch().await.unwrap();
     assert_eq!(idaas.tokens_issued(), 2);
 }
@@ -205,8 +227,9 @@ async fn a_rotated_secret_is_used_at_the_next_refresh_from_variable_and_file() {
     std::fs::write(&path, idaas.secret().expose_secret()).unwrap();
     let variables = idaas.environment();
     let builder = || in_code(&idaas).clock(clock.clone()).environment(variables.clone());
-    let of_variable = builder().client_secret_jwt(SecretSource::variable(TestIdaas::SECRET_VARIABLE));
-    let of_file = builder().client_secret_jwt(SecretSource::file(&path));
+    let of_variable =
+        builder().authenticator(ClientSecretJwt::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)));
+    let of_file = builder().authenticator(ClientSecretJwt::new(SecretSource::file(&path)));
     let clients = [of_variable.build().unwrap(), of_file.build().unwrap()];
     for client in &clients {
         client.prefetch().await.unwrap();
@@ -229,8 +252,9 @@ async fn a_rotated_private_key_is_used_at_the_next_refresh_from_variable_and_fil
     std::fs::write(&path, idaas.private_key_pem().expose_secret()).unwrap();
     let variables = idaas.environment();
     let builder = || in_code(&idaas).clock(clock.clone()).environment(variables.clone());
-    let of_variable = builder().private_key_jwt(SecretSource::variable(TestIdaas::PRIVATE_KEY_VARIABLE));
-    let of_file = builder().private_key_jwt(SecretSource::file(&path));
+    let of_variable =
+        builder().authenticator(PrivateKeyJwt::new(SecretSource::variable(TestIdaas::PRIVATE_KEY_VARIABLE)));
+    let of_file = builder().authenticator(PrivateKeyJwt::new(SecretSource::file(&path)));
     let clients = [of_variable.build().unwrap(), of_file.build().unwrap()];
     for client in &clients {
         client.prefetch().await.unwrap();
@@ -259,7 +283,8 @@ async fn renewed_certificates_are_shown_at_the_next_refresh() {
     renew(golden!("rsa2048.pkcs8.pem"));
     let files = (SecretSource::file(&certificates), SecretSource::file(&key));
     let builder = in_code(&idaas).clock(clock.clone());
-    let client = builder.pca(TestIdaas::FEDERATED_CREDENTIAL, files.0, files.1).build().unwrap();
+    let client =
+        builder.authenticator(Pca::new(TestIdaas::FEDERATED_CREDENTIAL, files.0, files.1)).build().unwrap();
     client.prefetch().await.unwrap();
     renew(golden!("ec_p521.pkcs8.pem"));
     clock.advance(PAST_A_TOKENS_LIFE);
@@ -278,7 +303,8 @@ async fn a_key_that_changes_while_it_is_refused_is_tried_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.pem");
     std::fs::write(&path, golden!("ec_p256.pkcs8.pem")).unwrap();
-    let client = in_code(&idaas).private_key_jwt(SecretSource::file(&path)).build().unwrap();
+    let client =
+        in_code(&idaas).authenticator(PrivateKeyJwt::new(SecretSource::file(&path))).build().unwrap();
     idaas.behave_once(Behaviour::Hold);
     let (result, ()) = tokio::join!(client.prefetch(), async {
         idaas.wait_for_held(1).await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tower_idaas::authn::{AssertionSource, TokenRequest};
+use tower_idaas::authn::{Oidc, Pkcs7};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, Secret};
 use tower_idaas_testing::{Behaviour, ClientAuthentication, MetadataDocument, MetadataService, TestIdaas};
@@ -114,15 +115,21 @@ async fn a_supplier_of_the_users_own_gives_the_token_or_the_document() {
     let name = TestIdaas::FEDERATED_CREDENTIAL;
 
     let token = format!("\n{}\n", fixture.idaas.service_account_token().mint().unwrap());
-    config().oidc_source(name, supplier(&token)).build().unwrap().token().await.unwrap();
+    config().authenticator(Oidc::from_source(name, supplier(&token))).build().unwrap().token().await.unwrap();
 
     let document = ec2_document(&fixture).await;
-    config().pkcs7_source(name, supplier(&document)).build().unwrap().token().await.unwrap();
+    config()
+        .authenticator(Pkcs7::from_source(name, supplier(&document)))
+        .build()
+        .unwrap()
+        .token()
+        .await
+        .unwrap();
     assert_eq!(fixture.idaas.rejected_requests(), 0);
 
     for idaas in [
-        config().oidc_source(name, supplier(" ")).build().unwrap(),
-        config().pkcs7_source(name, supplier(" ")).build().unwrap(),
+        config().authenticator(Oidc::from_source(name, supplier(" "))).build().unwrap(),
+        config().authenticator(Pkcs7::from_source(name, supplier(" "))).build().unwrap(),
     ] {
         assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Credential);
     }

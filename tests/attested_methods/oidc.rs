@@ -1,6 +1,7 @@
 //! OIDC: whose token is accepted, and how its file may change.
 
 use super::*;
+use tower_idaas::authn::Oidc;
 
 #[tokio::test]
 async fn oidc_gets_a_token_from_file_and_from_code() {
@@ -14,7 +15,7 @@ async fn oidc_gets_a_token_from_file_and_from_code() {
         .issuer(fixture.idaas.issuer())
         .token_endpoint(fixture.idaas.token_endpoint())
         .scope("api://x|read")
-        .oidc(TestIdaas::FEDERATED_CREDENTIAL, path);
+        .authenticator(Oidc::from_file(TestIdaas::FEDERATED_CREDENTIAL, path));
     in_code.build().unwrap().token().await.unwrap();
     for request in fixture.idaas.requests() {
         assert_eq!(request.client_authentication, Some(ClientAuthentication::Oidc));

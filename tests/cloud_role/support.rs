@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use tower_idaas::aliyun::{CloudCredentials, CloudRole};
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxError, Idaas, IdaasBuilder, SecretSource};
 use tower_idaas_testing::{Behaviour, CloudVendor, DeveloperApi, TestIdaas};
@@ -71,7 +72,7 @@ pub(crate) fn client_of(issuer: &TestIdaas) -> IdaasBuilder {
         .issuer(issuer.issuer())
         .token_endpoint(issuer.token_endpoint())
         .scope(issuer.scope().as_str())
-        .client_secret_post(SecretSource::variable(TestIdaas::SECRET_VARIABLE))
+        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
         .root_certificate(issuer.root_certificate_pem())
 }
 

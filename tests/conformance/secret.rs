@@ -7,6 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tower_idaas::SecretSource;
+use tower_idaas::authn::ClientSecretBasic;
 
 use super::capture::Capture;
 use super::client::play;
@@ -17,7 +19,9 @@ pub(crate) async fn check_post(capture: &Capture) {
 }
 
 pub(crate) async fn check_basic(capture: &Capture) {
-    let raw = play(capture, |builder| builder.raw_basic_credentials()).await;
+    let secret = SecretSource::variable(capture.authentication()["clientSecretEnvVarName"].as_str().unwrap());
+    let method = ClientSecretBasic::new(secret).raw_credentials();
+    let raw = play(capture, |builder| builder.authenticator(method)).await;
     capture.assert_sent(raw, |_, ours, theirs| {
         let mut expected = credentials(&theirs.authorization.take().unwrap());
         trim_line_break(&mut expected);

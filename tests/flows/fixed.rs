@@ -60,8 +60,10 @@ fn a_rejection_does_not_withdraw_it_and_the_replay_has_it_again() -> Outcome {
     let idaas = Idaas::fixed("made-up")?;
     let api = Api::default();
     api.answer_with(StatusCode::UNAUTHORIZED);
-    let client =
-        ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(api.clone());
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(api.clone());
     assert_eq!(at_once(client.oneshot(get(URL)))?.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(api.take(), [made_up(), made_up()]);
     idaas.invalidate(&at_once(idaas.token())?);

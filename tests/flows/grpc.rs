@@ -74,8 +74,10 @@ async fn an_unauthenticated_call_is_replayed_with_the_next_token() -> Outcome {
         let status = if request.headers()[AUTHORIZATION] == "Bearer token-1" { "16" } else { "0" };
         Response::builder().header("grpc-status", status).body(())
     });
-    let client =
-        ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer().grpc()).service(picky);
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer().grpc())
+        .service(picky);
     assert_eq!(client.oneshot(get(CALL)).await?.headers()["grpc-status"], "0");
     assert_eq!(mint.fetches(), 2);
     Ok(())

@@ -72,7 +72,7 @@ async fn the_replay_leaves_whole_with_the_next_token() -> Outcome {
     let (idaas, _clock) = fed_by(&mint)?;
     let shop = Shop::default();
     let client = ServiceBuilder::new()
-        .retry(idaas.retry_unauthorized())
+        .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())
         .service(shop.service(first_token_is_bad));
     let response = client.clone().oneshot(order()).await?;
@@ -88,7 +88,10 @@ async fn the_replay_asks_for_the_scope_of_the_request() -> Outcome {
     let issuer = TestIdaas::start().await?;
     let stock = issuer.api("api://stock").permission("read").plain_http().start().await?;
     let idaas = client_of(&issuer).build()?;
-    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(http());
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(http());
     let request = || {
         let mut request = get(stock.url());
         request.extensions_mut().insert("api://stock|read".parse::<Scope>()?);
@@ -108,8 +111,8 @@ async fn two_rejections_in_a_row_are_the_callers_and_force_one_refresh_within_a_
     let shop = Shop::default();
     // Twice the same policy changes nothing.
     let client = ServiceBuilder::new()
-        .retry(idaas.retry_unauthorized())
-        .retry(idaas.retry_unauthorized())
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())
         .service(shop.service(|_, _| 401));
     let response = client.clone().oneshot(order()).await?;
@@ -137,8 +140,10 @@ async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<()>>();
-    let client =
-        ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(service);
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(service);
     handle.allow(1_000);
     let mut requests = JoinSet::new();
     for _ in 0..51 {
@@ -187,7 +192,7 @@ async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn() -> O
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
     let client = ServiceBuilder::new()
-        .retry(idaas.retry_unauthorized().clone_body(|_: &Stream| None))
+        .retry(tower_idaas::RetryUnauthorized::new().clone_body(|_: &Stream| None))
         .layer(idaas.layer())
         .service(service_fn(move |request: Request<Stream>| {
             notes.lock().unwrap().push(request.into_body());
@@ -207,7 +212,7 @@ async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn() -> O
 async fn a_body_cloned_by_a_function_is_replayed_whole() -> Outcome {
     let (idaas, _clock) = fed_by(&Mint::new())?;
     let shop = Shop::default();
-    let policy = idaas.retry_unauthorized().clone_body(|body: &Text| Some(body.clone()));
+    let policy = tower_idaas::RetryUnauthorized::new().clone_body(|body: &Text| Some(body.clone()));
     let client =
         ServiceBuilder::new().retry(policy).layer(idaas.layer()).service(shop.service(first_token_is_bad));
     assert_eq!(client.oneshot(order()).await?.status(), StatusCode::OK);
@@ -221,7 +226,8 @@ async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?.without_token_elsewhere();
-    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(layer).service(api.clone());
+    let client =
+        ServiceBuilder::new().retry(tower_idaas::RetryUnauthorized::new()).layer(layer).service(api.clone());
     for status in [StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::BAD_GATEWAY]
     {
         api.answer_with(status);
@@ -247,12 +253,13 @@ async fn an_error_of_the_replay_is_the_callers() -> Outcome {
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     let refusing = mint.clone();
-    let client = ServiceBuilder::new().retry(idaas.retry_unauthorized()).layer(idaas.layer()).service(
-        service_fn(move |_: Request<Empty<Bytes>>| {
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(service_fn(move |_: Request<Empty<Bytes>>| {
             refusing.fail_with(tower_idaas::Error::new(tower_idaas::ErrorKind::Refused, "no more"));
             std::future::ready(Response::builder().status(401).body(()))
-        }),
-    );
+        }));
     let error = client.oneshot(get(URL)).await.unwrap_err();
     assert_eq!(crate::support::ours(&error).kind(), tower_idaas::ErrorKind::Refused);
     Ok(())

@@ -45,7 +45,7 @@ async fn it_goes_with_a_retry_policy_of_the_users_inside_and_outside() -> Outcom
     let shop = Shop::default();
     let inside = ServiceBuilder::new()
         .retry(WhenUnavailable(3))
-        .retry(idaas.retry_unauthorized())
+        .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())
         .service(shop.service(answers));
     assert_eq!(inside.oneshot(order()).await?.status(), StatusCode::OK);
@@ -54,7 +54,7 @@ async fn it_goes_with_a_retry_policy_of_the_users_inside_and_outside() -> Outcom
     let (idaas, _clock) = fed_by(&Mint::new())?;
     let shop = Shop::default();
     let outside = ServiceBuilder::new()
-        .layer(RetryLayer::new(idaas.retry_unauthorized()))
+        .layer(RetryLayer::new(tower_idaas::RetryUnauthorized::new()))
         .layer(RetryLayer::new(WhenUnavailable(3)))
         .layer(idaas.layer())
         .service(shop.service(answers));
@@ -70,7 +70,7 @@ async fn it_goes_with_buffers_and_limits_of_one_at_a_time_at_any_place() -> Outc
     let client = ServiceBuilder::new()
         .layer(BufferLayer::new(1))
         .layer(ConcurrencyLimitLayer::new(4))
-        .retry(idaas.retry_unauthorized())
+        .retry(tower_idaas::RetryUnauthorized::new())
         .layer(ConcurrencyLimitLayer::new(1))
         .layer(idaas.layer())
         .layer(BufferLayer::new(1))

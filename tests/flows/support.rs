@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::watch;
 use tower::Service;
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{
     BoxError, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource, Token, TokenResponse,
@@ -42,7 +43,7 @@ pub(crate) fn client_of(issuer: &TestIdaas) -> IdaasBuilder {
         .issuer(issuer.issuer())
         .token_endpoint(issuer.token_endpoint())
         .scope(issuer.scope().as_str())
-        .client_secret_post(SecretSource::variable(TestIdaas::SECRET_VARIABLE))
+        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
         .root_certificate(issuer.root_certificate_pem())
 }
 

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
+use tower_idaas::authn::{ClientSecretPost, Pca, PrivateKeyJwt};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, Idaas, IdaasBuilder, SecretSource};
@@ -218,7 +219,7 @@ pub fn variable(input: &[u8]) {
                 ("/authnConfiguration/oidcTokenFilePathEnvVarName", "OIDC"),
                 variable,
             )),
-            _ => client().client_secret_post(SecretSource::variable("APP_SECRET")),
+            _ => client().authenticator(ClientSecretPost::new(SecretSource::variable("APP_SECRET"))),
         };
         builder.environment(environment).build()
     };
@@ -236,7 +237,9 @@ pub fn variable(input: &[u8]) {
 /// A client of PCA.
 pub fn client_with(certificates: &str, key: &str) -> Result<Idaas, ConfigError> {
     let source = |text: &str| SecretSource::value(text.to_owned());
-    good_answer().give_to(client().pca("credential", source(certificates), source(key))).build()
+    good_answer()
+        .give_to(client().authenticator(Pca::new("credential", source(certificates), source(key))))
+        .build()
 }
 
 /// The PEM text of a key, and of certificates with their key, parted by a zero byte: refused without being
@@ -245,7 +248,7 @@ pub fn key_and_certificate(input: &[u8]) {
     let _watch = Watch::start();
     let text = String::from_utf8_lossy(input).into_owned();
     let (certificates, key) = text.split_once('\0').unwrap_or((CERTIFICATE, &text));
-    let of_key = client().private_key_jwt(SecretSource::value(key.to_owned()));
+    let of_key = client().authenticator(PrivateKeyJwt::new(SecretSource::value(key.to_owned())));
     for built in [good_answer().give_to(of_key).build(), client_with(certificates, key)] {
         match built {
             Ok(idaas) => drop(runtime().block_on(idaas.token()).unwrap()),
@@ -290,7 +293,9 @@ fn judge(status: StatusCode, headers: HeaderMap, body: &[u8], input: &[u8]) {
     let _watch = Watch::start();
     let answer = Answer::new(status, headers, with_secret(body));
     let clock = ManualClock::new();
-    let builder = client().clock(clock.clone()).client_secret_post(SecretSource::value(SECRET.to_owned()));
+    let builder = client()
+        .clock(clock.clone())
+        .authenticator(ClientSecretPost::new(SecretSource::value(SECRET.to_owned())));
     let idaas = answer.give_to(builder).build().unwrap();
     runtime().block_on(async {
         match idaas.token().await {

@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::{Idaas, SecretSource};
 use tower_idaas_testing::TestIdaas;
 
@@ -111,7 +112,7 @@ async fn soak(clients: &Runtime, stretch: f64) {
         .issuer(issuer.issuer())
         .token_endpoint(issuer.token_endpoint())
         .scope(scopes()[0].as_str())
-        .client_secret_post(SecretSource::value(issuer.secret()))
+        .authenticator(ClientSecretPost::new(SecretSource::value(issuer.secret())))
         .root_certificate(issuer.root_certificate_pem())
         .connect_timeout(TIMEOUT)
         .read_timeout(TIMEOUT)

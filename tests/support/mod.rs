@@ -8,6 +8,7 @@ pub mod raw;
 
 use std::error::Error as StdError;
 
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
 use tower_idaas_testing::TestIdaas;
@@ -15,7 +16,7 @@ use tower_idaas_testing::TestIdaas;
 /// A client of the test IDaaS with CLIENT_SECRET_POST, built in code, that sees no environment variable of
 /// this process.
 pub fn builder(idaas: &TestIdaas) -> IdaasBuilder {
-    builder_without_secret(idaas).client_secret_post(SecretSource::value(idaas.secret()))
+    builder_without_secret(idaas).authenticator(ClientSecretPost::new(SecretSource::value(idaas.secret())))
 }
 
 /// The same, without a way to authenticate.

@@ -10,6 +10,7 @@ use super::client_authentication::ClientAuthentication;
 use super::idaas::TestIdaas;
 use tower_idaas::Idaas;
 use tower_idaas::IdaasBuilder;
+use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::clock::Clock;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Secret, SecretSource};
@@ -64,7 +65,7 @@ impl TestIdaas {
             .issuer(self.issuer())
             .token_endpoint(self.token_endpoint())
             .scope(self.scope().as_str())
-            .client_secret_post(SecretSource::variable(Self::SECRET_VARIABLE))
+            .authenticator(ClientSecretPost::new(SecretSource::variable(Self::SECRET_VARIABLE)))
             .root_certificate(self.root_certificate_pem());
         match &self.service.endpoint.clock {
             Clock::System => builder,

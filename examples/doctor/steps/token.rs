@@ -88,7 +88,7 @@ fn credential(config: &ConfigFile) -> String {
         "PKCS7" => "compare `idaasInstanceId`, `clientId` and `applicationFederatedCredentialName` with the console",
         "CLIENT_SECRET_BASIC" => "compare `clientId` with the console, and set the variable to a secret that is valid \
                                   there; one with characters other than letters and digits may need \
-                                  `IdaasBuilder::raw_basic_credentials`",
+                                  `ClientSecretBasic::raw_credentials`",
         _ => "compare `clientId` with the console, and set the variable to a secret that is valid there",
     }
     .to_owned()

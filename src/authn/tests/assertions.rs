@@ -4,11 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 
-use crate::authn::certificate::Certificate;
-use crate::authn::pca::Certificates;
 use crate::authn::tests::*;
-use crate::error::BoxFuture;
-use crate::error::{Error, ErrorKind};
+use crate::error::{BoxFuture, Error, ErrorKind};
 use crate::secret::SecretSource;
 
 const LEAF: &str = golden!("pca_leaf_ec_p256.cert.pem");
@@ -36,17 +33,17 @@ fn part(assertion: &str, place: usize) -> Value {
 }
 
 fn of_variable() -> PrivateKeyJwt {
-    PrivateKeyJwt { key: SecretSource::variable("K").into() }
+    PrivateKeyJwt::new(SecretSource::variable("K"))
 }
 
-fn pca(certificates: CertificateSource) -> Pca {
-    Pca { credential_name: "credential".into(), certificates, key: SecretSource::variable("K").into() }
+fn pca(certificates: SecretSource) -> Pca {
+    Pca::new("credential", certificates, SecretSource::variable("K"))
 }
 
 #[test]
 fn an_assertion_says_who_to_whom_and_for_how_long_and_no_two_are_alike() {
     let variables = environment(&[("K", KEY), ("S", "s3cret")]);
-    let by_secret = ClientSecretJwt { secret: SecretSource::variable("S") };
+    let by_secret = ClientSecretJwt::new(SecretSource::variable("S"));
     let mut ids = Vec::new();
     for (authenticator, algorithm) in [
         (&by_secret as &dyn Authenticator, "HS256"),
@@ -55,7 +52,7 @@ fn an_assertion_says_who_to_whom_and_for_how_long_and_no_two_are_alike() {
         (&of_variable(), "ES256"),
     ] {
         let request = authenticate(authenticator, &variables).unwrap();
-        let now = request.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = request.issued_at().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let form = form(request);
         assert_eq!(
             field(&form, "client_assertion_type"),
@@ -104,9 +101,7 @@ fn a_key_that_is_replaced_is_used_at_once_and_one_that_stays_is_parsed_once() {
 
 #[test]
 fn a_chosen_algorithm_is_used_or_refused() {
-    let key = AssertionKey::from(SecretSource::variable("K"));
-    let key = key.with_algorithm(Some(SigningAlgorithm::Rs512));
-    let authenticator = PrivateKeyJwt { key };
+    let authenticator = of_variable().algorithm(SigningAlgorithm::Rs512);
     let rsa = environment(&[("K", golden!("rsa2048.pkcs8.pem"))]);
     let form = form(authenticate(&authenticator, &rsa).unwrap());
     assert_eq!(part(&field(&form, "client_assertion"), 0)["alg"], "RS512");
@@ -132,7 +127,7 @@ impl AssertionSigner for Own {
 
 #[test]
 fn a_signer_of_ones_own_signs_and_its_faults_are_told() {
-    let sign = |length| authenticate(&PrivateKeyJwt { key: Own(length).into() }, &environment(&[]));
+    let sign = |length| authenticate(&PrivateKeyJwt::new(Own(length)), &environment(&[]));
     let assertion = field(&form(sign(96).unwrap()), "client_assertion");
     assert_eq!(part(&assertion, 0)["alg"], "ES384");
     assert_eq!(BASE64.decode(assertion.rsplit('.').next().unwrap()).unwrap(), [7; 96]);
@@ -147,7 +142,7 @@ fn certificates_go_with_the_assertion_however_they_were_written() {
     let both = format!("{leaf}\n{}", CHAIN.trim_end());
     for text in [both.clone(), both.replace('\n', "\\n"), both.replace('\n', "\r\n"), format!("\n{both}\n")] {
         let variables = environment(&[("K", KEY), ("C", &text)]);
-        let form = form(authenticate(&pca(SecretSource::variable("C").into()), &variables).unwrap());
+        let form = form(authenticate(&pca(SecretSource::variable("C")), &variables).unwrap());
         assert_eq!(field(&form, "application_federated_credential_name"), "credential");
         assert_eq!(
             field(&form, "client_assertion_type"),
@@ -158,18 +153,13 @@ fn certificates_go_with_the_assertion_however_they_were_written() {
         assert_eq!(part(&field(&form, "client_assertion"), 0)["alg"], "ES256");
     }
     let alone = environment(&[("K", KEY), ("C", LEAF)]);
-    let form = form(authenticate(&pca(SecretSource::variable("C").into()), &alone).unwrap());
+    let form = form(authenticate(&pca(SecretSource::variable("C")), &alone).unwrap());
     assert!(form.iter().all(|(name, _)| name != "client_x509_chain"));
 }
 
 #[test]
 fn a_certificate_of_another_key_is_not_sent() {
-    for source in [
-        SecretSource::variable("C").into(),
-        CertificateSource::Fixed(std::sync::Arc::new(
-            Certificates::new(Certificate::all(LEAF).unwrap()).unwrap(),
-        )),
-    ] {
+    for source in [SecretSource::variable("C"), SecretSource::value(LEAF.to_owned())] {
         let variables = environment(&[("K", golden!("ec_p256.pkcs8.pem")), ("C", LEAF)]);
         let pca = pca(source);
         authenticate(&pca, &variables).unwrap();
@@ -180,13 +170,124 @@ fn a_certificate_of_another_key_is_not_sent() {
 }
 
 #[test]
+fn a_chain_of_its_own_is_sent_behind_the_certificates_and_is_read_again() {
+    let variables = ManualEnvironment::from_iter([("K", KEY), ("C", LEAF), ("I", CHAIN)]);
+    let environment = Environment::Manual(variables.clone());
+    let pca = pca(SecretSource::variable("C")).certificate_chain(SecretSource::variable("I"));
+    let form_now = form(authenticate(&pca, &environment).unwrap());
+    assert_eq!(field(&form_now, "client_x509_chain"), CHAIN.trim_end());
+    variables.set("I", format!("{CHAIN}{CHAIN}"));
+    let form_later = form(authenticate(&pca, &environment).unwrap());
+    assert_eq!(
+        field(&form_later, "client_x509_chain"),
+        format!("{}\n{}", CHAIN.trim_end(), CHAIN.trim_end())
+    );
+    variables.set("I", "none");
+    let error = authenticate(&pca, &environment).unwrap_err().to_string();
+    assert!(error.starts_with("environment variable I holds no certificate"), "{error}");
+}
+
+#[test]
+fn a_key_id_is_named_if_there_is_one_and_that_of_the_method_wins() {
+    #[derive(Debug)]
+    struct Named;
+
+    impl AssertionSigner for Named {
+        fn algorithm(&self) -> SigningAlgorithm {
+            SigningAlgorithm::Es256
+        }
+
+        fn sign<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
+            Box::pin(async { Ok(vec![7; 64]) })
+        }
+
+        fn key_id(&self) -> Option<&str> {
+            Some("of-signer")
+        }
+    }
+
+    let variables = environment(&[("K", KEY), ("C", LEAF)]);
+    let header = |method: &dyn Authenticator| {
+        part(&field(&form(authenticate(method, &variables).unwrap()), "client_assertion"), 0)
+    };
+    let expected = |id: &str| json!({ "alg": "ES256", "typ": "JWT", "kid": id });
+    assert_eq!(header(&of_variable()), json!({ "alg": "ES256", "typ": "JWT" }));
+    assert_eq!(header(&of_variable().key_id("2026-11")), expected("2026-11"));
+    assert_eq!(header(&pca(SecretSource::variable("C")).key_id("a \"b\"")), expected("a \"b\""));
+    assert_eq!(header(&PrivateKeyJwt::new(Named)), expected("of-signer"));
+    assert_eq!(header(&PrivateKeyJwt::new(Named).key_id("of-method")), expected("of-method"));
+}
+
+#[test]
+fn a_function_does_for_a_signer_and_for_a_method() {
+    let signer = assertion_signer_fn(SigningAlgorithm::Es384, |message: Vec<u8>| async move {
+        assert_eq!(message.split(|byte| *byte == b'.').count(), 2);
+        Ok(vec![7; 96])
+    });
+    let shared: Arc<dyn AssertionSigner> = Arc::new(signer);
+    let assertion = field(
+        &form(authenticate(&PrivateKeyJwt::new(shared), &environment(&[])).unwrap()),
+        "client_assertion",
+    );
+    assert_eq!(part(&assertion, 0)["alg"], "ES384");
+
+    let method = authenticator_fn(|mut request: TokenRequest| async move {
+        let key = request.read_secret(&SecretSource::variable("API_KEY"))?;
+        request.add_field("api_key", key);
+        Ok(request)
+    });
+    let boxed: Box<dyn Authenticator> = Box::new(method);
+    let request = authenticate(&boxed, &environment(&[("API_KEY", "hunter2")])).unwrap();
+    assert!(!format!("{request:?} {boxed:?}").contains("hunter2"));
+    assert_eq!(field(&form(request), "api_key"), "hunter2");
+    assert!(authenticate(&boxed, &environment(&[])).unwrap_err().to_string().contains("API_KEY is not set"));
+}
+
+#[test]
+fn only_a_method_that_is_built_in_has_the_vendors_name() {
+    #[derive(Debug)]
+    struct Wrapped(ClientSecretPost);
+
+    impl Authenticator for Wrapped {
+        fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+            self.0.authenticate(request)
+        }
+    }
+
+    let post = || ClientSecretPost::new(SecretSource::variable("S"));
+    let shared: Arc<dyn Authenticator> = Arc::new(post());
+    assert_eq!(vendor_name(&post()), Some("CLIENT_SECRET_POST"));
+    assert_eq!(vendor_name(&Box::new(shared)), Some("CLIENT_SECRET_POST"));
+    assert_eq!(vendor_name(&Wrapped(post())), None);
+}
+
+#[test]
+fn only_what_is_bound_to_a_time_is_made_again_when_the_clocks_differ() {
+    let variables = environment(&[("K", KEY), ("S", "s3cret")]);
+    let secret = || SecretSource::variable("S");
+    let reads_the_time = authenticator_fn(|request: TokenRequest| async move {
+        let _ = request.issued_at();
+        Ok(request)
+    });
+    for (method, is_bound) in [
+        (&ClientSecretPost::new(secret()) as &dyn Authenticator, false),
+        (&reads_the_time, false),
+        (&ClientSecretJwt::new(secret()), true),
+        (&of_variable(), true),
+    ] {
+        let request = authenticate(method, &variables).unwrap();
+        assert_eq!(request.issuer_time_told().is_some(), is_bound, "{method:?}");
+    }
+}
+
+#[test]
 fn neither_key_nor_assertion_is_shown() {
     let source = || SecretSource::value(golden!("rsa2048.pkcs1.pem").to_owned());
     let leaf = SecretSource::value(golden!("pca_leaf_rsa2048.cert.pem").to_owned());
-    let pca = Pca { key: source().into(), ..pca(leaf.into()) };
+    let pca = Pca::new("credential", leaf, source());
     for authenticator in [
-        &ClientSecretJwt { secret: SecretSource::value("hunter2".to_owned()) } as &dyn Authenticator,
-        &PrivateKeyJwt { key: source().into() },
+        &ClientSecretJwt::new(SecretSource::value("hunter2".to_owned())) as &dyn Authenticator,
+        &PrivateKeyJwt::new(source()),
         &pca,
     ] {
         let request = authenticate(authenticator, &environment(&[])).unwrap();
@@ -233,15 +334,15 @@ fn an_expired_certificate_is_a_warning_at_load_and_at_each_attempt_and_is_sent()
         let builder =
             crate::Idaas::builder().instance_id("i").client_id("c").scope("a|b").transport(transport);
         let builder = builder.issuer("https://t.example.com").token_endpoint("https://t.example.com/token");
-        builder.pca("credential", expired(), key()).build().unwrap();
+        builder.authenticator(Pca::new("credential", expired(), key())).build().unwrap();
     });
-    let pca = Pca { key: key().into(), ..pca(expired().into()) };
+    let pca = Pca::new("credential", expired(), key());
     let at_attempt = warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap()));
     let expected = "the client certificate in the value given in code expired on 2021-01-01; replace it";
     for found in [at_load, at_attempt] {
         assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     }
     let good = SecretSource::value(golden!("pca_leaf_rsa2048.cert.pem").to_owned());
-    let pca = Pca { certificates: good.into(), ..pca };
+    let pca = Pca::new("credential", good, key());
     assert!(warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap())).is_empty());
 }

@@ -4,16 +4,14 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::authn::{
-    Authenticator, Client, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt,
-};
+use crate::authn::{CheckContext, Client};
 use crate::cache::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
 use crate::cache::slot::Settings;
+use crate::client::builder::IdaasBuilder;
 use crate::client::builder::cloud_role::Named;
 use crate::client::builder::store::text;
-use crate::client::builder::{IdaasBuilder, federated};
 use crate::client::idaas::Idaas;
-use crate::config::{AuthnMethod, Config, Plugin};
+use crate::config::{Config, Method, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::scope::Scope;
 use crate::store::{Owner, SharedStore};
@@ -28,7 +26,7 @@ impl IdaasBuilder {
         let scope = scope
             .and_then(Scope::parse)
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
-        let (connect, read) = self.given.timeouts();
+        let (connect, read) = self.overrides.timeouts();
         let settings = self.settings(connect, read, Telemetry::new("", "token source"));
         let owner = Owner {
             issuer: String::new(),
@@ -44,19 +42,22 @@ impl IdaasBuilder {
     }
 
     pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
-        self.given.plugin_names = self.plugins.keys().cloned().collect();
-        let config = Config::load(&self.file, self.given.clone(), &self.environment);
+        self.overrides.plugin_names = self.plugins.keys().cloned().collect();
+        let config = {
+            let now = self.clock.now().system_time();
+            Config::load(&self.file, self.overrides.clone(), &CheckContext::new(&self.environment, now))
+        };
         let config = match config {
             Ok(config) => config,
             Err(error) => {
                 // The transport's faults belong in the same report.
-                let (connect, read) = self.given.timeouts();
+                let (connect, read) = self.overrides.timeouts();
                 let more = self.make_transport(connect, read).err().unwrap_or_default();
                 return Err(error.and(more));
             }
         };
         let settings = {
-            let telemetry = Telemetry::new(&config.client_id, config.authn.name());
+            let telemetry = Telemetry::new(&config.client_id, config.method.name());
             self.settings(config.connect_timeout, config.read_timeout, telemetry)
         };
         let mut owner = Owner {
@@ -64,27 +65,36 @@ impl IdaasBuilder {
             issuer: [text(config.issuer.as_ref()), text(config.token_endpoint.as_ref())].join(" "),
             instance_id: config.instance_id.clone(),
             client_id: config.client_id.clone(),
-            method: config.authn.name().to_owned(),
+            method: config.method.name().to_owned(),
             namespace: String::new(),
         };
-        if let AuthnMethod::Plugin(plugin) = &config.authn {
-            let (source, transport, settings) = match plugin {
-                Plugin::Registered { name } => {
-                    owner.method.extend([" ", name]);
-                    (self.registered_plugin(name)?, None, settings)
-                }
-                #[cfg(feature = "aliyun")]
-                Plugin::OpenApi { endpoint } => {
-                    owner.issuer = endpoint.to_string();
-                    let (source, transport) = self.open_api(endpoint, &config, &settings)?;
-                    (source, Some(transport), self.open_api_settings(settings))
-                }
-            };
-            let custom = matches!(plugin, Plugin::Registered { .. });
-            let (source, settings) = self.wrapped(source, owner, custom, settings)?;
-            let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
-            return Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity)));
-        }
+        let custom = config.method.is_own();
+        let authenticator = match &config.method {
+            Method::Authenticator(authenticator) => Arc::clone(authenticator),
+            Method::Plugin(plugin) => {
+                let (source, transport, settings) = match plugin {
+                    Plugin::Registered { name } => {
+                        owner.method.extend([" ", name]);
+                        (self.registered_plugin(name)?, None, settings)
+                    }
+                    #[cfg(feature = "aliyun")]
+                    Plugin::OpenApi { endpoint } => {
+                        owner.issuer = endpoint.to_string();
+                        let (source, transport) = self.open_api(endpoint, &config, &settings)?;
+                        (source, Some(transport), self.open_api_settings(settings))
+                    }
+                };
+                let custom = matches!(plugin, Plugin::Registered { .. });
+                let (source, settings) = self.wrapped(source, owner, custom, settings)?;
+                let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
+                return Ok(roles.handle(TokenCache::new(
+                    source,
+                    config.scope,
+                    settings,
+                    self.exchange_capacity,
+                )));
+            }
+        };
         let transport = self.make_transport(config.connect_timeout, config.read_timeout);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let named = Named::in_config(&config);
@@ -92,8 +102,6 @@ impl IdaasBuilder {
             return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
         };
         let roles = self.roles(named, Some(&transport), &settings)?;
-        let custom = matches!(config.authn, AuthnMethod::Custom) || self.assertion_source.is_some();
-        let authenticator = self.choose(config.authn)?;
         let endpoint = TokenEndpoint {
             client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
             authenticator,
@@ -108,7 +116,7 @@ impl IdaasBuilder {
     }
 
     /// The source with everything in front of it that is to be, and the settings with the time that this takes.
-    /// `custom` is whether source or authenticator are given in code.
+    /// `custom` is whether the source, or a method that is not built in, is given in code.
     fn wrapped(
         &mut self,
         source: Arc<dyn TokenSource>,
@@ -126,40 +134,12 @@ impl IdaasBuilder {
             clock: self.clock.clone(),
             environment: self.environment.clone(),
         };
-        let mut source = self.with_store(source, owner, &settings.telemetry)?;
+        let mut source = self.with_store(source, owner, custom, &settings.telemetry)?;
         for wrap in std::mem::take(&mut self.wrappers) {
             source = wrap(source, &context)?;
         }
         let flight = source.time_limit(settings.flight);
         Ok((source, Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }))
-    }
-
-    fn choose(&mut self, method: AuthnMethod) -> Result<Arc<dyn Authenticator>, ConfigError> {
-        Ok(match (method, self.authenticator.take()) {
-            (AuthnMethod::ClientSecretBasic { secret }, _) => {
-                Arc::new(ClientSecretBasic { secret, raw: self.raw_basic })
-            }
-            (AuthnMethod::ClientSecretPost { secret }, _) => Arc::new(ClientSecretPost { secret }),
-            (AuthnMethod::ClientSecretJwt { secret }, _) => Arc::new(ClientSecretJwt { secret }),
-            (AuthnMethod::PrivateKeyJwt { key }, _) => Arc::new(PrivateKeyJwt { key }),
-            (AuthnMethod::Pca(pca), _) => {
-                pca.warn_at_load(&self.environment, self.clock.now().system_time());
-                Arc::new(pca)
-            }
-            (AuthnMethod::Oidc { credential_name, token_file }, _) => {
-                federated::oidc(credential_name, token_file, self.assertion_source.take())?
-            }
-            (AuthnMethod::Pkcs7 { credential_name, cloud }, _) => {
-                let address = self.metadata_address.as_deref();
-                federated::pkcs7(credential_name, cloud, address, self.assertion_source.take())?
-            }
-            (AuthnMethod::Custom, Some(authenticator)) => authenticator,
-            (AuthnMethod::Custom, None) | (AuthnMethod::Plugin(_), _) => {
-                let fault =
-                    ConfigFault::new("authenticator", "is missing; expected an authenticator of your own");
-                return Err(ConfigError::one(fault));
-            }
-        })
     }
 
     pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {

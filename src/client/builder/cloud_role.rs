@@ -10,6 +10,7 @@ use http::Uri;
 
 #[cfg(feature = "aliyun")]
 use crate::aliyun::{CloudRoles, DeveloperApi};
+use crate::authn::CheckContext;
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
 use crate::client::idaas::Idaas;
@@ -26,7 +27,7 @@ impl IdaasBuilder {
     /// key `developerApiEndpoint`. See [`Idaas::cloud_role`](crate::Idaas::cloud_role).
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn developer_api_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.given.client.developer_api_endpoint.set(endpoint);
+        self.overrides.client.developer_api_endpoint.set(endpoint);
         self
     }
 }
@@ -62,8 +63,9 @@ pub(super) struct Roles {
 impl IdaasBuilder {
     /// For a handle whose tokens come from a source given in code: code gives the rest too.
     pub(super) fn named_in_code(&self) -> Result<Named, ConfigError> {
-        let (endpoint, instance_id) = self.given.developer_api(&self.environment)?;
-        let (connect_timeout, read_timeout) = self.given.timeouts();
+        let context = CheckContext::new(&self.environment, self.clock.now().system_time());
+        let (endpoint, instance_id) = self.overrides.developer_api(&context)?;
+        let (connect_timeout, read_timeout) = self.overrides.timeouts();
         Ok(Named { endpoint, instance_id, connect_timeout, read_timeout })
     }
 

@@ -19,7 +19,7 @@ impl IdaasBuilder {
                 "is empty or holds characters that no bearer token may hold; expected visible ASCII";
             ConfigError::one(ConfigFault::new("token", problem))
         })?;
-        let (connect_timeout, read_timeout) = self.given.timeouts();
+        let (connect_timeout, read_timeout) = self.overrides.timeouts();
         let settings = self.settings(connect_timeout, read_timeout, Telemetry::new("", "fixed token"));
         let nowhere = Named { endpoint: None, instance_id: None, connect_timeout, read_timeout };
         let roles = self.roles(nowhere, None, &settings)?;

@@ -1,9 +1,7 @@
 //! Where configuration meets method, transport and cache.
 
-mod assertion;
 mod build;
 mod cloud_role;
-mod federated;
 #[cfg(feature = "test-util")]
 mod fixed;
 mod plugin;
@@ -20,17 +18,17 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
-use crate::authn::{AssertionSource, Authenticator};
+use crate::authn::Authenticator;
 use crate::client::idaas::Idaas;
 use crate::clock::Clock;
 #[cfg(feature = "test-util")]
 use crate::clock::ManualClock;
-use crate::config::{AuthnMethod, ClientConfig, ConfigFile};
+use crate::config::{ClientConfig, ConfigFile};
 use crate::environment::Environment;
 #[cfg(feature = "test-util")]
 use crate::environment::ManualEnvironment;
 use crate::error::{BoxError, ConfigError};
-use crate::secret::{Secret, SecretSource};
+use crate::secret::Secret;
 use crate::store::SharedStore;
 use crate::token::{SourceContext, TokenSource};
 use crate::transport::Transport;
@@ -38,6 +36,7 @@ use crate::transport::Transport;
 /// Builds an [`Idaas`]: from the vendor's file, in code, or from both, where code wins.
 ///
 /// ```
+/// use tower_idaas::authn::ClientSecretPost;
 /// use tower_idaas::{Idaas, SecretSource};
 ///
 /// let idaas = Idaas::builder()
@@ -46,7 +45,7 @@ use crate::transport::Transport;
 ///     .issuer("https://example.aliyunidaas.com/api/v2/iauths_system/oauth2")
 ///     .token_endpoint("https://example.aliyunidaas.com/api/v2/iauths_system/oauth2/token")
 ///     .scope("api://orders|.all")
-///     .client_secret_post(SecretSource::value("not-a-real-secret".to_owned()))
+///     .authenticator(ClientSecretPost::new(SecretSource::value("not-a-real-secret".to_owned())))
 ///     # .transport(tower::service_fn(|_| async { Ok::<_, std::io::Error>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new())) }))
 ///     .build()?;
 /// # Ok::<(), tower_idaas::ConfigError>(())
@@ -54,12 +53,8 @@ use crate::transport::Transport;
 #[must_use = "a builder does nothing until `build`"]
 pub struct IdaasBuilder {
     file: ConfigFile,
-    given: ClientConfig,
+    overrides: ClientConfig,
     scope: Option<String>,
-    raw_basic: bool,
-    authenticator: Option<Arc<dyn Authenticator>>,
-    assertion_source: Option<Arc<dyn AssertionSource>>,
-    metadata_address: Option<String>,
     #[cfg(feature = "aliyun")]
     sts_endpoint: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
@@ -88,12 +83,8 @@ impl IdaasBuilder {
     pub(crate) fn new() -> Self {
         Self {
             file: ConfigFile::Absent,
-            given: ClientConfig::default(),
+            overrides: ClientConfig::default(),
             scope: None,
-            raw_basic: false,
-            authenticator: None,
-            assertion_source: None,
-            metadata_address: None,
             #[cfg(feature = "aliyun")]
             sts_endpoint: None,
             source: None,
@@ -131,60 +122,49 @@ impl IdaasBuilder {
 
     /// The IDaaS instance's id, `idaas_…`: key `idaasInstanceId`.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
-        self.given.client.idaas_instance_id.set(id);
+        self.overrides.client.idaas_instance_id.set(id);
         self
     }
 
     /// The application's id, `app_…`: key `clientId`.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
-        self.given.client.client_id.set(id);
+        self.overrides.client.client_id.set(id);
         self
     }
 
     /// The issuer's URL: key `issuer`.
     pub fn issuer(mut self, url: impl Into<String>) -> Self {
-        self.given.client.issuer.set(url);
+        self.overrides.client.issuer.set(url);
         self
     }
 
     /// The token endpoint's URL: key `tokenEndpoint`.
     pub fn token_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.given.client.token_endpoint.set(url);
+        self.overrides.client.token_endpoint.set(url);
         self
     }
 
     /// The scope of requests that name no other: key `scope`, see [`Scope`](crate::Scope).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         let scope = scope.into();
-        self.given.client.scope.set(scope.clone());
+        self.overrides.client.scope.set(scope.clone());
         self.scope = Some(scope);
         self
     }
 
-    /// Authenticates with CLIENT_SECRET_BASIC: client id and secret in an `Authorization` header.
-    pub fn client_secret_basic(mut self, secret: SecretSource) -> Self {
-        self.given.authn_in_code = Some(AuthnMethod::ClientSecretBasic { secret });
-        self
-    }
-
-    /// Authenticates with CLIENT_SECRET_POST: the client secret in a form field.
-    pub fn client_secret_post(mut self, secret: SecretSource) -> Self {
-        self.given.authn_in_code = Some(AuthnMethod::ClientSecretPost { secret });
-        self
-    }
-
-    /// With CLIENT_SECRET_BASIC, joins client id and secret as they are, as the vendor's own clients do,
-    /// instead of form-encoding each first, as RFC 6749 section 2.3.1 asks. For ids and secrets of letters and
-    /// digits, such as IDaaS issues, it makes no difference.
-    pub fn raw_basic_credentials(mut self) -> Self {
-        self.raw_basic = true;
-        self
-    }
-
-    /// Authenticates with a method of your own; `authnConfiguration` is not asked.
+    /// How the client proves who it is: one of the methods of [`authn`](crate::authn), with its options, or one of
+    /// your own. In place of the file's `authnConfiguration`.
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
-        self.given.authn_in_code = Some(AuthnMethod::Custom);
-        self.authenticator = Some(Arc::new(authenticator));
+        self.overrides.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Where the metadata service is that the file's PKCS7 asks, and for PLUGIN the RAM role of an ECS instance:
+    /// `http://host:port`. By default where the cloud has it: `http://100.100.100.200` or `http://169.254.169.254`.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    pub fn metadata_address(mut self, address: impl Into<String>) -> Self {
+        self.overrides.metadata_address = Some(address.into());
         self
     }
 
@@ -265,14 +245,14 @@ impl IdaasBuilder {
     /// How long a connection to the issuer may take, TLS included: key `httpConfiguration.connectTimeout`.
     /// 5 seconds by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.given.http.connect_timeout.set(timeout);
+        self.overrides.http.connect_timeout.set(timeout);
         self
     }
 
     /// How long the issuer's complete answer may take: key `httpConfiguration.readTimeout`. 10 seconds by
     /// default.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.given.http.read_timeout.set(timeout);
+        self.overrides.http.read_timeout.set(timeout);
         self
     }
 

@@ -12,7 +12,6 @@ use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
 #[cfg(feature = "aliyun")]
 use crate::config::Config;
-use crate::config::{AuthnMethod, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::token::TokenSource;
 #[cfg(feature = "aliyun")]
@@ -53,9 +52,8 @@ impl IdaasBuilder {
     ///
     /// Issuer and token endpoint need not be given then, and no token can be exchanged.
     pub fn plugin_name(mut self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.given.authn.plugin_name.set(name.clone());
-        self.given.authn_in_code = Some(AuthnMethod::Plugin(Plugin::Registered { name }));
+        self.overrides.authn.plugin_name.set(name);
+        self.overrides.is_plugin = true;
         self
     }
 
@@ -64,7 +62,7 @@ impl IdaasBuilder {
     #[cfg(feature = "aliyun")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn open_api_endpoint(mut self, host: impl Into<String>) -> Self {
-        self.given.client.open_api_endpoint.set(host);
+        self.overrides.client.open_api_endpoint.set(host);
         self
     }
 
@@ -107,7 +105,7 @@ impl IdaasBuilder {
                 ..settings.clone()
             },
             sts_endpoint: self.sts_endpoint.clone(),
-            metadata_address: self.metadata_address.clone(),
+            metadata_address: self.overrides.metadata_address.clone(),
         });
         let source = GenerateOauthToken {
             endpoint: endpoint.clone(),

@@ -15,18 +15,20 @@ impl IdaasBuilder {
     /// STS credentials of cloud roles are not shared.
     ///
     /// The store is asked when a token has to be fetched, before the issuer. A request without a token may wait
-    /// longer then, because somebody else is fetching: by [`SharedStore::wait`] and a few of
+    /// longer then, because another instance is fetching: by [`SharedStore::wait`] and a few of
     /// [`SharedStore::timeout`] at most.
     pub fn token_store(mut self, store: SharedStore) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// The source with the store in front, if there is one.
+    /// The source with the store in front, if there is one. `is_own` is whether code gave the source, or a method
+    /// that is not built in.
     pub(super) fn with_store(
         &mut self,
         source: Arc<dyn TokenSource>,
         owner: Owner,
+        is_own: bool,
         telemetry: &Telemetry,
     ) -> Result<Arc<dyn TokenSource>, ConfigError> {
         let Some(mut store) = self.store.take() else { return Ok(source) };
@@ -35,9 +37,9 @@ impl IdaasBuilder {
             store = store.wait_at_most(callers_wait / 2);
         }
         let owner = Owner { namespace: store.namespace.clone(), ..owner };
-        if owner.client_id.is_empty() && owner.namespace.is_empty() {
-            let problem = "has no namespace; with a source of your own, nothing else keeps its tokens apart from \
-                           those of others: name it with `SharedStore::namespace`";
+        if is_own && owner.namespace.is_empty() {
+            let problem = "has no namespace; with a source or a method of your own, nothing else keeps its tokens \
+                           apart from those of others: name it with `SharedStore::namespace`";
             return Err(ConfigError::one(ConfigFault::new("token_store", problem)));
         }
         let (environment, clock) = (self.environment.clone(), self.clock.clone());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::authn::{AssertionSigner, SigningAlgorithm};
+use crate::authn::{AssertionSigner, Authenticator, ClientSecretJwt, Pca, PrivateKeyJwt, SigningAlgorithm};
 use crate::config::tests::*;
 use crate::error::Error;
 
@@ -20,7 +20,7 @@ fn check_with(text: &str, variables: &[(&str, &str)]) -> Result<(Config, Vec<Str
     let mut given = ClientConfig::default();
     given.fill(text).unwrap();
     let variables = ManualEnvironment::from_iter(variables.iter().copied());
-    check::check(&given, Some("c.json"), &Environment::Manual(variables))
+    checked(&given, Some("c.json"), &Environment::Manual(variables))
 }
 
 fn private_key_jwt(variable: &str) -> String {
@@ -43,12 +43,12 @@ fn pca(changes: Value) -> String {
 fn a_usable_key_or_secret_is_accepted() {
     for key in [KEY, OTHER_KEY, &KEY.replace('\n', "\\n")] {
         let (config, warnings) = check_with(&private_key_jwt("K"), &[("K", key)]).unwrap();
-        assert!(matches!(config.authn, AuthnMethod::PrivateKeyJwt { .. }));
+        assert_eq!(config.method.name(), "PRIVATE_KEY_JWT");
         assert_eq!(warnings, Vec::<String>::new());
     }
     let text = method("CLIENT_SECRET_JWT", json!({ "clientSecretEnvVarName": "S" }));
     let (config, _) = check_with(&text, &[("S", "s3cret")]).unwrap();
-    assert!(matches!(config.authn, AuthnMethod::ClientSecretJwt { .. }));
+    assert_eq!(config.method.name(), "CLIENT_SECRET_JWT");
     let error = check_with(&text, &[]).unwrap_err();
     assert_eq!(keys(&error), [SECRET_NAME]);
 }
@@ -56,7 +56,7 @@ fn a_usable_key_or_secret_is_accepted() {
 #[test]
 fn an_unusable_key_is_refused_by_the_name_of_its_variable() {
     for (value, reason) in [
-        (None, "leads to no private key: environment variable K is not set"),
+        (None, "cannot be used: environment variable K is not set"),
         (Some(""), "environment variable K is empty"),
         (Some(" \n"), "environment variable K is empty"),
         (Some("hunter2"), "environment variable K holds no private key; expected the text"),
@@ -75,16 +75,25 @@ fn an_unusable_key_is_refused_by_the_name_of_its_variable() {
 }
 
 #[test]
-fn an_algorithm_given_in_code_must_suit_the_files_key() {
-    for (algorithm, suits) in [(SigningAlgorithm::Rs512, true), (SigningAlgorithm::Es256, false)] {
-        let mut given = ClientConfig::default();
-        given.fill(&private_key_jwt("K")).unwrap();
-        given.signing_algorithm = Some(algorithm);
-        let variables = Environment::Manual(ManualEnvironment::from_iter([("K", OTHER_KEY)]));
-        let checked = check::check(&given, None, &variables);
-        assert_eq!(checked.is_ok(), suits);
-        assert!(checked.err().is_none_or(|error| keys(&error) == [KEY_NAME]));
+fn the_files_algorithm_must_suit_the_files_key() {
+    const ALGORITHM: &str = "authnConfiguration.signingAlgorithm";
+    for (algorithm, key) in [("RS512", None), ("ES256", Some(KEY_NAME)), ("rs256", Some(ALGORITHM))] {
+        let parameters = json!({ "privateKeyEnvVarName": "K", "signingAlgorithm": algorithm });
+        let checked = check_with(&method("PRIVATE_KEY_JWT", parameters), &[("K", OTHER_KEY)]);
+        match key {
+            None => assert!(debug(&checked.unwrap().0.method).contains("Rs512")),
+            Some(key) => assert_eq!(keys(&checked.unwrap_err()), [key]),
+        }
     }
+}
+
+#[test]
+fn a_key_id_goes_with_the_key_and_is_not_blank() {
+    let parameters = |id: &str| json!({ "privateKeyEnvVarName": "K", "privateKeyId": id });
+    let (config, _) = check_with(&method("PRIVATE_KEY_JWT", parameters(" 2026-11 ")), &[("K", KEY)]).unwrap();
+    assert!(debug(&config.method).contains("key_id: Some(\"2026-11\")"), "{:?}", config.method);
+    let error = check_with(&method("PRIVATE_KEY_JWT", parameters(" ")), &[("K", KEY)]).unwrap_err();
+    assert_eq!(keys(&error), ["authnConfiguration.privateKeyId"]);
 }
 
 #[test]
@@ -112,7 +121,7 @@ fn certificates_that_fit_the_key_are_accepted() {
         json!({ "clientX509Certificate": format!("{LEAF}{CHAIN}"), "x509CertChains": null }),
     ] {
         let (config, warnings) = check_with(&pca(changes), &[("K", KEY)]).unwrap();
-        assert!(matches!(config.authn, AuthnMethod::Pca(_)));
+        assert_eq!(config.method.name(), "PCA");
         assert_eq!(warnings, Vec::<String>::new());
     }
 }
@@ -160,36 +169,91 @@ impl AssertionSigner for Own {
 #[test]
 fn what_code_gives_is_checked_likewise() {
     let value = |text: &str| SecretSource::value(text.to_owned());
-    let check = |method: AuthnMethod, algorithm| {
+    let check = |method: Arc<dyn Authenticator>| {
         let mut given = ClientConfig::default();
         given.fill(&with(&[("authnConfiguration", remove())])).unwrap();
-        given.authn_in_code = Some(method);
-        given.signing_algorithm = algorithm;
-        check::check(&given, None, &environment()).map(|_| ()).map_err(|error| error.to_string())
+        given.authenticator = Some(method);
+        checked(&given, None, &environment()).map(|_| ()).map_err(|error| error.to_string())
     };
-    let private_key = |text: &str| AuthnMethod::PrivateKeyJwt { key: value(text).into() };
-    let pca = |name: &str, certificates: &str, key: &str| {
-        AuthnMethod::Pca(Pca {
-            credential_name: name.to_owned(),
-            certificates: value(certificates).into(),
-            key: value(key).into(),
+    let private_key = |text: &str| PrivateKeyJwt::new(value(text));
+    let pca =
+        |name: &str, certificates: &str, key: &str| Arc::new(Pca::new(name, value(certificates), value(key)));
+    check(Arc::new(private_key(KEY))).unwrap();
+    check(Arc::new(private_key(OTHER_KEY).algorithm(SigningAlgorithm::Rs512))).unwrap();
+    check(Arc::new(PrivateKeyJwt::new(Own))).unwrap();
+    check(Arc::new(PrivateKeyJwt::new(Own).algorithm(SigningAlgorithm::Es256))).unwrap();
+    check(pca("f", &format!("{LEAF}{CHAIN}"), KEY)).unwrap();
+    check(pca("f", EXPIRED, OTHER_KEY)).unwrap();
+    let unset = ClientSecretJwt::new(SecretSource::variable("UNSET"));
+    let cases: [(Arc<dyn Authenticator>, &str); 8] = [
+        (
+            Arc::new(private_key("hunter2")),
+            "`private_key` cannot be used: the value given in code holds no private key",
+        ),
+        (
+            Arc::new(private_key(KEY).algorithm(SigningAlgorithm::Rs256)),
+            "cannot sign with RS256; expected ES256",
+        ),
+        (
+            Arc::new(PrivateKeyJwt::new(Own).algorithm(SigningAlgorithm::Rs256)),
+            "signs with ES256, not with RS256",
+        ),
+        (Arc::new(private_key(KEY).key_id(" ")), "`key_id` is blank"),
+        (pca("f", LEAF, OTHER_KEY), "does not match the certificate"),
+        (pca(" ", LEAF, KEY), "`credential_name` is blank"),
+        (pca("f", "hunter2", "hunter2"), "has 2 faults: "),
+        (Arc::new(unset), "`client_secret` cannot be used: environment variable UNSET is not set"),
+    ];
+    for (method, reason) in cases {
+        let error = check(method).unwrap_err();
+        assert!(error.contains(reason) && !error.contains(MARKER), "{error}");
+    }
+}
+
+#[test]
+fn keys_and_certificates_may_be_in_files_which_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (key, leaf, chain) = (write("key", KEY), write("leaf", LEAF), write("chain", CHAIN));
+    let pem = |leaf: &str| {
+        json!({
+            "applicationFederatedCredentialName": "f", "privateKeyFilePath": key,
+            "clientX509CertificatePath": leaf, "x509CertChainsPath": chain,
         })
     };
-    check(private_key(KEY), None).unwrap();
-    check(private_key(OTHER_KEY), Some(SigningAlgorithm::Rs512)).unwrap();
-    check(AuthnMethod::PrivateKeyJwt { key: Own.into() }, None).unwrap();
-    check(pca("f", &format!("{LEAF}{CHAIN}"), KEY), None).unwrap();
-    check(pca("f", EXPIRED, OTHER_KEY), None).unwrap();
-    let unset = AuthnMethod::ClientSecretJwt { secret: SecretSource::variable("UNSET") };
-    for (method, algorithm, reason) in [
-        (private_key("hunter2"), None, "the value given in code holds no private key"),
-        (private_key(KEY), Some(SigningAlgorithm::Rs256), "cannot sign with RS256; expected ES256"),
-        (pca("f", LEAF, OTHER_KEY), None, "does not match the certificate"),
-        (pca(" ", LEAF, KEY), None, "applicationFederatedCredentialName` is blank"),
-        (pca("f", "hunter2", "hunter2"), None, "has 2 faults: "),
-        (unset, None, "no client secret: environment variable UNSET is not set"),
+    let (config, warnings) = check_with(&method("PCA", pem(&leaf)), &[]).unwrap();
+    assert_eq!((config.method.name(), warnings), ("PCA", Vec::new()));
+    let (config, _) =
+        check_with(&method("PRIVATE_KEY_JWT", json!({ "privateKeyFilePath": key })), &[]).unwrap();
+    assert!(debug(&config.method).contains(&key), "{:?}", config.method);
+    let secret = write("secret", "s3cret\n");
+    for name in ["CLIENT_SECRET_BASIC", "CLIENT_SECRET_POST", "CLIENT_SECRET_JWT"] {
+        let (config, _) = check_with(&method(name, json!({ "clientSecretFilePath": secret })), &[]).unwrap();
+        assert_eq!(config.method.name(), name);
+        assert!(debug(&config.method).contains(&secret), "{:?}", config.method);
+    }
+
+    let missing = folder.path().join("missing").display().to_string();
+    let other = write("other", EXPIRED);
+    let of_secret = |parameters| method("CLIENT_SECRET_POST", parameters);
+    for (text, key, reason) in [
+        (method("PCA", pem(&missing)), "clientX509CertificatePath", missing.as_str()),
+        (method("PCA", pem(&other)), "clientX509CertificatePath", "does not match the certificate in file"),
+        (of_secret(json!({ "clientSecretFilePath": missing })), "clientSecretFilePath", &missing),
+        (of_secret(json!({ "clientSecretFilePath": " " })), "clientSecretFilePath", "is blank"),
+        (
+            of_secret(json!({ "clientSecretFilePath": secret, "clientSecretEnvVarName": "S" })),
+            "clientSecretFilePath",
+            "is given beside `clientSecretEnvVarName`",
+        ),
+        (of_secret(json!({})), "clientSecretEnvVarName", "or its path in `clientSecretFilePath`"),
     ] {
-        let error = check(method, algorithm).unwrap_err();
-        assert!(error.contains(reason) && !error.contains(MARKER), "{error}");
+        let error = check_with(&text, &[("S", "s3cret")]).unwrap_err();
+        assert_eq!(keys(&error), [format!("authnConfiguration.{key}")], "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::authn::{Authenticator, Oidc, Pkcs7, assertion_source_fn};
 use crate::config::tests::*;
 
 const PATH: &str = "authnConfiguration.oidcTokenFilePath";
@@ -46,17 +47,16 @@ impl Fixture {
     fn check(&self, parameters: Value) -> Result<(Config, Vec<String>), ConfigError> {
         let mut given = ClientConfig::default();
         given.fill(&method("OIDC", oidc(parameters))).unwrap();
-        check::check(&given, Some("c.json"), &Environment::Manual(self.variables.clone()))
+        checked(&given, Some("c.json"), &Environment::Manual(self.variables.clone()))
     }
 
     fn token_file(&self, parameters: Value) -> String {
         let (config, warnings) = self.check(parameters).unwrap();
         assert_eq!(warnings, Vec::<String>::new());
-        let AuthnMethod::Oidc { credential_name, token_file } = config.authn else {
-            panic!("another method")
-        };
-        assert_eq!(credential_name, "f");
-        token_file.unwrap().display().to_string()
+        let method = debug(&config.method);
+        assert!(method.contains("credential_name: \"f\""), "{method}");
+        let (_, rest) = method.split_once("path: \"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
     }
 
     /// Refused for these reasons at this key and no other, and nothing secret is shown.
@@ -91,16 +91,18 @@ fn the_credential_and_the_place_must_be_told() {
 
 #[test]
 fn each_method_runs_where_it_can() {
-    for (environment, expected) in
-        [("ALIBABA_CLOUD_ECS", Cloud::AlibabaCloudEcs), (" AWS_EC2 ", Cloud::AwsEc2)]
-    {
+    for (environment, cloud) in [
+        ("ALIBABA_CLOUD_ECS", "AlibabaCloudEcs"),
+        ("ALIBABA_CLOUD_ECI", "AlibabaCloudEcs"),
+        (" AWS_EC2 ", "AwsEc2"),
+    ] {
         let (config, warnings) = check_text(&method("PKCS7", pkcs7(environment))).unwrap();
         assert_eq!(warnings, Vec::<String>::new());
-        let AuthnMethod::Pkcs7 { credential_name, cloud } = config.authn else { panic!("another method") };
-        assert_eq!((credential_name.as_str(), cloud), ("f", Some(expected)));
+        let method = debug(&config.method);
+        assert!(method.contains(cloud) && method.contains("credential_name: \"f\""), "{method}");
     }
     for environment in ["KUBERNETES", "alibaba_cloud_ecs", "GOOGLE_VM"] {
-        let expected = "expected ALIBABA_CLOUD_ECS or AWS_EC2";
+        let expected = "expected ALIBABA_CLOUD_ECS or ALIBABA_CLOUD_ECI or AWS_EC2";
         assert_refused(&method("PKCS7", pkcs7(environment)), DEPLOYED, expected);
     }
     let fixture = Fixture::new();
@@ -186,25 +188,47 @@ fn a_key_of_another_method_is_a_warning() {
 #[test]
 fn what_code_gives_is_checked_likewise() {
     let fixture = Fixture::new();
-    let check = |method: AuthnMethod| {
+    let check = |method: Arc<dyn Authenticator>| {
         let mut given = ClientConfig::default();
         given.fill(&with(&[])).unwrap();
-        given.authn_in_code = Some(method);
-        check::check(&given, None, &Environment::Manual(fixture.variables.clone())).map(|_| ())
+        given.authenticator = Some(method);
+        checked(&given, None, &Environment::Manual(fixture.variables.clone())).map(|_| ())
     };
-    let oidc = |name: &str, path: &str| AuthnMethod::Oidc {
-        credential_name: name.to_owned(),
-        token_file: Some(path.into()),
-    };
+    let oidc = |name: &str, path: &str| Arc::new(Oidc::from_file(name, path));
     let error = check(oidc(" ", "~/token")).unwrap_err();
-    assert!(error.to_string().contains("name is blank"), "{error}");
+    assert_eq!(keys(&error), ["credential_name", "token_file"]);
+    assert!(error.to_string().contains("`credential_name` is blank"), "{error}");
     assert!(error.to_string().contains(&fixture.path("token")), "{error}");
     fixture.write("token", "t");
     check(oidc("f", "~/token")).unwrap();
     let error = check(oidc("f", "eyJhunter2.eyJhunter2.hunter2")).unwrap_err();
     assert!(error.to_string().contains("a token stands where the path"), "{error}");
     assert!(!format!("{error:?}").contains(MARKER), "{error:?}");
-    check(AuthnMethod::Pkcs7 { credential_name: String::new(), cloud: None }).unwrap_err();
+    let source = || assertion_source_fn(|_| async { Ok(Secret::new("MIIB")) });
+    check(Arc::new(Pkcs7::from_source("f", source()))).unwrap();
+    assert_eq!(keys(&check(Arc::new(Pkcs7::from_source("", source()))).unwrap_err()), ["credential_name"]);
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_a_fault_and_one_that_is_not_used_too() {
+    let source = assertion_source_fn(|_| async { Ok(Secret::new("MIIB")) });
+    for (method, reason) in [
+        (Pkcs7::alibaba_cloud_ecs("f").metadata_address("https://a"), "is not an address"),
+        (Pkcs7::from_source("f", source).metadata_address("http://a"), "asks no metadata service"),
+    ] {
+        let mut given = ClientConfig::default();
+        given.fill(&with(&[])).unwrap();
+        given.authenticator = Some(Arc::new(method));
+        let error = checked(&given, None, &environment()).unwrap_err();
+        assert_eq!(keys(&error), ["metadata_address"]);
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    let mut given = ClientConfig::default();
+    given.fill(&with(&[])).unwrap();
+    given.metadata_address = Some("http://a".to_owned());
+    given.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::variable("APP_SECRET"))));
+    let error = checked(&given, None, &environment()).unwrap_err();
+    assert!(error.to_string().contains("give it to the authenticator"), "{error}");
 }
 
 proptest! {

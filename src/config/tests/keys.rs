@@ -26,7 +26,7 @@ fn every_key_may_be_written_in_snake_case() {
         "{warnings:?}"
     );
     assert_eq!((config.connect_timeout, config.read_timeout), (ms(2000), ms(60_000)));
-    assert!(matches!(config.authn, AuthnMethod::ClientSecretBasic { .. }));
+    assert_eq!(config.method.name(), "CLIENT_SECRET_BASIC");
     assert!(config.device_authorization_endpoint.is_some());
 }
 

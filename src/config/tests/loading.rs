@@ -1,6 +1,6 @@
 //! From a file, from code, or from both.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use serde_json::json;
 
@@ -22,8 +22,8 @@ fn a_complete_file_is_read_completely() {
     assert_eq!(config.developer_api_endpoint.unwrap(), "https://eiam-developerapi.cn-hangzhou.aliyuncs.com/");
     assert!(config.device_authorization_endpoint.is_none());
     assert_eq!((config.connect_timeout, config.read_timeout), (ms(4000), ms(8000)));
-    let AuthnMethod::ClientSecretPost { secret } = config.authn else { panic!("another method") };
-    assert_eq!(secret.read(&environment()).unwrap().expose_secret(), SECRET);
+    assert_eq!(config.method.name(), "CLIENT_SECRET_POST");
+    assert!(debug(&config.method).contains("environment variable APP_SECRET"), "{:?}", config.method);
 }
 
 #[test]
@@ -63,25 +63,24 @@ fn code_wins_over_the_file_and_does_without_one() {
     let mut given = ClientConfig::default();
     given.client.client_id.set("app_of_code");
     given.http.connect_timeout.set(ms(1));
-    given.authn_in_code =
-        Some(AuthnMethod::ClientSecretBasic { secret: SecretSource::value(MARKER.to_owned()) });
-    let config = Config::load(&ConfigFile::At(path), given.clone(), &environment()).unwrap();
+    given.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::value(MARKER.to_owned()))));
+    let config = load(&ConfigFile::At(path), given.clone(), &environment()).unwrap();
     assert_eq!((config.client_id.as_str(), config.connect_timeout), ("app_of_code", ms(1)));
     assert_eq!((config.instance_id.as_str(), config.read_timeout), ("idaas_fake0001", ms(8000)));
 
-    let error = Config::load(&ConfigFile::Absent, given.clone(), &environment()).unwrap_err();
+    let error = load(&ConfigFile::Absent, given.clone(), &environment()).unwrap_err();
     assert_eq!(keys(&error), ["idaasInstanceId", "issuer", "tokenEndpoint"]);
     assert!(error.to_string().starts_with("configuration has 3 faults: "), "{error}");
 
     given.client.idaas_instance_id.set("i");
     given.client.issuer.set("https://t.example.com");
     given.client.token_endpoint.set("https://t.example.com/token");
-    given.authn_in_code = Some(AuthnMethod::Custom);
-    let config = Config::load(&ConfigFile::Absent, given.clone(), &environment()).unwrap();
-    assert!(matches!(config.authn, AuthnMethod::Custom));
+    given.authenticator = Some(Arc::new(crate::authn::authenticator_fn(|request| async { Ok(request) })));
+    let config = load(&ConfigFile::Absent, given.clone(), &environment()).unwrap();
+    assert!(config.method.is_own());
 
     given.http.read_timeout.set(Duration::ZERO);
-    let error = Config::load(&ConfigFile::Absent, given, &environment()).unwrap_err();
+    let error = load(&ConfigFile::Absent, given, &environment()).unwrap_err();
     assert_eq!(error.faults()[0].key(), "httpConfiguration.readTimeout");
 }
 
@@ -92,16 +91,15 @@ fn the_file_is_found_by_its_variable_and_every_message_names_it() {
     let shown = path.display().to_string();
     let variables = ManualEnvironment::from_iter([("APP_SECRET", SECRET)]);
     variables.set("CLOUD_IDAAS_CONFIG_PATH", path.as_os_str());
-    let load = || {
-        Config::load(&ConfigFile::Search, ClientConfig::default(), &Environment::Manual(variables.clone()))
-    };
+    let load_found =
+        || load(&ConfigFile::Search, ClientConfig::default(), &Environment::Manual(variables.clone()));
     for text in [None, Some("{'a': 1}"), Some("[]"), Some("{}")] {
         text.into_iter().for_each(|text| std::fs::write(&path, text).unwrap());
-        let error = load().unwrap_err().to_string();
+        let error = load_found().unwrap_err().to_string();
         assert!(error.starts_with(&format!("configuration {shown}")), "{error}");
     }
     std::fs::write(&path, format!("\u{feff}{}", base())).unwrap();
-    assert_eq!(load().unwrap().client_id, "app_fake0001");
+    assert_eq!(load_found().unwrap().client_id, "app_fake0001");
 }
 
 #[test]
@@ -112,7 +110,7 @@ fn each_warning_is_one_event_that_names_file_and_key_and_no_value() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {
-        Config::load(&ConfigFile::At(path.clone()), ClientConfig::default(), &environment()).unwrap();
+        load(&ConfigFile::At(path.clone()), ClientConfig::default(), &environment()).unwrap();
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let events: Vec<_> = text.lines().collect();

@@ -9,8 +9,10 @@ mod values;
 
 use serde_json::{Value, json};
 
+use crate::authn::ClientSecretPost;
 use crate::config::*;
-use crate::environment::ManualEnvironment;
+use crate::environment::{Environment, ManualEnvironment};
+use crate::secret::SecretSource;
 
 const SECRET: &str = "s3cret-of-the-environment";
 const MARKER: &str = "hunter2";
@@ -67,10 +69,28 @@ fn method(name: &str, parameters: Value) -> String {
     with(&[("authnConfiguration", authn)])
 }
 
+fn checked(
+    keys: &ClientConfig,
+    origin: Option<&str>,
+    environment: &Environment,
+) -> Result<(Config, Vec<String>), ConfigError> {
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    check::check(keys, origin, &CheckContext::new(environment, now))
+}
+
+fn load(file: &ConfigFile, keys: ClientConfig, environment: &Environment) -> Result<Config, ConfigError> {
+    Config::load(file, keys, &CheckContext::new(environment, std::time::UNIX_EPOCH))
+}
+
+/// A method as messages of tests call it.
+fn debug(method: &Method) -> String {
+    format!("{method:?}")
+}
+
 fn check_text(text: &str) -> Result<(Config, Vec<String>), ConfigError> {
     let mut given = ClientConfig::default();
     given.fill(text).map_err(|fault| ConfigError::all(Some("c.json"), vec![fault]))?;
-    check::check(&given, Some("c.json"), &environment())
+    checked(&given, Some("c.json"), &environment())
 }
 
 /// The text is refused for this reason at this key, for no other, and no value is shown.

@@ -9,7 +9,7 @@ fn check_with(registered: &[&str], text: &str) -> Result<(Config, Vec<String>), 
     let mut given = ClientConfig::default();
     given.plugin_names = registered.iter().map(|name| (*name).to_owned()).collect();
     given.fill(text).unwrap();
-    check::check(&given, Some("c.json"), &environment())
+    checked(&given, Some("c.json"), &environment())
 }
 
 fn plugin(name: &str) -> String {
@@ -22,7 +22,7 @@ fn a_registered_plugin_is_chosen_by_its_name_and_needs_nothing_else() {
         let mut changes = changes.to_vec();
         changes.push(("authnConfiguration", json!({ "authnMethod": "PLUGIN", "pluginName": " mine " })));
         let (config, warnings) = check_with(&["mine", "other"], &with(&changes)).unwrap();
-        assert!(matches!(config.authn, AuthnMethod::Plugin(Plugin::Registered { name }) if name == "mine"));
+        assert!(matches!(config.method, Method::Plugin(Plugin::Registered { name }) if name == "mine"));
         assert!(warnings.is_empty(), "{warnings:?}");
     }
 }
@@ -79,7 +79,7 @@ mod built_in {
             ("localhost:8443", "https://localhost:8443/", false),
         ] {
             let (config, warnings) = endpoint(text).unwrap();
-            let AuthnMethod::Plugin(Plugin::OpenApi { endpoint }) = config.authn else { panic!("{text}") };
+            let Method::Plugin(Plugin::OpenApi { endpoint }) = config.method else { panic!("{text}") };
             assert_eq!(endpoint, used);
             assert_eq!(!warnings.is_empty(), warned, "{warnings:?}");
         }
@@ -111,7 +111,7 @@ mod built_in {
         let slip = plugin("alibabacloudPluginCredentialsProvider");
         assert_refused(&slip, NAME, &format!("did you mean `{BUILT_IN}`?"));
         let (config, _) = check_with(&[BUILT_IN], &plugin(BUILT_IN)).unwrap();
-        assert!(matches!(config.authn, AuthnMethod::Plugin(Plugin::Registered { .. })));
+        assert!(matches!(config.method, Method::Plugin(Plugin::Registered { .. })));
     }
 }
 

@@ -129,8 +129,8 @@ fn a_secret_source_given_in_code_is_tried_at_once() {
     ] {
         let mut given = ClientConfig::default();
         given.fill(&with(&[])).unwrap();
-        given.authn_in_code = Some(AuthnMethod::ClientSecretPost { secret });
-        let error = check::check(&given, None, &environment()).unwrap_err();
+        given.authenticator = Some(Arc::new(ClientSecretPost::new(secret)));
+        let error = checked(&given, None, &environment()).unwrap_err();
         assert!(error.to_string().contains(&reason), "{error}");
         assert_eq!(std::error::Error::source(&error).is_some(), has_cause);
     }

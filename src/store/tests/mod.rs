@@ -109,7 +109,7 @@ async fn the_token_endpoints_tokens_are_shared_and_exchanged_ones_are_not() -> R
             .issuer(issuer.issuer())
             .token_endpoint(issuer.token_endpoint())
             .scope(issuer.scope().as_str())
-            .client_secret_post(SecretSource::variable(TestIdaas::SECRET_VARIABLE))
+            .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
             .root_certificate(issuer.root_certificate_pem())
             .token_store(SharedStore::new(store.clone(), SecretSource::value(KEY.to_owned())))
             .build()

@@ -1,9 +1,9 @@
-//! The keys of `client-config.json`, as they were given.
+//! The keys of `client-config.json`, with the values that code and the file give them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::authn::SigningAlgorithm;
-use crate::config::AuthnMethod;
+use crate::authn::Authenticator;
 use crate::config::document::Document;
 use crate::config::section::{Field, Section};
 use crate::error::ConfigFault;
@@ -54,13 +54,19 @@ keys! {
         identity_type: String = "identityType",
         authn_method: String = "authnMethod",
         client_secret_env_var_name: String = "clientSecretEnvVarName",
+        client_secret_file_path: String = "clientSecretFilePath",
         private_key_env_var_name: String = "privateKeyEnvVarName",
+        private_key_file_path: String = "privateKeyFilePath",
+        private_key_id: String = "privateKeyId",
+        signing_algorithm: String = "signingAlgorithm",
         application_federated_credential_name: String = "applicationFederatedCredentialName",
         client_deploy_environment: String = "clientDeployEnvironment",
         oidc_token_file_path: String = "oidcTokenFilePath",
         oidc_token_file_path_env_var_name: String = "oidcTokenFilePathEnvVarName",
         client_x509_certificate: String = "clientX509Certificate",
+        client_x509_certificate_path: String = "clientX509CertificatePath",
         x509_cert_chains: String = "x509CertChains",
+        x509_cert_chains_path: String = "x509CertChainsPath",
         plugin_name: String = "pluginName",
     }
 }
@@ -74,23 +80,24 @@ keys! {
     }
 }
 
-/// Everything that was given: what code sets, filled up from a file.
+/// All keys: what code sets, filled up from a file.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientConfig {
     pub(crate) client: ClientKeys,
     pub(crate) authn: AuthnKeys,
     pub(crate) http: HttpKeys,
-    /// The method and its secret, or an authenticator, given in code: `authnConfiguration` is not asked.
-    pub(crate) authn_in_code: Option<AuthnMethod>,
-    /// Given in code only: the algorithm to sign assertions with.
-    pub(crate) signing_algorithm: Option<SigningAlgorithm>,
+    /// Given in code only: then `authnConfiguration` is not read.
+    pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
+    /// Given in code only: the plugin's name is, so that `authnMethod` is PLUGIN.
+    pub(crate) is_plugin: bool,
     /// Given in code only: the names of the plugins that are registered there.
     pub(crate) plugin_names: Vec<String>,
+    /// Given in code only: where the metadata service is.
+    pub(crate) metadata_address: Option<String>,
     pub(super) authn_section: Field<()>,
     http_section: Field<()>,
     /// What the file's values cannot be.
     pub(super) faults: Vec<ConfigFault>,
-    /// The file's keys that nobody knows.
     pub(super) unknown_keys: Vec<ConfigFault>,
 }
 
@@ -100,9 +107,10 @@ impl Default for ClientConfig {
             client: ClientKeys::default(),
             authn: AuthnKeys::default(),
             http: HttpKeys::default(),
-            authn_in_code: None,
-            signing_algorithm: None,
+            authenticator: None,
+            is_plugin: false,
             plugin_names: Vec::new(),
+            metadata_address: None,
             authn_section: Field::absent("authnConfiguration"),
             http_section: Field::absent("httpConfiguration"),
             faults: Vec::new(),
@@ -113,31 +121,43 @@ impl Default for ClientConfig {
 
 impl AuthnKeys {
     /// All of them: each is a text.
-    pub(super) fn texts(&self) -> [&Field<String>; 11] {
+    pub(super) fn texts(&self) -> Vec<&Field<String>> {
         let Self {
             identity_type,
             authn_method,
             client_secret_env_var_name,
+            client_secret_file_path,
             private_key_env_var_name,
+            private_key_file_path,
+            private_key_id,
+            signing_algorithm,
             application_federated_credential_name,
             client_deploy_environment,
             oidc_token_file_path,
             oidc_token_file_path_env_var_name,
             client_x509_certificate,
+            client_x509_certificate_path,
             x509_cert_chains,
+            x509_cert_chains_path,
             plugin_name,
         } = self;
-        [
+        vec![
             identity_type,
             authn_method,
             client_secret_env_var_name,
+            client_secret_file_path,
             private_key_env_var_name,
+            private_key_file_path,
+            private_key_id,
+            signing_algorithm,
             application_federated_credential_name,
             client_deploy_environment,
             oidc_token_file_path,
             oidc_token_file_path_env_var_name,
             client_x509_certificate,
+            client_x509_certificate_path,
             x509_cert_chains,
+            x509_cert_chains_path,
             plugin_name,
         ]
     }

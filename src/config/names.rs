@@ -1,7 +1,7 @@
 //! Names as people write them: in either case style, with slips, at any length.
 
 /// Whether `name` is `key`, or `key` as the vendor's snake_case spells it.
-pub(super) fn is_spelling_of(name: &str, key: &str) -> bool {
+pub(super) fn is_name_of(name: &str, key: &str) -> bool {
     name == key || name == snake(key)
 }
 
@@ -33,9 +33,16 @@ pub(super) fn nearest<'k>(name: &str, candidates: impl IntoIterator<Item = &'k s
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(&name, &folded(last_part(candidate))), candidate))
+        .map(|(likeness, candidate)| (likeness - handicap(candidate), candidate))
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)
+}
+
+/// The vendor's keys are meant more often than those for files beside them.
+fn handicap(candidate: &str) -> f64 {
+    let is_ours = candidate.ends_with("FilePath") && !candidate.ends_with("oidcTokenFilePath");
+    if is_ours { 0.02 } else { 0.0 }
 }
 
 fn folded(name: &str) -> String {
@@ -44,7 +51,7 @@ fn folded(name: &str) -> String {
 
 /// What a value is that should be one of these words. It is shown if it is a word, or near to one of these:
 /// people mix up lines, and then there may be a secret in it.
-pub(super) fn told<'k>(value: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+pub(super) fn described<'k>(value: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     const LONGEST: usize = 24;
     let is_plain = |also: fn(u8) -> bool| value.bytes().all(|byte| also(byte) || b"_-".contains(&byte));
     let is_word = value.len() <= LONGEST && is_plain(|byte| byte.is_ascii_alphabetic());
@@ -55,13 +62,13 @@ pub(super) fn told<'k>(value: &str, known: impl IntoIterator<Item = &'k str>) ->
 }
 
 /// A name out of the file, made fit for one line of a message.
-pub(super) fn shown(name: &str) -> String {
+pub(super) fn displayed(name: &str) -> String {
     const LONGEST: usize = 48;
-    let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    let mut displayed: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if name.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+        displayed.push('…');
     }
-    shown
+    displayed
 }
 
 #[cfg(test)]
@@ -77,10 +84,10 @@ mod tests {
             ("clientx509certificate", false),
             ("client_X509_certificate", false),
         ] {
-            assert_eq!(is_spelling_of(name, "clientX509Certificate"), is, "{name}");
+            assert_eq!(is_name_of(name, "clientX509Certificate"), is, "{name}");
         }
-        assert!(is_spelling_of("x509_cert_chains", "x509CertChains"));
-        assert!(is_spelling_of("open_api_endpoint", "openApiEndpoint"));
+        assert!(is_name_of("x509_cert_chains", "x509CertChains"));
+        assert!(is_name_of("open_api_endpoint", "openApiEndpoint"));
     }
 
     #[test]
@@ -97,18 +104,18 @@ mod tests {
 
     #[test]
     fn a_value_is_shown_when_it_is_a_word_or_near_to_one() {
-        let told = |value| told(value, ["CLIENT_SECRET_POST", "PKCS7"]);
+        let described = |value| described(value, ["CLIENT_SECRET_POST", "PKCS7"]);
         for word in ["FOO", "google-vm", "client_secret_post", "CLIENT_SECRET_P0ST"] {
-            assert_eq!(told(word), format!("is `{word}`"));
+            assert_eq!(described(word), format!("is `{word}`"));
         }
         for other in ["hunter2", "CLIENT SECRET POST", "+/==", "CLIENT_SECRET_POST=", &"word".repeat(10)] {
-            assert_eq!(told(other), "is none of the known words", "{other}");
+            assert_eq!(described(other), "is none of the known words", "{other}");
         }
     }
 
     #[test]
     fn a_name_is_shown_on_one_line_of_bounded_length() {
-        assert_eq!(shown("a\nb"), "a\\nb");
-        assert!(shown(&"\n".repeat(1000)).chars().count() < 100);
+        assert_eq!(displayed("a\nb"), "a\\nb");
+        assert!(displayed(&"\n".repeat(1000)).chars().count() < 100);
     }
 }

@@ -1,0 +1,86 @@
+//! Collects the faults and warnings of a configuration while its keys become values.
+
+use http::Uri;
+
+use crate::authn::CheckContext;
+use crate::config::endpoint::{self, Query};
+use crate::config::names::described;
+use crate::config::section::Field;
+use crate::error::ConfigFault;
+
+/// Turns fields into values; `None` stands for a value whose fault is collected.
+pub(super) struct Checker<'c> {
+    pub(super) context: &'c CheckContext<'c>,
+    faults: Vec<ConfigFault>,
+    warnings: Vec<ConfigFault>,
+}
+
+impl<'c> Checker<'c> {
+    pub(super) fn new(context: &'c CheckContext<'c>, faults: Vec<ConfigFault>) -> Self {
+        Self { context, faults, warnings: Vec::new() }
+    }
+
+    pub(super) fn into_faults_and_warnings(self) -> (Vec<ConfigFault>, Vec<ConfigFault>) {
+        (self.faults, self.warnings)
+    }
+
+    pub(super) fn fault(&mut self, fault: ConfigFault) {
+        self.faults.push(fault);
+    }
+
+    /// Whether something is wrong at this key already.
+    pub(super) fn is_faulty(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.key() == key)
+    }
+
+    pub(super) fn warn(&mut self, warning: ConfigFault) {
+        self.warnings.push(warning);
+    }
+
+    /// The text without surrounding white space; missing and blank are faults.
+    pub(super) fn required(&mut self, field: &Field<String>, expected: &str) -> Option<String> {
+        if field.is_absent() {
+            self.fault(field.fault(format!("is missing; expected {expected}")));
+        }
+        let text = field.get()?.trim();
+        if text.is_empty() {
+            self.fault(field.fault(format!("is blank; expected {expected}")));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// The text, if it is one of these values; missing and blank are faults.
+    pub(super) fn required_one_of(&mut self, field: &Field<String>, values: &[&str]) -> Option<String> {
+        let word = self.required(field, &values.join(" or "))?;
+        self.one_of(field, values);
+        Some(word).filter(|word| values.contains(&word.as_str()))
+    }
+
+    /// Anything else than one of these values is a fault.
+    pub(super) fn one_of(&mut self, field: &Field<String>, values: &[&str]) {
+        if let Some(text) = field.get()
+            && !values.contains(&text.trim())
+        {
+            let found = described(text.trim(), values.iter().copied());
+            self.fault(field.fault(format!("{found}; expected {}", values.join(" or "))));
+        }
+    }
+
+    /// The endpoint, if one is given. A blank one is none: templates leave unused ones blank.
+    pub(super) fn endpoint(&mut self, field: &Field<String>, query: Query) -> Option<Uri> {
+        let text = field.get().filter(|text| !text.trim().is_empty())?;
+        match endpoint::parse(text, query) {
+            Ok(endpoint) => {
+                if endpoint.upgraded {
+                    self.warn(field.fault("has scheme http; https is used instead"));
+                }
+                Some(endpoint.uri)
+            }
+            Err(problem) => {
+                self.fault(field.fault(problem));
+                None
+            }
+        }
+    }
+}
