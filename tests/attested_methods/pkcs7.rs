@@ -115,7 +115,7 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
     metadata.set_document(MetadataDocument::Missing);
     let error = fixture.pkcs7(&metadata).token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
-    assert!(error.to_string().contains("answered with something else than a document"), "{error}");
+    assert!(error.to_string().contains("is no document; check that nothing is in front of it"), "{error}");
     assert_eq!(fixture.idaas.token_requests(), 0);
 }
 
