@@ -28,7 +28,6 @@
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
 //! - `metrics`: counters and gauges through the `metrics` facade, see above.
-//! - `redis`: tokens shared by many processes through Redis, see [`store`].
 //! - `test-util`: a clock and an environment to set by hand, and `Idaas::fixed`. The crate `tower-idaas-testing` has
 //!   an IDaaS in your test's process.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -46,7 +45,6 @@ mod error;
 mod scope;
 mod secret;
 pub mod service;
-pub mod store;
 mod telemetry;
 pub mod token;
 mod transport;
@@ -64,6 +62,6 @@ pub use service::{IdaasLayer, IdaasService, NoToken, RetryUnauthorized};
 pub use token::{RefreshGuard, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// The README's code compiles.
-#[cfg(all(doctest, feature = "redis", feature = "reqwest", feature = "transport"))]
+#[cfg(all(doctest, feature = "reqwest", feature = "transport"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -17,7 +17,6 @@ use tower_idaas::authn::{
 use tower_idaas::clock::ManualClock;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::service::{Cloned, ResponseFuture};
-use tower_idaas::store::{MemoryStore, SharedStore, StoredValue, TokenStore};
 use tower_idaas::{
     BoxError, BoxFuture, ConfigError, ConfigFault, Error, ErrorKind, Idaas, IdaasBuilder, IdaasLayer,
     IdaasService, NoToken, RefreshGuard, RetryUnauthorized, Scope, Secret, SecretSource, SubjectToken, Token,
@@ -87,9 +86,6 @@ fn public_types_cross_threads() {
     crosses_threads::<Box<dyn TokenSource>>();
     crosses_threads::<Box<dyn AssertionSigner>>();
     crosses_threads::<Box<dyn AssertionSource>>();
-    crosses_threads::<Box<dyn TokenStore>>();
-    crosses_threads::<SharedStore>();
-    crosses_threads::<StoredValue>();
     moves_to_threads::<IdaasBuilder>();
     is_an_error::<Error>();
     is_an_error::<ConfigError>();
@@ -98,7 +94,6 @@ fn public_types_cross_threads() {
 #[test]
 fn what_tests_are_written_with_crosses_threads_too() {
     crosses_threads::<AccessKey>();
-    crosses_threads::<MemoryStore>();
     crosses_threads::<TestIdaas>();
     crosses_threads::<TestIdaasBuilder>();
     crosses_threads::<ProtectedApi>();
@@ -141,15 +136,6 @@ fn so_does_what_clouds_add() {
         is_sent(role.credentials());
     }
     let _ = of_a_role;
-}
-
-#[cfg(feature = "redis")]
-#[test]
-fn and_what_redis_adds() {
-    use tower_idaas::store::{RedisStore, RedisStoreBuilder};
-
-    crosses_threads::<RedisStore>();
-    crosses_threads::<RedisStoreBuilder>();
 }
 
 #[test]
@@ -312,6 +298,5 @@ fn the_names_behind_the_doors_are_these() {
         of(include_str!("../src/service/mod.rs")),
         "Cloned HttpRequest HttpResponse IdaasLayer IdaasService NoToken ResponseFuture RetryUnauthorized"
     );
-    assert_eq!(of(include_str!("../src/store/mod.rs")), "SharedStore StoredValue TokenStore");
     assert_eq!(of(include_str!("../src/aliyun/mod.rs")), "CloudCredentials CloudRole CloudStsToken StsToken");
 }

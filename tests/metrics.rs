@@ -8,7 +8,6 @@ use http::{Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::{Layer, Service, service_fn};
 use tower_idaas::clock::ManualClock;
-use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
 
 /// Tokens of twenty minutes; none for `api://none|read`.
@@ -217,108 +216,4 @@ fn a_401_to_what_is_sent_without_tower_is_counted_too() {
         Ok(())
     });
     assert!(says(&text, "idaas_unauthorized_total 2"), "{text}");
-}
-
-#[test]
-fn looks_into_a_shared_store_and_its_faults_are_counted() {
-    use tower_idaas::SecretSource;
-    use tower_idaas::store::{MemoryStore, SharedStore};
-
-    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-    let text = recorded(|_, clock| async move {
-        let store = MemoryStore::with_clock(clock.clone());
-        let environment = ManualEnvironment::from_iter([("KEYS", key)]);
-        let instance = || {
-            let shared = SharedStore::new(store.clone(), SecretSource::variable("KEYS")).namespace("n");
-            let builder = Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone());
-            builder.environment(environment.clone()).token_store(shared).build()
-        };
-        let (first, second, third) = (instance()?, instance()?, instance()?);
-        first.prefetch().await?;
-        second.prefetch().await?;
-        environment.remove("KEYS");
-        third.prefetch().await?;
-        Ok(())
-    });
-    let looks = |outcome: &str| format!(r#"idaas_store_lookups_total{{{LABELS},outcome="{outcome}"}}"#);
-    assert!(says(&text, &format!("{} 1", looks("hit"))), "{text}");
-    // Once before the lock is taken, and once with it.
-    assert!(says(&text, &format!("{} 2", looks("miss"))), "{text}");
-    let fault = r#"idaas_store_faults_total{client="",method="token source",operation="key"} 1"#;
-    assert!(says(&text, fault), "{text}");
-    let shared = format!(r#"idaas_refreshes_total{{{LABELS},outcome="shared",cause="missing"}} 1"#);
-    assert!(says(&text, &shared), "{text}");
-}
-
-/// Nothing answers until it is told to.
-#[derive(Clone, Debug, Default)]
-struct Switched(std::sync::Arc<std::sync::atomic::AtomicBool>);
-
-impl Switched {
-    fn answer<'a, T: Send + 'a>(&self, answer: T) -> BoxFuture<'a, Result<T, Error>> {
-        let on = self.0.load(std::sync::atomic::Ordering::SeqCst);
-        let answer =
-            on.then_some(answer).ok_or_else(|| Error::new(ErrorKind::Unavailable, "off, said the test"));
-        Box::pin(std::future::ready(answer))
-    }
-}
-
-impl tower_idaas::store::TokenStore for Switched {
-    fn get<'a>(
-        &'a self,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Option<tower_idaas::store::StoredValue>, Error>> {
-        self.answer(None)
-    }
-
-    fn put<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: &'a [u8],
-        _: Duration,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        self.answer(true)
-    }
-
-    fn try_lock<'a>(&'a self, _: &'a str, _: &'a str, _: Duration) -> BoxFuture<'a, Result<bool, Error>> {
-        self.answer(true)
-    }
-
-    fn unlock<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.answer(())
-    }
-
-    fn remove<'a>(&'a self, _: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<bool, Error>> {
-        self.answer(true)
-    }
-}
-
-#[test]
-fn the_gauge_of_the_stores_gate_follows_the_store_and_not_its_keys() {
-    use tower_idaas::SecretSource;
-    use tower_idaas::store::SharedStore;
-
-    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-    let gauge = |open: u8| format!(r#"idaas_store_gate_open{{client="",method="token source"}} {open}"#);
-    // Up, down, and up again; and then the keys are gone.
-    for (steps, keys_go, open) in [(1, false, 1), (2, false, 0), (3, false, 1), (1, true, 1), (2, true, 0)] {
-        let text = recorded(|_, clock| async move {
-            let (store, environment) = (Switched::default(), ManualEnvironment::from_iter([("KEYS", key)]));
-            let shared = SharedStore::new(store.clone(), SecretSource::variable("KEYS")).namespace("n");
-            let builder = Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone());
-            let idaas = builder.environment(environment.clone()).token_store(shared).build()?;
-            for step in 0..steps {
-                store.0.store(step % 2 == 0, std::sync::atomic::Ordering::SeqCst);
-                idaas.token_for(&format!("api://{step}|read").parse()?).await?;
-                clock.advance(Duration::from_secs(60));
-            }
-            if keys_go {
-                environment.remove("KEYS");
-                idaas.token_for(&"api://keyless|read".parse()?).await?;
-            }
-            Ok(())
-        });
-        assert!(says(&text, &gauge(open)), "{steps} {keys_go}: {text}");
-    }
 }

@@ -34,7 +34,8 @@ impl ConfigError {
     }
 
     /// The same with further faults.
-    pub(crate) fn and(mut self, more: Vec<ConfigFault>) -> Self {
+    #[must_use]
+    pub fn and(mut self, more: impl IntoIterator<Item = ConfigFault>) -> Self {
         self.faults.extend(more);
         self
     }

@@ -5,6 +5,7 @@ pub(crate) mod token_file;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -87,8 +88,12 @@ impl SecretSource {
         }
     }
 
-    /// Reads the secret.
-    pub(crate) fn read(&self, environment: &Environment) -> Result<Secret, Error> {
+    /// Reads the secret at once: at load, where blocking is no harm. [`load`](Self::load) is for later.
+    ///
+    /// # Errors
+    ///
+    /// What is the matter with the variable or the file, without its content.
+    pub fn read(&self, environment: &Environment) -> Result<Secret, Error> {
         match &self.0 {
             Place::Value(secret) if secret.expose_secret().is_empty() => {
                 Err(unreadable("the secret given in code is empty; give the real one".into()))
@@ -97,6 +102,35 @@ impl SecretSource {
             Place::Variable(name) => read_variable(name, environment),
             Place::File(path) => read_file(&environment.expand(path)),
         }
+    }
+}
+
+impl SecretSource {
+    /// Reads the secret without blocking the runtime's worker: a file is read on a thread for blocking calls, and the
+    /// wait for it is bounded. For sources, stores and authenticators of your own.
+    ///
+    /// # Errors
+    ///
+    /// What is the matter with the variable or the file, without its content.
+    pub async fn load(&self, environment: &Environment) -> Result<Secret, Error> {
+        const LONGEST_READ: Duration = Duration::from_secs(5);
+        let Place::File(_) = &self.0 else { return self.read(environment) };
+        let (source, environment) = (self.clone(), environment.clone());
+        let reading = tokio::task::spawn_blocking(move || source.read(&environment));
+        match tokio::time::timeout(LONGEST_READ, reading).await {
+            Ok(Ok(secret)) => secret,
+            Ok(Err(_)) | Err(_) => {
+                let message = format!("{self} cannot be read in {LONGEST_READ:?}; check its file system");
+                Err(unreadable(message).with_transient(true))
+            }
+        }
+    }
+}
+
+/// Where the secret is, for messages: never the secret.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
     }
 }
 

@@ -3,8 +3,6 @@
 //!
 //! The names are listed in the crate's documentation, under "Observability".
 
-mod store;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -237,8 +235,5 @@ pub(crate) fn describe() {
     metrics::describe_gauge!("idaas_gate_open", "1, or 0 while the issuer is left alone after failures");
     metrics::describe_gauge!("idaas_waiters", "Requests that wait for a token");
     metrics::describe_counter!("idaas_withdrawn_total", "Tokens withdrawn before they were due");
-    metrics::describe_counter!("idaas_store_lookups_total", "Looks into the token store, by outcome");
-    metrics::describe_counter!("idaas_store_faults_total", "Failures of the token store, by operation");
-    metrics::describe_gauge!("idaas_store_gate_open", "1, or 0 while the token store is left alone");
     metrics::describe_counter!("idaas_unauthorized_total", "Responses 401 to requests with our token");
 }

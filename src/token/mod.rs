@@ -154,3 +154,19 @@ pub(crate) fn fetched(mut response: TokenResponse, scope: &Scope, sent: Timestam
     let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&recheck));
     Loaded { value, recheck, sent, life, renewal: Renewal::TwoThirds, from_issuer, request_id }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_token_with_an_age_loses_that_of_its_life_where_the_clock_did_not_run_when_it_was_issued() {
+        const LIFE: Duration = Duration::from_secs(1200);
+        let response = TokenResponse::bearer("t").unwrap().with_expires_in(LIFE).with_age(LIFE / 4);
+        let young = Timestamp { monotonic: 1, wall: 1_700_000_000_000_000_000 };
+        let loaded = fetched(response, &Scope::parse("a|b").unwrap(), young);
+        assert_eq!((loaded.sent, loaded.life), (young, LIFE * 3 / 4));
+    }
+}

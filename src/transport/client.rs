@@ -61,19 +61,6 @@ impl BuiltIn<'_> {
     }
 }
 
-/// TLS as a client that trusts the authorities of [`roots::load`].
-///
-/// # Errors
-///
-/// Every fault of the certificate authorities.
-#[cfg(feature = "redis")]
-pub(crate) fn client_config(
-    environment: &Environment,
-    root_certificates: &[Vec<u8>],
-) -> Result<ClientConfig, Vec<ConfigFault>> {
-    trusting(roots::load(environment, root_certificates)?).map_err(|fault| vec![fault])
-}
-
 fn trusting(roots: RootCertStore) -> Result<ClientConfig, ConfigFault> {
     // The provider by name: the process-wide default is somebody else's to choose.
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -31,8 +31,6 @@ use tower::{Service, ServiceExt};
 
 #[cfg(feature = "transport")]
 pub(crate) use self::client::BuiltIn;
-#[cfg(feature = "redis")]
-pub(crate) use self::client::client_config;
 #[cfg(feature = "transport")]
 pub(crate) use self::direct::direct;
 use self::fault::ReadTimeout;

@@ -4,17 +4,17 @@ use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
+
 use crate::authn::{CheckContext, Client};
 use crate::cache::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
 use crate::client::builder::cloud_role::Named;
-use crate::client::builder::store::text;
 use crate::client::idaas::Idaas;
 use crate::config::{Config, Method, Plugin};
 use crate::error::{ConfigError, ConfigFault};
 use crate::scope::Scope;
-use crate::store::{Owner, SharedStore};
 use crate::telemetry::Telemetry;
 use crate::token::{Skew, SourceContext, TokenCache, TokenEndpoint, TokenSource};
 use crate::transport::Transport;
@@ -28,14 +28,8 @@ impl IdaasBuilder {
             .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
         let (connect, read) = self.overrides.timeouts();
         let settings = self.settings(connect, read, Telemetry::new("", "token source"));
-        let owner = Owner {
-            issuer: String::new(),
-            instance_id: String::new(),
-            client_id: String::new(),
-            method: "token source".to_owned(),
-            namespace: String::new(),
-        };
-        let (source, settings) = self.wrapped(source, owner, true, settings)?;
+        let context = SourceContext { custom_method: true, ..self.context("token source") };
+        let (source, settings) = self.wrapped(source, &context, settings)?;
         let named = self.named_in_code()?;
         let roles = self.roles(named, None, &settings)?;
         Ok(roles.handle(TokenCache::new(source, scope, settings, self.exchange_capacity)))
@@ -60,32 +54,32 @@ impl IdaasBuilder {
             let telemetry = Telemetry::new(&config.client_id, config.method.name());
             self.settings(config.connect_timeout, config.read_timeout, telemetry)
         };
-        let mut owner = Owner {
+        let text = |uri: Option<&Uri>| uri.map(ToString::to_string).unwrap_or_default();
+        let mut context = SourceContext {
             // Two issuers may share an endpoint's host, and one issuer have two.
             issuer: [text(config.issuer.as_ref()), text(config.token_endpoint.as_ref())].join(" "),
             instance_id: config.instance_id.clone(),
             client_id: config.client_id.clone(),
-            method: config.method.name().to_owned(),
-            namespace: String::new(),
+            custom_method: config.method.is_own(),
+            ..self.context(config.method.name())
         };
-        let custom = config.method.is_own();
         let authenticator = match &config.method {
             Method::Authenticator(authenticator) => Arc::clone(authenticator),
             Method::Plugin(plugin) => {
                 let (source, transport, settings) = match plugin {
                     Plugin::Registered { name } => {
-                        owner.method.extend([" ", name]);
+                        context.method.extend([" ", name]);
+                        context.custom_method = true;
                         (self.registered_plugin(name)?, None, settings)
                     }
                     #[cfg(feature = "aliyun")]
                     Plugin::OpenApi { endpoint } => {
-                        owner.issuer = endpoint.to_string();
+                        context.issuer = endpoint.to_string();
                         let (source, transport) = self.open_api(endpoint, &config, &settings)?;
                         (source, Some(transport), self.open_api_settings(settings))
                     }
                 };
-                let custom = matches!(plugin, Plugin::Registered { .. });
-                let (source, settings) = self.wrapped(source, owner, custom, settings)?;
+                let (source, settings) = self.wrapped(source, &context, settings)?;
                 let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
                 return Ok(roles.handle(TokenCache::new(
                     source,
@@ -111,32 +105,33 @@ impl IdaasBuilder {
             hasher: RandomState::new(),
             skew: Skew::default(),
         };
-        let (source, settings) = self.wrapped(Arc::new(endpoint), owner, custom, settings)?;
+        let (source, settings) = self.wrapped(Arc::new(endpoint), &context, settings)?;
         Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity)))
     }
 
-    /// The source with everything in front of it that is to be, and the settings with the time that this takes.
-    /// `custom` is whether the source, or a method that is not built in, is given in code.
-    fn wrapped(
-        &mut self,
-        source: Arc<dyn TokenSource>,
-        owner: Owner,
-        custom: bool,
-        settings: Settings,
-    ) -> Result<(Arc<dyn TokenSource>, Settings), ConfigError> {
-        let context = SourceContext {
-            issuer: owner.issuer.clone(),
-            instance_id: owner.instance_id.clone(),
-            client_id: owner.client_id.clone(),
-            method: owner.method.clone(),
-            custom_method: custom,
+    /// What a wrapper of the source is told, without what only a configuration has.
+    fn context(&self, method: &str) -> SourceContext {
+        SourceContext {
+            issuer: String::new(),
+            instance_id: String::new(),
+            client_id: String::new(),
+            method: method.to_owned(),
+            custom_method: false,
             wait_timeout: self.wait_timeout,
             clock: self.clock.clone(),
             environment: self.environment.clone(),
-        };
-        let mut source = self.with_store(source, owner, custom, &settings.telemetry)?;
+        }
+    }
+
+    /// The source with its wrappers in front of it, and the settings with the time that they may take.
+    fn wrapped(
+        &mut self,
+        mut source: Arc<dyn TokenSource>,
+        context: &SourceContext,
+        settings: Settings,
+    ) -> Result<(Arc<dyn TokenSource>, Settings), ConfigError> {
         for wrap in std::mem::take(&mut self.wrappers) {
-            source = wrap(source, &context)?;
+            source = wrap(source, context)?;
         }
         let flight = source.time_limit(settings.flight);
         Ok((source, Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }))
@@ -144,8 +139,6 @@ impl IdaasBuilder {
 
     pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
         let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
-        let store = self.store.as_ref().map(SharedStore::longest_delay).unwrap_or_default();
-        let flight = flight.saturating_add(store);
         let wait = self.wait_timeout.unwrap_or(flight);
         Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
     }

@@ -5,7 +5,6 @@ mod cloud_role;
 #[cfg(feature = "test-util")]
 mod fixed;
 mod plugin;
-mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +28,6 @@ use crate::environment::Environment;
 use crate::environment::ManualEnvironment;
 use crate::error::{BoxError, ConfigError};
 use crate::secret::Secret;
-use crate::store::SharedStore;
 use crate::token::{SourceContext, TokenSource};
 use crate::transport::Transport;
 
@@ -63,7 +61,6 @@ pub struct IdaasBuilder {
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
-    store: Option<SharedStore>,
     exchange_capacity: usize,
     environment: Environment,
     clock: Clock,
@@ -93,7 +90,6 @@ impl IdaasBuilder {
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
-            store: None,
             exchange_capacity: EXCHANGED_TOKENS,
             environment: Environment::default(),
             clock: Clock::default(),

@@ -1,0 +1,110 @@
+//! TLS to a Redis server: which authorities are trusted, and on whose cryptography.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tower_idaas::ConfigFault;
+use tower_idaas::environment::Environment;
+
+const FILE: &str = "SSL_CERT_FILE";
+const FOLDERS: &str = "SSL_CERT_DIR";
+
+/// A client that trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, of the platform
+/// otherwise, and those given in code.
+///
+/// # Errors
+///
+/// Every fault: a variable that leads to no certificate, certificates in code that are none, no authority at all, no
+/// provider of cryptography.
+pub(super) fn client_config(
+    environment: &Environment,
+    root_certificates: &[Vec<u8>],
+) -> Result<ClientConfig, Vec<ConfigFault>> {
+    let mut faults = Vec::new();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(from_environment(environment, &mut faults));
+    for pem in root_certificates {
+        // A block of a bundle that is no certificate does not spoil the others.
+        let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+        if roots.add_parsable_certificates(certificates).0 == 0 {
+            faults.push(ConfigFault::new(
+                "root_certificate",
+                "holds no certificate; expected PEM text with `BEGIN CERTIFICATE`",
+            ));
+        }
+    }
+    if roots.is_empty() && faults.is_empty() {
+        let problem = "is not set and the platform has no certificate authorities; install them or set it to the path of \
+                       a PEM file";
+        faults.push(ConfigFault::new(FILE, problem));
+    }
+    let provider = provider().map_err(|fault| faults.push(fault)).ok();
+    let Some(provider) = provider.filter(|_| faults.is_empty()) else { return Err(faults) };
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|cause| {
+        vec![
+            ConfigFault::new("token_store", "has no TLS: the provider offers no usable version")
+                .with_source(cause),
+        ]
+    })?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// By name: the process-wide default is the program's to choose.
+#[cfg(feature = "aws-lc-rs")]
+#[allow(clippy::unnecessary_wraps)] // without the feature it may fail
+fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
+    Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
+    CryptoProvider::get_default().cloned().ok_or_else(|| {
+        let problem = "has an address with TLS, and the process has no provider for it: call `install_default()` of a \
+                       rustls provider in `main`, or enable the feature `aws-lc-rs` of `tower-idaas-redis`";
+        ConfigFault::new("token_store", problem)
+    })
+}
+
+fn from_environment(
+    environment: &Environment,
+    faults: &mut Vec<ConfigFault>,
+) -> Vec<CertificateDer<'static>> {
+    let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let folders = environment.variable(FOLDERS).unwrap_or_default();
+    let folders: Vec<_> =
+        std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()).collect();
+    if file.is_none() && folders.is_empty() {
+        // A platform store with some unreadable entries is still a store.
+        return load_native_certs().certs;
+    }
+    let mut certificates = Vec::new();
+    if let Some(path) = file {
+        certificates.extend(checked(FILE, load_certs_from_paths(Some(&path), None), faults));
+    }
+    for path in folders {
+        certificates.extend(checked(FOLDERS, load_certs_from_paths(None, Some(&path)), faults));
+    }
+    certificates
+}
+
+/// The certificates that were loaded. A file without any is a fault, an empty folder is not.
+fn checked(
+    variable: &str,
+    loaded: CertificateResult,
+    faults: &mut Vec<ConfigFault>,
+) -> Vec<CertificateDer<'static>> {
+    let CertificateResult { certs, errors, .. } = loaded;
+    if certs.is_empty() && (variable == FILE || !errors.is_empty()) {
+        // Neither path nor cause is shown: a secret may have been pasted into the wrong variable.
+        let problem =
+            "leads to no readable certificate; expected the path of PEM text with `BEGIN CERTIFICATE`";
+        faults.push(ConfigFault::new(variable, problem));
+    }
+    certs
+}
