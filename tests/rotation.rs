@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use support::builder_without_secret;
+use tower_idaas::authn::PrivateKeyJwt;
 use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas, SecretSource};
@@ -76,17 +77,48 @@ async fn the_next_refresh_uses_the_secret_that_is_in_the_file_then() {
     idaas.token().await.unwrap();
     assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 0));
 
-    // A file that is gone is an error that names it, and heals when it is back.
+    // While the file is gone, the secret that was in it serves for a minute.
     std::fs::remove_file(&file).unwrap();
     clock.advance(Duration::from_secs(1200));
-    let error = idaas.token().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
-    assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
-    assert_eq!(issuer.token_requests(), 2);
-    std::fs::write(&file, "second").unwrap();
-    clock.advance(LATER);
     idaas.token().await.unwrap();
     assert_eq!(issuer.token_requests(), 3);
+
+    // Then it is an error that names the file, and heals as soon as that is back.
+    clock.advance(Duration::from_secs(1200));
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, true));
+    assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+    assert_eq!(issuer.token_requests(), 3);
+    std::fs::write(&file, "second").unwrap();
+    clock.advance(Duration::from_millis(200));
+    idaas.token().await.unwrap();
+    assert_eq!(issuer.token_requests(), 4);
+}
+
+#[tokio::test]
+async fn half_a_key_is_bridged_by_the_whole_one_that_was_read_before() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    let key = issuer.private_key_pem();
+    let key = key.expose_secret();
+    std::fs::write(&file, key).unwrap();
+    let idaas = builder_without_secret(&issuer)
+        .authenticator(PrivateKeyJwt::new(SecretSource::file(&file)))
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    let other = include_str!("golden/keys/ec_p256.pkcs8.pem");
+    for torn in [&key[..key.len() / 2], "", &other[..other.len() - 40], "-----BEGIN PRIVATE KEY-----\nAAAA"] {
+        std::fs::write(&file, torn).unwrap();
+        clock.advance(Duration::from_secs(1200));
+        idaas.token().await.unwrap();
+        std::fs::write(&file, key).unwrap();
+        clock.advance(Duration::from_secs(1200));
+        idaas.token().await.unwrap();
+    }
+    assert_eq!(issuer.rejected_requests(), 0);
 }
 
 #[tokio::test]

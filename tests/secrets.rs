@@ -271,7 +271,7 @@ async fn a_token_request_and_the_source_of_a_secret_do_not_show_it() {
     impl Authenticator for Printing {
         fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
             Box::pin(async move {
-                let secret = request.read_secret(&self.0)?;
+                let secret = request.read_secret(&self.0).await?;
                 let header = HeaderValue::try_from(format!("Own {}", STANDARD.encode(SECRET))).unwrap();
                 let seen = debug(&secret) + &debug(&self.0);
                 request.add_field("own_secret", secret);

@@ -5,11 +5,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::authn::check::unusable;
-use crate::authn::kept::Kept;
+use crate::authn::kept::ParsedSource;
 use crate::authn::signing_key::SigningKey;
 use crate::authn::{CheckContext, SigningAlgorithm, TokenRequest, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::{Secret, SecretSource};
+use crate::secret::SecretSource;
 
 /// A signer of your own for client assertions: an HSM, a key management service, an agent.
 ///
@@ -143,13 +143,13 @@ pub struct AssertionKey {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Text { source: SecretSource, parsed: Arc<Kept<SigningKey>> },
+    Text(ParsedSource<SigningKey>),
     Signer(Arc<dyn AssertionSigner>),
 }
 
 impl From<SecretSource> for AssertionKey {
     fn from(source: SecretSource) -> Self {
-        Self::at(Place::Text { source, parsed: Arc::new(Kept::new()) })
+        Self::at(Place::Text(ParsedSource::secret(source)))
     }
 }
 
@@ -175,14 +175,14 @@ impl AssertionKey {
     /// Where the private key is, for messages.
     pub(super) fn name(&self) -> String {
         match &self.place {
-            Place::Text { source, .. } => source.name(),
+            Place::Text(source) => source.name(),
             Place::Signer(_) => "the signer given in code".to_owned(),
         }
     }
 
-    /// Reads the key and finds its faults, without signing anything.
-    pub(super) fn check(&self, context: &CheckContext<'_>) -> Result<Signing, Vec<ConfigFault>> {
-        let signing = self.resolve(|source| context.read_secret(source));
+    /// Reads the key and finds its faults, without signing anything. `None` if only a function knows the key.
+    pub(super) fn check(&self, context: &CheckContext<'_>) -> Result<Option<Signing>, Vec<ConfigFault>> {
+        let signing = self.read_at_load(context);
         let problem = "is blank; expected the id under which IDaaS knows the public key";
         let blank = self.key_id.as_ref().filter(|id| id.trim().is_empty());
         match (signing, blank.map(|_| ConfigFault::new(option::KEY_ID, problem))) {
@@ -194,35 +194,42 @@ impl AssertionKey {
         }
     }
 
-    /// What signs now.
-    pub(super) fn read(&self, request: &mut TokenRequest) -> Result<Signing, Error> {
-        self.resolve(|source| request.read_secret(source))
+    fn read_at_load(&self, context: &CheckContext<'_>) -> Result<Option<Signing>, Error> {
+        match &self.place {
+            Place::Text(source) => {
+                let key = source.read_blocking(context, SigningKey::from_text)?;
+                key.map(|key| self.with_key(source, key)).transpose()
+            }
+            Place::Signer(signer) => self.with_signer(signer).map(Some),
+        }
     }
 
-    fn resolve(&self, read: impl FnOnce(&SecretSource) -> Result<Secret, Error>) -> Result<Signing, Error> {
-        let (signer, algorithm, key_id) = match &self.place {
-            Place::Text { source, parsed } => {
-                let text = read(source)?;
-                let text = text.expose_secret();
-                let unusable =
-                    |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()));
-                let key = parsed.get(&[text], || SigningKey::from_text(text)).map_err(unusable)?;
-                let algorithm = key.algorithm(self.algorithm).map_err(unusable)?;
-                (Signer::Key(key), algorithm, None)
+    /// What signs now.
+    pub(super) async fn read(&self, request: &mut TokenRequest) -> Result<Signing, Error> {
+        match &self.place {
+            Place::Text(source) => {
+                let key = source.read(request, SigningKey::from_text).await?;
+                self.with_key(source, key)
             }
-            Place::Signer(signer) => {
-                let algorithm = signer.algorithm();
-                if let Some(other) = self.algorithm.filter(|other| *other != algorithm) {
-                    let problem =
-                        format!("the signer given in code signs with {algorithm}, not with {other}");
-                    let remedy = "leave the algorithm to the signer";
-                    return Err(Error::new(ErrorKind::Credential, format!("{problem}; {remedy}")));
-                }
-                (Signer::Own(Arc::clone(signer)), algorithm, signer.key_id())
-            }
-        };
-        let key_id = self.key_id.as_deref().or(key_id).map(str::to_owned);
-        Ok(Signing { signer, algorithm, key_id })
+            Place::Signer(signer) => self.with_signer(signer),
+        }
+    }
+
+    fn with_key(&self, source: &ParsedSource<SigningKey>, key: Arc<SigningKey>) -> Result<Signing, Error> {
+        let unusable = |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()));
+        let algorithm = key.algorithm(self.algorithm).map_err(unusable)?;
+        Ok(Signing { signer: Signer::Key(key), algorithm, key_id: self.key_id.clone() })
+    }
+
+    fn with_signer(&self, signer: &Arc<dyn AssertionSigner>) -> Result<Signing, Error> {
+        let algorithm = signer.algorithm();
+        if let Some(other) = self.algorithm.filter(|other| *other != algorithm) {
+            let problem = format!("the signer given in code signs with {algorithm}, not with {other}");
+            let remedy = "leave the algorithm to the signer";
+            return Err(Error::new(ErrorKind::Credential, format!("{problem}; {remedy}")));
+        }
+        let key_id = self.key_id.as_deref().or(signer.key_id()).map(str::to_owned);
+        Ok(Signing { signer: Signer::Own(Arc::clone(signer)), algorithm, key_id })
     }
 }
 

@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use crate::authn::der::{self, Reader, tag};
-use crate::authn::pem;
+use crate::secret::pem;
 
 /// A certificate, read but not verified: that is for the issuer to do.
+#[derive(Clone)]
 pub(crate) struct Certificate {
     pub(super) der: Vec<u8>,
     /// The bit string of the public key.

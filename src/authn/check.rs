@@ -41,13 +41,13 @@ impl<'a> CheckContext<'a> {
         self.now
     }
 
-    /// Reads a secret where it lives.
+    /// Reads a secret where it lives; `None` for one that a function knows, which is called at run time only.
     ///
     /// # Errors
     ///
     /// When the variable is not set or blank, or the file cannot be read; the message names it.
-    pub fn read_secret(&self, source: &SecretSource) -> Result<Secret, Error> {
-        source.read(self.environment)
+    pub fn read_secret(&self, source: &SecretSource) -> Result<Option<Secret>, Error> {
+        source.read_blocking(self.environment)
     }
 }
 

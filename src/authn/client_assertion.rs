@@ -37,7 +37,7 @@ impl ClientSecretJwt {
 impl Authenticator for ClientSecretJwt {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let secret = request.read_secret(&self.secret)?;
+            let secret = request.read_client_secret(&self.secret).await?;
             let message = unsigned(request, "HS256", None)?;
             let signature = SecretSigner::new(secret.expose_secret().as_bytes()).sign(message.as_bytes());
             request.add_field("client_assertion_type", JWT_BEARER.to_owned());
@@ -101,7 +101,7 @@ impl PrivateKeyJwt {
 impl Authenticator for PrivateKeyJwt {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let signing = self.key.read(request)?;
+            let signing = self.key.read(request).await?;
             let assertion = assertion(request, &signing).await?;
             request.add_field("client_assertion_type", JWT_BEARER.to_owned());
             request.add_field("client_assertion", assertion);

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::authn::{Authenticator, BuiltIn, CheckContext, TokenRequest, check, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::SecretSource;
+use crate::secret::{Expected, SecretSource};
 
 /// CLIENT_SECRET_BASIC: client id and secret in an `Authorization: Basic` header.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl ClientSecretBasic {
 impl Authenticator for ClientSecretBasic {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let secret = request.read_secret(&self.secret)?;
+            let secret = request.read_client_secret(&self.secret).await?;
             let pair = match self.raw {
                 true => Zeroizing::new(format!("{}:{}", request.client_id(), secret.expose_secret())),
                 false => {
@@ -68,7 +68,7 @@ impl Authenticator for ClientSecretBasic {
 
 /// Whether the secret is there now.
 pub(super) fn secret_faults(secret: &SecretSource, context: &CheckContext<'_>) -> Vec<ConfigFault> {
-    let read = context.read_secret(secret);
+    let read = secret.read_expected_blocking(context.environment(), Expected::client_secret());
     read.err().map(|error| check::unusable(option::CLIENT_SECRET, error)).into_iter().collect()
 }
 
@@ -95,7 +95,7 @@ impl ClientSecretPost {
 impl Authenticator for ClientSecretPost {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let secret = request.read_secret(&self.secret)?;
+            let secret = request.read_client_secret(&self.secret).await?;
             request.add_field("client_secret", secret);
             Ok(())
         })

@@ -1,23 +1,100 @@
 //! What was made of a text, kept as long as the text stays the same.
+//!
+//! A [`ParsedSource`] is a [`SecretSource`] with what its text was parsed to: a private key, certificates. Text that
+//! cannot be parsed counts as a fault of its file, so that the last good text stands in while a new one is written.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::authn::{CheckContext, TokenRequest};
+use crate::error::{Error, ErrorKind};
+use crate::secret::{Expected, SecretSource};
+
+/// A source whose text is parsed when it changes.
+pub(crate) struct ParsedSource<T> {
+    source: SecretSource,
+    is_public: bool,
+    parsed: Arc<Kept<T>>,
+}
+
+impl<T: Send + Sync> ParsedSource<T> {
+    /// Of something secret, such as a private key.
+    pub(crate) fn secret(source: SecretSource) -> Self {
+        Self { source, is_public: false, parsed: Arc::new(Kept::new()) }
+    }
+
+    /// Of something that every user of the machine may read, such as certificates.
+    pub(crate) fn public(source: SecretSource) -> Self {
+        Self { is_public: true, ..Self::secret(source) }
+    }
+
+    /// Where the text is, for messages.
+    pub(crate) fn name(&self) -> String {
+        self.source.name()
+    }
+
+    /// What the text says now. An error of `parse` goes after the name of the text's place.
+    pub(crate) async fn read(
+        &self,
+        request: &mut TokenRequest,
+        parse: impl Fn(&str) -> Result<T, String> + Send + Sync,
+    ) -> Result<Arc<T>, Error> {
+        let check = |text: &str| self.parse(text, &parse).map(drop);
+        let expected = Expected { is_public: self.is_public, check: &check };
+        let text = request.read_expected(&self.source, expected).await?;
+        self.parse(text.expose_secret(), &parse).map_err(|problem| self.unusable(&problem))
+    }
+
+    /// The same when a handle is built; `None` if only a function knows the text.
+    pub(crate) fn read_blocking(
+        &self,
+        context: &CheckContext<'_>,
+        parse: impl Fn(&str) -> Result<T, String> + Send + Sync,
+    ) -> Result<Option<Arc<T>>, Error> {
+        let check = |text: &str| self.parse(text, &parse).map(drop);
+        let expected = Expected { is_public: self.is_public, check: &check };
+        let Some(text) = self.source.read_expected_blocking(context.environment(), expected)? else {
+            return Ok(None);
+        };
+        self.parse(text.expose_secret(), &parse).map(Some).map_err(|problem| self.unusable(&problem))
+    }
+
+    fn parse(&self, text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Arc<T>, String> {
+        self.parsed.get(&[text], || parse(text))
+    }
+
+    fn unusable(&self, problem: &str) -> Error {
+        Error::new(ErrorKind::Credential, format!("{} {problem}", self.name()))
+    }
+}
+
+impl<T> Clone for ParsedSource<T> {
+    fn clone(&self) -> Self {
+        Self { source: self.source.clone(), is_public: self.is_public, parsed: Arc::clone(&self.parsed) }
+    }
+}
+
+impl<T> fmt::Debug for ParsedSource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
 /// Remembers the text by a hash only, under a key of its own, so that nothing secret is kept twice.
-pub(crate) struct Kept<T> {
+struct Kept<T> {
     hasher: RandomState,
     last: Mutex<Option<(u64, Arc<T>)>>,
 }
 
 impl<T> Kept<T> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { hasher: RandomState::new(), last: Mutex::new(None) }
     }
 
     /// What is made of these texts; made anew only if they are others than last time.
-    pub(super) fn get<E>(&self, texts: &[&str], make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+    fn get<E>(&self, texts: &[&str], make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
         let hash = self.hasher.hash_one(texts);
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, made)) = last.filter(|(of, _)| *of == hash) {

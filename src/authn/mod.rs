@@ -33,14 +33,12 @@ mod check;
 mod client_assertion;
 mod client_secret;
 mod der;
-mod id_token;
 mod kept;
 #[cfg(feature = "transport")]
 mod metadata_document;
 mod oidc;
 mod oidc_token_file;
 mod pca;
-mod pem;
 mod pkcs7;
 mod private_key;
 mod request;
@@ -86,7 +84,7 @@ use crate::error::{BoxFuture, ConfigFault, Error};
 /// impl Authenticator for ApiKey {
 ///     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
 ///         Box::pin(async move {
-///             let key = request.read_secret(&self.0)?;
+///             let key = request.read_secret(&self.0).await?;
 ///             request.add_field("api_key", key);
 ///             Ok(())
 ///         })
@@ -158,7 +156,7 @@ delegate_authenticator!(Arc, Box);
 /// use tower_idaas::authn::{TokenRequest, authenticator_fn};
 ///
 /// let method = authenticator_fn(|mut request: TokenRequest| async move {
-///     let key = request.read_secret(&SecretSource::variable("API_KEY"))?;
+///     let key = request.read_secret(&SecretSource::variable("API_KEY")).await?;
 ///     request.add_field("api_key", key);
 ///     Ok(request)
 /// });

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::authn::oidc_token_file::OidcTokenFile;
-use crate::authn::{AssertionSource, Authenticator, BuiltIn, CheckContext, TokenRequest, check, id_token};
+use crate::authn::{AssertionSource, Authenticator, BuiltIn, CheckContext, TokenRequest, check};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::Secret;
-use crate::secret::text_file;
+use crate::secret::{Secret, id_token, text_file};
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
 

@@ -1,16 +1,15 @@
 //! PCA: a JWT signed with the key of an X.509 certificate that a private authority issued.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::authn::assertion_key::{AssertionKey, Signing};
 use crate::authn::certificate::{Certificate, Date};
 use crate::authn::check::unusable;
 use crate::authn::client_assertion::assertion;
-use crate::authn::kept::Kept;
+use crate::authn::kept::ParsedSource;
 use crate::authn::{Authenticator, BuiltIn, CheckContext, SigningAlgorithm, TokenRequest, check, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::{Secret, SecretSource};
+use crate::secret::SecretSource;
 
 const X509_JWT_BEARER: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:x509-jwt-bearer";
 
@@ -30,9 +29,8 @@ const X509_JWT_BEARER: &str = "urn:cloud:idaas:params:oauth:client-assertion-typ
 #[derive(Clone, Debug)]
 pub struct Pca {
     credential_name: String,
-    certificates: SecretSource,
-    chain: Option<SecretSource>,
-    parsed: Arc<Kept<Certificates>>,
+    certificates: ParsedSource<Vec<Certificate>>,
+    chain: Option<ParsedSource<Vec<Certificate>>>,
     key: AssertionKey,
     /// Where the certificates are, for messages.
     label: String,
@@ -77,9 +75,8 @@ impl Pca {
         Self {
             credential_name: credential_name.into(),
             label: certificates.name(),
-            certificates,
+            certificates: ParsedSource::public(certificates),
             chain: None,
-            parsed: Arc::new(Kept::new()),
             key: key.into(),
         }
     }
@@ -87,7 +84,7 @@ impl Pca {
     /// Further intermediate certificates, in PEM form, where they are apart from the client's own.
     #[must_use]
     pub fn certificate_chain(mut self, chain: SecretSource) -> Self {
-        self.chain = Some(chain);
+        self.chain = Some(ParsedSource::public(chain));
         self
     }
 
@@ -110,25 +107,21 @@ impl Pca {
         Self { label: label.into(), ..self }
     }
 
-    /// The certificates now, or which option leads to none.
-    fn certificates(
-        &self,
-        mut read: impl FnMut(&SecretSource) -> Result<Secret, Error>,
-    ) -> Result<Arc<Certificates>, (&'static str, Error)> {
-        let failed = |option| move |error| (option, error);
-        let own = read(&self.certificates).map_err(failed(option::CERTIFICATES))?;
-        let chain = self.chain.as_ref().map(read).transpose();
-        let chain = chain.map_err(failed(option::CERTIFICATE_CHAIN))?;
-        let texts: Vec<&str> =
-            [Some(&own), chain.as_ref()].into_iter().flatten().map(Secret::expose_secret).collect();
-        self.parsed.get(&texts, || {
-            let mut certificates = parse(&own, &self.certificates).map_err(failed(option::CERTIFICATES))?;
-            if let (Some(text), Some(source)) = (&chain, &self.chain) {
-                certificates.extend(parse(text, source).map_err(failed(option::CERTIFICATE_CHAIN))?);
-            }
-            Certificates::new(certificates)
-                .map_err(|problem| (option::CERTIFICATES, unfit(&self.certificates, &problem)))
-        })
+    /// The certificates now.
+    async fn read(&self, request: &mut TokenRequest) -> Result<Certificates, Error> {
+        let own = self.certificates.read(request, Certificate::all).await?;
+        let chain = match &self.chain {
+            Some(chain) => Some(chain.read(request, Certificate::all).await?),
+            None => None,
+        };
+        self.join(&own, chain.as_deref())
+    }
+
+    fn join(&self, own: &[Certificate], chain: Option<&Vec<Certificate>>) -> Result<Certificates, Error> {
+        let all = own.iter().chain(chain.into_iter().flatten()).cloned().collect();
+        let unfit =
+            |problem| Error::new(ErrorKind::Credential, format!("{} {problem}", self.certificates.name()));
+        Certificates::new(all).map_err(unfit)
     }
 
     /// Whether key and certificate belong together. For a signer of the user's own that cannot be told.
@@ -157,21 +150,13 @@ impl Pca {
     }
 }
 
-fn parse(text: &Secret, source: &SecretSource) -> Result<Vec<Certificate>, Error> {
-    Certificate::all(text.expose_secret()).map_err(|problem| unfit(source, &problem))
-}
-
-fn unfit(source: &SecretSource, problem: &str) -> Error {
-    Error::new(ErrorKind::Credential, format!("{} {problem}", source.name()))
-}
-
 impl Authenticator for Pca {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let certificates = self.certificates(|source| request.read_secret(source));
-            let certificates = certificates.map_err(|(_, error)| error)?;
-            let signing = self.key.read(request)?;
-            self.check_pair(&certificates, &signing)?;
+            let certificates = self.read(request).await?;
+            let signing = self.key.read(request).await?;
+            // Certificate and key are two files, and one of them is replaced first.
+            self.check_pair(&certificates, &signing).map_err(|error| error.with_transient(true))?;
             self.warn_of_dates(&certificates, request.issued_at());
             let assertion = assertion(request, &signing).await?;
             request.add_field("application_federated_credential_name", self.credential_name.clone());
@@ -189,24 +174,19 @@ impl Authenticator for Pca {
     fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
         let mut faults: Vec<_> = check::credential_name(&self.credential_name).into_iter().collect();
         let signing = self.key.check(context);
-        let certificates = self.certificates(|source| context.read_secret(source));
-        if let (Ok(signing), Ok(certificates)) = (&signing, &certificates) {
-            match self.check_pair(certificates, signing) {
-                Ok(()) => self.warn_of_dates(certificates, context.now()),
+        let own = self.certificates.read_blocking(context, Certificate::all);
+        let chain = self.chain.as_ref().map(|chain| chain.read_blocking(context, Certificate::all));
+        let chain = chain.transpose().map(Option::flatten);
+        if let (Ok(Some(signing)), Ok(Some(own)), Ok(chain)) = (&signing, &own, &chain) {
+            let certificates = self.join(own, chain.as_deref());
+            match certificates.and_then(|all| self.check_pair(&all, signing).map(|()| all)) {
+                Ok(certificates) => self.warn_of_dates(&certificates, context.now()),
                 Err(error) => faults.push(unusable(option::CERTIFICATES, error)),
             }
         }
         faults.extend(signing.err().into_iter().flatten());
-        if let Err((option, error)) = certificates {
-            faults.push(unusable(option, error));
-            // The chain is not looked at when the client's own certificate cannot be used.
-            if option == option::CERTIFICATES
-                && let Some(chain) = &self.chain
-                && let Err(error) = context.read_secret(chain).and_then(|text| parse(&text, chain))
-            {
-                faults.push(unusable(option::CERTIFICATE_CHAIN, error));
-            }
-        }
+        faults.extend(own.err().map(|error| unusable(option::CERTIFICATES, error)));
+        faults.extend(chain.err().map(|error| unusable(option::CERTIFICATE_CHAIN, error)));
         faults
     }
 

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::authn::der::{self, Reader, tag};
-use crate::authn::pem;
+use crate::secret::pem;
 
 /// A private key in DER, of a kind that can sign.
 pub(super) struct PrivateKey {

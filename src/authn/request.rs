@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::secret::{Secret, SecretSource};
+use crate::secret::{Expected, Secret, SecretSource};
 
 /// The client a token is asked for, and where.
 #[derive(Clone)]
@@ -128,8 +128,22 @@ impl TokenRequest {
     /// # Errors
     ///
     /// When the variable is not set or blank, or the file cannot be read; the message names it.
-    pub fn read_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
-        let secret = source.read(&self.environment)?;
+    pub async fn read_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
+        self.read_expected(source, Expected::secret()).await
+    }
+
+    /// Reads a client secret, and refuses characters that none has.
+    pub(crate) async fn read_client_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
+        self.read_expected(source, Expected::client_secret()).await
+    }
+
+    /// Reads a secret that has to pass a check.
+    pub(crate) async fn read_expected(
+        &mut self,
+        source: &SecretSource,
+        expected: Expected<'_>,
+    ) -> Result<Secret, Error> {
+        let secret = source.read_expected(&self.environment, self.now, expected).await?;
         self.note_secret(&secret);
         Ok(secret)
     }

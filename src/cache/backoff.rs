@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// A pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -13,6 +13,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 
 /// A definitive failure is remembered for this long: short enough that a mended secret is found soon.
 const DEFINITIVE_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is read on this machine is looked at again after this: a file that is half written is whole in a moment. Jitter
+/// halves it at most.
+const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// An issuer may ask to be left alone for this long and no longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -37,6 +41,7 @@ pub(crate) const LONGEST_FLIGHT_BEYOND_TIMEOUTS: Duration = Duration::from_secs(
 pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let chosen = match error.is_transient() {
+        true if error.kind() == ErrorKind::Credential => LOCAL_PAUSE,
         true => FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE),
         false => DEFINITIVE_PAUSE,
     };
@@ -61,7 +66,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::error::ErrorKind;
 
     fn transient() -> Error {
         Error::new(ErrorKind::Unavailable, "busy")
@@ -81,6 +85,15 @@ mod tests {
         assert_eq!(pause_after(1_000, &refused, 0.0), DEFINITIVE_PAUSE);
         let asked = refused.with_retry_after(Duration::from_secs(300));
         assert_eq!(pause_after(1, &asked, 0.0), DEFINITIVE_PAUSE);
+    }
+
+    #[test]
+    fn a_local_fault_that_may_pass_is_looked_at_again_within_200_ms_however_often_it_comes() {
+        let torn = Error::new(ErrorKind::Credential, "empty").with_transient(true);
+        for failures in [1, 10, 1_000] {
+            assert_eq!(pause_after(failures, &torn, 0.0), Duration::from_millis(200));
+            assert_eq!(pause_after(failures, &torn, 1.0), Duration::from_millis(100));
+        }
     }
 
     #[test]

@@ -1,8 +1,12 @@
-//! Small text files that hold a secret, a token or settings: read whole, but never without bounds.
+//! Small text files that hold a secret, a token or settings: read whole, with a bound on size and on time.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -11,56 +15,180 @@ use crate::error::{Error, ErrorKind};
 /// Such files have a few kilobytes. The limit keeps a wrong path from eating memory.
 const SIZE_LIMIT: usize = 1 << 20;
 
+/// A file system that has not delivered a few kilobytes by then hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+
+/// The pause before a file that is being written is read again.
+const SETTLE: Duration = Duration::from_millis(5);
+
+/// How often a file that is being written is read again.
+const REREADS: usize = 3;
+
 /// What stands in messages for a path that is likely none.
 const HIDDEN: &str = "(not shown: its path looks like a secret)";
 
-/// The file's text without a byte-order mark. `what` goes before the path in messages.
+/// The bytes of a file, of one that is too large only so many that [`is_too_large`] tells.
+pub(crate) struct FileContent {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    pub(crate) stamp: Stamp,
+    /// The permission bits, where there are any.
+    pub(crate) mode: Option<u32>,
+    /// Whether the file stayed the same while it was read.
+    is_whole: bool,
+}
+
+/// Which file was read, and in which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device_and_inode: (u64, u64),
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let device_and_inode = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.dev(), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let device_and_inode = (0, 0);
+        Self { device_and_inode, length: metadata.len(), modified: metadata.modified().ok() }
+    }
+
+    /// Whether the same file has been written since, in place. One that was renamed into place is another file.
+    fn was_rewritten(self, now: Self) -> bool {
+        self.device_and_inode == now.device_and_inode && self != now
+    }
+}
+
+/// Reads files one at a time, each on a thread of its own. A file system that hangs keeps that one thread and
+/// nothing else: the read is abandoned, and until it ends the reader says at once that the file does not respond.
+#[derive(Debug, Default)]
+pub(crate) struct BoundedReader {
+    /// A read that did not end in time.
+    overdue: Mutex<Option<Receiver<io::Result<FileContent>>>>,
+}
+
+impl BoundedReader {
+    /// Blocks for [`TIME_LIMIT`] at most. `last` is what the file was when it was read before.
+    pub(crate) fn read(&self, path: &Path, last: Option<Stamp>) -> io::Result<FileContent> {
+        // Held while the file is read: it is what makes the reads follow one another.
+        let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = &*overdue
+            && let Err(TryRecvError::Empty) = earlier.try_recv()
+        {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        *overdue = None;
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let path = path.to_owned();
+        thread::Builder::new()
+            .name("idaas-file".to_owned())
+            .spawn(move || drop(sender.send(read_settled(&path, last))))?;
+        match receiver.recv_timeout(TIME_LIMIT) {
+            Ok(content) => content,
+            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the reading thread ended early")),
+            Err(RecvTimeoutError::Timeout) => {
+                *overdue = Some(receiver);
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+    }
+
+    /// The same, on no worker of a runtime. Without a runtime there is none, and the caller's thread waits.
+    pub(crate) async fn read_off_worker(
+        self: &Arc<Self>,
+        path: PathBuf,
+        last: Option<Stamp>,
+    ) -> io::Result<FileContent> {
+        let reader = Arc::clone(self);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => match runtime.spawn_blocking(move || reader.read(&path, last)).await {
+                Ok(content) => content,
+                Err(cause) => Err(io::Error::other(cause)),
+            },
+            Err(_) => reader.read(&path, last),
+        }
+    }
+}
+
+/// The file's text without a byte-order mark. `what` goes before the path in messages. Blocks for a bounded time.
 ///
 /// # Errors
 ///
 /// Each names the path. One that may pass by itself, such as a file that is absent while another takes its
-/// place, is transient; one of the file's kind or content is not.
+/// place, is transient; a path that leads to no small file is not.
 pub(crate) fn read(path: &Path, what: &str) -> Result<Zeroizing<String>, Error> {
-    text_of(read_bytes(path), path, what)
+    let content = BoundedReader::default().read(path, None).map_err(|cause| unreadable(path, what, cause))?;
+    text_of(&content.bytes, path, what)
 }
 
 /// The same; nothing if there is no such file.
 #[cfg(feature = "aliyun")]
 pub(crate) fn read_if_there(path: &Path, what: &str) -> Result<Option<Zeroizing<String>>, Error> {
-    match read_bytes(path) {
+    match BoundedReader::default().read(path, None) {
+        Ok(content) => text_of(&content.bytes, path, what).map(Some),
         Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
-        bytes => text_of(bytes, path, what).map(Some),
+        Err(cause) => Err(unreadable(path, what, cause)),
     }
 }
 
-fn text_of(
-    bytes: io::Result<Zeroizing<Vec<u8>>>,
-    path: &Path,
-    what: &str,
-) -> Result<Zeroizing<String>, Error> {
-    let bytes = bytes.map_err(|cause| {
-        let (problem, may_pass) = problem(&cause);
-        fault(path, what, problem).with_source(cause).with_transient(may_pass)
-    })?;
-    if is_too_large(&bytes) {
-        return Err(fault(path, what, "is larger than 1 MiB; give the path of the right file"));
+/// The bytes as text, without a byte-order mark.
+pub(super) fn text_of(bytes: &[u8], path: &Path, what: &str) -> Result<Zeroizing<String>, Error> {
+    if is_too_large(bytes) {
+        let problem = "is larger than 1 MiB; give the path of the right file";
+        return Err(fault(path, what, problem).with_transient(false));
     }
-    let text = std::str::from_utf8(&bytes)
+    let text = std::str::from_utf8(bytes)
         .map_err(|_| fault(path, what, "is not UTF-8 text; give the path of the right file"))?;
     Ok(Zeroizing::new(without_mark(text).to_owned()))
 }
 
-/// The text of one of these files has this fault.
+/// One of these files has this fault, which may pass by itself: the file may be half written.
 pub(crate) fn fault(path: &Path, what: &str, problem: &str) -> Error {
-    Error::new(ErrorKind::Credential, format!("{what} {} {problem}", shown(path)))
+    Error::new(ErrorKind::Credential, format!("{what} {} {problem}", shown(path))).with_transient(true)
 }
 
-/// The file's bytes, of one that is too large only so much that [`is_too_large`] tells.
+/// The file cannot be read.
+pub(super) fn unreadable(path: &Path, what: &str, cause: io::Error) -> Error {
+    let (problem, may_pass) = problem(&cause);
+    fault(path, what, problem).with_source(cause).with_transient(may_pass)
+}
+
+/// The file's bytes. Blocks for a bounded time.
 pub(crate) fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Asked for first: a directory fails with a puzzling error, and a pipe would wait for its writer.
-    let metadata = std::fs::metadata(path)?;
+    let content = BoundedReader::default().read(path, None)?;
+    warn_of_mode(path, "file", content.mode, true);
+    Ok(content.bytes)
+}
+
+/// Reads until two reads agree, where the file is being written.
+fn read_settled(path: &Path, last: Option<Stamp>) -> io::Result<FileContent> {
+    let mut content = read_once(path)?;
+    let was_rewritten = last.is_some_and(|last| last.was_rewritten(content.stamp));
+    if content.is_whole && !was_rewritten {
+        return Ok(content);
+    }
+    for _ in 0..REREADS {
+        thread::sleep(SETTLE);
+        let again = read_once(path)?;
+        let agrees = again.is_whole && again.stamp == content.stamp && again.bytes == content.bytes;
+        if agrees {
+            return Ok(again);
+        }
+        content = again;
+    }
+    Err(io::ErrorKind::ResourceBusy.into())
+}
+
+fn read_once(path: &Path) -> io::Result<FileContent> {
+    let mut file = open(path)?;
+    // Of what was opened: the path may lead elsewhere by now.
+    let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -70,8 +198,54 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // All at once where the size is true: growing would leave copies behind.
     let size = usize::try_from(metadata.len()).unwrap_or(SIZE_LIMIT).min(SIZE_LIMIT);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    File::open(path)?.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    (&mut file).take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    let stamp = Stamp::of(&file.metadata()?);
+    Ok(FileContent { bytes, stamp, mode: mode(&metadata), is_whole: stamp == Stamp::of(&metadata) })
+}
+
+/// Opens without waiting: a pipe would wait for its writer.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let opened = options.open(path);
+    // A socket cannot be opened at all.
+    #[cfg(unix)]
+    if let Err(cause) = &opened
+        && cause.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
+    {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    opened
+}
+
+#[cfg(unix)]
+fn mode(metadata: &Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    Some(metadata.mode() & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Metadata) -> Option<u32> {
+    None
+}
+
+/// Warns of a file that others on this machine may change, or, unless it is public, read.
+pub(super) fn warn_of_mode(path: &Path, what: &str, mode: Option<u32>, is_public: bool) {
+    let Some(mode) = mode else { return };
+    let others_may = match mode {
+        _ if mode & 0o002 != 0 => "write",
+        _ if mode & 0o004 != 0 && !is_public => "read",
+        _ => return,
+    };
+    let path = shown(path);
+    tracing::warn!(
+        "every user of this machine may {others_may} {what} {path} (mode {mode:04o}); restrict it"
+    );
 }
 
 pub(crate) fn is_too_large(bytes: &[u8]) -> bool {
@@ -90,10 +264,11 @@ pub(crate) fn problem(cause: &io::Error) -> (&'static str, bool) {
         io::ErrorKind::Unsupported => ("is not a regular file; give the path of one", false),
         io::ErrorKind::NotFound => ("does not exist; check the path, and that the file is mounted", true),
         io::ErrorKind::PermissionDenied => ("cannot be read for lack of permission", true),
+        io::ErrorKind::TimedOut => ("does not respond; check the file system that it is on", true),
+        io::ErrorKind::ResourceBusy => ("changes while it is read; replace it by renaming a new one", true),
         _ => ("cannot be read", true),
     }
 }
-
 /// The path for messages. People paste a secret or a token where the path of its file belongs; such a text
 /// must not get into a message.
 pub(crate) fn shown(path: &Path) -> String {
@@ -159,6 +334,9 @@ mod tests {
             let error = read(path, "file").unwrap_err();
             assert!(!error.is_transient() && error.to_string().contains("not a regular file"), "{error}");
         }
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        let error = read(&folder.path().join("socket"), "file").unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
         let error = read(folder.path(), "file").unwrap_err();
         assert!(!error.is_transient() && error.to_string().contains("is a directory"), "{error}");
     }
@@ -172,6 +350,59 @@ mod tests {
         {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(*read(&path, "file").unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_read_that_hangs_keeps_one_thread_and_is_told_at_once_from_then_on() {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let reader = BoundedReader { overdue: Mutex::new(Some(receiver)) };
+        let path = Path::new("/dev/null");
+        for _ in 0..2 {
+            let hanging = reader.read(path, None).map(|_| ()).unwrap_err();
+            assert_eq!(hanging.kind(), io::ErrorKind::TimedOut);
+        }
+        drop(sender);
+        // It has ended: the file is read again, and is no regular one.
+        let ended = reader.read(path, None).map(|_| ()).unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::Unsupported);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_may_change_or_read_is_warned_of() {
+        let log = |mode, is_public| {
+            let lines = std::sync::Arc::new(Mutex::new(Vec::new()));
+            let seen = Lines(std::sync::Arc::clone(&lines));
+            let subscriber = tracing_subscriber::fmt().with_writer(move || seen.clone()).finish();
+            tracing::subscriber::with_default(subscriber, || {
+                warn_of_mode(Path::new("/run/secrets/key"), "secret file", Some(mode), is_public);
+            });
+            let lines = lines.lock().unwrap().clone();
+            String::from_utf8(lines).unwrap()
+        };
+        for (mode, is_public, part) in [
+            (0o666, false, "may write secret file /run/secrets/key (mode 0666)"),
+            (0o602, true, "may write"),
+            (0o644, false, "may read secret file /run/secrets/key (mode 0644)"),
+        ] {
+            assert!(log(mode, is_public).contains(part), "{mode:o}");
+        }
+        for (mode, is_public) in [(0o644, true), (0o660, false), (0o600, false), (0o640, false)] {
+            assert_eq!(log(mode, is_public), "", "{mode:o}");
+        }
+    }
+
+    #[derive(Clone)]
+    struct Lines(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A token in a file that somebody else keeps fresh, such as the kubelet.
+//! A token in a file that another program keeps fresh, such as the kubelet.
 
 use std::path::Path;
 
@@ -8,21 +8,25 @@ use crate::secret::text_file::{fault, looks_like_a_token, read as read_text};
 
 const WHAT: &str = "token file";
 
-/// The file's text without surrounding white space and byte-order mark.
+/// The file's text without surrounding white space and byte-order mark. Blocks for a bounded time.
 ///
 /// # Errors
 ///
 /// Each names the path, unless that is the token itself. One that may pass by itself, such as a file that is
-/// absent while another takes its place, is transient; one of the file's kind or content is not.
+/// absent while another takes its place, is transient; a path that leads to no small file is not.
 pub(crate) fn read(path: &Path) -> Result<Secret, Error> {
     if looks_like_a_token(path) {
-        let message = "a token stands where the path of the file that holds it belongs; give the path";
-        return Err(Error::new(ErrorKind::Credential, message));
+        return Err(token_as_path());
     }
     match read_text(path, WHAT)?.trim() {
         "" => Err(fault(path, WHAT, "is empty; check what writes it")),
         token => Ok(Secret::new(token)),
     }
+}
+
+pub(super) fn token_as_path() -> Error {
+    let message = "a token stands where the path of the file that holds it belongs; give the path";
+    Error::new(ErrorKind::Credential, message)
 }
 
 #[cfg(test)]
@@ -44,17 +48,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let huge = vec![b'a'; (1 << 20) + 1];
-        for (bytes, reason) in [
-            (&b""[..], "is empty"),
-            (b" \n", "is empty"),
-            (b"hunter2\xff", "is not UTF-8"),
-            (&huge, "is larger than 1 MiB"),
+        for (bytes, reason, may_pass) in [
+            (&b""[..], "is empty", true),
+            (b" \n", "is empty", true),
+            (b"hunter2\xff", "is not UTF-8", true),
+            (&huge, "is larger than 1 MiB", false),
         ] {
             std::fs::write(&path, bytes).unwrap();
             let error = read(&path).unwrap_err();
             let text = error.to_string();
             assert!(text.contains(&path.display().to_string()) && text.contains(reason), "{text}");
-            assert!(!error.is_transient());
+            assert_eq!(error.is_transient(), may_pass, "{text}");
             assert!(!format!("{error:?}").contains("hunter2"));
         }
     }

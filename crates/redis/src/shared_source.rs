@@ -93,14 +93,16 @@ impl TokenSource for SharedSource {
 
 impl SharedSource {
     async fn load_keys(&self) -> Result<Arc<Keys>, Error> {
-        let keys = self.keys.load(&self.environment).await.and_then(|text| self.parse_keys(&text));
+        let keys = self.keys.read(&self.environment).await.and_then(|text| self.parse_keys(&text));
         self.last_keys.or_stand_in(keys, self.clock().now())
     }
 
     /// Reads the keys when the client is built.
     pub(crate) fn check_keys(&self) -> Result<(), Error> {
-        let keys = self.keys.read(&self.environment).and_then(|text| self.parse_keys(&text))?;
-        self.last_keys.keep(Arc::new(keys));
+        // What only a function knows is read at run time.
+        if let Some(text) = self.keys.read_blocking(&self.environment)? {
+            self.last_keys.keep(Arc::new(self.parse_keys(&text)?));
+        }
         Ok(())
     }
 

@@ -232,7 +232,7 @@ fn a_function_does_for_a_signer_and_for_a_method() {
     assert_eq!(part(&assertion, 0)["alg"], "ES384");
 
     let method = authenticator_fn(|mut request: TokenRequest| async move {
-        let key = request.read_secret(&SecretSource::variable("API_KEY"))?;
+        let key = request.read_secret(&SecretSource::variable("API_KEY")).await?;
         request.add_field("api_key", key);
         Ok(request)
     });

@@ -6,9 +6,9 @@ use aws_lc_rs::signature::{
 };
 use proptest::prelude::*;
 
-use crate::authn::pem;
 use crate::authn::signing_key::SigningKey;
 use crate::authn::tests::*;
+use crate::secret::pem;
 
 const KEYS: [(&str, SigningAlgorithm); 12] = [
     (golden!("rsa2048.pkcs8.pem"), SigningAlgorithm::Rs256),

@@ -67,10 +67,13 @@ impl RedisStoreBuilder {
         let mut wants_tls = false;
         for source in [Some(&addresses), sentinels.as_ref().map(|sentinels| &sentinels.addresses)] {
             let Some(source) = source else { continue };
-            let parsed =
-                source.read(&environment).and_then(|text| Address::parse_all(text.expose_secret(), source));
+            let parsed = source.read_blocking(&environment).and_then(|text| {
+                text.map(|text| Address::parse_all(text.expose_secret(), source)).transpose()
+            });
             match parsed {
-                Ok(addresses) => wants_tls |= addresses.iter().any(|address| address.tls),
+                Ok(Some(addresses)) => wants_tls |= addresses.iter().any(|address| address.tls),
+                // What only a function knows may be with TLS.
+                Ok(None) => wants_tls = true,
                 Err(error) => {
                     faults.push(ConfigFault::new("token_store", format!("has no address: {error}")));
                 }

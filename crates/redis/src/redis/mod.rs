@@ -171,7 +171,7 @@ impl RedisStore {
     }
 
     async fn load_addresses(&self, source: &SecretSource) -> Result<(Vec<Address>, Digest), Error> {
-        let text = source.load(&self.environment).await?;
+        let text = source.read(&self.environment).await?;
         Ok((Address::parse_all(text.expose_secret(), source)?, digest_of(text.expose_secret())))
     }
 

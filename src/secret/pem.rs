@@ -1,5 +1,5 @@
-//! PEM (RFC 7468) as it arrives through variables and files: with its line breaks escaped, lost or turned
-//! into blanks, indented, in quotes.
+//! PEM (RFC 7468) of keys, certificates and authorities as it arrives through variables and files: with its line
+//! breaks escaped, lost or turned into blanks, indented, in quotes, the whole of it once more in base64.
 
 use base64::Engine;
 use base64::alphabet;
@@ -21,26 +21,37 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// One block: its label, and what stands between its two lines.
 #[derive(Clone, Copy)]
-pub(super) struct Block<'a> {
-    pub(super) label: &'a str,
+pub(crate) struct Block<'a> {
+    pub(crate) label: &'a str,
     body: &'a str,
 }
 
 impl Block<'_> {
     /// Whether it is encrypted in the manner of RFC 1421, which leaves the label as it is.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.body.contains("Proc-Type") && self.body.contains("ENCRYPTED")
     }
 
     /// The bytes, or what is wrong with them.
-    pub(super) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+    pub(crate) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         decode(self.body).ok_or_else(|| "is damaged: its base64 cannot be decoded".to_owned())
     }
 }
 
-/// The text with `\n` and `\r`, written as two characters or more, turned into line breaks. No backslash
-/// belongs into PEM.
-pub(super) fn normalized(text: &str) -> Zeroizing<String> {
+/// The text with `\n` and `\r`, written as two characters or more, turned into line breaks: no backslash belongs into
+/// PEM. Of a PEM text that is in base64 as a whole, as some stores of variables want it, what it decodes to.
+pub(crate) fn normalized(text: &str) -> Zeroizing<String> {
+    if !text.contains(BEGIN)
+        && let Some(inner) = decode(text.trim().trim_matches(['"', '\'']))
+        && let Ok(inner) = std::str::from_utf8(&inner)
+        && inner.contains(BEGIN)
+    {
+        return with_line_breaks(inner);
+    }
+    with_line_breaks(text)
+}
+
+fn with_line_breaks(text: &str) -> Zeroizing<String> {
     let mut normalized = Zeroizing::new(String::with_capacity(text.len()));
     let mut backslashes = 0;
     for letter in text.chars() {
@@ -61,26 +72,40 @@ pub(super) fn normalized(text: &str) -> Zeroizing<String> {
 }
 
 /// All blocks of a normalized text. What stands outside of them is skipped, as RFC 7468 has it.
-pub(super) fn blocks(mut text: &str) -> Result<Vec<Block<'_>>, String> {
-    let mut blocks = Vec::new();
-    while let Some((_, rest)) = text.split_once(BEGIN) {
-        let (label, rest) =
-            rest.split_once(DASHES).ok_or("is cut short: its line `-----BEGIN …-----` has no end")?;
-        let (body, rest) =
-            rest.split_once(END).ok_or("is cut short: its line `-----END …-----` is missing")?;
-        let (end, rest) =
-            rest.split_once(DASHES).ok_or("is cut short: its line `-----END …-----` has no end")?;
-        if label != end || body.contains(DASHES) {
-            return Err("is damaged: its lines `-----BEGIN …-----` and `-----END …-----` do not match".into());
-        }
-        blocks.push(Block { label, body });
-        text = rest;
+pub(crate) fn blocks(text: &str) -> Result<Vec<Block<'_>>, String> {
+    scan(text).collect()
+}
+
+/// Whether the text is PEM and all of it is there.
+pub(super) fn is_pem(text: &str) -> bool {
+    let text = normalized(text);
+    blocks(&text).is_ok_and(|blocks| !blocks.is_empty())
+}
+
+/// Block after block of a normalized text; a damaged one ends where the next one begins.
+fn scan(mut text: &str) -> impl Iterator<Item = Result<Block<'_>, String>> {
+    std::iter::from_fn(move || {
+        let (_, rest) = text.split_once(BEGIN)?;
+        let (own, next) = rest.split_at(rest.find(BEGIN).unwrap_or(rest.len()));
+        text = next;
+        Some(block(own))
+    })
+}
+
+/// The block behind its `-----BEGIN `.
+fn block(text: &str) -> Result<Block<'_>, String> {
+    let (label, rest) =
+        text.split_once(DASHES).ok_or("is cut short: its line `-----BEGIN …-----` has no end")?;
+    let (body, rest) = rest.split_once(END).ok_or("is cut short: its line `-----END …-----` is missing")?;
+    let (end, _) = rest.split_once(DASHES).ok_or("is cut short: its line `-----END …-----` has no end")?;
+    match label == end && !body.contains(DASHES) {
+        true => Ok(Block { label, body }),
+        false => Err("is damaged: its lines `-----BEGIN …-----` and `-----END …-----` do not match".into()),
     }
-    Ok(blocks)
 }
 
 /// The bytes of base64 with any white space in it.
-pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut dense = Zeroizing::new(String::with_capacity(text.len()));
     dense.extend(text.split_whitespace());
     // As long as the base64 itself: never grows, so that no copy is left behind.
@@ -90,7 +115,7 @@ pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// The block as every reader of PEM accepts it, without a line break at the end.
-pub(super) fn encode(label: &str, bytes: &[u8]) -> String {
+pub(crate) fn encode(label: &str, bytes: &[u8]) -> String {
     const LINE: usize = 64;
     let encoded = STANDARD.encode(bytes);
     let mut text = format!("{BEGIN}{label}{DASHES}\n");
@@ -131,6 +156,8 @@ mod tests {
             text.replace('\n', ""),
             text.replace('\n', "\n    "),
             text.replace('=', ""),
+            STANDARD.encode(&text),
+            format!(" \"{}\"\n", STANDARD.encode(text.replace('\n', "\r\n"))),
             format!("\n\n  \"{text}\"\n"),
             format!("Bag Attributes\n    friendlyName: x\n{text}\n"),
         ] {
@@ -146,7 +173,7 @@ mod tests {
             ("-----BEGIN A-----\nAAAA", "is missing"),
             ("-----BEGIN A-----\nAAAA\n-----END A", "has no end"),
             ("-----BEGIN A-----\nAAAA\n-----END B-----", "do not match"),
-            ("-----BEGIN A-----AAAA-----BEGIN B-----AAAA-----END B-----", "do not match"),
+            ("-----BEGIN A-----AAAA-----BEGIN B-----AAAA-----END B-----", "is missing"),
         ] {
             let Err(problem) = blocks(text) else { panic!("{text} is read") };
             assert!(problem.contains(reason), "{problem}");

@@ -1,4 +1,4 @@
-//! What can be told of an OIDC token without verifying it.
+//! What can be seen of a JWT without verifying it.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -14,12 +14,18 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The claim `exp` in Unix seconds (RFC 7519 section 4.1.4), if the text is a JWT that has a readable one.
 /// Nothing is verified: that is the issuer's task.
-pub(super) fn expiry(token: &str) -> Option<u64> {
+pub(crate) fn expiry(token: &str) -> Option<u64> {
     let payload = LENIENT.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&payload).ok()?;
     let expiry = claims.get("exp")?;
     // A JSON number may have a fraction; a cast of a float stops at the ends of the integer's range.
     expiry.as_u64().or_else(|| expiry.as_f64().map(|seconds| seconds as u64))
+}
+
+/// Whether the text has the three parts of a JWT (RFC 7515 section 7.1), all there.
+pub(super) fn is_jwt(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && LENIENT.decode(part).is_ok();
+    text.split('.').count() == 3 && text.split('.').all(is_part)
 }
 
 #[cfg(test)]
@@ -53,6 +59,16 @@ mod tests {
         assert!(padded.contains('='));
         assert_eq!(expiry(&padded), Some(12));
         assert_eq!(expiry("an opaque token"), None);
+    }
+
+    #[test]
+    fn a_jwt_has_three_parts_of_base64() {
+        assert!(is_jwt(&token("{}")));
+        for text in
+            ["", "a", "e30.e30", "e30.e30.", "e30..c2ln", "e30.e30.c2ln.c2ln", "e30.e3*.c2ln", "e30.e.c2ln"]
+        {
+            assert!(!is_jwt(text), "{text}");
+        }
     }
 
     proptest! {
