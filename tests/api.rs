@@ -184,7 +184,10 @@ fn futures_move_between_threads_when_the_inner_ones_do() {
         is_sent(idaas.exchange_for(subject, scope));
         is_sent(idaas.prefetch());
     }
-    let _ = of_the_handle;
+    fn of_the_layer(layer: &IdaasLayer, request: &mut Request<String>) {
+        is_sent(layer.authorize(request));
+    }
+    let _ = (of_the_handle, of_the_layer);
 }
 
 #[test]
@@ -296,7 +299,8 @@ fn the_names_behind_the_doors_are_these() {
     );
     assert_eq!(
         of(include_str!("../src/service/mod.rs")),
-        "Cloned HttpRequest HttpResponse IdaasLayer IdaasService NoToken ResponseFuture RetryUnauthorized"
+        "Authorized Cloned Grpc Http HttpRequest HttpResponse IdaasLayer IdaasService NoToken Protocol ResponseFuture \
+         RetryUnauthorized rejects_token"
     );
     assert_eq!(of(include_str!("../src/aliyun/mod.rs")), "CloudCredentials CloudRole CloudStsToken StsToken");
 }

@@ -9,6 +9,7 @@ mod verifier;
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tonic::body::Body;
 use tonic::service::interceptor::InterceptedService;
@@ -20,13 +21,14 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::health_reporter;
 use tower::{Layer, ServiceBuilder};
-use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasService, Token};
-use tower_idaas_testing::TestIdaas;
+use tower_idaas::service::{Grpc, Http, Protocol};
+use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasLayer, IdaasService, Token};
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::verifier::Verifier;
 
 type Outcome = Result<(), BoxError>;
-type Client = HealthClient<IdaasService<Channel>>;
+type Client<P = Http> = HealthClient<IdaasService<Channel, P>>;
 
 /// A health service for holders of good tokens.
 struct Protected {
@@ -80,12 +82,18 @@ fn serving(response: &HealthCheckResponse) -> bool {
     response.status() == ServingStatus::Serving
 }
 
-async fn check(client: &mut Client) -> Result<bool, Status> {
+async fn check<P>(client: &mut Client<P>) -> Result<bool, Status>
+where
+    P: Protocol<http::Response<Body>>,
+{
     Ok(serving(client.check(HealthCheckRequest::default()).await?.get_ref()))
 }
 
 /// Opens a stream and reads its first message.
-async fn watch(client: &mut Client) -> Result<bool, Status> {
+async fn watch<P>(client: &mut Client<P>) -> Result<bool, Status>
+where
+    P: Protocol<http::Response<Body>>,
+{
     let mut statuses = client.watch(HealthCheckRequest::default()).await?.into_inner();
     Ok(statuses.message().await?.is_some_and(|response| serving(&response)))
 }
@@ -133,7 +141,7 @@ async fn unauthenticated_withdraws_the_token_and_the_next_call_has_a_new_one() -
         let (issuer, server, idaas) = protected().await?;
         let mut client = HealthClient::new(idaas.layer().grpc().layer(server.channel().await?));
         server.revoke(&idaas.token().await?);
-        let call = async |client: &mut Client| {
+        let call = async |client: &mut Client<Grpc>| {
             if streaming { watch(client).await } else { check(client).await }
         };
         let refused = call(&mut client).await.unwrap_err();
@@ -178,7 +186,7 @@ async fn a_client_that_names_its_origin_is_held_to_the_rules_for_destinations() 
     let channel = server.channel().await?;
     let listed = idaas.layer().allow_origins([server.url()])?;
     // A channel adds its origin behind the layer: the client must name it in front.
-    let named = |layer: &tower_idaas::IdaasLayer, origin: &str| -> Result<Client, http::uri::InvalidUri> {
+    let named = |layer: &IdaasLayer, origin: &str| -> Result<Client, http::uri::InvalidUri> {
         Ok(HealthClient::with_origin(layer.layer(channel.clone()), origin.parse()?))
     };
     assert!(check(&mut named(&listed, &server.url())?).await?);
@@ -201,5 +209,78 @@ async fn a_token_that_is_not_to_be_had_fails_the_call_with_our_error() -> Outcom
     let mut client = HealthClient::new(idaas.layer().layer(server.channel().await?));
     let refused = check(&mut client).await.unwrap_err();
     assert_eq!(kind(&refused), Some(ErrorKind::Refused), "{refused:?}");
+    Ok(())
+}
+
+/// A call through `.grpc()`, and what its caller sees.
+async fn refused(layer: IdaasLayer, server: &Protected, origin: &str) -> Result<Status, BoxError> {
+    let channel = server.channel().await?;
+    let mut client = HealthClient::with_origin(layer.grpc().layer(channel), origin.parse()?);
+    let refused = check(&mut client).await.unwrap_err();
+    let streaming = watch(&mut client).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), (streaming.code(), streaming.message()));
+    Ok(refused)
+}
+
+#[tokio::test]
+async fn over_grpc_a_destination_that_may_not_get_a_token_is_a_failed_precondition() -> Outcome {
+    let (issuer, server, idaas) = protected().await?;
+    let listed = idaas.layer().allow_origins([server.url()])?;
+    for (layer, origin) in
+        [(listed, "https://elsewhere.example.com"), (idaas.layer(), "http://elsewhere.example.com")]
+    {
+        let status = refused(layer, &server, origin).await?;
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains("elsewhere.example.com"), "{status:?}");
+    }
+    assert_eq!(issuer.token_requests(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn over_grpc_a_token_that_is_not_to_be_had_is_a_status_with_our_message() -> Outcome {
+    let (issuer, server, idaas) = protected().await?;
+    issuer.set_secret("another");
+    let status = refused(idaas.layer(), &server, &server.url()).await?;
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(status.message(), idaas.token().await.unwrap_err().to_string());
+
+    let (issuer, server, idaas) = protected().await?;
+    issuer.set_behaviour(Behaviour::status(http::StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(refused(idaas.layer(), &server, &server.url()).await?.code(), Code::Unavailable);
+    Ok(())
+}
+
+#[tokio::test]
+async fn over_grpc_the_deadline_of_a_call_bounds_the_wait_for_a_token() -> Outcome {
+    let (issuer, server, idaas) = protected().await?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let mut client = HealthClient::new(idaas.layer().grpc().layer(server.channel().await?));
+    let mut request = Request::new(HealthCheckRequest::default());
+    request.set_timeout(Duration::from_millis(150));
+    let start = tokio::time::Instant::now();
+    let status = client.check(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn over_grpc_a_call_leaves_with_what_is_left_of_its_deadline() -> Outcome {
+    let issuer = TestIdaas::start().await?;
+    let idaas = support::builder(&issuer).build()?;
+    issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(200)));
+    let seen = tower::service_fn(async |request: http::Request<Body>| {
+        let mut response = http::Response::new(Body::default());
+        let left = request.headers()["grpc-timeout"].clone();
+        response.headers_mut().insert("x-left", left);
+        Ok::<_, BoxError>(response)
+    });
+    let client = idaas.layer().grpc().layer(seen);
+    let request = http::Request::post("https://api.example.com/a.B/C").header("grpc-timeout", "5S");
+    let response = tower::ServiceExt::oneshot(client, request.body(Body::default())?).await?;
+    let left = response.headers()["x-left"].to_str()?;
+    let micros: u64 = left.strip_suffix('u').ok_or(left)?.parse()?;
+    assert!((1_000_000..4_800_000).contains(&micros), "{left}");
     Ok(())
 }

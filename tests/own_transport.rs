@@ -224,3 +224,41 @@ impl Body for Endless {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&PIECE)))))
     }
 }
+
+/// What a limit or a buffer around one client does when API and token requests share it.
+async fn shares_one_client<S>(client: S)
+where
+    S: tower::Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>> + Clone + Send + Sync + 'static,
+    S::Error: Into<tower_idaas::BoxError> + std::fmt::Debug,
+    S::Future: Send + 'static,
+{
+    use tower::{Layer, ServiceExt};
+
+    let idaas = builder().transport(client.clone()).build().unwrap();
+    let api = idaas.layer().layer(client);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let request = Request::get("https://api.example.com/").body(Full::default()).unwrap();
+        requests.spawn(api.clone().oneshot(request));
+    }
+    let all = async {
+        while let Some(response) = requests.join_next().await {
+            assert_eq!(response.unwrap().unwrap().status(), StatusCode::OK);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), all).await.expect("a token in time");
+}
+
+#[tokio::test]
+async fn one_client_with_a_limit_or_a_buffer_serves_api_and_token_requests() {
+    let server = service_fn(async |request: Request<Full<Bytes>>| {
+        tokio::task::yield_now().await;
+        let is_token_request = request.uri().host() == Some("issuer.example");
+        assert_ne!(is_token_request, request.headers().contains_key("authorization"));
+        Ok::<_, Infallible>(token())
+    });
+    shares_one_client(tower::limit::ConcurrencyLimit::new(server, 1)).await;
+    shares_one_client(tower::buffer::Buffer::new(server, 1)).await;
+    let limited = tower::limit::ConcurrencyLimit::new(server, 1);
+    shares_one_client(tower::buffer::Buffer::new(limited, 1)).await;
+}

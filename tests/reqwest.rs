@@ -6,11 +6,12 @@ mod support;
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use http::header::{AUTHORIZATION, LOCATION};
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
 use reqwest::{Body, Client, Request};
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tower::filter::FilterLayer;
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasLayer, NoToken, Scope, SendError, SubjectToken};
-use tower_idaas_testing::{ApiRefusal, ProtectedApi, TestIdaas};
+use tower_idaas_testing::{ApiRefusal, Behaviour, ProtectedApi, TestIdaas};
 
 type Outcome = Result<(), BoxError>;
 
@@ -46,9 +47,22 @@ type Seen = (Option<String>, String);
 
 impl Stranger {
     async fn answering(status: StatusCode, location: &str) -> Result<Self, BoxError> {
+        let headers = HeaderMap::from_iter([(LOCATION, location.parse()?)]);
+        Self::answering_with(status, headers).await
+    }
+
+    /// Challenges each request with these lines.
+    async fn challenging(lines: &[&'static str]) -> Result<Self, BoxError> {
+        let lines = lines.iter().map(|line| (WWW_AUTHENTICATE, HeaderValue::from_static(line)));
+        let mut headers = HeaderMap::new();
+        lines.for_each(|(name, line)| _ = headers.append(name, line));
+        Self::answering_with(StatusCode::UNAUTHORIZED, headers).await
+    }
+
+    async fn answering_with(status: StatusCode, headers: HeaderMap) -> Result<Self, BoxError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
-        let answer = (status, [(LOCATION, location.to_owned())]);
+        let answer = (status, headers);
         let seen = Arc::<Mutex<Vec<_>>>::default();
         let note = |State(seen): State<Arc<Mutex<Vec<_>>>>, headers: HeaderMap, body: String| async move {
             let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
@@ -313,4 +327,184 @@ async fn an_error_is_ours_or_reqwests_and_shows_no_token() -> Outcome {
     let error = idaas.send(http().get(&nowhere)).await.unwrap_err();
     assert!(matches!(&error, SendError::Token(error) if error.kind() == ErrorKind::Refused), "{error:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_401_that_does_not_mean_the_token_costs_no_token_and_is_not_replayed() -> Outcome {
+    let (issuer, _api, idaas) = protected().await?;
+    idaas.prefetch().await?;
+    for lines in [
+        &["Bearer error=\"insufficient_scope\", scope=\"orders\""][..],
+        &["Basic realm=\"a, Bearer error=invalid_token\"", "BEARER realm=\"b\" , Error = insufficient_scope"],
+        &["Negotiate, Bearer error=\"invalid_request\""],
+    ] {
+        let api = Stranger::challenging(lines).await?;
+        for response in both_ways(&idaas.layer(), &api.url).await {
+            assert_eq!(response?.status(), StatusCode::UNAUTHORIZED);
+        }
+        let client = ServiceBuilder::new()
+            .retry(tower_idaas::RetryUnauthorized::new())
+            .layer(idaas.layer())
+            .service(http());
+        assert_eq!(client.oneshot(get(&api.url)).await?.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(api.take().len(), 3, "{lines:?}");
+    }
+    assert!(idaas.peek().is_some());
+    assert_eq!(issuer.token_requests(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_401_that_means_the_token_is_replayed_with_another() -> Outcome {
+    for lines in [
+        &["Bearer error=\"invalid_token\""][..],
+        &["bearer realm=\"a\""],
+        &["Basic realm=\"a\"", "Bearer realm=\"b\", error=invalid_token"],
+        &["Bearer error=\"insufficient_scope\", Bearer error=\"invalid_token\""],
+    ] {
+        let (_issuer, _api, idaas) = protected().await?;
+        let api = Stranger::challenging(lines).await?;
+        assert_eq!(idaas.send(http().get(&api.url)).await?.status(), StatusCode::UNAUTHORIZED);
+        let seen = api.authorizations();
+        assert_eq!(seen.len(), 2, "{lines:?}");
+        assert_ne!(seen[0], seen[1]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_classifier_says_which_responses_reject_the_token() -> Outcome {
+    let (issuer, _api, idaas) = protected().await?;
+    let layer = idaas.layer().rejection_classifier(|status, headers| {
+        status == StatusCode::FORBIDDEN && headers.get("x-error").is_some_and(|code| code == "TokenExpired")
+    });
+    let said = HeaderMap::from_iter([(http::HeaderName::from_static("x-error"), "TokenExpired".parse()?)]);
+    let api = Stranger::answering_with(StatusCode::FORBIDDEN, said).await?;
+    assert_eq!(layer.send(http().get(&api.url)).await?.status(), StatusCode::FORBIDDEN);
+    assert_eq!((api.take().len(), issuer.token_requests()), (2, 2));
+    for other in [Stranger::challenging(&[]).await?, Stranger::answering(StatusCode::FORBIDDEN, "").await?] {
+        for response in both_ways(&layer, &other.url).await {
+            response?;
+        }
+        assert_eq!(other.take().len(), 2);
+    }
+    assert!(issuer.token_requests() <= 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_requests_own_time_limit_bounds_the_wait_for_a_token() -> Outcome {
+    let (issuer, api, idaas) = protected().await?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let limited = || http().get(api.url()).timeout(Duration::from_millis(200));
+    let start = tokio::time::Instant::now();
+    let error = idaas.send(limited()).await.unwrap_err();
+    assert!(matches!(&error, SendError::Token(error) if error.kind() == ErrorKind::Timeout), "{error:?}");
+    let error = idaas.layer().layer(http()).oneshot(limited().build()?).await.unwrap_err();
+    assert_eq!(kind(&error), Some(ErrorKind::Timeout), "{error:?}");
+    let elapsed = start.elapsed();
+    assert!(elapsed >= Duration::from_millis(400) && elapsed < Duration::from_secs(3), "{elapsed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_token_takes_of_a_requests_time_limit_is_gone_for_the_request() -> Outcome {
+    let (issuer, _api, idaas) = protected().await?;
+    issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(400)));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let silent = format!("http://{}/", listener.local_addr()?);
+    let start = tokio::time::Instant::now();
+    let error = idaas.send(http().get(&silent).timeout(Duration::from_millis(800))).await.unwrap_err();
+    assert!(matches!(&error, SendError::Http(error) if error.is_timeout()), "{error:?}");
+    // With a limit of its own, the request would have had 1.2 s.
+    assert!(start.elapsed() < Duration::from_millis(1_150), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn authorize_serves_a_client_that_is_no_tower_service() -> Outcome {
+    let (issuer, api, idaas) = protected().await?;
+    let layer = idaas.layer();
+    let uri: http::Uri = api.url().parse()?;
+    for revoked in [false, true] {
+        if revoked {
+            api.revoke_all_issued_before_now();
+        }
+        let mut headers = HeaderMap::new();
+        let authorized = layer.authorize(&mut (&uri, &mut headers)).await?;
+        assert!(authorized.has_token());
+        let response = http().get(api.url()).headers(headers).send().await?;
+        assert_eq!(authorized.report(response.status(), response.headers()), revoked);
+    }
+    assert!(idaas.peek().is_none());
+    assert_eq!(issuer.token_requests(), 1);
+
+    let elsewhere = http::Uri::from_static("http://api.example.invalid/");
+    let error = layer.authorize(&mut (&elsewhere, &mut HeaderMap::new())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Destination);
+    let lenient = layer.clone().without_token_elsewhere();
+    let mut headers = HeaderMap::new();
+    assert!(!lenient.authorize(&mut (&elsewhere, &mut headers)).await?.has_token());
+    assert!(headers.is_empty());
+    let (mut parts, ()) = http::Request::get(&uri).extension(NoToken).body(())?.into_parts();
+    assert!(!layer.authorize(&mut parts).await?.has_token());
+    parts.extensions.clear();
+    parts.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer own"));
+    assert!(!layer.authorize(&mut parts).await?.has_token());
+    assert_eq!(parts.headers[AUTHORIZATION], "Bearer own");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_debug_form_of_an_error_is_its_message_and_causes() -> Outcome {
+    let (_issuer, _api, idaas) = protected().await?;
+    let error = idaas.send(http().get("http://api.example.invalid/")).await.unwrap_err();
+    assert!(format!("{error:?}").starts_with(&error.to_string()), "{error:?}");
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let error = idaas.send(http().get(format!("http://{}/", socket.local_addr()?))).await.unwrap_err();
+    let debug = format!("{error:?}");
+    assert!(debug.starts_with(&error.to_string()) && debug.contains("\n  caused by: "), "{debug}");
+    Ok(())
+}
+
+#[cfg(feature = "reqwest-middleware")]
+mod middleware {
+    use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error as MiddlewareError};
+
+    use super::*;
+
+    fn client(layer: IdaasLayer) -> ClientWithMiddleware {
+        ClientBuilder::new(http()).with(layer).build()
+    }
+
+    #[tokio::test]
+    async fn a_layer_is_a_middleware_that_replays_and_keeps_to_destinations() -> Outcome {
+        let (issuer, api, idaas) = protected().await?;
+        let client = client(idaas.layer());
+        assert_eq!(client.get(api.url()).send().await?.status(), StatusCode::OK);
+        api.revoke_all_issued_before_now();
+        assert_eq!(client.get(api.url()).send().await?.status(), StatusCode::OK);
+        assert_eq!((api.refused(ApiRefusal::Revoked), api.accepted(), issuer.tokens_issued()), (1, 2, 2));
+        let error = client.get("http://api.example.invalid/").send().await.unwrap_err();
+        let MiddlewareError::Middleware(error) = error else { return Err(error.into()) };
+        assert_eq!(error.downcast_ref::<Error>().map(Error::kind), Some(ErrorKind::Destination));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn its_extensions_count_and_so_does_a_requests_time_limit() -> Outcome {
+        let (issuer, _api, idaas) = protected().await?;
+        let stock = issuer.api("api://stock").permission("read").plain_http().start().await?;
+        let client = client(idaas.layer());
+        let scope: Scope = "api://stock|read".parse()?;
+        assert_eq!(client.get(stock.url()).with_extension(scope).send().await?.status(), StatusCode::OK);
+        let none = client.get(stock.url()).with_extension(NoToken).send().await?;
+        assert_eq!((none.status(), issuer.tokens_issued()), (StatusCode::UNAUTHORIZED, 1));
+        issuer.set_behaviour(Behaviour::Hold);
+        let error = client.get(stock.url()).timeout(Duration::from_millis(100)).send().await.unwrap_err();
+        let MiddlewareError::Middleware(error) = error else { return Err(error.into()) };
+        assert_eq!(error.downcast_ref::<Error>().map(Error::kind), Some(ErrorKind::Timeout));
+        Ok(())
+    }
 }

@@ -85,6 +85,7 @@ fn main() {
     }
     if all || asked_for("ratios") {
         ratios(&rows);
+        ratios(&rows::carrying());
         ratios(&rows::states());
     }
     if all || asked_for("waiters") {

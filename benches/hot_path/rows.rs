@@ -14,7 +14,7 @@ use tower_http::set_header::SetRequestHeaderLayer;
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
 
-use crate::service::{Contestant, Nothing, Shape, run_on};
+use crate::service::{Carrying, Contestant, Nothing, Shape, run_on};
 
 /// CacheEntry scopes beside the configured one: as many as keep their tokens.
 const SCOPES: usize = 64;
@@ -49,12 +49,22 @@ pub(crate) fn rows() -> Vec<Row> {
     scoped.extensions_mut().insert(scopes[SCOPES / 2].clone());
     let listed = idaas.layer().allow_origins(["https://*.example.org", "https://api.example.com"]).unwrap();
     vec![
-        Row::new("constant header", constant(), request()),
+        Row::new("constant header", constant_layer().layer(Nothing), request()),
         Row::new("no layer", Nothing, request()),
         Row::new("live token", idaas.layer().layer(Nothing), request()),
         Row::new("live token, 1 of 64 scopes", idaas.layer().layer(Nothing), scoped),
         Row::new("live token, for listed origins", listed.layer(Nothing), request()),
         Row::new("by hand", ByHand::new(), request()),
+    ]
+}
+
+/// The same around an inner service whose future carries its response.
+pub(crate) fn carrying() -> Vec<Row> {
+    let idaas = warm(Idaas::builder().token_source(Issuer::default()));
+    vec![
+        Row::new("constant header, response carried", constant_layer().layer(Carrying), request()),
+        Row::new("no layer, response carried", Carrying, request()),
+        Row::new("live token, response carried", idaas.layer().layer(Carrying), request()),
     ]
 }
 
@@ -135,10 +145,6 @@ pub(crate) fn constant_layer() -> SetRequestHeaderLayer<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", text())).unwrap();
     value.set_sensitive(true);
     SetRequestHeaderLayer::overriding(AUTHORIZATION, value)
-}
-
-fn constant() -> impl Contestant + Sync {
-    constant_layer().layer(Nothing)
 }
 
 /// What people write: a lock, an expiry, a header made for each request.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::sync::Barrier;
@@ -44,6 +45,26 @@ impl Service<Request<()>> for Nothing {
     fn call(&mut self, request: Request<()>) -> Self::Future {
         SPARE.set(Some(request));
         Answering
+    }
+}
+
+/// An inner service whose future carries its response: tower's own `ready`, mocks, a `service_fn` with a future that
+/// is ready, most test stacks.
+#[derive(Clone)]
+pub(crate) struct Carrying;
+
+impl Service<Request<()>> for Carrying {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        SPARE.set(Some(request));
+        ready(Ok(Response::new(())))
     }
 }
 

@@ -140,8 +140,12 @@ impl Idaas {
     ///
     /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
     /// stream. An `Authorization` header that is on the request stays; one that is the client's by default gives
-    /// way. The token leaves over HTTPS, or for a loopback host; reqwest takes it off where a redirect leads to another
+    /// way. The token leaves over HTTPS, or for this machine; reqwest takes it off where a redirect leads to another
     /// origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    ///
+    /// A time limit of the request's own ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout)) bounds the wait
+    /// for a token as well, and a replay: the request leaves with what is left of it. One that is the client's cannot be
+    /// read, and begins when the request leaves.
     ///
     /// Where `HTTP_PROXY` is set, reqwest sends plain HTTP to that proxy, for loopback hosts too unless `NO_PROXY`
     /// names them: then the proxy and whoever listens on the way there see the token. A client for services on this

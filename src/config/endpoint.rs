@@ -104,7 +104,7 @@ mod tests {
             ("http://localhost.example.com/", "https://localhost.example.com/", true),
             ("http://127.0.0.1.example.com/", "https://127.0.0.1.example.com/", true),
             ("http://localhost:80/token", "http://localhost:80/token", false),
-            ("http://idaas.localhost/", "http://idaas.localhost/", false),
+            ("http://idaas.localhost/", "https://idaas.localhost/", true),
             ("http://127.9.9.9:1/", "http://127.9.9.9:1/", false),
             ("http://[::1]:8080/x", "http://[::1]:8080/x", false),
             ("http://[::2]/x", "https://[::2]/x", true),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::uri::Scheme;
 
 use crate::error::{ConfigError, ConfigFault, Error, ErrorKind};
-use crate::service::origins::{Origin, admit};
+use crate::service::origin::{Origin, PlaintextHost, admit};
 use crate::service::target::Target;
 use crate::wire::loopback::is_loopback;
 
@@ -15,7 +15,7 @@ pub(super) struct Destinations {
     /// Every origin, when there is no list.
     origins: Option<Arc<[Origin]>>,
     /// The hosts that may get one over plain HTTP, beside this machine itself.
-    plaintext: Arc<[String]>,
+    plaintext: Arc<[PlaintextHost]>,
     /// What becomes of a request to another destination.
     pub(super) elsewhere: Elsewhere,
 }
@@ -36,8 +36,11 @@ pub(super) enum Unfit {
 }
 
 impl Destinations {
-    pub(super) fn allow_plaintext(&mut self, host: String) {
+    pub(super) fn allow_plaintext(&mut self, text: &str) -> Result<(), ConfigError> {
+        let host = PlaintextHost::parse(text)
+            .map_err(|problem| ConfigError::all(None, vec![fault("allow_plaintext", text, problem)]))?;
         self.plaintext = self.plaintext.iter().cloned().chain([host]).collect();
+        Ok(())
     }
 
     /// Adds to the list; from the first call on, there is one.
@@ -51,11 +54,7 @@ impl Destinations {
             let text = text.as_ref();
             match Origin::parse(text) {
                 Ok(origin) => allowed.push(origin),
-                Err(problem) => {
-                    // What stands before a host may be a password.
-                    let shown = text.rsplit('@').next().unwrap_or_default().escape_debug();
-                    faults.push(ConfigFault::new("allow_origins", format!("entry `{shown}` {problem}")));
-                }
+                Err(problem) => faults.push(fault("allow_origins", text, problem)),
             }
         }
         if !faults.is_empty() {
@@ -66,8 +65,7 @@ impl Destinations {
     }
 
     /// Whether a token may go there. Without a list, a request that names no host is for the inner service to
-    /// place; with one, it could go anywhere. One that names a host and no scheme goes there in plain text for
-    /// all anybody knows.
+    /// place; with one, it could go anywhere. One that names a host and no scheme may go there in plain text.
     #[inline]
     pub(super) fn check<'a>(&self, target: impl Into<Target<'a>>) -> Result<(), Unfit> {
         let target = target.into();
@@ -86,9 +84,16 @@ impl Destinations {
     #[cold]
     fn check_plaintext(&self, target: Target<'_>) -> Result<(), Unfit> {
         let host = target.host().unwrap_or_default();
-        let allowed = is_loopback(host) || self.plaintext.iter().any(|name| name.eq_ignore_ascii_case(host));
+        let allowed = is_loopback(host) || self.plaintext.iter().any(|allowed| allowed.admits(target));
         if allowed { Ok(()) } else { Err(Unfit::Plaintext) }
     }
+}
+
+/// What is wrong with an entry of a list.
+fn fault(method: &str, entry: &str, problem: &str) -> ConfigFault {
+    // What stands before a host may be a password.
+    let entry: String = entry.rsplit('@').next().unwrap_or_default().chars().take(255).collect();
+    ConfigFault::new(method, format!("entry `{}` {problem}", entry.escape_debug()))
 }
 
 impl Unfit {
@@ -125,11 +130,20 @@ mod tests {
     #[test]
     fn plain_text_goes_to_this_machine_and_to_hosts_allowed_by_name_only() {
         let mut destinations = Destinations::default();
-        destinations.allow_plaintext("orders.internal".into());
+        destinations.allow_plaintext("orders.internal").unwrap();
         for (uri, allowed) in [
             ("https://api.example.com/x", true),
             ("/x", true),
             ("http://localhost:80/x", true),
+            ("http://LOCALHOST/x", true),
+            ("http://127.255.0.9/x", true),
+            ("http://[::ffff:127.0.0.1]/x", true),
+            // Whatever a resolver makes of them.
+            ("http://orders.localhost/x", false),
+            ("http://localhost./x", false),
+            ("http://127.1/x", false),
+            ("http://0.0.0.0/x", false),
+            ("http://[::ffff:10.0.0.1]/x", false),
             ("http://127.0.0.1/x", true),
             ("http://[::1]/x", true),
             ("http://Orders.Internal/x", true),
@@ -148,8 +162,8 @@ mod tests {
     #[test]
     fn with_a_list_plain_text_needs_an_entry_and_the_permission() {
         let mut destinations = Destinations::default();
-        destinations.allow_plaintext("orders.internal".into());
-        destinations.allow_plaintext("stock.internal".into());
+        destinations.allow_plaintext("orders.internal").unwrap();
+        destinations.allow_plaintext("stock.internal").unwrap();
         destinations
             .allow_origins([
                 "https://api.example.com",
@@ -207,5 +221,38 @@ mod tests {
         }
         let error = Unfit::NotListed.error(&Uri::from_static("https://evil.example:8443/")).to_string();
         assert!(error.contains("https://evil.example:8443,"), "{error}");
+    }
+
+    #[cfg(feature = "reqwest")]
+    mod over_reqwest {
+        use ::reqwest::Url;
+        use proptest::prelude::*;
+
+        use super::*;
+
+        #[test]
+        fn what_is_neither_http_nor_https_gets_no_token() {
+            for text in ["ftp://api.example.com/", "data:text/plain,x", "file:///x", "wss://api.example.com/"]
+            {
+                let url: Url = text.parse().unwrap();
+                assert!(Destinations::default().check(&url).is_err(), "{text}");
+            }
+        }
+
+        proptest! {
+            /// Reqwest sends to the URI that a URL becomes: the check of the URL must hold for it.
+            #[test]
+            fn where_a_url_may_go_its_uri_may(
+                text in "https?:[/\\\\]{0,3}([a-z:]{0,3}@)?(api[.]example[.]com|[ -~]{0,12})(:[0-9]{0,5})?[/?#\\\\@]?[ -~]{0,9}",
+            ) {
+                let mut destinations = Destinations::default();
+                destinations.allow_origins(["https://api.example.com", "https://*.example.com", "https://[::1]"]).unwrap();
+                let Ok(url) = text.parse::<Url>() else { return Ok(()) };
+                let Ok(uri) = url.as_str().parse::<Uri>() else { return Ok(()) };
+                prop_assert_eq!(destinations.check(&url), destinations.check(&uri), "{}", url);
+                let anywhere = Destinations::default();
+                prop_assert_eq!(anywhere.check(&url), anywhere.check(&uri), "{}", url);
+            }
+        }
     }
 }

@@ -1,54 +1,94 @@
 //! The layer.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use http::{HeaderMap, StatusCode};
 use tower::Layer;
 
-use crate::cache::slot::Slot;
 use crate::error::ConfigError;
 use crate::scope::Scope;
 use crate::service::destination::{Destinations, Elsewhere};
+use crate::service::protocol::{Grpc, Http};
+use crate::service::rejection::Classifier;
 use crate::service::service::{IdaasService, Shared};
-use crate::token::{Token, TokenCache};
+use crate::token::TokenCache;
 
 /// Wraps an HTTP client so that each request leaves with a token.
 ///
 /// Made by [`Idaas::layer`](crate::Idaas::layer). Put it *inside* layers that retry, so that each attempt
 /// gets a live token, and *inside* anything that sets headers of the caller's own: an `Authorization` header
 /// that is already there stays.
-#[derive(Clone, Debug)]
-pub struct IdaasLayer {
-    pub(super) cache: Arc<TokenCache>,
-    pub(super) scope: Scope,
-    pub(super) slot: Arc<Slot<Token>>,
-    pub(super) destinations: Destinations,
-    grpc: bool,
+///
+/// # How long a request waits
+///
+/// A request that has to wait for a token waits as long as
+/// [`IdaasBuilder::wait_timeout`](crate::IdaasBuilder::wait_timeout) says, or as long as its caller does where the
+/// request says so: a time limit of its own on a `reqwest::Request`, or the header `grpc-timeout`. It leaves with what is
+/// left of that time, or fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). A time limit that is the client's,
+/// such as reqwest's `ClientBuilder::timeout`, cannot be read and begins when the request leaves; a
+/// `tower::timeout::Timeout` around the layer bounds the wait as it bounds all else.
+///
+/// While it waits, a request holds nothing of the inner service: what that had reserved for it is given back, and a
+/// clone is made ready when the token is there. So one client, with one `concurrency_limit`, can serve API and token
+/// requests alike (see [`IdaasBuilder::transport`](crate::IdaasBuilder::transport)).
+///
+/// # Which responses reject the token
+///
+/// Those that [`rejects_token`](crate::service::rejects_token) tells, or a
+/// [classifier](Self::rejection_classifier) of the program's. A rejection is counted for the token and the origin that
+/// it came from: the next request gets a new token, unless new tokens have been rejected there again and again, or
+/// other origins accept this one.
+pub struct IdaasLayer<P = Http> {
+    pub(super) shared: Shared,
+    protocol: PhantomData<fn() -> P>,
 }
 
 impl IdaasLayer {
     pub(crate) fn new(cache: Arc<TokenCache>) -> Self {
         let scope = cache.default_scope().clone();
         let slot = Arc::clone(cache.default_slot());
-        Self { cache, scope, slot, destinations: Destinations::default(), grpc: false }
+        let shared = Shared { cache, scope, slot, destinations: Destinations::default(), classifier: None };
+        Self { shared, protocol: PhantomData }
     }
+}
 
+impl<P> IdaasLayer<P> {
     /// Asks for tokens of this scope instead of the configured one. A request that carries a [`Scope`] as an
     /// extension gets its own still.
     #[must_use]
     pub fn scope(mut self, scope: &Scope) -> Self {
-        self.slot = self.cache.slot(scope);
-        self.scope = scope.clone();
+        self.shared.slot = self.shared.cache.slot(scope);
+        self.shared.scope = scope.clone();
         self
     }
 
-    /// Lets tokens go to this host over plain HTTP: inside a mesh that encrypts by itself, for example.
-    /// Otherwise plain HTTP is for loopback hosts only, and a request elsewhere fails with
-    /// [`ErrorKind::Destination`](crate::ErrorKind::Destination). What counts is the host in the request: a client
-    /// that takes plain HTTP to a proxy, as reqwest's does where `HTTP_PROXY` is set, takes the token there, too.
-    #[must_use]
-    pub fn allow_plaintext(mut self, host: impl Into<String>) -> Self {
-        self.destinations.allow_plaintext(host.into());
-        self
+    /// Lets tokens go to this host over plain HTTP: inside a mesh that encrypts by itself, for example. Called again,
+    /// it adds to the list.
+    ///
+    /// Without it, plain HTTP is for this machine only, which is a loopback address or exactly `localhost`, and a request
+    /// elsewhere fails with [`ErrorKind::Destination`](crate::ErrorKind::Destination). What counts is the host in the
+    /// request: a client that takes plain HTTP to a proxy, as reqwest's does where `HTTP_PROXY` is set, takes the token
+    /// there, too.
+    ///
+    /// The entry is a host, which stands for each of its ports, or a host and a port. `*.svc.cluster.local` stands for
+    /// every sub-domain of `svc.cluster.local`, as in [`allow_origins`](Self::allow_origins).
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
+    /// let layer = idaas.layer().allow_plaintext("*.svc.cluster.local")?.allow_plaintext("orders:8080")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When no request can match the entry (it has a scheme, a path or a network's prefix, is empty, or is not ASCII),
+    /// or when strangers could: sub-domains of a public suffix.
+    pub fn allow_plaintext(mut self, host: impl AsRef<str>) -> Result<Self, ConfigError> {
+        self.shared.destinations.allow_plaintext(host.as_ref())?;
+        Ok(self)
     }
 
     /// Lets tokens go to these origins and nowhere else; without a list they go to every `https` destination.
@@ -57,7 +97,8 @@ impl IdaasLayer {
     /// An entry is a scheme, a host and maybe a port, and matches them exactly (RFC 6454): letter case and the
     /// scheme's own port make no difference, while a dot at the end makes another host. `https://*.example.com`
     /// stands for every sub-domain of `example.com`, however deep, and not for `example.com` itself. A host
-    /// that is not ASCII is written in Punycode.
+    /// that is not ASCII is written in Punycode. A wildcard over a domain where strangers have names, such as
+    /// `https://*.com`, `https://*.co.uk` or `https://*.aliyuncs.com`, is refused.
     ///
     /// An entry with `http://` says where a token may go, not that it may go there in plain text: for another
     /// host than this machine, [`allow_plaintext`](Self::allow_plaintext) must say so, too.
@@ -81,7 +122,7 @@ impl IdaasLayer {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        self.destinations.allow_origins(origins)?;
+        self.shared.destinations.allow_origins(origins)?;
         Ok(self)
     }
 
@@ -89,17 +130,48 @@ impl IdaasLayer {
     /// for origins that are not [on the list](Self::allow_origins) and for plain HTTP.
     #[must_use]
     pub fn without_token_elsewhere(mut self) -> Self {
-        self.destinations.elsewhere = Elsewhere::WithoutToken;
+        self.shared.destinations.elsewhere = Elsewhere::WithoutToken;
         self
     }
 
-    /// Takes `grpc-status: 16`, which is UNAUTHENTICATED, among the headers of a response for what a 401 is: the
-    /// token is withdrawn, so that the next call leaves with another. The call itself fails: `tonic`'s bodies cannot
+    /// Judges by this function which responses say that the token is bad, instead of by
+    /// [`rejects_token`](crate::service::rejects_token): for an API that says so by a 403, for example, or by a header
+    /// of its own. An API that says so in a body needs a layer between, which reads the body and sets a header.
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) {
+    /// use tower_idaas::service::rejects_token;
+    ///
+    /// let layer = idaas.layer().rejection_classifier(|status, headers| {
+    ///     rejects_token(status, headers)
+    ///         || (status == 403 && headers.get("x-error").is_some_and(|error| error == "TokenExpired"))
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn rejection_classifier(
+        mut self,
+        rejects: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.classifier = Some(Classifier::new(rejects));
+        self
+    }
+
+    /// Speaks gRPC.
+    ///
+    /// A call that cannot have a token, or whose destination may not get one, ends with a status that says what to do
+    /// about it, and with the error's message: `UNAVAILABLE` for failures that pass, `UNAUTHENTICATED` for credentials
+    /// and refusals, `FAILED_PRECONDITION` for destinations, `DEADLINE_EXCEEDED` and `RESOURCE_EXHAUSTED`. It is a response
+    /// of trailers alone, as a server would give it; the [`Error`](crate::Error) is among its extensions.
+    ///
+    /// `grpc-status: 16`, which is UNAUTHENTICATED, among the headers of a response counts as a 401 does: the token is
+    /// invalidated, so that the next call leaves with another. The call itself fails: `tonic`'s bodies cannot
     /// be cloned, so a client generated by it cannot have
     /// [`Idaas::retry_unauthorized`](crate::Idaas::retry_unauthorized), which replays calls whose bodies can.
-    ///
     /// That is how gRPC servers answer a call that they reject before they begin (a response of trailers
     /// alone). A status in the trailers after a body is not seen. Other layers' responses cost nothing more.
+    ///
+    /// The inner service's response body must be [`Default`], as `tonic::body::Body` is.
     ///
     /// A `tonic` channel puts its origin on requests *inside* the layer, which sees none then: it cannot tell plain
     /// text from TLS, and with a [list of origins](Self::allow_origins) refuses. So name the origin to the client, too:
@@ -117,17 +189,32 @@ impl IdaasLayer {
     /// # }
     /// ```
     #[must_use]
-    pub fn grpc(mut self) -> Self {
-        self.grpc = true;
-        self
+    pub fn grpc(self) -> IdaasLayer<Grpc> {
+        IdaasLayer { shared: self.shared, protocol: PhantomData }
     }
 }
 
-impl<S> Layer<S> for IdaasLayer {
-    type Service = IdaasService<S>;
+impl<S, P> Layer<S> for IdaasLayer<P> {
+    type Service = IdaasService<S, P>;
 
-    fn layer(&self, inner: S) -> IdaasService<S> {
-        let Self { cache, scope, slot, destinations, grpc } = self.clone();
-        IdaasService::new(inner, Arc::new(Shared { cache, scope, slot, destinations, grpc }))
+    fn layer(&self, inner: S) -> IdaasService<S, P> {
+        IdaasService::new(inner, Arc::new(self.shared.clone()))
+    }
+}
+
+impl<P> Clone for IdaasLayer<P> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), protocol: PhantomData }
+    }
+}
+
+impl<P> fmt::Debug for IdaasLayer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { cache: _, scope, slot: _, destinations, classifier } = &self.shared;
+        f.debug_struct("IdaasLayer")
+            .field("scope", scope)
+            .field("destinations", destinations)
+            .field("classifier", classifier)
+            .finish_non_exhaustive()
     }
 }

@@ -1,15 +1,20 @@
 //! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out. What most
 //! programs name is at the crate's root, too.
 
-mod attach;
+mod authorize;
+mod deadline;
 mod destination;
 mod future;
-mod held;
 mod layer;
-mod origins;
-#[cfg(feature = "reqwest")]
-mod over_reqwest;
+mod origin;
+mod protocol;
+mod public_suffix;
+mod rejection;
 mod request;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "reqwest-middleware")]
+mod reqwest_middleware;
 mod response;
 mod retry;
 #[cfg(feature = "reqwest")]
@@ -18,8 +23,11 @@ mod send;
 mod service;
 mod target;
 
+pub use self::authorize::Authorized;
 pub use self::future::ResponseFuture;
 pub use self::layer::IdaasLayer;
+pub use self::protocol::{Grpc, Http, Protocol};
+pub use self::rejection::rejects_token;
 pub use self::request::{HttpRequest, NoToken};
 pub use self::response::HttpResponse;
 pub use self::retry::{Cloned, RetryUnauthorized};
@@ -27,7 +35,7 @@ pub use self::retry::{Cloned, RetryUnauthorized};
 pub use self::send::SendError;
 pub use self::service::IdaasService;
 
-/// Keeps [`HttpRequest`] and [`HttpResponse`] ours to extend.
+/// Keeps [`HttpRequest`], [`HttpResponse`] and [`Protocol`] ours to extend.
 mod sealed {
     /// Implemented in this crate alone.
     pub trait Sealed {}

@@ -1,12 +1,17 @@
 //! What the layer needs of a request.
 
-use http::{HeaderMap, Request};
+use std::time::Duration;
 
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Request, Uri};
+
+use crate::service::deadline::grpc_timeout;
 use crate::service::sealed::Sealed;
 use crate::service::target::Target;
 
 /// A request that the layer can put a token on: `http::Request<B>` with any body, and `reqwest::Request` with the
-/// feature `reqwest`. Sealed.
+/// feature `reqwest`. For [`IdaasLayer::authorize`](super::IdaasLayer::authorize) also the parts of a request, or its
+/// URI and headers as a pair. Sealed.
 ///
 /// What a `reqwest::Request` carries as an extension cannot be seen from outside reqwest: a [`Scope`](crate::Scope),
 /// [`SubjectToken`](crate::SubjectToken) or [`NoToken`] on it has no effect. Make it from an `http::Request`, inside
@@ -25,6 +30,12 @@ use crate::service::target::Target;
 /// # is_a_client(client);
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "the layer of tower-idaas cannot put a token on a request of type `{Self}`",
+    label = "neither an `http::Request` (crate http, version 1) nor a `reqwest::Request`",
+    note = "a `reqwest::Request` is one of reqwest 0.13, with the feature `reqwest` of tower-idaas; for another client, \
+            or another version, see `IdaasLayer::authorize`"
+)]
 pub trait HttpRequest: Sealed {
     #[doc(hidden)]
     fn headers_mut(&mut self) -> &mut HeaderMap;
@@ -36,6 +47,16 @@ pub trait HttpRequest: Sealed {
     /// How many things the caller attached.
     #[doc(hidden)]
     fn extensions(&self) -> usize;
+    /// How long the caller waits for the response, where the request says so.
+    #[doc(hidden)]
+    fn time_limit(&mut self) -> Option<Duration> {
+        grpc_timeout::read(self.headers_mut())
+    }
+    /// Says anew how long the caller waits.
+    #[doc(hidden)]
+    fn set_time_limit(&mut self, limit: Duration) {
+        grpc_timeout::write(self.headers_mut(), limit);
+    }
 }
 
 impl<B> Sealed for Request<B> {}
@@ -59,6 +80,68 @@ impl<B> HttpRequest for Request<B> {
     #[inline]
     fn extensions(&self) -> usize {
         self.extensions().len()
+    }
+}
+
+impl Sealed for Parts {}
+
+impl HttpRequest for Parts {
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Uri(&self.uri)
+    }
+
+    fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get()
+    }
+
+    fn extensions(&self) -> usize {
+        self.extensions.len()
+    }
+}
+
+/// Where a request goes, and its headers.
+impl Sealed for (&Uri, &mut HeaderMap) {}
+
+impl HttpRequest for (&Uri, &mut HeaderMap) {
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.1
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Uri(self.0)
+    }
+
+    fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        None
+    }
+
+    fn extensions(&self) -> usize {
+        0
+    }
+}
+
+/// The same with what the caller attached.
+impl Sealed for (&Uri, &mut HeaderMap, &Extensions) {}
+
+impl HttpRequest for (&Uri, &mut HeaderMap, &Extensions) {
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.1
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Uri(self.0)
+    }
+
+    fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.2.get()
+    }
+
+    fn extensions(&self) -> usize {
+        self.2.len()
     }
 }
 

@@ -1,25 +1,19 @@
-//! For those who use reqwest without Tower: a request of theirs, sent with a token.
+//! For programs that use reqwest without Tower: a request of reqwest's, sent with a token.
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
-use http::StatusCode;
+use ::reqwest::{Request, RequestBuilder, Response};
 use http::header::AUTHORIZATION;
-use reqwest::{Client, Request, RequestBuilder, Response};
 
-use crate::cache::slot::Slot;
-use crate::error::Error;
-use crate::service::attach::authorize;
-use crate::service::destination::Elsewhere;
+use crate::error::{Error, write_causes};
+use crate::service::authorize::Authorized;
+use crate::service::deadline::Deadline;
 use crate::service::layer::IdaasLayer;
-use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
-use crate::telemetry;
-use crate::token::{SubjectToken, Token};
+use crate::token::SubjectToken;
 
 /// Why [`Idaas::send`](crate::Idaas::send) has no response.
-#[derive(Debug)]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 #[non_exhaustive]
 pub enum SendError {
@@ -27,7 +21,7 @@ pub enum SendError {
     /// was not sent again.
     Token(Error),
     /// Reqwest could not build the request, send it, or get the response.
-    Http(reqwest::Error),
+    Http(::reqwest::Error),
 }
 
 impl fmt::Display for SendError {
@@ -35,6 +29,19 @@ impl fmt::Display for SendError {
         match self {
             Self::Token(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What a `main` that returns the error prints: the message and the causes, a line each.
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(error) => fmt::Debug::fmt(error, f),
+            Self::Http(error) => {
+                fmt::Display::fmt(error, f)?;
+                write_causes(f, error)
+            }
         }
     }
 }
@@ -54,14 +61,14 @@ impl From<Error> for SendError {
     }
 }
 
-impl From<reqwest::Error> for SendError {
-    fn from(error: reqwest::Error) -> Self {
+impl From<::reqwest::Error> for SendError {
+    fn from(error: ::reqwest::Error) -> Self {
         Self::Http(error)
     }
 }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
-impl IdaasLayer {
+impl<P> IdaasLayer<P> {
     /// Sends a request of reqwest's as [`Idaas::send`](crate::Idaas::send) does, with this layer's scope and to
     /// the destinations that it allows.
     ///
@@ -78,10 +85,10 @@ impl IdaasLayer {
     ///
     /// As for [`Idaas::send`](crate::Idaas::send).
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, SendError> {
-        self.send_from(&self.slot, request).await
+        self.send_as(None, request).await
     }
 
-    /// The same on somebody's behalf: with a token for this layer's scope, exchanged for theirs.
+    /// The same on behalf of a caller: with a token for this layer's scope, exchanged for the caller's.
     ///
     /// # Errors
     ///
@@ -91,68 +98,45 @@ impl IdaasLayer {
         subject: &SubjectToken,
         request: RequestBuilder,
     ) -> Result<Response, SendError> {
-        let slot = self.cache.exchange_slot(subject, &self.scope)?;
-        self.send_from(&slot, request).await
+        self.send_as(Some(subject), request).await
     }
 
-    async fn send_from(
+    async fn send_as(
         &self,
-        slot: &Arc<Slot<Token>>,
+        subject: Option<&SubjectToken>,
         request: RequestBuilder,
     ) -> Result<Response, SendError> {
         let (client, request) = request.build_split();
-        let request = request?;
-        if request.headers().contains_key(AUTHORIZATION) {
-            return Ok(client.execute(request).await?);
+        let mut request = request?;
+        let again = clone_for_replay(&request);
+        let deadline = Deadline::of(&mut request, self.shared.slot.clock());
+        let authorized = self.shared.authorize(&mut request, subject).await?;
+        let response = client.execute(request).await?;
+        if !authorized.judges_rejected(&response) {
+            return Ok(response);
         }
-        if let Err(unfit) = self.destinations.check(request.url()) {
-            return match self.destinations.elsewhere {
-                Elsewhere::Refused => Err(unfit.error(request.url()).into()),
-                Elsewhere::WithoutToken => Ok(client.execute(request).await?),
-            };
+        let Some(mut again) = again else { return Ok(response) };
+        if deadline.pass_on(&mut again).is_err() {
+            return Ok(response);
         }
-        let again = request.try_clone();
-        let last = match (attempt(&client, slot, request).await?, again) {
-            (Attempt::Rejected(rejected), Some(again)) => {
-                // Its connection is free for the next one.
-                drop(rejected);
-                attempt(&client, slot, again).await?
-            }
-            (attempt, _) => attempt,
-        };
-        Ok(last.into_response())
+        // Where its body was short, its connection is free for the replay.
+        drop(response);
+        let authorized = self.shared.authorize(&mut again, subject).await?;
+        let response = client.execute(again).await?;
+        authorized.judges_rejected(&response);
+        Ok(response)
     }
 }
 
-enum Attempt {
-    Answered(Response),
-    /// The API rejects the token, which is withdrawn.
-    Rejected(Response),
+/// A clone, unless the body is a stream or no replay can come of it.
+pub(super) fn clone_for_replay(request: &Request) -> Option<Request> {
+    if request.headers().contains_key(AUTHORIZATION) { None } else { request.try_clone() }
 }
 
-impl Attempt {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Answered(response) | Self::Rejected(response) => response,
-        }
+impl Authorized {
+    /// Reports the response. Where a redirect led elsewhere, the token did not go along.
+    pub(super) fn judges_rejected(&self, response: &Response) -> bool {
+        self.0.as_ref().is_some_and(|left_with| response.is_from(left_with.origin))
+            && self.report(response.status(), response.headers())
     }
-}
-
-async fn attempt(
-    client: &Client,
-    slot: &Arc<Slot<Token>>,
-    mut request: Request,
-) -> Result<Attempt, SendError> {
-    let live = Arc::clone(slot).acquire().await?;
-    let header = live.value.header_shard().ok_or_else(|| live.value.not_for_headers())?;
-    authorize(&mut request, header);
-    let origin = Response::origin(request.target());
-    let response = client.execute(request).await?;
-    // Where a redirect led elsewhere, the token did not go along.
-    if response.status() != StatusCode::UNAUTHORIZED || !response.is_from(origin) {
-        return Ok(Attempt::Answered(response));
-    }
-    header.invalidate();
-    telemetry::unauthorized();
-    Ok(Attempt::Rejected(response))
 }

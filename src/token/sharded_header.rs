@@ -69,19 +69,13 @@ impl HeaderShard {
         self.authorization.clone()
     }
 
-    pub(crate) fn invalidate(&self) {
-        self.recheck.invalidate();
-    }
-
     /// The API at this origin, told apart by a hash, rejected the token. True when the next request gets another
     /// token, so that a replay makes sense; false when this one is still served.
-    #[allow(dead_code, reason = "the service reports rejections by origin")]
     pub(crate) fn reject(&self, origin: u64) -> bool {
         self.recheck.reject(origin)
     }
 
     /// The API at this origin accepted the token. Costs one atomic load unless a rejection is being looked into.
-    #[allow(dead_code, reason = "the service reports rejections by origin")]
     #[inline]
     pub(crate) fn accept(&self, origin: u64) {
         self.recheck.accept(origin);
@@ -142,7 +136,7 @@ mod tests {
     fn withdrawing_through_a_copy_reaches_the_value() {
         let recheck = Arc::new(Recheck::new());
         let copies = ShardedHeader::new(&HeaderValue::from_static("Bearer x"), &recheck);
-        copies.mine().invalidate();
+        assert!(copies.mine().reject(0));
         assert!(recheck.is_invalidated());
     }
 }

@@ -3,13 +3,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Whether the host, as [`http::Uri::host`] gives it, is this machine and no other.
+/// Whether the host, as [`http::Uri::host`] gives it, is this machine and no other: a loopback address, or exactly
+/// `localhost`. Names below `localhost`, and `localhost.`, are whatever a resolver makes of them.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || bracketed(host).is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok_and(|a| a.is_loopback()))
+    let is_loopback = |address: Ipv6Addr| {
+        address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || bracketed(host).is_some_and(|inner| inner.parse().is_ok_and(is_loopback))
 }
 
 /// What is between the brackets of an IPv6 host.
@@ -23,12 +25,22 @@ mod tests {
 
     #[test]
     fn names_and_addresses_of_this_machine_and_nothing_like_them() {
-        for host in ["localhost", "LOCALHOST.", "idaas.localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
+        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in
-            ["", "localhost.example.com", "127.0.0.1.example.com", "128.0.0.1", "[::2]", "::1", "[::1"]
-        {
+        for host in [
+            "",
+            "localhost.",
+            "idaas.localhost",
+            "127.1",
+            "[::ffff:10.0.0.1]",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "128.0.0.1",
+            "[::2]",
+            "::1",
+            "[::1",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

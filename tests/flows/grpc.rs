@@ -58,6 +58,21 @@ async fn without_being_asked_and_at_any_other_status_nothing_happens() -> Outcom
 }
 
 #[tokio::test]
+async fn unauthenticated_for_lack_of_rights_leaves_the_token_alone() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let lacking = service_fn(|_: Request<Body>| async {
+        Response::builder()
+            .header("grpc-status", "16")
+            .header("www-authenticate", "Bearer error=\"insufficient_scope\"")
+            .body(())
+    });
+    idaas.layer().grpc().layer(lacking).oneshot(get(CALL)).await?;
+    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-1", 1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_401_counts_still() -> Outcome {
     let (idaas, _clock) = fed_by(&Mint::new())?;
     let refusing = service_fn(|_: Request<Body>| async { Response::builder().status(401).body(()) });

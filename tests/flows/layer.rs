@@ -108,7 +108,7 @@ async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Ou
     assert_eq!(api.take(), []);
     client.clone().oneshot(get("http://localhost:8080/")).await?;
     assert_eq!(api.take_token(), "token-1");
-    let allowing = idaas.layer().allow_plaintext("api.example.com").layer(api.clone());
+    let allowing = idaas.layer().allow_plaintext("api.example.com")?.layer(api.clone());
     allowing.clone().oneshot(get("http://api.example.com/")).await?;
     assert_eq!(api.take_token(), "token-1");
     let error = allowing.oneshot(get("http://other.example.com/")).await.unwrap_err();

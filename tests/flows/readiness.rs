@@ -96,15 +96,87 @@ fn poll_ready(client: &mut Limited) -> Poll<Result<(), BoxError>> {
 }
 
 #[tokio::test]
-async fn a_request_dropped_while_it_waits_gives_its_permit_back() -> Outcome {
+async fn a_request_that_waits_for_a_token_holds_no_permit_and_takes_one_when_it_leaves() -> Outcome {
     let mint = Mint::new();
     mint.hold();
     let mut client = one_at_a_time(&mint)?;
     let mut waiting = task::spawn(send(&mut client, get(URL)).await?);
     assert_pending!(waiting.poll());
-    assert_pending!(poll_ready(&mut client));
-    drop(waiting);
+    let mut other = client.clone();
+    assert_ready_ok!(poll_ready(&mut other));
+    mint.wait_for_fetches(1).await;
+    mint.release();
+    crate::support::settle().await;
+    assert_pending!(waiting.poll(), "the other one has the permit");
+    drop(other);
+    waiting.await?;
     assert_ready_ok!(poll_ready(&mut client));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_dropped_while_it_waits_for_a_permit_leaves_it_to_others() -> Outcome {
+    let mint = Mint::new();
+    let mut client = one_at_a_time(&mint)?;
+    let waiting = send(&mut client, get(URL)).await?;
+    let mut other = client.clone();
+    assert_ready_ok!(poll_ready(&mut other));
+    let mut waiting = task::spawn(waiting);
+    while mint.fetches() == 0 {
+        assert_pending!(waiting.poll());
+        tokio::task::yield_now().await;
+    }
+    crate::support::settle().await;
+    assert_pending!(waiting.poll());
+    drop(waiting);
+    drop(other);
+    assert_ready_ok!(poll_ready(&mut client));
+    Ok(())
+}
+
+/// Keeps whoever asks waiting, once told to, after having been asked.
+#[derive(Clone, Debug)]
+struct Slow {
+    open: tokio::sync::watch::Receiver<bool>,
+    api: Api,
+}
+
+impl Service<Request<Body>> for Slow {
+    type Response = Response<()>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if *self.open.borrow() {
+            return Poll::Ready(Ok(()));
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.api.call(request)
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_dies_while_the_inner_service_gets_ready_is_not_sent() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let (gate, open) = tokio::sync::watch::channel(true);
+    let api = Api::default();
+    let mut client = idaas.layer().layer(Slow { open, api: api.clone() });
+    let mut waiting = task::spawn(send(&mut client, get(URL)).await?);
+    gate.send_replace(false);
+    while idaas.peek().is_none() {
+        assert_pending!(waiting.poll());
+        tokio::task::yield_now().await;
+    }
+    assert_pending!(waiting.poll());
+    clock.advance(seconds(2_000));
+    gate.send_replace(true);
+    waiting.await?;
+    assert_eq!(api.take_token(), "token-2");
     Ok(())
 }
 

@@ -279,6 +279,10 @@ impl IdaasBuilder {
     ///
     /// Switch off in it that redirects are followed (they are in `reqwest`'s default): a redirect that it hands
     /// on is refused, one that it follows is not seen, and may lead the client's credentials elsewhere.
+    ///
+    /// The service may be the one that the layer wraps, with its limits and buffers: a request that waits for a token
+    /// holds nothing of the service that the token request needs. It must not have the layer in it, though: a token
+    /// request would wait for the token that it is to fetch.
     pub fn transport<S, B>(mut self, service: S) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,

@@ -1,14 +1,15 @@
 //! The layer over `reqwest::Client`, which is a Tower service of reqwest's own requests and responses.
 
 use std::future::Ready;
+use std::time::Duration;
 
+use ::reqwest::{Request, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
-use reqwest::{Request, Response};
 use tower::retry::Policy;
 
 use crate::service::request::HttpRequest;
-use crate::service::response::{HttpResponse, Rejection, is_grpc_unauthenticated};
+use crate::service::response::{HttpResponse, Rejection};
 use crate::service::retry::RetryUnauthorized;
 use crate::service::sealed::Sealed;
 use crate::service::target::Target;
@@ -36,29 +37,31 @@ impl HttpRequest for Request {
     fn extensions(&self) -> usize {
         0
     }
+
+    fn time_limit(&mut self) -> Option<Duration> {
+        self.timeout().copied()
+    }
+
+    fn set_time_limit(&mut self, limit: Duration) {
+        *self.timeout_mut() = Some(limit);
+    }
 }
 
 impl Sealed for Response {}
 
 impl HttpResponse for Response {
-    type Origin = u64;
-
-    #[inline]
-    fn origin(target: Target<'_>) -> u64 {
-        target.origin()
-    }
-
-    fn is_from(&self, origin: u64) -> bool {
-        Target::Url(self.url()).origin() == origin
-    }
-
     #[inline]
     fn status(&self) -> StatusCode {
         self.status()
     }
 
-    fn is_grpc_unauthenticated(&self) -> bool {
-        is_grpc_unauthenticated(self.headers())
+    #[inline]
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn is_from(&self, origin: u64) -> bool {
+        Target::Url(self.url()).origin() == origin
     }
 
     #[cold]

@@ -6,7 +6,8 @@ use std::net::Ipv6Addr;
 
 use http::uri::Scheme;
 
-use crate::service::target::Target;
+use crate::service::public_suffix::is_public_suffix;
+use crate::service::target::{Target, default_port};
 use crate::wire::loopback::bracketed;
 
 /// One entry of a list: scheme, host and port (RFC 6454), or a host's sub-domains.
@@ -69,11 +70,7 @@ impl Origin {
     fn admits(&self, destination: &Destination<'_>) -> bool {
         self.port == destination.port
             && self.scheme == *destination.scheme
-            && match &self.host {
-                Host::Name(name) => name.eq_ignore_ascii_case(destination.host),
-                Host::Subdomains(of) => is_subdomain(destination.host, of),
-                Host::Address(address) => parse_address(destination.host) == Some(*address),
-            }
+            && self.host.admits(destination.host)
     }
 }
 
@@ -94,13 +91,72 @@ impl Host {
                 "has no host that can be compared; expected letters, digits, `-`, `_` and single dots",
             );
         }
+        if !subdomains {
+            return Ok(Self::Name(name.into()));
+        }
         // A name that ends in a number is read as an IPv4 address, and those have no sub-domains.
-        if subdomains
-            && name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()))
-        {
+        if name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit())) {
             return Err("asks for sub-domains of an address");
         }
-        Ok(if subdomains { Self::Subdomains(name.into()) } else { Self::Name(name.into()) })
+        if is_public_suffix(name) {
+            return Err(
+                "asks for sub-domains of a public suffix, where strangers have names; name your own domain",
+            );
+        }
+        Ok(Self::Subdomains(name.into()))
+    }
+
+    fn admits(&self, host: &str) -> bool {
+        match self {
+            Self::Name(name) => name.eq_ignore_ascii_case(host),
+            Self::Subdomains(of) => is_subdomain(host, of),
+            Self::Address(address) => parse_address(host) == Some(*address),
+        }
+    }
+}
+
+/// A host that may be spoken to in plain text, at one port or at each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PlaintextHost {
+    host: Host,
+    port: Option<u16>,
+}
+
+impl PlaintextHost {
+    /// Parses an entry, or tells what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.contains("://") {
+            return Err("has a scheme; expected a host alone, or a host and a port");
+        }
+        if text.contains('/') {
+            return Err(
+                "has a path or the length of a network's prefix; expected a host, such as one address",
+            );
+        }
+        if text.contains(['?', '#']) {
+            return Err("has a query; expected a host alone, or a host and a port");
+        }
+        if text.contains('@') {
+            return Err("names a user; expected a host alone, or a host and a port");
+        }
+        if !text.is_ascii() {
+            return Err("has a host that is not ASCII; write it in Punycode, `xn--…`");
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Err("is an IPv6 address without its brackets; write `[…]`");
+        }
+        let (host, port) = split_port(text);
+        let port = match port {
+            None => None,
+            Some(digits) => Some(parse_port(digits).ok_or("has no number from 0 to 65535 for its port")?),
+        };
+        Ok(Self { host: Host::parse(host)?, port })
+    }
+
+    /// Whether it stands for where the request goes.
+    pub(super) fn admits(&self, target: Target<'_>) -> bool {
+        let port = target.port().or(target.scheme().map(default_port));
+        self.host.admits(target.host().unwrap_or_default()) && (self.port.is_none() || self.port == port)
     }
 }
 
@@ -134,10 +190,6 @@ impl<'a> Destination<'a> {
         };
         Some(Self { scheme, host, port })
     }
-}
-
-pub(super) fn default_port(scheme: &Scheme) -> u16 {
-    if *scheme == Scheme::HTTP { 80 } else { 443 }
 }
 
 /// Host and port; a colon within brackets belongs to the host.

@@ -3,7 +3,7 @@
 use http::Uri;
 use proptest::prelude::*;
 
-use crate::service::origins::*;
+use crate::service::origin::*;
 
 fn admits(origin: &str, uri: &str) -> bool {
     let origin = Origin::parse(origin).unwrap_or_else(|problem| panic!("{origin}: {problem}"));
@@ -149,6 +149,11 @@ fn an_entry_that_can_match_nothing_or_too_much_is_refused_with_the_reason() {
         ("https://*api.example.com", "`*`"),
         ("https://api.*.com", "`*`"),
         ("https://*.0.2.1", "sub-domains of an address"),
+        ("https://*.com", "public suffix"),
+        ("https://*.co.uk", "public suffix"),
+        ("https://*.COM.cn:8443", "public suffix"),
+        ("https://*.aliyuncs.com", "public suffix"),
+        ("https://*.oss-cn-hangzhou.aliyuncs.com", "public suffix"),
         ("https://[2001:db8::g]", "IPv6"),
         ("https://[::1", "no"),
         ("https://*.[::1]", "no host"),
@@ -158,7 +163,69 @@ fn an_entry_that_can_match_nothing_or_too_much_is_refused_with_the_reason() {
     }
 }
 
+#[test]
+fn a_plaintext_host_is_a_host_and_maybe_a_port() {
+    for (entry, uri, admitted) in [
+        ("orders.internal", "http://orders.internal/", true),
+        ("Orders.Internal", "http://ORDERS.internal:8080/", true),
+        ("orders.internal", "http://orders.internal.evil.example/", false),
+        ("orders:8080", "http://orders:8080/", true),
+        ("orders:8080", "http://orders/", false),
+        ("orders:80", "http://orders/", true),
+        ("*.svc.cluster.local", "http://orders.shop.svc.cluster.local:8080/", true),
+        ("*.svc.cluster.local", "http://svc.cluster.local/", false),
+        ("*.svc.cluster.local", "http://evil-svc.cluster.local/", false),
+        ("*.internal:8080", "http://orders.internal:8080/", true),
+        ("*.internal:8080", "http://orders.internal/", false),
+        ("10.0.0.7", "http://10.0.0.7:9090/", true),
+        ("10.0.0.7", "http://10.0.0.70/", false),
+        ("[fd00::1]", "http://[FD00:0::1]:80/", true),
+    ] {
+        let host = PlaintextHost::parse(entry).unwrap_or_else(|problem| panic!("{entry}: {problem}"));
+        assert_eq!(host.admits((&uri.parse::<Uri>().unwrap()).into()), admitted, "{entry} {uri}");
+    }
+}
+
+#[test]
+fn a_plaintext_entry_that_can_match_nothing_or_too_much_is_refused_with_the_reason() {
+    for (text, reason) in [
+        ("", "no host"),
+        (" ", "no host"),
+        ("*", "`*`"),
+        ("*.", "no host"),
+        ("*.com", "public suffix"),
+        ("http://orders:8080", "scheme"),
+        ("https://orders", "scheme"),
+        ("orders/x", "path"),
+        ("10.0.0.0/8", "prefix"),
+        ("fd00::/8", "prefix"),
+        ("orders?x", "query"),
+        ("user@orders", "user"),
+        ("orders:", "port"),
+        ("orders:http", "port"),
+        ("orders:99999", "port"),
+        ("b\u{fc}cher.internal", "Punycode"),
+        ("::1", "brackets"),
+        ("fd00::1", "brackets"),
+        ("[fd00::g]", "IPv6"),
+        ("orders.internal.", "no host"),
+        ("orders internal", "no host"),
+        ("orders,stock", "no host"),
+        ("*.10.0.0.7", "sub-domains of an address"),
+    ] {
+        let problem = PlaintextHost::parse(text).unwrap_err();
+        assert!(problem.contains(reason), "{text}: {problem}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn no_text_makes_the_parser_of_plaintext_hosts_panic(text in any::<String>(), uri in "http://[ -~]{1,20}") {
+        if let (Ok(host), Ok(uri)) = (PlaintextHost::parse(&text), uri.parse::<Uri>()) {
+            host.admits((&uri).into());
+        }
+    }
+
     #[test]
     fn nothing_but_a_sub_domain_matches_a_wildcard(
         host in "[a-zA-Z0-9.@:*,_\\[\\]-]{0,12}(\\.?example|EXAMPLE|xample)?\\.?(com)?[.:0-9a-z]{0,4}",
