@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
@@ -54,6 +54,7 @@ async fn it_is_given_the_token_request_as_it_goes_out() {
             assert_eq!(request.uri(), "https://issuer.example/token?tenant=1");
             assert_eq!(request.headers()[CONTENT_TYPE], "application/x-www-form-urlencoded");
             assert_eq!(request.headers()[ACCEPT], "application/json");
+            assert_eq!(request.headers()[ACCEPT_ENCODING], "identity");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(b"grant_type=client_credentials&client_id=app_1&scope="), "{body:?}");
             Ok::<_, Infallible>(token())
@@ -125,6 +126,75 @@ async fn an_endless_answer_is_cut_off() {
     assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
     let per_call = served.load(Ordering::SeqCst) / calls.load(Ordering::SeqCst);
     assert!(per_call <= (1 << 20) + 2 * PIECE.len(), "{per_call} bytes were read");
+}
+
+#[cfg(feature = "reqwest")]
+mod over_reqwest {
+    use super::*;
+
+    /// A server that answers a form at `/token` with a token, and one at `/moved` with the way there.
+    async fn server() -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.windows(17).any(|part| part == b"not-a-real-secret")
+                    && !request.starts_with(b"GET")
+                {
+                    stream.read_buf(&mut request).await.unwrap();
+                }
+                let text = String::from_utf8(request).unwrap();
+                let answer = match text.contains(" /token ") {
+                    true => {
+                        "200 OK\r\nContent-Length: 41\r\n\r\n{\"access_token\":\"t\",\"expires_in\":\"1200\" }"
+                    }
+                    false => "302 Found\r\nLocation: /token\r\nContent-Length: 0\r\n\r\n",
+                };
+                assert!(text.starts_with("GET") || text.contains("content-length: "), "{text}");
+                let answer = format!("HTTP/1.1 {answer}").replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        format!("http://{address}")
+    }
+
+    fn client() -> reqwest::ClientBuilder {
+        reqwest::Client::builder().no_proxy()
+    }
+
+    #[tokio::test]
+    async fn a_client_of_reqwests_carries_token_requests() {
+        let url = server().await;
+        let builder = builder().token_endpoint(format!("{url}/token"));
+        let idaas = builder.transport_reqwest(client().build().unwrap()).build().unwrap();
+        assert_eq!(idaas.token().await.unwrap().expose_token(), "t");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_that_it_followed_is_an_error_that_says_how_to_build_it() {
+        let url = server().await;
+        let at = || builder().token_endpoint(format!("{url}/moved"));
+        let follows = at().transport_reqwest(client().build().unwrap()).build().unwrap();
+        let error = follows.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidResponse, false), "{error}");
+        assert!(error.to_string().contains("redirect::Policy::none()"), "{error}");
+
+        let stays = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let error = at().transport_reqwest(stays).build().unwrap().token().await.unwrap_err();
+        assert!(error.to_string().contains("redirects"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn its_failures_are_told_apart() {
+        let refused = tokio::net::TcpSocket::new_v4().unwrap();
+        refused.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let url = format!("http://{}/token?tenant=1", refused.local_addr().unwrap());
+        let builder = builder().token_endpoint(url).transport_reqwest(client().build().unwrap());
+        let error = builder.build().unwrap().token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, true), "{error}");
+        assert!(!format!("{error:?}").contains("tenant"), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -93,3 +93,51 @@ async fn a_certificate_in_code_that_is_none_is_a_fault() {
         assert!(!format!("{error:?} {error}").contains("MARKER"), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_block_that_cannot_be_used_hides_no_other_in_a_file_or_in_code() {
+    const BROKEN: &str = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    const CUT_SHORT: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = TestIdaas::start().await.unwrap();
+    let root = issuer.root_certificate_pem();
+    for (number, text) in [
+        format!("{BROKEN}{root}"),
+        format!("{CUT_SHORT}{root}{BROKEN}"),
+        root.replace('\n', "\\n"),
+        root.replace('\n', " "),
+        format!("# a comment\n    {}", root.replace('\n', "\r\n    ")),
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, root),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = folder.path().join(format!("{number}.pem"));
+        std::fs::write(&file, text).unwrap();
+        idaas(&issuer, &[("SSL_CERT_FILE", &file)]).unwrap().token().await.unwrap();
+        let in_code = support::builder(&issuer).root_certificate(text.as_str());
+        in_code.build().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn authorities_are_read_again_when_their_file_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = [TestIdaas::start().await.unwrap(), TestIdaas::start().await.unwrap()];
+    let file = old.write_root_certificate(folder.path()).unwrap();
+    for (variable, path) in [("SSL_CERT_FILE", &*file), ("SSL_CERT_DIR", folder.path())] {
+        std::fs::write(&file, old.root_certificate_pem()).unwrap();
+        let idaas = idaas(&new, &[(variable, path)]).unwrap();
+        let error = idaas.token().await.unwrap_err();
+        assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+        // In place, as an editor does; then for a moment there is none.
+        std::fs::write(&file, "torn").unwrap();
+        std::fs::write(&file, new.root_certificate_pem()).unwrap();
+        let trusted = async {
+            while idaas.token().await.is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), trusted).await.unwrap();
+    }
+}

@@ -76,7 +76,7 @@ impl MetadataDocument {
         }
         let signing_time =
             request.issued_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let text = self.fetch(service, instance_id, signing_time).await?;
+        let text = self.fetch(service, request, signing_time).await?;
         // A document without a signing time does not tell how long it may be used, so it is used once.
         *kept = self.cloud.signs_for_audience().then(|| Document {
             text: text.clone(),
@@ -91,14 +91,18 @@ impl MetadataDocument {
     async fn fetch(
         &self,
         service: &MetadataService,
-        instance_id: &str,
+        request: &TokenRequest,
         signing_time: u64,
     ) -> Result<Secret, Error> {
         let query = match self.cloud.signs_for_audience() {
-            true => format!("?audience={}", percent::encoded(&audience(instance_id, signing_time))),
+            true => format!("?audience={}", percent::encoded(&audience(request.instance_id(), signing_time))),
             false => String::new(),
         };
-        let response = service.session().await?.get(&format!("{}{query}", self.cloud.path())).await?;
+        let response = service
+            .session(request.environment())
+            .await?
+            .get(&format!("{}{query}", self.cloud.path()))
+            .await?;
         compact(service.text(response)?.expose_secret()).ok_or_else(|| {
             let problem = format!("the response of {} is no document", service.shown());
             Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))

@@ -1,34 +1,44 @@
-//! The built-in client: hyper-util and rustls in a Tower stack of its own.
+//! The built-in client: hyper-util in a Tower service of its own.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{Client, ResponseFuture};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::{Handle, Id};
-use tower::{Service, ServiceBuilder};
-use tower_http::set_header::SetRequestHeaderLayer;
+use tokio::sync::Notify;
+use tower::Service;
 
+use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::error::ConfigFault;
+use crate::error::{BoxError, BoxFuture, ConfigFault};
 use crate::transport::connector::Connector;
+use crate::transport::error::{MAX_INTERIM, TooManyInterim, is_stale};
 use crate::transport::proxy::Proxies;
-use crate::transport::{Transport, roots};
+use crate::transport::send::Transport;
+use crate::transport::stream::Patience;
+use crate::transport::tls::Tls;
 
 const USER_AGENT_VALUE: HeaderValue =
     HeaderValue::from_static(concat!("tower-idaas/", env!("CARGO_PKG_VERSION")));
 
-/// Idle connections are kept for the next token of another scope, not for the next life.
-const IDLE: Duration = Duration::from_secs(60);
+/// Connections are kept for the tokens of other scopes and subjects, not for the next life: what is in between may
+/// forget one in the meantime.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Header fields of a response, and the bytes of its head.
+const MAX_FIELDS: usize = 1024;
+const MAX_HEAD: usize = 256 * 1024;
 
 /// What the built-in client is made from.
 #[derive(Debug)]
@@ -38,60 +48,82 @@ pub(crate) struct BuiltIn<'a> {
     pub(crate) root_certificates: &'a [Vec<u8>],
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
+    /// Where the first requests go, if that is known.
+    pub(crate) destination: Option<&'a Uri>,
 }
 
 impl BuiltIn<'_> {
     /// # Errors
     ///
-    /// Every fault of the proxy variables and of the certificate authorities.
+    /// Every fault of the certificate authorities and of TLS, and of a proxy variable if the destination needs it.
     pub(crate) fn transport(&self) -> Result<Transport, Vec<ConfigFault>> {
+        let proxies = Proxies::load(self.environment);
         let mut faults = Vec::new();
-        let proxies = Proxies::load(self.environment).map_err(|fault| faults.push(fault)).ok();
-        let roots = roots::load(self.environment, self.root_certificates);
-        let roots = roots.map_err(|more| faults.extend(more)).ok();
-        let (Some(proxies), Some(roots)) = (proxies, roots) else {
+        if let Some(Err(fault)) = self.destination.and_then(|destination| proxies.proxy_for(destination)) {
+            faults.push(fault);
+        }
+        let tls = Tls::load(self.environment, self.root_certificates);
+        let Some(tls) = tls.map_err(|more| faults.extend(more)).ok().filter(|_| faults.is_empty()) else {
             return Err(faults);
         };
-        let tls = trusting(roots).map_err(|fault| vec![fault])?;
-        let connector = Connector::new(&tls, Arc::new(proxies), self.connect_timeout);
-        let stack = ServiceBuilder::new()
-            .layer(SetRequestHeaderLayer::if_not_present(USER_AGENT, USER_AGENT_VALUE))
-            .service(PerRuntime { connector, current: Arc::default() });
-        Ok(Transport::new(stack, self.connect_timeout, self.read_timeout))
+        let patience = Patience::default();
+        let connector = Connector::new(tls, Arc::new(proxies), self.connect_timeout, patience.clone());
+        let service = PerRuntime { connector, patience, current: Arc::default() };
+        Ok(Transport::new(service, self.connect_timeout, self.read_timeout))
     }
 }
 
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, ConfigFault> {
-    // The provider by name: the process-wide default is somebody else's to choose.
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|cause| ConfigFault::new("", "TLS cannot be set up").with_source(cause))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+/// A transport for the metadata services of clouds: plain HTTP, never through a proxy, no connection is kept.
+pub(crate) fn direct(connect_timeout: Duration, read_timeout: Duration) -> Transport {
+    Transport::new(Direct(Connector::direct(connect_timeout)), connect_timeout, read_timeout)
 }
 
 type HttpClient = Client<Connector, Full<Bytes>>;
+
+/// The clients of one runtime.
+#[derive(Clone)]
+struct Clients {
+    pooled: HttpClient,
+    /// Opens a connection for each request.
+    unpooled: HttpClient,
+}
+
+fn client(connector: Connector, connections_kept: usize) -> HttpClient {
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(connections_kept)
+        .http1_max_headers(MAX_FIELDS)
+        .http1_max_buf_size(MAX_HEAD)
+        // As RFC 9112 sections 5.1 and 5.2 tell clients to read what old servers send.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .build(connector)
+}
 
 /// A client that is built anew when the runtime changes: pooled connections live on the runtime that
 /// opened them, and a handle may outlive it.
 #[derive(Clone)]
 struct PerRuntime {
     connector: Connector,
-    current: Arc<Mutex<Option<(Id, HttpClient)>>>,
+    patience: Patience,
+    current: Arc<Mutex<Option<(Id, Clients)>>>,
 }
 
 impl PerRuntime {
-    fn client(&self) -> HttpClient {
+    fn clients(&self) -> Clients {
         let runtime = Handle::current().id();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match &*current {
-            Some((owner, client)) if *owner == runtime => client.clone(),
+            Some((owner, clients)) if *owner == runtime => clients.clone(),
             _ => {
-                let client = Client::builder(TokioExecutor::new())
-                    .pool_idle_timeout(IDLE)
-                    .pool_timer(TokioTimer::new())
-                    .build(self.connector.clone());
-                *current = Some((runtime, client.clone()));
-                client
+                let clients = Clients {
+                    pooled: client(self.connector.clone(), usize::MAX),
+                    unpooled: client(self.connector.clone(), 0),
+                };
+                *current = Some((runtime, clients.clone()));
+                clients
             }
         }
     }
@@ -99,16 +131,71 @@ impl PerRuntime {
 
 impl Service<Request<Full<Bytes>>> for PerRuntime {
     type Response = Response<Incoming>;
-    type Error = hyper_util::client::legacy::Error;
-    type Future = ResponseFuture;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Full<Bytes>>) -> ResponseFuture {
-        self.client().request(request)
+    fn call(&mut self, mut request: Request<Full<Bytes>>) -> Self::Future {
+        request.headers_mut().entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
+        let (clients, patience) = (self.clients(), self.patience.clone());
+        Box::pin(until_flooded(request, move |request| async move {
+            let again = request.clone();
+            let mut sent = Clock::System.now();
+            let mut response = clients.pooled.request(request).await;
+            if response.as_ref().is_err_and(|cause| is_stale(cause)) {
+                sent = Clock::System.now();
+                response = clients.unpooled.request(again).await;
+            }
+            let response = response?;
+            patience.observe(Clock::System.now().since(sent));
+            Ok(response)
+        }))
     }
+}
+
+/// A client that keeps no connection: the next request may come an hour later, and on another runtime.
+#[derive(Clone, Debug)]
+struct Direct(Connector);
+
+impl Service<Request<Full<Bytes>>> for Direct {
+    type Response = Response<Incoming>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        let client = client(self.0.clone(), 0);
+        Box::pin(until_flooded(request, move |request| async move { Ok(client.request(request).await?) }))
+    }
+}
+
+/// The response, unless too many interim ones come before it: hyper skips them without end.
+async fn until_flooded<F>(
+    mut request: Request<Full<Bytes>>,
+    send: impl FnOnce(Request<Full<Bytes>>) -> F,
+) -> Result<Response<Incoming>, BoxError>
+where
+    F: Future<Output = Result<Response<Incoming>, BoxError>>,
+{
+    let flooded = Arc::new(Notify::new());
+    let (seen, flood) = (AtomicUsize::new(0), Arc::clone(&flooded));
+    hyper::ext::on_informational(&mut request, move |_| {
+        if seen.fetch_add(1, Ordering::Relaxed) == MAX_INTERIM {
+            flood.notify_one();
+        }
+    });
+    let (mut response, mut flooded) = (pin!(send(request)), pin!(flooded.notified()));
+    poll_fn(|context| match response.as_mut().poll(context) {
+        Poll::Ready(response) => Poll::Ready(response),
+        Poll::Pending => flooded.as_mut().poll(context).map(|()| Err(TooManyInterim.into())),
+    })
+    .await
 }
 
 impl fmt::Debug for PerRuntime {

@@ -1,123 +1,163 @@
 //! Connections for the token traffic: DNS, TCP, proxy and TLS under one time-out.
 
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::GaiResolver;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::proxy::SocksV5;
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
-use tower::util::MapErr;
-use tower::{Service, ServiceExt};
+use rustls_pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+use tower::{Service, service_fn};
 
-use crate::error::BoxError;
-use crate::error::BoxFuture;
-use crate::transport::fault::{ConnectTimeout, HandshakeFailure, ProxyFailure, ResolveFailure};
-use crate::transport::proxy::{Proxies, shown};
-
-type Resolver = MapErr<GaiResolver, fn(std::io::Error) -> ResolveFailure>;
-type Tcp = HttpConnector<Resolver>;
-/// A way to the other side before its own TLS: plain, or inside TLS to a proxy.
-type Way = MaybeHttpsStream<TokioIo<TcpStream>>;
-
-/// Connects straight or through a proxy.
-#[derive(Clone, Debug)]
-pub(super) struct Router {
-    tcp: Tcp,
-    to_proxy: HttpsConnector<Tcp>,
-    proxies: Arc<Proxies>,
-}
+use crate::error::{BoxError, BoxFuture};
+use crate::transport::error::{ConnectTimeout, HandshakeFailure, ProxyFailure, TcpFailure, UnusableProxy};
+use crate::transport::proxy::{self, Proxies};
+use crate::transport::stream::{BoxIo, Patience, Stream};
+use crate::transport::tcp;
+use crate::transport::tls::Tls;
+use crate::transport::tunnel::{self, TunnelError};
 
 /// Everything a connection takes, within one time-out.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
-    inner: HttpsConnector<Router>,
+    /// Without it only plain HTTP is spoken, and without a proxy.
+    secure: Option<(Arc<Tls>, Arc<Proxies>)>,
     timeout: Duration,
+    patience: Patience,
 }
 
 impl Connector {
-    pub(super) fn new(tls: &ClientConfig, proxies: Arc<Proxies>, timeout: Duration) -> Self {
-        let resolver: Resolver = GaiResolver::new().map_err(|cause| ResolveFailure(cause.into()));
-        let mut tcp = HttpConnector::new_with_resolver(resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let to_proxy = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp.clone());
-        let inner = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.clone())
-            .https_or_http()
-            // HTTP/1.1 only: a GOAWAY of HTTP/2 carries text of the server's choice, such as an echo of our secret,
-            // into errors and logs of `h2`. For a few requests an hour there is nothing to gain from it.
-            .enable_http1()
-            .wrap_connector(Router { tcp, to_proxy, proxies });
-        Self { inner, timeout }
+    pub(super) fn new(tls: Arc<Tls>, proxies: Arc<Proxies>, timeout: Duration, patience: Patience) -> Self {
+        Self { secure: Some((tls, proxies)), timeout, patience }
     }
+
+    /// Plain HTTP to a service on the same host or link. It knows nothing of the proxy variables: a proxy would tell
+    /// of its own machine.
+    pub(super) fn direct(timeout: Duration) -> Self {
+        Self { secure: None, timeout, patience: Patience::default() }
+    }
+
+    async fn connect(self, destination: Uri, proxy: Option<Intercept>) -> Result<BoxIo, BoxError> {
+        let destination = &destination;
+        let way = match &proxy {
+            None => self.tcp(destination).await?,
+            Some(proxy) => {
+                let opened = self.through(proxy, destination).await;
+                opened.map_err(|cause| ProxyFailure { proxy: proxy::shown(proxy), cause })?
+            }
+        };
+        match destination.scheme_str() {
+            Some("https") => self.encrypt(way, destination).await,
+            _ => Ok(way),
+        }
+    }
+
+    async fn tcp(&self, destination: &Uri) -> Result<BoxIo, BoxError> {
+        let host = destination.host().unwrap_or_default();
+        let stream = tcp::connect(host, port(destination), self.timeout).await.map_err(|cause| {
+            match cause.downcast::<io::Error>() {
+                Ok(cause) => TcpFailure(*cause).into(),
+                Err(cause) => cause,
+            }
+        })?;
+        Ok(Box::new(stream))
+    }
+
+    /// A tunnel to the destination.
+    async fn through(&self, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
+        let to_proxy = proxy.uri();
+        let mut way = self.tcp(to_proxy).await?;
+        match to_proxy.scheme_str() {
+            Some("socks5" | "socks5h") => return socks(way, proxy, destination).await,
+            Some("https") => way = self.encrypt(way, to_proxy).await?,
+            _ => {}
+        }
+        let host = destination.host().unwrap_or_default();
+        let authority = format!("{host}:{}", port(destination));
+        let opened = tunnel::open(&mut way, &authority, proxy.basic_auth()).await;
+        opened.map_err(|error| match error {
+            TunnelError::Io(kind) => TcpFailure(kind.into()).into(),
+            error => BoxError::from(error),
+        })?;
+        Ok(way)
+    }
+
+    async fn encrypt(&self, way: BoxIo, destination: &Uri) -> Result<BoxIo, BoxError> {
+        let Some((tls, _)) = &self.secure else {
+            return Err("no TLS is set up for this connection".into());
+        };
+        let config: Arc<ClientConfig> = tls.config().await;
+        let host = destination.host().unwrap_or_default();
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let name = ServerName::try_from(host)?.to_owned();
+        match TlsConnector::from(config).connect(name, way).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(cause) => {
+                tls.check_soon();
+                Err(HandshakeFailure(cause.into()).into())
+            }
+        }
+    }
+}
+
+/// A tunnel through a SOCKS5 proxy (RFC 1928), which looks the name up itself: it is the one that connects.
+async fn socks(way: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
+    let mut way = Some(TokioIo::new(way));
+    let connected = service_fn(move |_: Uri| {
+        ready(way.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
+    });
+    let mut socks = SocksV5::new(proxy.uri().clone(), connected);
+    if let Some((user, password)) = proxy.raw_auth() {
+        socks = socks.with_auth(user.to_owned(), password.to_owned());
+    }
+    // Ready as soon as the connection is, which it is already.
+    Ok(socks.call(destination.clone()).await?.into_inner())
+}
+
+/// The port of the URI, or its scheme's own.
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(match uri.scheme_str() {
+        Some("https") => 443,
+        Some("socks5" | "socks5h") => 1080,
+        _ => 80,
+    })
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Way>;
+    type Response = TokioIo<Stream>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, destination: Uri) -> Self::Future {
-        let connecting = self.inner.call(destination);
-        let timeout = self.timeout;
-        Box::pin(async move {
-            match tokio::time::timeout(timeout, connecting).await {
-                // The way below has errors of its own types; those of TLS itself come as this one.
-                Ok(Err(cause)) if cause.is::<io::Error>() => Err(HandshakeFailure(cause).into()),
-                Ok(result) => result,
-                Err(_elapsed) => Err(ConnectTimeout(timeout).into()),
-            }
-        })
-    }
-}
-
-impl Service<Uri> for Router {
-    type Response = Way;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Way, BoxError>>;
 
     fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, destination: Uri) -> Self::Future {
-        let Self { tcp, to_proxy, proxies } = self.clone();
+        let connector = self.clone();
         Box::pin(async move {
-            match proxies.proxy_for(&destination) {
-                None => Ok(tcp.oneshot(destination).await?.into()),
-                Some(proxy) => through(&proxy, to_proxy, destination)
-                    .await
-                    .map_err(|cause| ProxyFailure { proxy: shown(&proxy), cause }.into()),
-            }
+            let proxies = connector.secure.as_ref().map(|(_, proxies)| proxies);
+            let proxy = match proxies.and_then(|proxies| proxies.proxy_for(&destination)) {
+                Some(Err(fault)) => {
+                    let host = destination.host().unwrap_or_default().to_owned();
+                    return Err(UnusableProxy { host, fault }.into());
+                }
+                Some(Ok(proxy)) => Some(proxy),
+                None => None,
+            };
+            let limit = connector.timeout;
+            let shown = proxy.as_ref().map(proxy::shown);
+            let patience = connector.patience.clone();
+            let connecting = connector.connect(destination, proxy);
+            let Ok(connected) = tokio::time::timeout(limit, connecting).await else {
+                return Err(ConnectTimeout { limit, proxy: shown }.into());
+            };
+            Ok(TokioIo::new(Stream::new(connected?, patience)))
         })
     }
-}
-
-/// A tunnel to the destination (`CONNECT`, RFC 9110 section 9.3.6).
-async fn through(
-    proxy: &Intercept,
-    to_proxy: HttpsConnector<Tcp>,
-    destination: Uri,
-) -> Result<Way, BoxError> {
-    let mut tunnel = Tunnel::new(proxy.uri().clone(), to_proxy);
-    if let Some(authorization) = proxy.basic_auth() {
-        tunnel = tunnel.with_auth(authorization.clone());
-    }
-    Ok(tunnel.oneshot(destination).await?)
 }

@@ -4,146 +4,33 @@
 mod client;
 #[cfg(feature = "transport")]
 mod connector;
-#[cfg(feature = "transport")]
-mod direct;
-mod fault;
+mod error;
 #[cfg(feature = "transport")]
 pub(crate) mod metadata;
 #[cfg(feature = "transport")]
 mod no_proxy;
+#[cfg(feature = "reqwest")]
+mod over_reqwest;
+#[cfg(feature = "transport")]
+mod pem;
 #[cfg(feature = "transport")]
 mod proxy;
 #[cfg(feature = "transport")]
 mod roots;
-
-use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
-
-use bytes::{Buf, Bytes};
-use http::{Request, Response};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
-use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceExt};
+mod send;
+#[cfg(feature = "transport")]
+mod stream;
+#[cfg(feature = "transport")]
+mod tcp;
+#[cfg(feature = "transport")]
+mod tls;
+#[cfg(feature = "transport")]
+mod tunnel;
 
 #[cfg(feature = "transport")]
 pub(crate) use self::client::BuiltIn;
-#[cfg(feature = "transport")]
-pub(crate) use self::direct::direct;
-use self::fault::ReadTimeout;
-#[cfg(feature = "transport")]
-pub(crate) use self::fault::kind;
-use crate::error::BoxFuture;
-use crate::error::{BoxError, Error};
-
-/// An answer longer than this is cut off: a token answer is a few kilobytes.
-const LONGEST_ANSWER: usize = 1024 * 1024;
-
-type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
-type AnyService = BoxCloneSyncService<Request<Full<Bytes>>, Response<AnyBody>, BoxError>;
-
-/// Any Tower HTTP service, with the limits that hold for all of them: time and size.
-#[derive(Clone)]
-pub(crate) struct Transport {
-    service: AnyService,
-    connect_timeout: Duration,
-    read_timeout: Duration,
-}
-
-impl Transport {
-    pub(crate) fn new<S, B>(service: S, connect_timeout: Duration, read_timeout: Duration) -> Self
-    where
-        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send + 'static,
-        B: http_body::Body + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let service = service.map_err(Into::into).map_response(|response: Response<B>| {
-            response.map(|body| {
-                body.map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
-                    .map_err(Into::into)
-                    .boxed_unsync()
-            })
-        });
-        Self { service: BoxCloneSyncService::new(service), connect_timeout, read_timeout }
-    }
-
-    /// For a connection, and for an answer.
-    #[cfg(feature = "aliyun")]
-    pub(crate) fn timeouts(&self) -> (Duration, Duration) {
-        (self.connect_timeout, self.read_timeout)
-    }
-
-    /// Sends a request and reads the whole answer. `endpoint` is how errors call the other side.
-    ///
-    /// # Errors
-    ///
-    /// Whatever kept the answer from coming, told apart: see [`fault::explain`].
-    pub(crate) async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-        endpoint: &str,
-    ) -> Result<Response<Bytes>, Error> {
-        self.exchange(request).await.map_err(|cause| fault::explain(cause, endpoint))
-    }
-
-    /// The read time-out spans headers and body, so that an answer which drips in ends too. It runs from
-    /// the moment there is a connection; until then, the time-out of the connection counts as well.
-    pub(crate) async fn exchange(
-        &self,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, BoxError> {
-        let mut connected = pin!(connected(&mut request));
-        let mut answer = pin!(answer(self.service.clone(), request));
-        let mut limit = pin!(tokio::time::sleep(self.connect_timeout.saturating_add(self.read_timeout)));
-        let mut reading = false;
-        poll_fn(|context| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                return Poll::Ready(answer);
-            }
-            if !reading && connected.as_mut().poll(context).is_ready() {
-                reading = true;
-                limit.set(tokio::time::sleep(self.read_timeout));
-            }
-            limit.as_mut().poll(context).map(|()| Err(ReadTimeout(self.read_timeout).into()))
-        })
-        .await
-    }
-}
-
-async fn answer(service: AnyService, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError> {
-    let (head, body) = service.oneshot(request).await?.into_parts();
-    // Boxed, because the compiler cannot see through the type to tell that this future is `Send`.
-    let collecting: BoxFuture<'static, Result<_, BoxError>> =
-        Box::pin(Limited::new(body, LONGEST_ANSWER).collect());
-    Ok(Response::from_parts(head, collecting.await?.to_bytes()))
-}
-
-/// Resolves when the request has a connection. Only hyper-util's clients tell; for any other service it
-/// resolves when the request is taken, or never.
-#[cfg(feature = "transport")]
-fn connected(request: &mut Request<Full<Bytes>>) -> impl Future<Output = ()> + use<> {
-    let mut connection = hyper_util::client::legacy::connect::capture_connection(request);
-    async move {
-        connection.wait_for_connection_metadata().await;
-    }
-}
-
-#[cfg(not(feature = "transport"))]
-fn connected(_request: &mut Request<Full<Bytes>>) -> impl Future<Output = ()> + use<> {
-    std::future::pending()
-}
-
-impl fmt::Debug for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service: _, connect_timeout, read_timeout } = self;
-        f.debug_struct("Transport")
-            .field("connect_timeout", connect_timeout)
-            .field("read_timeout", read_timeout)
-            .finish_non_exhaustive()
-    }
-}
+#[cfg(feature = "aliyun")]
+pub(crate) use self::client::direct;
+#[cfg(feature = "reqwest")]
+pub(crate) use self::over_reqwest::OverReqwest;
+pub(crate) use self::send::Transport;

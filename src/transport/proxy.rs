@@ -1,4 +1,6 @@
 //! The proxy variables: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either letter case.
+//!
+//! A variable is set for all programs of a machine: it is judged when a host of ours needs it.
 
 use http::Uri;
 use http::uri::Authority;
@@ -9,10 +11,17 @@ use crate::error::ConfigFault;
 use crate::transport::no_proxy::NoProxy;
 use crate::wire::loopback::is_loopback;
 
-const NO_ADDRESS: &str = "is not the address of an HTTP proxy; expected `http://host:port`";
+const NO_ADDRESS: &str =
+    "is not the address of a proxy; expected `http://host:port`, or `https`, `socks5` or `socks5h`";
 const BAD_PORT: &str = "has a port that is no number from 1 to 65535; expected `http://host:port`, with any password percent-encoded";
 const NOT_ENCODED: &str = "has a user name or password that is not percent-encoded; write `@` as %40, `/` as %2F, `?` as \
                            %3F and `#` as %23";
+const TOO_LONG: &str = "has a user name or password of more than 255 bytes, which SOCKS5 cannot carry";
+
+const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
+
+/// Stands for an address that cannot be used, so that it is known which hosts would need it.
+const UNUSABLE: &str = "http://unusable.invalid";
 
 /// Which proxy, if any, a destination is reached through.
 #[derive(Debug)]
@@ -20,31 +29,47 @@ pub(super) struct Proxies {
     proxy: Matcher,
     /// For hosts that are exempt at one port only: none at this port.
     at_ports: Vec<(u16, Matcher)>,
+    /// What is wrong with the variables. A host that needs no proxy is reached all the same.
+    fault: Option<ConfigFault>,
 }
 
 impl Proxies {
-    /// # Errors
-    ///
-    /// A variable that is set and is not the address of an HTTP proxy, or is no text. Its value is not shown:
-    /// it may hold a password.
-    pub(super) fn load(environment: &Environment) -> Result<Self, ConfigFault> {
-        let exempt = match first(environment, &["NO_PROXY", "no_proxy"])? {
-            Some((name, text)) => NoProxy::parse(&text, name),
-            None => NoProxy::default(),
+    /// Reads the variables. Their faults are told when a destination needs a proxy.
+    pub(super) fn load(environment: &Environment) -> Self {
+        let mut fault = None;
+        let exempt = match first(environment, &["NO_PROXY", "no_proxy"]) {
+            Ok(Some((name, text))) => NoProxy::parse(&text, name),
+            Ok(None) => NoProxy::default(),
+            Err(unreadable) => {
+                fault = Some(unreadable);
+                NoProxy::default()
+            }
         };
-        let address = first(environment, &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
-        if let Some((name, address)) = &address {
-            check(address).map_err(|problem| ConfigFault::new(*name, problem))?;
-        }
-        let address = address.map(|(_, address)| address).unwrap_or_default();
+        let address = first(environment, &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]);
+        let address = address.and_then(|variable| match variable {
+            Some((name, address)) => match check(&address) {
+                Ok(()) => Ok(address),
+                Err(problem) => Err(ConfigFault::new(name, problem)),
+            },
+            None => Ok(String::new()),
+        });
+        let address = address.unwrap_or_else(|unusable| {
+            fault = Some(unusable);
+            UNUSABLE.to_owned()
+        });
         let matcher = |exempt: String| Matcher::builder().https(address.as_str()).no(exempt).build();
         let at_ports = exempt.at_ports.into_iter().map(|(port, host)| (port, matcher(host))).collect();
-        Ok(Self { proxy: matcher(exempt.hosts.join(",")), at_ports })
+        Self { proxy: matcher(exempt.hosts.join(",")), at_ports, fault }
     }
 
     /// Plain HTTP, which only loopback and link-local services speak here, and loopback hosts are never
     /// reached through a proxy.
-    pub(super) fn proxy_for(&self, destination: &Uri) -> Option<Intercept> {
+    ///
+    /// # Errors
+    ///
+    /// When the destination needs a proxy and the variables are not the address of one, or are no text. Their values
+    /// are not shown: they may hold a password.
+    pub(super) fn proxy_for(&self, destination: &Uri) -> Option<Result<Intercept, ConfigFault>> {
         if destination.host().is_none_or(is_loopback) {
             return None;
         }
@@ -53,7 +78,8 @@ impl Proxies {
         if at_port.any(|(_, proxy)| proxy.intercept(destination).is_none()) {
             return None;
         }
-        self.proxy.intercept(destination)
+        let proxy = self.proxy.intercept(destination)?;
+        Some(self.fault.clone().map_or(Ok(proxy), Err))
     }
 }
 
@@ -84,7 +110,7 @@ fn first(
 /// of it for the host: so there is to be no doubt.
 fn check(address: &str) -> Result<(), &'static str> {
     let rest = match address.split_once("://") {
-        Some((scheme, rest)) if ["http", "https"].contains(&&*scheme.to_ascii_lowercase()) => rest,
+        Some((scheme, rest)) if SCHEMES.contains(&&*scheme.to_ascii_lowercase()) => rest,
         Some(_) => return Err(NO_ADDRESS),
         None => address,
     };
@@ -103,7 +129,9 @@ fn check(address: &str) -> Result<(), &'static str> {
         _ => return Err(BAD_PORT),
     }
     let probe = Matcher::builder().https(address).build();
-    probe.intercept(&Uri::from_static("https://probe.invalid/")).map(drop).ok_or(NO_ADDRESS)
+    let proxy = probe.intercept(&Uri::from_static("https://probe.invalid/")).ok_or(NO_ADDRESS)?;
+    let (user, password) = proxy.raw_auth().unwrap_or_default();
+    if user.len().max(password.len()) > 255 { Err(TOO_LONG) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -113,14 +141,16 @@ mod tests {
     use super::*;
     use crate::environment::ManualEnvironment;
 
-    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, ConfigFault> {
+    const ISSUER: &str = "https://idaas.example:8443/token";
+
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
         let variables = variables.iter().map(|(name, value)| (*name, *value));
         Proxies::load(&Environment::Manual(ManualEnvironment::from_iter(variables)))
     }
 
     fn proxy(variables: &[(&str, &str)], destination: &'static str) -> Option<String> {
-        let proxies = proxies(variables).unwrap();
-        proxies.proxy_for(&Uri::from_static(destination)).map(|proxy| shown(&proxy))
+        let proxy = proxies(variables).proxy_for(&Uri::from_static(destination));
+        proxy.map(|proxy| shown(&proxy.unwrap()))
     }
 
     #[test]
@@ -143,12 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_no_http_proxy_is_a_fault_that_names_the_variable_and_not_its_value() {
+    fn an_address_of_no_proxy_is_a_fault_that_names_the_variable_and_not_its_value() {
         for value in
-            ["socks5://user:hunter2@proxy", "ftp://hunter2@proxy", "http://", "hunter2 proxy", "http://:3128"]
+            ["socks4://user:hunter2@proxy", "ftp://hunter2@proxy", "http://", "hunter2 proxy", "http://:3128"]
         {
-            assert_refused(value, "is not the address of an HTTP proxy");
+            assert_refused(value, "is not the address of a proxy");
         }
+        assert_refused(&format!("socks5://hunter2:{}@proxy", "x".repeat(256)), "more than 255 bytes");
         for value in ["http://proxy:hunter2", "proxy:", "http://proxy:0", "http://user:x@proxy:99999"] {
             assert_refused(value, "has a port that is no number");
         }
@@ -163,14 +194,17 @@ mod tests {
             }
         }
         let encoded = [("HTTPS_PROXY", "http://user:p%40ss%2F%3F%23@proxy:3128/")];
-        let proxies = proxies(&encoded).unwrap();
-        let proxy = proxies.proxy_for(&Uri::from_static("https://idaas.example/token")).unwrap();
+        let proxy = proxies(&encoded).proxy_for(&Uri::from_static(ISSUER)).unwrap().unwrap();
         assert_eq!(shown(&proxy), "http://proxy:3128");
         assert_eq!(proxy.basic_auth().unwrap(), "Basic dXNlcjpwQHNzLz8j");
     }
 
     fn assert_refused(value: &str, reason: &str) {
-        let fault = proxies(&[("https_proxy", value)]).unwrap_err();
+        let proxies = proxies(&[("https_proxy", value), ("NO_PROXY", "internal.example")]);
+        for straight in ["https://internal.example/token", "https://localhost/token"] {
+            assert!(proxies.proxy_for(&Uri::from_static(straight)).is_none());
+        }
+        let fault = proxies.proxy_for(&Uri::from_static(ISSUER)).unwrap().unwrap_err();
         assert_eq!(fault.key(), "https_proxy");
         assert!(fault.to_string().contains(reason), "{value}: {fault}");
         assert!(!format!("{fault} {fault:?}").contains("hunter2"), "{value}: {fault:?}");
@@ -179,16 +213,14 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_password_is_nothing_of_it_gets_into_the_address_shown(
-            before in "[ -~]{0,12}", after in "[ -~]{0,12}", scheme in "(https?://)?",
+            before in "[ -~]{0,12}", after in "[ -~]{0,12}", scheme in "(https?://|socks5h?://)?",
         ) {
             let value = format!("{scheme}user:{before}hunter2{after}@proxy:3128");
-            match proxies(&[("HTTPS_PROXY", &value)]) {
-                Ok(proxies) => {
-                    let proxy = proxies.proxy_for(&Uri::from_static("https://idaas.example/token")).unwrap();
-                    prop_assert!(shown(&proxy).ends_with("://proxy:3128"), "{value}");
-                    let debug = format!("{proxies:?}");
-                    prop_assert!(!debug.contains("hunter2"));
-                }
+            let proxies = proxies(&[("HTTPS_PROXY", &value)]);
+            let debug = format!("{proxies:?}");
+            prop_assert!(!debug.contains("hunter2"));
+            match proxies.proxy_for(&Uri::from_static(ISSUER)).unwrap() {
+                Ok(proxy) => prop_assert!(shown(&proxy).ends_with("://proxy:3128"), "{value}"),
                 Err(fault) => {
                     let all = format!("{fault} {fault:?}");
                     prop_assert!(!all.contains("hunter2"));
@@ -198,9 +230,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_variables_panic(proxy in any::<String>(), exempt in ".{0,20}|[a-z0-9*.:,/ \\[\\]]{0,20}") {
-            if let Ok(proxies) = proxies(&[("HTTPS_PROXY", &proxy), ("NO_PROXY", &exempt)]) {
-                let _ = proxies.proxy_for(&Uri::from_static("https://idaas.example:8443/token"));
-            }
+            let _ = proxies(&[("HTTPS_PROXY", &proxy), ("NO_PROXY", &exempt)]).proxy_for(&Uri::from_static(ISSUER));
         }
     }
 
@@ -211,14 +241,27 @@ mod tests {
 
         for name in ["HTTPS_PROXY", "all_proxy", "NO_PROXY"] {
             let value = std::ffi::OsString::from_vec(b"http://proxy:3128/\xff".to_vec());
-            let environment = Environment::Manual(ManualEnvironment::from_iter([(name, value)]));
-            let fault = Proxies::load(&environment).unwrap_err();
+            let other = if name == "NO_PROXY" { "HTTPS_PROXY" } else { "no_proxy" };
+            let variables = ManualEnvironment::from_iter([(name, value), (other, "http://proxy".into())]);
+            let proxies = Proxies::load(&Environment::Manual(variables));
+            let fault = proxies.proxy_for(&Uri::from_static(ISSUER)).unwrap().unwrap_err();
             assert_eq!(
                 (fault.key(), fault.to_string().contains("not valid Unicode")),
                 (name, true),
                 "{fault}"
             );
         }
+    }
+
+    #[test]
+    fn a_proxy_is_judged_when_a_host_needs_it() {
+        let unusable = "gopher://proxy";
+        for exempt in ["*", "example", "idaas.example", "idaas.example:8443"] {
+            assert_eq!(proxy(&[("ALL_PROXY", unusable), ("NO_PROXY", exempt)], ISSUER), None, "{exempt}");
+        }
+        let needed = proxies(&[("ALL_PROXY", unusable), ("NO_PROXY", "idaas.example:443")]);
+        assert!(needed.proxy_for(&Uri::from_static(ISSUER)).unwrap().is_err());
+        assert_eq!(proxy(&[("ALL_PROXY", "socks5://proxy:1080")], ISSUER).unwrap(), "socks5://proxy:1080");
     }
 
     #[test]

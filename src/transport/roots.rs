@@ -1,105 +1,251 @@
-//! Which certificate authorities are trusted.
+//! The certificate authorities that are trusted: where they are, what they are, and whether they have changed.
 
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustls::RootCertStore;
-use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
+use rustls_native_certs::load_native_certs;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
 use crate::secret::text_file::shown;
+use crate::transport::pem;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
-/// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, of the platform
-/// otherwise, and those given in code.
-///
-/// # Errors
-///
-/// A variable that names nothing readable, certificates in code that are none, or no authority at all.
-pub(super) fn load(environment: &Environment, pem: &[Vec<u8>]) -> Result<RootCertStore, Vec<ConfigFault>> {
-    let mut faults = Vec::new();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(from_environment(environment, &mut faults));
-    for pem in pem {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-        let (added, _) = roots.add_parsable_certificates(certificates.unwrap_or_default());
-        if added == 0 {
-            faults.push(ConfigFault::new(
-                "root_certificate",
-                "holds no certificate; expected PEM text with `BEGIN CERTIFICATE`",
-            ));
+/// Bundles have a few hundred kilobytes. The limit keeps a wrong path from eating memory.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Where authorities come from: `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, the platform otherwise;
+/// and what is given in code.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Authorities {
+    file: Option<PathBuf>,
+    folders: Vec<PathBuf>,
+    /// PEM text.
+    given: Vec<Vec<u8>>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp {
+    path: PathBuf,
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Device, inode and the time of the last change to it, where there are such.
+    identity: [i64; 4],
+}
+
+impl Authorities {
+    pub(super) fn of(environment: &Environment, given: &[Vec<u8>]) -> Self {
+        let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let folders = environment.variable(FOLDERS);
+        let folders = folders.iter().flat_map(std::env::split_paths);
+        let folders = folders.filter(|path| !path.as_os_str().is_empty()).collect();
+        Self { file, folders, given: given.to_vec() }
+    }
+
+    /// The states of all files that authorities are read from. Blocks.
+    pub(super) fn stamps(&self) -> Vec<Stamp> {
+        let mut stamps: Vec<Stamp> = match self.is_platform() {
+            true => platform().iter().filter_map(|path| Stamp::of(path)).collect(),
+            false => self.file.iter().filter_map(|path| Stamp::of(path)).collect(),
+        };
+        for folder in &self.folders {
+            stamps.extend(Stamp::of(folder));
+            stamps.extend(entries(folder).unwrap_or_default().iter().filter_map(|path| Stamp::of(path)));
+        }
+        stamps.sort();
+        stamps
+    }
+
+    /// Reads them. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// A variable that names nothing readable, certificates in code that are none, or no authority at all. A block
+    /// that cannot be used among others that can is skipped, with a warning.
+    pub(super) fn load(&self) -> Result<RootCertStore, Vec<ConfigFault>> {
+        let mut roots = RootCertStore::empty();
+        let mut faults = Vec::new();
+        if self.is_platform() {
+            // A platform store with some unreadable entries is still a store.
+            roots.add_parsable_certificates(load_native_certs().certs);
+        }
+        if let Some(path) = &self.file
+            && let Err(fault) = add_file(&mut roots, path)
+        {
+            faults.push(fault);
+        }
+        for folder in &self.folders {
+            if let Err(fault) = add_folder(&mut roots, folder) {
+                faults.push(fault);
+            }
+        }
+        for text in &self.given {
+            let blocks = Blocks::of(text);
+            match blocks.add_to(&mut roots) {
+                0 => faults.push(ConfigFault::new("root_certificate", format!("holds {}", blocks.problem()))),
+                usable => blocks.warn(usable, "root_certificate"),
+            }
+        }
+        if roots.is_empty() && faults.is_empty() {
+            faults.push(match self.folders.first() {
+                Some(folder) => unreadable(FOLDERS, folder, "holds no certificate; expected files of PEM text"),
+                None => ConfigFault::new(
+                    FILE,
+                    "is not set and the platform has no certificate authorities; install them or name a PEM file",
+                ),
+            });
+        }
+        if faults.is_empty() { Ok(roots) } else { Err(faults) }
+    }
+
+    fn is_platform(&self) -> bool {
+        self.file.is_none() && self.folders.is_empty()
+    }
+}
+
+/// Every certificate of the file.
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ConfigFault> {
+    let bytes = read(path).map_err(|cause| {
+        let fault = unreadable(FILE, path, "cannot be read; expected a file of PEM text");
+        // The cause of a path that is not shown might show it.
+        if shown(path) == path.display().to_string() { fault.with_source(cause) } else { fault }
+    })?;
+    let blocks = Blocks::of(&bytes);
+    match blocks.add_to(roots) {
+        0 => Err(unreadable(FILE, path, &format!("holds {}", blocks.problem()))),
+        usable => {
+            blocks.warn(usable, &format!("{FILE} ({})", shown(path)));
+            Ok(())
         }
     }
-    if roots.is_empty() && faults.is_empty() {
-        faults.push(nobody_to_trust(environment));
-    }
-    if faults.is_empty() { Ok(roots) } else { Err(faults) }
 }
 
-fn nobody_to_trust(environment: &Environment) -> ConfigFault {
-    let set = |name| environment.variable(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-    match [FILE, FOLDERS].into_iter().find_map(set) {
-        Some((name, value)) => empty(name, &shown(Path::new(&value))),
-        None => ConfigFault::new(
-            FILE,
-            "is not set and the platform has no certificate authorities; install them or name a PEM file",
-        ),
+/// Every certificate of the folder's files. Other files may be among them, and a link may lead nowhere.
+fn add_folder(roots: &mut RootCertStore, folder: &Path) -> Result<(), ConfigFault> {
+    let entries = entries(folder).map_err(|cause| {
+        let fault =
+            unreadable(FOLDERS, folder, "is no folder that can be read; expected one with files of PEM text");
+        if shown(folder) == folder.display().to_string() { fault.with_source(cause) } else { fault }
+    })?;
+    let (mut usable, mut all) = (0, Blocks::default());
+    for path in entries {
+        let Ok(bytes) = read(&path) else { continue };
+        let blocks = Blocks::of(&bytes);
+        usable += blocks.add_to(roots);
+        all.certificates.extend(blocks.certificates);
+        all.damaged += blocks.damaged;
+    }
+    if usable > 0 {
+        all.warn(usable, &format!("{FOLDERS} ({})", shown(folder)));
+    } else if all.count() > 0 {
+        return Err(unreadable(FOLDERS, folder, &format!("holds {}", all.problem())));
+    }
+    Ok(())
+}
+
+fn unreadable(variable: &str, path: &Path, problem: &str) -> ConfigFault {
+    ConfigFault::new(variable, format!("names {}, which {problem}", shown(path)))
+}
+
+/// A regular file, whole.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked for first: a pipe would wait for its writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect())
+}
+
+/// The files and folders of the platform's store, where it consists of such.
+fn platform() -> Vec<PathBuf> {
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    {
+        let openssl_probe::ProbeResult { cert_file, cert_dir } = openssl_probe::probe();
+        cert_file.into_iter().chain(cert_dir).collect()
+    }
+    #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+    Vec::new()
+}
+
+impl Stamp {
+    /// `None` when there is no such file.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self {
+            path: path.to_owned(),
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            identity: identity(&metadata),
+        })
     }
 }
 
-fn empty(variable: &str, path: &str) -> ConfigFault {
-    ConfigFault::new(
-        variable,
-        format!("names {path}, which holds no readable certificate; expected PEM text"),
-    )
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> [i64; 4] {
+    use std::os::unix::fs::MetadataExt;
+    // Only compared: a number that does not fit is as good as its bits.
+    [metadata.dev().cast_signed(), metadata.ino().cast_signed(), metadata.ctime(), metadata.ctime_nsec()]
 }
 
-fn from_environment(
-    environment: &Environment,
-    faults: &mut Vec<ConfigFault>,
-) -> Vec<CertificateDer<'static>> {
-    let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let folders: Vec<PathBuf> = environment
-        .variable(FOLDERS)
-        .map(|paths| std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect())
-        .unwrap_or_default();
-    if file.is_none() && folders.is_empty() {
-        // A platform store with some unreadable entries is still a store.
-        return load_native_certs().certs;
-    }
-    let mut certificates = Vec::new();
-    if let Some(path) = file {
-        let loaded = load_certs_from_paths(Some(&path), None);
-        certificates.extend(checked(FILE, &path, loaded, true, faults));
-    }
-    for folder in folders {
-        let loaded = load_certs_from_paths(None, Some(&folder));
-        certificates.extend(checked(FOLDERS, &folder, loaded, false, faults));
-    }
-    certificates
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> [i64; 4] {
+    [0; 4]
 }
 
-fn checked(
-    variable: &str,
-    path: &Path,
-    loaded: CertificateResult,
-    must_hold_some: bool,
-    faults: &mut Vec<ConfigFault>,
-) -> Vec<CertificateDer<'static>> {
-    let CertificateResult { certs, errors, .. } = loaded;
-    if certs.is_empty() && (must_hold_some || !errors.is_empty()) {
-        let shown = shown(path);
-        let fault = empty(variable, &shown);
-        // The loader's errors show the path.
-        let cause = errors.into_iter().next().filter(|_| shown == path.display().to_string());
-        faults.push(match cause {
-            Some(error) => fault.with_source(error),
-            None => fault,
-        });
+/// The certificates of a text.
+#[derive(Debug, Default)]
+struct Blocks {
+    certificates: Vec<CertificateDer<'static>>,
+    /// Blocks that are labelled as certificates and cannot be decoded.
+    damaged: usize,
+}
+
+impl Blocks {
+    fn of(bytes: &[u8]) -> Self {
+        let pem::Certificates { decoded, damaged } = pem::certificates(bytes);
+        Self { certificates: decoded.into_iter().map(CertificateDer::from).collect(), damaged }
     }
-    certs
+
+    fn count(&self) -> usize {
+        self.certificates.len() + self.damaged
+    }
+
+    /// How many are trusted now. What is no X.509 certificate cannot be.
+    fn add_to(&self, roots: &mut RootCertStore) -> usize {
+        let certificates = self.certificates.iter().cloned();
+        roots.add_parsable_certificates(certificates).0
+    }
+
+    fn problem(&self) -> String {
+        match self.count() {
+            0 => "no certificate; expected PEM text with `BEGIN CERTIFICATE`".to_owned(),
+            1 => "a certificate that cannot be used; expected X.509 in PEM text".to_owned(),
+            count => format!("{count} certificates that cannot be used; expected X.509 in PEM text"),
+        }
+    }
+
+    /// Tells of blocks that are skipped.
+    fn warn(&self, usable: usize, origin: &str) {
+        let count = self.count();
+        if usable < count {
+            let skipped = count - usable;
+            tracing::warn!(
+                "configuration: {skipped} of {count} certificates of {origin} cannot be used and are skipped; a server \
+                 whose authority is among them is not trusted"
+            );
+        }
+    }
 }

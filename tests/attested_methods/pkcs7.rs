@@ -102,7 +102,7 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
     for (behaviour, kind, why) in [
         (Behaviour::status(StatusCode::NOT_FOUND), ErrorKind::Refused, "with 404 Not Found"),
         (Behaviour::status(StatusCode::BAD_GATEWAY), ErrorKind::Unavailable, "with 502"),
-        (Behaviour::HangHandshake, ErrorKind::Timeout, "does not answer PUT /latest/api/token"),
+        (Behaviour::HangHandshake, ErrorKind::Timeout, "does not respond to PUT /latest/api/token"),
     ] {
         metadata.set_behaviour(behaviour);
         let error = fixture.pkcs7(&metadata).token().await.unwrap_err();
@@ -132,7 +132,7 @@ async fn the_metadata_service_is_never_asked_through_a_proxy() {
     let idaas = idaas.metadata_address("http://192.0.2.1").build().unwrap();
     let error = idaas.token().await.unwrap_err();
     assert!(error.is_transient());
-    assert!(error.to_string().contains("at http://192.0.2.1 does not answer"), "{error}");
+    assert!(error.to_string().contains("at http://192.0.2.1 does not respond"), "{error}");
     assert!(tokio::time::timeout(Duration::ZERO, proxy.accept()).await.is_err(), "the proxy was asked");
 }
 

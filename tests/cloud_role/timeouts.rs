@@ -57,7 +57,7 @@ async fn an_api_that_never_answers_is_given_up() -> Outcome {
         let world = limited(|builder| builder.read_timeout(LIMIT)).await?;
         world.api.set_behaviour(behaviour);
         let error = world.role()?.credentials().await.unwrap_err();
-        assert_names(&error, "no complete answer from", &world);
+        assert_names(&error, "no complete response from", &world);
         assert!(world.calls() <= 1, "it is asked again at once");
     }
     Ok(())

@@ -21,7 +21,7 @@ async fn without_any_credential_every_source_is_listed_with_the_reason() {
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE are not set",
         &format!("{home}/.aliyun/config.json does not exist"),
         &format!("{home}/.alibabacloud/credentials does not exist, nor does credentials.ini"),
-        "answered PUT /latest/api/token with 404 Not Found",
+        "responded to PUT /latest/api/token with 404 Not Found",
         "ALIBABA_CLOUD_CREDENTIALS_URI is not set",
     ] {
         assert!(error.to_string().contains(part), "{part} is missing in: {error}");
@@ -117,7 +117,7 @@ async fn a_metadata_service_that_never_answers_is_given_up() {
     let error = failure(&fixture.client(&nothing())).await;
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
     for part in
-        ["does not answer PUT /latest/api/token", "the RAM role of an instance is to be had on an ECS"]
+        ["does not respond to PUT /latest/api/token", "the RAM role of an instance is to be had on an ECS"]
     {
         assert!(error.to_string().contains(part), "{error}");
     }

@@ -178,7 +178,7 @@ async fn the_configured_time_outs_hold() -> Outcome {
     let builder = || fixture.client_with(fixture.open_api.access_key().environment());
     for (behaviour, builder, problem) in [
         (Behaviour::HangHandshake, builder().connect_timeout(limit), "no connection to"),
-        (Behaviour::Slow(60 * MINUTE), builder().read_timeout(limit), "no complete answer from"),
+        (Behaviour::Slow(60 * MINUTE), builder().read_timeout(limit), "no complete response from"),
     ] {
         fixture.open_api.set_behaviour(behaviour);
         let error = builder.build()?.token().await.unwrap_err();

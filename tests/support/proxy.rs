@@ -1,10 +1,10 @@
-//! A small HTTP proxy that tunnels to one place, whatever host it is asked for.
+//! Small proxies, of HTTP and of SOCKS5, that tunnel to one place, whatever host they are asked for.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -32,6 +32,21 @@ impl Proxy {
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(tunnel(client, status, port, Arc::clone(&log)));
+            }
+        });
+        Self { address, tunnels, accepting }
+    }
+
+    /// A SOCKS5 proxy (RFC 1928), with this user name and password (RFC 1929) if there are such. The target that it
+    /// logs is host and port, as it is asked for them.
+    pub async fn start_socks(login: Option<(&'static str, &'static str)>, port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tunnels = Arc::<Mutex<Vec<Tunnel>>>::default();
+        let log = Arc::clone(&tunnels);
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(socks(client, login, port, Arc::clone(&log)));
             }
         });
         Self { address, tunnels, accepting }
@@ -82,9 +97,49 @@ async fn tunnel(client: TcpStream, status: &str, port: u16, log: Arc<Mutex<Vec<T
         authorization: header("Proxy-Authorization"),
     });
     client.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await?;
-    if status.starts_with("200") {
+    if status.starts_with('2') {
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         copy_bidirectional(&mut client, &mut server).await?;
     }
+    Ok(())
+}
+
+async fn socks(
+    mut client: TcpStream,
+    login: Option<(&str, &str)>,
+    port: u16,
+    log: Arc<Mutex<Vec<Tunnel>>>,
+) -> io::Result<()> {
+    let text = async |client: &mut TcpStream| -> io::Result<String> {
+        let mut text = vec![0; usize::from(client.read_u8().await?)];
+        client.read_exact(&mut text).await?;
+        Ok(String::from_utf8(text).unwrap())
+    };
+    assert_eq!(client.read_u8().await?, 5);
+    text(&mut client).await?; // the methods that are offered
+    let mut authorization = None;
+    if let Some((user, password)) = login {
+        client.write_all(&[5, 2]).await?;
+        assert_eq!(client.read_u8().await?, 1);
+        let given = (text(&mut client).await?, text(&mut client).await?);
+        let is_right = given == (user.to_owned(), password.to_owned());
+        authorization = Some(format!("{}:{}", given.0, given.1));
+        client.write_all(&[1, u8::from(!is_right)]).await?;
+        if !is_right {
+            log.lock().unwrap().push(Tunnel { target: String::new(), authorization });
+            return Ok(());
+        }
+    } else {
+        client.write_all(&[5, 0]).await?;
+    }
+    let mut request = [0; 4];
+    client.read_exact(&mut request).await?;
+    assert_eq!(request, [5, 1, 0, 3], "a connection to a host by its name");
+    let host = text(&mut client).await?;
+    let target = format!("{host}:{}", client.read_u16().await?);
+    log.lock().unwrap().push(Tunnel { target, authorization });
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
 }

@@ -20,6 +20,10 @@ pub enum Manner {
     Echoes(&'static str),
     /// Reads the request, then writes the first, and this piece again and again with this pause.
     Drips(&'static str, &'static str, Duration),
+    /// Answers the first request of each connection with this, and nothing else that comes on it.
+    SaysOnce(&'static str),
+    /// The same, and closes the connection when another request comes.
+    SaysOnceAndCloses(&'static str),
     /// Reads the request, then resets the connection after half an answer.
     Resets,
 }
@@ -95,6 +99,31 @@ impl RefusingPort {
     }
 }
 
+/// An address that drops packets: the queue of its listener is full, so that the system ignores who connects.
+#[derive(Debug)]
+pub struct Blackhole {
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl Blackhole {
+    pub async fn dig(address: SocketAddr) -> Self {
+        let socket = match address.is_ipv6() {
+            true => tokio::net::TcpSocket::new_v6().unwrap(),
+            false => tokio::net::TcpSocket::new_v4().unwrap(),
+        };
+        socket.bind(address).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) =
+            tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+        {
+            queued.push(stream.unwrap());
+        }
+        Self { _listener: listener, _queued: queued }
+    }
+}
+
 impl Drop for RawServer {
     fn drop(&mut self) {
         self.accepting.abort();
@@ -109,6 +138,16 @@ async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>,
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
+        }
+        Manner::SaysOnce(answer) => {
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            while matches!(stream.read(&mut request).await, Ok(1..)) {}
+        }
+        Manner::SaysOnceAndCloses(answer) => {
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.read(&mut request).await;
         }
         Manner::Echoes(answer) => {
             let mut text = String::new();

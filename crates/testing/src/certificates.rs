@@ -9,6 +9,7 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
 
 /// What the server shows in its TLS handshake.
@@ -88,9 +89,7 @@ impl Authority {
         let certificate = parameters.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
 
-        // The provider is named: the process-wide default is the user's to choose, and may be missing.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider()?)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
@@ -102,6 +101,23 @@ impl Authority {
         };
         Ok(Arc::new(config))
     }
+}
+
+/// The provider by name: which one is the process's default is not for a library to choose.
+#[cfg(feature = "rustls-aws-lc-rs")]
+#[allow(clippy::unnecessary_wraps, reason = "without the feature there may be none")]
+pub(crate) fn provider() -> io::Result<Arc<CryptoProvider>> {
+    Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(not(feature = "rustls-aws-lc-rs"))]
+pub(crate) fn provider() -> io::Result<Arc<CryptoProvider>> {
+    CryptoProvider::get_default().map(Arc::clone).ok_or_else(|| {
+        io::Error::other(
+            "there is no cryptography for TLS; turn on feature `rustls-aws-lc-rs` of tower-idaas-testing, or install a \
+             provider of rustls's at the start of the test",
+        )
+    })
 }
 
 impl fmt::Debug for Authority {

@@ -135,8 +135,7 @@ impl ClientAuthority {
         let [leaf] = leaf.as_slice() else { return Err("expected one client certificate".to_owned()) };
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).map_err(|fault| fault.to_string())?;
-        // The provider is named: the process-wide default is the user's to choose, and may be missing.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = crate::certificates::provider().map_err(|fault| fault.to_string())?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now.unix_seconds()));
         verifier

@@ -196,7 +196,7 @@ mod tests {
         for (flight, part) in [
             (
                 20,
-                "OIDC role (RRSA): no complete answer from https://sts.aliyuncs.com/ (AssumeRoleWithOIDC) within",
+                "OIDC role (RRSA): no complete response from https://sts.aliyuncs.com/ (AssumeRoleWithOIDC) within",
             ),
             (10, "OIDC role (RRSA): no answer for oidc_role_arn within 10s"),
         ] {

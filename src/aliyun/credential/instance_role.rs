@@ -43,7 +43,7 @@ pub(super) async fn fetch(
     means: &Means,
 ) -> Result<Temporary, Error> {
     let service = &means.metadata;
-    let session = service.session().await?;
+    let session = service.session(&means.environment).await?;
     let role_name = match role_name {
         Some(name) => name.to_owned(),
         None => {
@@ -67,7 +67,7 @@ fn named(lines: &str, token: &str, service: &str) -> Result<String, Error> {
             let problem = format!("{service} knows no RAM role; attach one to the instance");
             Err(Error::new(ErrorKind::Refused, problem))
         }
-        Some(name) if is_name(name) && !name.contains(token) => Ok(name.to_owned()),
+        Some(name) if is_name(name) && (token.is_empty() || !name.contains(token)) => Ok(name.to_owned()),
         Some(_) => {
             let problem = format!("what {service} gave is not the name of a RAM role");
             let message = format!("{problem}; check that nothing is in front of it");

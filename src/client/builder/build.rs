@@ -46,7 +46,7 @@ impl IdaasBuilder {
             Err(error) => {
                 // The transport's faults belong in the same report.
                 let (connect, read) = self.overrides.timeouts();
-                let more = self.make_transport(connect, read).err().unwrap_or_default();
+                let more = self.make_transport(connect, read, None).err().unwrap_or_default();
                 return Err(error.and(more));
             }
         };
@@ -89,7 +89,8 @@ impl IdaasBuilder {
                 )));
             }
         };
-        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
+        let destination = config.token_endpoint.as_ref();
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout, destination);
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let named = Named::in_config(&config);
         let Some(token_endpoint) = config.token_endpoint else {
@@ -147,6 +148,7 @@ impl IdaasBuilder {
         &mut self,
         connect: Duration,
         read: Duration,
+        destination: Option<&http::Uri>,
     ) -> Result<Transport, Vec<ConfigFault>> {
         if let Some(make) = self.transport.take() {
             return Ok(make(connect, read));
@@ -158,12 +160,18 @@ impl IdaasBuilder {
                 root_certificates: &self.root_certificates,
                 connect_timeout: connect,
                 read_timeout: read,
+                destination,
             };
             built_in.transport()
         }
         #[cfg(not(feature = "transport"))]
         {
-            let expected = "is missing; expected an HTTP service, because the feature `transport` is off";
+            let _ = destination;
+            let expected = if cfg!(feature = "reqwest") {
+                "is missing; give `transport_reqwest` a client, or turn on the feature `transport` of tower-idaas"
+            } else {
+                "is missing; expected an HTTP service, because the feature `transport` is off"
+            };
             Err(vec![ConfigFault::new("transport", expected)])
         }
     }

@@ -98,7 +98,7 @@ impl IdaasBuilder {
         let transport = match transport {
             Some(transport) => transport.clone(),
             None => self
-                .make_transport(named.connect_timeout, named.read_timeout)
+                .make_transport(named.connect_timeout, named.read_timeout, Some(&endpoint))
                 .map_err(|faults| ConfigError::all(None, faults))?,
         };
         let api = DeveloperApi::new(&endpoint, &instance_id, transport, self.clock.clone());

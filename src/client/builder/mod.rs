@@ -295,6 +295,26 @@ impl IdaasBuilder {
         self
     }
 
+    /// Sends token requests over this client of reqwest's, with its TLS, proxies and authorities.
+    ///
+    /// Build it with `reqwest::redirect::Policy::none()`: a redirect would hand the client's credentials on. One that
+    /// was followed is an error.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), tower_idaas::BoxError> {
+    /// use tower_idaas::Idaas;
+    ///
+    /// let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    /// let idaas = Idaas::builder().config_from_env().transport_reqwest(http).build();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+    pub fn transport_reqwest(self, client: reqwest::Client) -> Self {
+        self.transport(crate::transport::OverReqwest(client))
+    }
+
     /// Reads the time from a clock that tests turn by hand.
     #[cfg(feature = "test-util")]
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]

@@ -93,7 +93,7 @@ impl IdaasBuilder {
         config: &Config,
         settings: &Settings,
     ) -> Result<(Arc<dyn TokenSource>, Transport), ConfigError> {
-        let transport = self.make_transport(config.connect_timeout, config.read_timeout);
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout, Some(endpoint));
         let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
         let chain = DefaultChain::new(Injected {
             environment: self.environment.clone(),

@@ -1,0 +1,265 @@
+//! The metadata service of the machine this program runs on: plain HTTP on its own link, and a token first.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use zeroize::Zeroizing;
+
+use crate::environment::Environment;
+use crate::error::{BoxError, ConfigFault, Error, ErrorKind};
+use crate::secret::Secret;
+use crate::transport::client::direct;
+use crate::transport::error::{is_unreachable, kind};
+use crate::transport::send::Transport;
+
+/// The service is on the same host as the machine: it responds at once, or is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
+
+const TOKEN_PATH: &str = "/latest/api/token";
+const TOKEN_LIFE: HeaderValue = HeaderValue::from_static("3600");
+
+/// A metadata service that gives a token first (`PUT /latest/api/token`), so that a request forged from
+/// outside, which cannot set a header, gets nothing.
+///
+/// Where the token cannot be had, be it that the service is older or that a container is one hop too far for a
+/// response to a PUT, data are asked for without it, as the vendors' own clients do, unless a variable forbids that.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    /// The service's name, for messages.
+    name: &'static str,
+    /// Where the program has to run for the service to be there, for messages.
+    machine: &'static str,
+    address: &'static str,
+    /// Says how long the token shall live.
+    life_header: HeaderName,
+    /// Carries the token.
+    token_header: HeaderName,
+    /// The variable that forbids requests without a token when it is `true`.
+    only_with_token: &'static str,
+}
+
+pub(crate) static ALIBABA_CLOUD_ECS: Provider = Provider {
+    name: "the ECS metadata service",
+    machine: "an ECS instance",
+    address: "http://100.100.100.200",
+    life_header: HeaderName::from_static("x-aliyun-ecs-metadata-token-ttl-seconds"),
+    token_header: HeaderName::from_static("x-aliyun-ecs-metadata-token"),
+    only_with_token: "ALIBABA_CLOUD_IMDSV1_DISABLED",
+};
+
+pub(crate) static AWS_EC2: Provider = Provider {
+    name: "the EC2 metadata service",
+    machine: "an EC2 instance",
+    address: "http://169.254.169.254",
+    life_header: HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"),
+    token_header: HeaderName::from_static("x-aws-ec2-metadata-token"),
+    only_with_token: "AWS_EC2_METADATA_V1_DISABLED",
+};
+
+/// A metadata service, and how to reach it.
+#[derive(Debug)]
+pub(crate) struct MetadataService {
+    provider: &'static Provider,
+    /// `http://host`, without a path.
+    address: String,
+    /// What does not work without it, for messages: "PKCS7 works".
+    purpose: &'static str,
+    transport: Transport,
+}
+
+impl MetadataService {
+    /// # Errors
+    ///
+    /// When the address, if one is given, is not that of a metadata service.
+    pub(crate) fn new(
+        provider: &'static Provider,
+        address: Option<&str>,
+        purpose: &'static str,
+    ) -> Result<Self, ConfigFault> {
+        let address = address.map_or_else(|| Ok(provider.address.to_owned()), checked)?;
+        let transport = direct(CONNECT_TIMEOUT, READ_TIMEOUT);
+        Ok(Self { provider, address, purpose, transport })
+    }
+
+    /// Gets a token, for the requests that follow at once; or begins a session without one.
+    pub(crate) async fn session(&self, environment: &Environment) -> Result<Session<'_>, Error> {
+        match self.token().await? {
+            Err(failure) if failure.is_unreachable || self.is_forbidden_without(environment) => {
+                Err(self.error(failure.what.clone(), failure))
+            }
+            token => Ok(Session { service: self, token }),
+        }
+    }
+
+    fn is_forbidden_without(&self, environment: &Environment) -> bool {
+        let value = environment.text(self.provider.only_with_token);
+        value.is_some_and(|value| ["true", "1"].contains(&&*value.to_ascii_lowercase()))
+    }
+
+    async fn token(&self) -> Result<Result<HeaderValue, Failure>, Error> {
+        let mut request = self.request(Method::PUT, TOKEN_PATH)?;
+        // A PUT without it is refused by some servers (RFC 9110 section 8.6); hyper leaves it out.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        request.headers_mut().insert(self.provider.life_header.clone(), TOKEN_LIFE);
+        let response = match self.send(request).await {
+            Ok(response) => response,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let token = self.text(response).ok();
+        let token = token.and_then(|token| HeaderValue::from_str(token.expose_secret().trim()).ok());
+        Ok(match token.filter(|token| !token.is_empty()) {
+            Some(mut token) => {
+                token.set_sensitive(true);
+                Ok(token)
+            }
+            None => Err(Failure {
+                what: format!("gave no metadata token for PUT {TOKEN_PATH}"),
+                kind: ErrorKind::InvalidResponse,
+                status: None,
+                cause: None,
+                is_unreachable: false,
+            }),
+        })
+    }
+
+    /// The text of a response.
+    pub(crate) fn text(&self, response: Response<Bytes>) -> Result<Secret, Error> {
+        let bytes = Zeroizing::new(Vec::from(response.into_body()));
+        std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| {
+            let problem = format!("the response of {} is not text", self.shown());
+            Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
+        })
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        format!("{} at {}", self.provider.name, self.address)
+    }
+
+    fn request(&self, method: Method, target: &str) -> Result<Request<Full<Bytes>>, Error> {
+        let uri = format!("{}{target}", self.address);
+        Request::builder().method(method).uri(uri).body(Full::default()).map_err(|cause| {
+            let problem = format!("no request to {} can be made; check what is asked for", self.shown());
+            Error::new(ErrorKind::Credential, problem).with_source(cause)
+        })
+    }
+
+    /// The response, if it is a success.
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Failure> {
+        let target = format!("{} {}", request.method(), request.uri().path());
+        let response = self.transport.exchange(request).await.map_err(|cause| Failure {
+            what: format!("does not respond to {target}"),
+            kind: kind(&*cause),
+            status: None,
+            is_unreachable: is_unreachable(&*cause),
+            cause: Some(cause),
+        })?;
+        let status = response.status();
+        if status == StatusCode::OK {
+            return Ok(response);
+        }
+        let may_pass = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+        Err(Failure {
+            what: format!("responded to {target} with {status}"),
+            kind: if may_pass { ErrorKind::Unavailable } else { ErrorKind::Refused },
+            status: Some(status),
+            cause: None,
+            is_unreachable: false,
+        })
+    }
+
+    /// Almost always the program runs in the wrong place.
+    fn error(&self, what: String, failure: Failure) -> Error {
+        let Self { provider: Provider { machine, .. }, purpose, .. } = self;
+        let message = format!(
+            "{} {what}; {purpose} on {machine} only, and in a container only if the instance's metadata hop limit is 2 \
+             or more",
+            self.shown()
+        );
+        let Failure { kind, status, cause, .. } = failure;
+        let mut error = Error::new(kind, message);
+        if let Some(status) = status {
+            error = error.with_status(status);
+        }
+        match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
+    }
+}
+
+/// Why a request of this service came to nothing.
+#[derive(Debug)]
+struct Failure {
+    /// Goes after the service's name.
+    what: String,
+    kind: ErrorKind,
+    status: Option<StatusCode>,
+    cause: Option<BoxError>,
+    /// There was no connection, so there will be none for another request.
+    is_unreachable: bool,
+}
+
+/// Requests that follow each other at once.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    service: &'a MetadataService,
+    /// Or why there is none.
+    token: Result<HeaderValue, Failure>,
+}
+
+impl Session<'_> {
+    /// The token that goes with each request: for what must not be shown when a response echoes it. Empty when there
+    /// is none.
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
+    pub(crate) fn expose_token(&self) -> &str {
+        self.token.as_ref().ok().and_then(|token| token.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What is at this path, with its query if it has one.
+    pub(crate) async fn get(&self, target: &str) -> Result<Response<Bytes>, Error> {
+        let mut request = self.service.request(Method::GET, target)?;
+        if let Ok(token) = &self.token {
+            request.headers_mut().insert(self.service.provider.token_header.clone(), token.clone());
+        }
+        self.service.send(request).await.map_err(|failure| {
+            let what = match &self.token {
+                Ok(_) => failure.what.clone(),
+                Err(no_token) => format!("{}, and without a token it {}", no_token.what, failure.what),
+            };
+            self.service.error(what, failure)
+        })
+    }
+}
+
+/// `http://host[:port]`, without a slash at the end.
+fn checked(address: &str) -> Result<String, ConfigFault> {
+    let is_good = |uri: &Uri| {
+        uri.scheme_str() == Some("http")
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.path() == "/"
+            && uri.query().is_none()
+    };
+    let address = address.trim();
+    match address.parse::<Uri>() {
+        Ok(uri) if is_good(&uri) => Ok(address.trim_end_matches('/').to_owned()),
+        _ => Err(ConfigFault::new("metadata_address", "is not an address; expected `http://host:port`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_plain_http_host() {
+        assert_eq!(checked("http://127.0.0.1:80/").unwrap(), "http://127.0.0.1:80");
+        assert_eq!(checked(" http://[fd00:ec2::254] ").unwrap(), "http://[fd00:ec2::254]");
+        for address in ["", "127.0.0.1", "https://a", "http://", "http://a/b", "http://a?b", "http://u:p@a"] {
+            assert!(checked(address).unwrap_err().to_string().contains("metadata_address"), "{address}");
+        }
+    }
+}

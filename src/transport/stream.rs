@@ -1,0 +1,168 @@
+//! A connection that notices when it was kept for a request and the other side has forgotten it.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use crate::clock::nanos;
+use crate::transport::error::StaleConnection;
+
+/// What a connection is made of: TCP, TLS, or TLS through a tunnel.
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+pub(super) type BoxIo = Box<dyn Io>;
+
+/// How long a connection that was used before may stay silent after a request.
+///
+/// It follows the time that the server took for its last response: a server that is slow is not asked twice.
+#[derive(Clone, Debug)]
+pub(super) struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    /// How much longer than the last response a response may take.
+    const FACTOR: u32 = 4;
+
+    /// Takes note of how long a response took.
+    pub(super) fn observe(&self, latency: Duration) {
+        let patience = latency.saturating_mul(Self::FACTOR).max(Self::SHORTEST);
+        self.0.store(nanos(patience), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(nanos(Self::SHORTEST))))
+    }
+}
+
+/// A connection of HTTP/1.1: requests and responses alternate on it.
+///
+/// The second request and those after it fail with [`StaleConnection`] when not a byte of a response comes, be it
+/// that the connection is closed, reset, or silent for too long. Such a request is sent again on a fresh one.
+pub(super) struct Stream {
+    io: BoxIo,
+    patience: Patience,
+    state: State,
+}
+
+enum State {
+    /// The first request is being sent or awaits its response.
+    First,
+    /// A part of a response has come, or all of it.
+    Answered,
+    /// A further request is being sent or awaits its response, until then.
+    Reused(Pin<Box<Sleep>>),
+}
+
+impl Stream {
+    pub(super) fn new(io: BoxIo, patience: Patience) -> Self {
+        Self { io, patience, state: State::First }
+    }
+
+    /// A request begins when bytes are written after a response.
+    fn begin(&mut self, context: &mut Context<'_>) {
+        if matches!(self.state, State::Answered) {
+            let mut silence = Box::pin(sleep(self.patience.get()));
+            // Reading was polled before the request was there. The end of the silence wakes the task to poll again.
+            let _ = silence.as_mut().poll(context);
+            self.state = State::Reused(silence);
+        }
+    }
+
+    /// The error, or that of a connection which is stale.
+    fn failure(&self, cause: io::Error) -> io::Error {
+        match self.state {
+            State::Reused(_) => io::Error::other(StaleConnection),
+            State::First | State::Answered => cause,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.io).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => {
+                self.state = State::Answered;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(cause)) => Poll::Ready(Err(self.failure(cause))),
+            Poll::Ready(Ok(())) => match self.state {
+                State::Reused(_) => Poll::Ready(Err(io::Error::other(StaleConnection))),
+                State::First | State::Answered => Poll::Ready(Ok(())),
+            },
+            Poll::Pending => match &mut self.state {
+                State::Reused(silence) => {
+                    silence.as_mut().poll(context).map(|()| Err(io::Error::other(StaleConnection)))
+                }
+                State::First | State::Answered => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.begin(context);
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        written.map_err(|cause| self.failure(cause))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.begin(context);
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        written.map_err(|cause| self.failure(cause))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(context);
+        flushed.map_err(|cause| self.failure(cause))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}

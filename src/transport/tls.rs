@@ -1,0 +1,214 @@
+//! TLS as a client: the provider of its cryptography, the authorities that are trusted, and one configuration for all
+//! clients of a process that trust the same.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+
+use crate::clock::{Clock, nanos};
+use crate::environment::Environment;
+use crate::error::ConfigFault;
+use crate::transport::roots::{Authorities, Stamp};
+
+/// Files of authorities are looked at no more often than this, when a connection is opened.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A file system that hangs does not keep a connection waiting for longer than this.
+const CHECK_LIMIT: Duration = Duration::from_secs(1);
+
+/// The configurations in use. One takes 7 ms to load and 200 KiB to hold, and a gateway has a client for each of
+/// hundreds of tenants. Nothing in here is kept alive, and nothing depends on whether an entry is found.
+static IN_USE: Mutex<Vec<Weak<Tls>>> = Mutex::new(Vec::new());
+
+/// A configuration that follows the files of its authorities.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    authorities: Authorities,
+    current: Mutex<Current>,
+    /// When the files were looked at, on the monotonic clock; zero for never.
+    checked: AtomicU64,
+    /// A file system that hangs takes one thread, not one for each connection.
+    is_checking: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ClientConfig>,
+    /// The state of the files when they were read.
+    stamps: Vec<Stamp>,
+    /// The state of the files that could not be used, for which there was a warning.
+    unusable: Vec<Stamp>,
+}
+
+impl Tls {
+    /// The configuration in use for these authorities, or a new one. Reads files.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the authorities, and that there is no provider.
+    pub(crate) fn load(environment: &Environment, given: &[Vec<u8>]) -> Result<Arc<Self>, Vec<ConfigFault>> {
+        let authorities = Authorities::of(environment, given);
+        if let Some(tls) = in_use(&authorities) {
+            return tls.check().map(|()| tls);
+        }
+        let stamps = authorities.stamps();
+        let config = Arc::new(configured(&authorities)?);
+        let current = Mutex::new(Current { config, stamps, unusable: Vec::new() });
+        let checked = AtomicU64::new(Clock::System.now().monotonic);
+        let tls = Arc::new(Self { authorities, current, checked, is_checking: AtomicBool::new(false) });
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.retain(|tls| tls.strong_count() > 0);
+        in_use.push(Arc::downgrade(&tls));
+        Ok(tls)
+    }
+
+    /// The configuration, with authorities read again if their files have changed.
+    pub(super) async fn config(self: &Arc<Self>) -> Arc<ClientConfig> {
+        let now = Clock::System.now().monotonic;
+        let is_due = now.saturating_sub(self.checked.load(Ordering::Relaxed)) >= nanos(CHECK_INTERVAL);
+        if is_due && !self.is_checking.swap(true, Ordering::AcqRel) {
+            let tls = Arc::clone(self);
+            let checking = tokio::task::spawn_blocking(move || {
+                // What was good stands in for what cannot be used, and `check` has told.
+                let _ = tls.check();
+                tls.is_checking.store(false, Ordering::Release);
+            });
+            let _ = tokio::time::timeout(CHECK_LIMIT, checking).await;
+        }
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
+    /// The files are looked at before the next connection: a server was not trusted.
+    pub(super) fn check_soon(&self) {
+        self.checked.store(0, Ordering::Relaxed);
+    }
+
+    /// Reads the authorities again if their files have changed.
+    fn check(&self) -> Result<(), Vec<ConfigFault>> {
+        self.checked.store(Clock::System.now().monotonic, Ordering::Relaxed);
+        let stamps = self.authorities.stamps();
+        if self.current.lock().unwrap_or_else(PoisonError::into_inner).stamps == stamps {
+            return Ok(());
+        }
+        let config = configured(&self.authorities);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match config {
+            Ok(config) => {
+                *current = Current { config: Arc::new(config), stamps, unusable: Vec::new() };
+                Ok(())
+            }
+            Err(faults) => {
+                let is_new = current.unusable != stamps;
+                current.unusable = stamps;
+                drop(current);
+                if is_new {
+                    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                    let faults = faults.join("; ");
+                    tracing::warn!(
+                        "configuration: {faults}; the authorities that were read before stay trusted"
+                    );
+                }
+                Err(faults)
+            }
+        }
+    }
+}
+
+fn in_use(authorities: &Authorities) -> Option<Arc<Tls>> {
+    let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    in_use.iter().filter_map(Weak::upgrade).find(|tls| tls.authorities == *authorities)
+}
+
+fn configured(authorities: &Authorities) -> Result<ClientConfig, Vec<ConfigFault>> {
+    let provider = provider();
+    let roots = authorities.load();
+    let (provider, roots) = match (provider, roots) {
+        (Ok(provider), Ok(roots)) => (provider, roots),
+        (Err(fault), roots) => {
+            return Err(std::iter::once(fault).chain(roots.err().unwrap_or_default()).collect());
+        }
+        (Ok(_), Err(faults)) => return Err(faults),
+    };
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|cause| {
+        vec![
+            ConfigFault::new("transport", "cannot set up TLS with the provider of rustls").with_source(cause),
+        ]
+    })?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The provider by name: which one is the process's default is not for a library to choose.
+#[cfg(feature = "rustls-aws-lc-rs")]
+#[allow(clippy::unnecessary_wraps, reason = "without the feature there may be none")]
+fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
+    Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(not(feature = "rustls-aws-lc-rs"))]
+fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
+    CryptoProvider::get_default().map(Arc::clone).ok_or_else(|| {
+        ConfigFault::new(
+            "transport",
+            "has no cryptography for TLS; turn on feature `rustls-aws-lc-rs` of tower-idaas, or call \
+             `rustls::crypto::ring::default_provider().install_default()`, or that of another provider, at the start \
+             of `main`",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::ManualEnvironment;
+
+    fn environment(path: &std::path::Path) -> Environment {
+        Environment::Manual(ManualEnvironment::from_iter([("SSL_CERT_FILE", path)]))
+    }
+
+    fn authority(name: &str) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn clients_that_trust_the_same_share_one_configuration_and_keep_none_alive() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one.pem", "other.pem"].map(|name| folder.path().join(name));
+        std::fs::write(&one, authority("one")).unwrap();
+        std::fs::write(&other, authority("other")).unwrap();
+        let given = [authority("given").into_bytes()];
+        let first = Tls::load(&environment(&one), &[]).unwrap();
+        assert!(Arc::ptr_eq(&first, &Tls::load(&environment(&one), &[]).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &Tls::load(&environment(&other), &[]).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &Tls::load(&environment(&one), &given).unwrap()));
+        let gone = Arc::downgrade(&first);
+        drop(first);
+        assert_eq!(gone.strong_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_changed_is_read_again_and_one_that_is_broken_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        std::fs::write(&path, authority("first")).unwrap();
+        let tls = Tls::load(&environment(&path), &[]).unwrap();
+        let first = tls.config().await;
+        std::fs::write(&path, "torn").unwrap();
+        tls.check_soon();
+        assert!(Arc::ptr_eq(&first, &tls.config().await));
+        // A client that is built now is told.
+        assert_eq!(Tls::load(&environment(&path), &[]).unwrap_err()[0].key(), "SSL_CERT_FILE");
+        std::fs::write(&path, authority("second")).unwrap();
+        tls.check_soon();
+        let second = tls.config().await;
+        assert!(!Arc::ptr_eq(&first, &second));
+        tls.check_soon();
+        assert!(Arc::ptr_eq(&second, &tls.config().await), "unchanged");
+    }
+}

@@ -1,0 +1,249 @@
+//! A tunnel through an HTTP proxy (`CONNECT`, RFC 9110 section 9.3.6).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::clock::Clock;
+
+/// The head of a proxy's response. Error pages follow it and are not read.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_FIELDS: usize = 256;
+/// Interim responses (1xx) before the final one.
+const MAX_INTERIM: usize = 16;
+const MAX_REASON: usize = 100;
+
+/// Why a proxy opens no tunnel.
+#[derive(Debug, PartialEq)]
+pub(super) enum TunnelError {
+    /// The final response is not of class 2xx.
+    Refused {
+        status: StatusCode,
+        reason: Option<String>,
+        retry_after: Option<Duration>,
+    },
+    /// What came is not HTTP/1.
+    NotHttp,
+    HeadTooLong,
+    TooManyInterim,
+    /// The proxy closed the connection before its response was complete.
+    Closed,
+    Io(std::io::ErrorKind),
+}
+
+/// Asks for a tunnel to `authority`, host and port, and returns when it is open.
+///
+/// Any response of class 2xx opens it, and its `Content-Length` and `Transfer-Encoding` mean nothing then. What
+/// came behind the head is dropped: in TLS the client speaks first.
+pub(super) async fn open<T>(
+    io: &mut T,
+    authority: &str,
+    authorization: Option<&HeaderValue>,
+) -> Result<(), TunnelError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut request = format!(
+        "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {}\r\n",
+        concat!("tower-idaas/", env!("CARGO_PKG_VERSION"))
+    )
+    .into_bytes();
+    if let Some(authorization) = authorization {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(authorization.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    // A proxy that refuses may close before it has read all; its response counts.
+    let sent = async {
+        io.write_all(&request).await?;
+        io.flush().await
+    };
+    let sent: std::io::Result<()> = sent.await;
+
+    let mut head = Vec::new();
+    let mut interim = 0;
+    loop {
+        while let Some((length, response)) = parse(&head)? {
+            match response {
+                Ok(()) => return Ok(()),
+                Err(TunnelError::Refused { status, .. }) if status.is_informational() => {
+                    interim += 1;
+                    if interim > MAX_INTERIM {
+                        return Err(TunnelError::TooManyInterim);
+                    }
+                    head.drain(..length);
+                }
+                Err(refused) => return Err(refused),
+            }
+        }
+        if head.len() >= MAX_HEAD {
+            return Err(TunnelError::HeadTooLong);
+        }
+        let mut piece = [0; 1024];
+        let read = io.read(&mut piece).await;
+        match read {
+            Ok(0) => {
+                return Err(sent.err().map_or(TunnelError::Closed, |cause| TunnelError::Io(cause.kind())));
+            }
+            Ok(length) => head.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            Err(cause) => return Err(TunnelError::Io(sent.err().unwrap_or(cause).kind())),
+        }
+    }
+}
+
+type Parsed = Option<(usize, Result<(), TunnelError>)>;
+
+/// The first response in the buffer, once its head is complete, and the length of that.
+fn parse(buffer: &[u8]) -> Result<Parsed, TunnelError> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut fields);
+    let mut config = httparse::ParserConfig::default();
+    config
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    let length = match config.parse_response(&mut response, buffer) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(TunnelError::HeadTooLong),
+        Err(_) => return Err(TunnelError::NotHttp),
+    };
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or(TunnelError::NotHttp)?;
+    if status.is_success() {
+        return Ok(Some((length, Ok(()))));
+    }
+    let field = |name: &str| {
+        let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(field.value).ok().map(str::trim)
+    };
+    let retry_after = field("retry-after").and_then(|value| {
+        let date = field("date").and_then(|date| httpdate::parse_http_date(date).ok());
+        pause(value, date.unwrap_or_else(|| Clock::System.now().system_time()))
+    });
+    let reason = response.reason.and_then(shown).or_else(|| status.canonical_reason().map(str::to_owned));
+    Ok(Some((length, Err(TunnelError::Refused { status, reason, retry_after }))))
+}
+
+/// A reason of plain words. Anything else may be an echo of the password.
+fn shown(reason: &str) -> Option<String> {
+    const LONGEST_WORD: usize = 20;
+    let is_plain = |word: &str| {
+        word.len() <= LONGEST_WORD && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+    };
+    let reason = reason.trim();
+    let plain = !reason.is_empty() && reason.len() <= MAX_REASON && reason.split(' ').all(is_plain);
+    plain.then(|| reason.to_owned())
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, a fraction of which is rounded up, or a date.
+fn pause(value: &str, now: SystemTime) -> Option<Duration> {
+    match value.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => {
+            Duration::try_from_secs_f64(seconds.ceil()).ok()
+        }
+        Ok(_) => None,
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
+    }
+}
+
+/// Goes after the proxy's name: "the proxy … refuses with 403 Forbidden".
+impl fmt::Display for TunnelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { status, reason, .. } => {
+                write!(f, "refused with {}", status.as_u16())?;
+                match reason {
+                    Some(reason) => write!(f, " {reason}"),
+                    None => Ok(()),
+                }
+            }
+            Self::NotHttp => f.write_str("sent something that is no HTTP response"),
+            Self::HeadTooLong => write!(f, "sent a response head of more than {MAX_HEAD} bytes"),
+            Self::TooManyInterim => write!(f, "sent more than {MAX_INTERIM} interim responses"),
+            Self::Closed => f.write_str("closed the connection before its response was complete"),
+            Self::Io(kind) => write!(f, "broke the connection off ({kind})"),
+        }
+    }
+}
+
+impl std::error::Error for TunnelError {}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    async fn opened(response: impl AsRef<[u8]>) -> Result<(), TunnelError> {
+        let (mut ours, mut theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(64 * 1024);
+        theirs.write_all(response.as_ref()).await.unwrap();
+        let opened = open(&mut ours, "idaas.example:443", None);
+        let proxy = async {
+            let mut request = [0; 256];
+            let length = theirs.read(&mut request).await.unwrap();
+            drop(theirs);
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        };
+        let (opened, request) = tokio::join!(opened, proxy);
+        assert!(request.starts_with("CONNECT idaas.example:443 HTTP/1.1\r\nHost: idaas.example:443\r\n"));
+        opened
+    }
+
+    #[tokio::test]
+    async fn any_2xx_opens_the_tunnel_whatever_else_its_head_says() {
+        for response in [
+            "HTTP/1.1 200 Connection established\r\n\r\n",
+            "HTTP/1.0 200 OK\r\n\r\n",
+            "HTTP/1.1 201 Created\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 204\r\n\r\n",
+            "HTTP/1.1 299 \r\nA: b\r\n  folded\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        ] {
+            assert_eq!(opened(response).await, Ok(()), "{response}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_with_its_status_its_reason_and_its_pause() {
+        for (response, text, pause) in [
+            ("407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required", None),
+            ("503 Too busy\r\nRetry-After: 7\r\n\r\n", "503 Too busy", Some(7)),
+            ("503 \r\nRetry-After: 1.2\r\n\r\n", "503 Service Unavailable", Some(2)),
+            ("429 pa55word\r\nretry-after: soon\r\n\r\n", "429 Too Many Requests", None),
+            ("301 Moved\r\nLocation: http://x\r\n\r\n", "301 Moved", None),
+            (
+                "503 x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:47 GMT\r\n\r\n",
+                "503 x",
+                Some(10),
+            ),
+        ] {
+            let error = opened(format!("HTTP/1.1 {response}")).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("refused with {text}"));
+            let TunnelError::Refused { retry_after, .. } = error else { panic!("{error}") };
+            assert_eq!(retry_after, pause.map(Duration::from_secs), "{response}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_response_is_called_what_it_is() {
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(MAX_HEAD));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(MAX_FIELDS + 1));
+        let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_INTERIM + 1);
+        for (response, expected) in [
+            ("SSH-2.0-OpenSSH_9.6\r\n", TunnelError::NotHttp),
+            ("\u{16}\u{3}\u{1}", TunnelError::NotHttp),
+            ("HTTP/1.1 99 x\r\n\r\n", TunnelError::NotHttp),
+            ("", TunnelError::Closed),
+            ("HTTP/1.1 200 OK\r\nX: y\r\n", TunnelError::Closed),
+            (&long, TunnelError::HeadTooLong),
+            (&many, TunnelError::HeadTooLong),
+            (&interim, TunnelError::TooManyInterim),
+        ] {
+            assert_eq!(opened(response).await, Err(expected), "{response:.40}");
+        }
+    }
+}
