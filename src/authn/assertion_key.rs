@@ -131,7 +131,8 @@ impl<F> fmt::Debug for AssertionSignerFn<F> {
 /// from an [`AssertionSigner`].
 ///
 /// A private key may be RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521; as PKCS#8, PKCS#1 or SEC1;
-/// unencrypted. It is read at every attempt, so that a new key needs no restart, and parsed when it changes.
+/// plain, or encrypted with a [`passphrase`](Self::passphrase); in PEM or as bare base64, and PEM once more in base64
+/// as a whole. It is read at every attempt, so that a new key needs no restart, and parsed when it changes.
 /// Line breaks may be escaped, lost or turned into blanks, as happens in environment variables; what stands
 /// around the key, certificates included, is skipped.
 #[derive(Clone, Debug)]
@@ -139,6 +140,7 @@ pub struct AssertionKey {
     place: Place,
     algorithm: Option<SigningAlgorithm>,
     key_id: Option<String>,
+    passphrase: Option<SecretSource>,
 }
 
 #[derive(Clone, Debug)]
@@ -161,11 +163,28 @@ impl<S: AssertionSigner> From<S> for AssertionKey {
 
 impl AssertionKey {
     fn at(place: Place) -> Self {
-        Self { place, algorithm: None, key_id: None }
+        Self { place, algorithm: None, key_id: None, passphrase: None }
     }
 
     pub(super) fn with_algorithm(self, algorithm: SigningAlgorithm) -> Self {
         Self { algorithm: Some(algorithm), ..self }
+    }
+
+    /// The passphrase of a private key that is encrypted: PKCS#8 with AES in CBC mode under PBKDF2, as
+    /// `openssl pkcs8 -topk8` writes it. It is read when the key is.
+    ///
+    /// ```
+    /// use tower_idaas::SecretSource;
+    /// use tower_idaas::authn::{AssertionKey, PrivateKeyJwt};
+    ///
+    /// let key = AssertionKey::from(SecretSource::file("/etc/orders/private-key.pem"))
+    ///     .passphrase(SecretSource::variable("ORDERS_KEY_PASSPHRASE"));
+    /// let method = PrivateKeyJwt::new(key);
+    /// # drop(method);
+    /// ```
+    #[must_use]
+    pub fn passphrase(self, passphrase: SecretSource) -> Self {
+        Self { passphrase: Some(passphrase), ..self }
     }
 
     pub(super) fn with_key_id(self, id: impl Into<String>) -> Self {
@@ -197,7 +216,14 @@ impl AssertionKey {
     fn read_at_load(&self, context: &CheckContext<'_>) -> Result<Option<Signing>, Error> {
         match &self.place {
             Place::Text(source) => {
-                let key = source.read_blocking(context, SigningKey::from_text)?;
+                let passphrase =
+                    self.passphrase.as_ref().map(|source| context.read_secret(source)).transpose()?;
+                if let Some(None) = passphrase {
+                    return Ok(None);
+                }
+                let passphrase = passphrase.flatten();
+                let parse = |text: &str| SigningKey::from_text(text, passphrase.as_ref());
+                let key = source.read_blocking(context, parse)?;
                 key.map(|key| self.with_key(source, key)).transpose()
             }
             Place::Signer(signer) => self.with_signer(signer).map(Some),
@@ -208,7 +234,12 @@ impl AssertionKey {
     pub(super) async fn read(&self, request: &mut TokenRequest) -> Result<Signing, Error> {
         match &self.place {
             Place::Text(source) => {
-                let key = source.read(request, SigningKey::from_text).await?;
+                let passphrase = match &self.passphrase {
+                    Some(source) => Some(request.read_secret(source).await?),
+                    None => None,
+                };
+                let parse = |text: &str| SigningKey::from_text(text, passphrase.as_ref());
+                let key = source.read(request, parse).await?;
                 self.with_key(source, key)
             }
             Place::Signer(signer) => self.with_signer(signer),
@@ -223,6 +254,10 @@ impl AssertionKey {
 
     fn with_signer(&self, signer: &Arc<dyn AssertionSigner>) -> Result<Signing, Error> {
         let algorithm = signer.algorithm();
+        if self.passphrase.is_some() {
+            let problem = "a passphrase is given for the signer given in code, which needs none; remove it";
+            return Err(Error::new(ErrorKind::Credential, problem));
+        }
         if let Some(other) = self.algorithm.filter(|other| *other != algorithm) {
             let problem = format!("the signer given in code signs with {algorithm}, not with {other}");
             let remedy = "leave the algorithm to the signer";

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::authn::der::{self, Reader, tag};
+use crate::authn::private_key::PrivateKey;
 use crate::secret::pem;
 
 /// A certificate, read but not verified: that is for the issuer to do.
@@ -38,8 +39,21 @@ impl Certificate {
         let certificates: Vec<Self> =
             certificates.map(|block| Self::from_der(&block.decode()?)).collect::<Result<_, _>>()?;
         match certificates.is_empty() {
+            true if blocks.is_empty() => Ok(vec![Self::bare(&text)?]),
             true => Err(format!("holds no certificate; {EXPECTED}")),
             false => Ok(certificates),
+        }
+    }
+
+    /// A text without any `-----BEGIN`: base64 of a certificate, or something else altogether.
+    fn bare(text: &str) -> Result<Self, String> {
+        let der = pem::decode(text.trim().trim_matches(['"', '\'']));
+        match der.filter(|der| der.first() == Some(&tag::SEQUENCE)) {
+            Some(_) if PrivateKey::find(text, None).is_ok() => {
+                Err(format!("holds a private key, which must not be sent; {EXPECTED}"))
+            }
+            Some(der) => Self::from_der(&der),
+            None => Err(format!("holds no certificate; {EXPECTED}")),
         }
     }
 
@@ -151,6 +165,15 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_read_in_every_shape_that_it_comes_in() {
+        let bare: String = LEAF.lines().filter(|line| !line.starts_with('-')).collect();
+        let whole = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, LEAF);
+        for text in [bare.as_str(), &format!("\"{bare}\"\n"), &bare.replace('=', ""), &whole] {
+            assert_eq!(Certificate::all(text).unwrap()[0].to_pem(), LEAF.trim_end(), "{text}");
+        }
+    }
+
+    #[test]
     fn both_ways_of_writing_a_time_are_read() {
         let read = |kind: u8, text: &str| {
             let mut der = vec![kind, u8::try_from(text.len()).unwrap()];
@@ -177,6 +200,8 @@ mod tests {
             ("/etc/ssl/leaf.pem", "holds no certificate"),
             (public, "holds no certificate"),
             (&format!("{LEAF}{key}"), "holds a private key, which must not be sent"),
+            (&key.lines().filter(|line| !line.starts_with('-')).collect::<String>(), "holds a private key"),
+            ("MAAA", "holds a damaged certificate"),
             (&LEAF[..200], "is cut short"),
             (&cut, "is cut short"),
             (&pem::encode("CERTIFICATE", b"0\x03\x02\x01\x01"), "holds a damaged certificate"),

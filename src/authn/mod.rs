@@ -33,6 +33,7 @@ mod check;
 mod client_assertion;
 mod client_secret;
 mod der;
+mod encrypted_key;
 mod kept;
 #[cfg(feature = "transport")]
 mod metadata_document;

@@ -3,7 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::authn::der::{self, Reader, tag};
-use crate::secret::pem;
+use crate::authn::encrypted_key;
+use crate::secret::{Secret, pem};
 
 /// A private key in DER, of a kind that can sign.
 pub(super) struct PrivateKey {
@@ -31,6 +32,8 @@ pub(super) enum Form {
 /// What to give instead.
 const EXPECTED: &str = "expected the text of a private key in PEM form (`-----BEGIN PRIVATE KEY-----`)";
 
+const ENCRYPTED: &str = "an encrypted private key";
+
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
@@ -45,30 +48,38 @@ const SECP256K1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x0a];
 impl PrivateKey {
     /// The one private key in the text. An error goes after the name of the text's place, and shows nothing
     /// of the text.
-    pub(super) fn find(text: &str) -> Result<Self, String> {
+    pub(super) fn find(text: &str, passphrase: Option<&Secret>) -> Result<Self, String> {
         let normalized = pem::normalized(text);
         let blocks = pem::blocks(&normalized)?;
         let mut keys = blocks.iter().filter(|block| block.label.ends_with("PRIVATE KEY"));
         let key = match (keys.next(), keys.next()) {
             (Some(key), None) => key,
             (Some(_), Some(_)) => return Err("holds more than one private key; keep one".into()),
-            (None, _) if blocks.is_empty() => return bare(text),
+            (None, _) if blocks.is_empty() => return bare(text, passphrase),
             (None, _) => {
                 let labels: Vec<&str> = blocks.iter().map(|block| block.label).collect();
                 return Err(no_key(&labels));
             }
         };
-        if key.is_encrypted() || key.label == "ENCRYPTED PRIVATE KEY" {
-            return Err(encrypted());
+        if key.is_encrypted() {
+            return Err(format!(
+                "holds {ENCRYPTED} in the form of RFC 1421; convert it with `openssl pkcs8 -topk8`"
+            ));
         }
         if key.label == "OPENSSH PRIVATE KEY" {
             return Err("holds a key in the form of OpenSSH; convert it with `ssh-keygen -p -m PKCS8`".into());
         }
-        Self::from_der(key.decode()?)
+        Self::from_der(key.decode()?, passphrase)
     }
 
     /// Looks at the structure and not at the label, which people and tools get wrong.
-    fn from_der(der: Zeroizing<Vec<u8>>) -> Result<Self, String> {
+    fn from_der(der: Zeroizing<Vec<u8>>, passphrase: Option<&Secret>) -> Result<Self, String> {
+        if is_encrypted(&der) {
+            let passphrase = passphrase.ok_or_else(|| {
+                format!("holds {ENCRYPTED}; give its passphrase, or decrypt it with `openssl pkey`")
+            })?;
+            return Self::from_der(encrypted_key::decrypt(&der, passphrase)?, None);
+        }
         let (kind, form, inner) = structure(&der)?;
         let der = match inner {
             Some(inner) => Zeroizing::new(inner.to_vec()),
@@ -90,7 +101,7 @@ fn structure(der: &[u8]) -> Result<(Kind, Form, Option<&[u8]>), String> {
         // Only what is no plain private key begins with a sequence.
         return Err(match (inside.next(), inside.next()) {
             (Some((tag::BIT_STRING, _)), None) => no_key(&["PUBLIC KEY"]),
-            (Some((tag::OCTET_STRING, _)), None) => encrypted(),
+            (Some((tag::OCTET_STRING, _)), None) => format!("holds {ENCRYPTED} within another"),
             (Some((tag::SEQUENCE, _)), Some((tag::BIT_STRING, _))) => no_key(&["CERTIFICATE"]),
             _ => damaged(),
         });
@@ -123,6 +134,13 @@ fn structure(der: &[u8]) -> Result<(Kind, Form, Option<&[u8]>), String> {
     }
 }
 
+/// Whether it is an algorithm and an octet string: an encrypted key (RFC 5958 section 3).
+fn is_encrypted(der: &[u8]) -> bool {
+    let mut outer = Reader::new(der);
+    let Some(mut inside) = outer.sequence().filter(|_| outer.is_empty()) else { return false };
+    inside.sequence().is_some() && inside.expect(tag::OCTET_STRING).is_some() && inside.is_empty()
+}
+
 /// The size of a key in PKCS#1.
 fn rsa(der: &[u8]) -> Option<Kind> {
     let mut key = Reader::new(der).sequence()?;
@@ -145,13 +163,13 @@ fn curve(mut parameters: Reader<'_>) -> Result<Kind, String> {
 }
 
 /// A text without any `-----BEGIN`: base64 of a key, or something else altogether.
-fn bare(text: &str) -> Result<PrivateKey, String> {
+fn bare(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
     let normalized = pem::normalized(text);
     let dense = normalized.trim().trim_matches(['"', '\'']);
     if let Some(der) = pem::decode(dense)
         && der.first() == Some(&tag::SEQUENCE)
     {
-        return PrivateKey::from_der(der);
+        return PrivateKey::from_der(der, passphrase);
     }
     if looks_like_a_path(text.trim()) {
         return Err(format!("holds what looks like the path of a file; {EXPECTED}"));
@@ -182,10 +200,6 @@ fn no_key(labels: &[&str]) -> String {
         "no private key"
     };
     format!("holds {found}; {EXPECTED}")
-}
-
-fn encrypted() -> String {
-    "holds an encrypted private key, which is not supported; decrypt it with `openssl pkey`".to_owned()
 }
 
 fn unsupported(what: &str) -> String {

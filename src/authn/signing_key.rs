@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::authn::SigningAlgorithm;
 use crate::authn::private_key::{Form, Kind, PrivateKey};
+use crate::secret::Secret;
 
 /// A parsed private key.
 pub(crate) struct SigningKey {
@@ -31,10 +32,10 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// The private key in the text. An error goes after the name of the text's place, and shows nothing of
+    /// The private key in the text, which may be encrypted under the passphrase. An error goes after the name of the text's place, and shows nothing of
     /// the text.
-    pub(super) fn from_text(text: &str) -> Result<Self, String> {
-        let PrivateKey { kind, form, der } = PrivateKey::find(text)?;
+    pub(super) fn from_text(text: &str, passphrase: Option<&Secret>) -> Result<Self, String> {
+        let PrivateKey { kind, form, der } = PrivateKey::find(text, passphrase)?;
         let pair = match kind {
             Kind::Rsa { bits } => Pair::Rsa(RsaKeyPair::from_der(&der).map_err(|_| rejected_rsa(bits))?),
             Kind::P256 => Pair::Ec(ec(&ECDSA_P256_SHA256_FIXED_SIGNING, form, &der)?),

@@ -4,11 +4,13 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use crate::authn::signing_key::SigningKey;
 use crate::authn::tests::*;
-use crate::secret::pem;
+use crate::secret::{Secret, pem};
 
 const KEYS: [(&str, SigningAlgorithm); 12] = [
     (golden!("rsa2048.pkcs8.pem"), SigningAlgorithm::Rs256),
@@ -36,8 +38,16 @@ fn verifier(algorithm: SigningAlgorithm) -> &'static dyn VerificationAlgorithm {
     }
 }
 
+fn parse(text: &str) -> Result<SigningKey, String> {
+    SigningKey::from_text(text, None)
+}
+
 fn assert_signs(text: &str, expected: SigningAlgorithm) {
-    let key = SigningKey::from_text(text).unwrap_or_else(|problem| panic!("{text}: {problem}"));
+    assert_signs_with(text, None, expected);
+}
+
+fn assert_signs_with(text: &str, passphrase: Option<&Secret>, expected: SigningAlgorithm) {
+    let key = SigningKey::from_text(text, passphrase).unwrap_or_else(|problem| panic!("{text}: {problem}"));
     assert_eq!(key.algorithm(None), Ok(expected), "{text}");
     let signature = key.sign(expected, b"message").unwrap();
     UnparsedPublicKey::new(verifier(expected), key.public_key()).verify(b"message", &signature).unwrap();
@@ -68,6 +78,7 @@ fn every_key_signs_whatever_became_of_its_line_breaks() {
             format!("{parameters}{text}"),
             format!("Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n{text}"),
             bare.clone(),
+            STANDARD.encode(text),
             format!("\"{bare}\"\n"),
         ] {
             assert_signs(&shape, expected);
@@ -84,6 +95,36 @@ fn a_wrong_label_does_not_matter() {
             assert_signs(&text.replace(label, other), algorithm);
         }
     }
+}
+
+#[test]
+fn a_key_under_a_passphrase_signs_with_it_and_says_what_is_wrong_without() {
+    let passphrase = Secret::from("correct horse");
+    for (text, expected) in [
+        (odd!("ec_p256.pkcs8.default.pem"), SigningAlgorithm::Es256),
+        (odd!("ec_p256.pkcs8.aes128_sha1.pem"), SigningAlgorithm::Es256),
+        (odd!("ec_p256.pkcs8.aes192_sha384.pem"), SigningAlgorithm::Es256),
+        (odd!("rsa2048.pkcs8.aes256_sha512.pem"), SigningAlgorithm::Rs256),
+    ] {
+        let bare: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        for text in [text.to_owned(), text.replace('\n', "\\n"), STANDARD.encode(text), bare] {
+            let key = SigningKey::from_text(&text, Some(&passphrase)).unwrap();
+            assert_eq!(key.algorithm(None), Ok(expected), "{text}");
+            key.sign(expected, b"message").unwrap();
+            let problem = |passphrase| SigningKey::from_text(&text, passphrase).unwrap_err();
+            assert!(problem(None).contains("holds an encrypted private key; give its passphrase"));
+            assert!(problem(Some(&"hunter2".into())).contains("the passphrase is wrong"), "{text}");
+        }
+    }
+    for (text, reason) in [
+        (odd!("ec_p256.pkcs8.des3.pem"), "encrypted with triple DES, which is not supported"),
+        (odd!("ec_p256.pkcs8.scrypt.pem"), "encrypted with scrypt, which is not supported"),
+        (odd!("rsa2048.pkcs1.encrypted.pem"), "in the form of RFC 1421"),
+    ] {
+        let problem = SigningKey::from_text(text, Some(&passphrase)).unwrap_err();
+        assert!(problem.contains(reason) && problem.contains("openssl pkcs8 -topk8"), "{problem}");
+    }
+    assert_signs_with(golden!("ec_p256.pkcs8.pem"), Some(&passphrase), SigningAlgorithm::Es256);
 }
 
 #[test]
@@ -133,7 +174,7 @@ fn what_cannot_sign_is_told_apart_and_not_shown() {
         ("\\", "holds no private key; expected"),
         ("MAAA", "is not a private key, or a damaged one; expected"),
     ] {
-        let problem = SigningKey::from_text(text).map(|_| text).unwrap_err();
+        let problem = SigningKey::from_text(text, None).map(|_| text).unwrap_err();
         assert!(problem.contains(reason), "{text}\n{problem}");
         assert!(!problem.contains('\n') && !problem.contains("hunter2"), "{problem}");
         for line in text.lines().filter(|line| line.len() > 20 && !line.starts_with('-')) {
@@ -150,7 +191,7 @@ fn numbers_that_do_not_fit_together_are_refused() {
         let mut der = block.decode().unwrap().to_vec();
         let place = der.len() - 20;
         der[place] ^= 0xff;
-        let problem = SigningKey::from_text(&pem::encode(block.label, &der)).unwrap_err();
+        let problem = parse(&pem::encode(block.label, &der)).unwrap_err();
         assert!(problem.contains("damaged private key"), "{problem}");
     }
 }
@@ -159,7 +200,7 @@ fn numbers_that_do_not_fit_together_are_refused() {
 fn an_algorithm_is_chosen_among_those_that_the_key_can_do() {
     use SigningAlgorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
     for (text, own) in KEYS {
-        let key = SigningKey::from_text(text).unwrap();
+        let key = SigningKey::from_text(text, None).unwrap();
         for wanted in [Rs256, Rs384, Rs512, Es256, Es384, Es512] {
             let both_rsa = wanted.as_str().starts_with("RS") && own.as_str().starts_with("RS");
             if both_rsa || wanted == own {
@@ -180,7 +221,7 @@ fn an_algorithm_is_chosen_among_those_that_the_key_can_do() {
 #[test]
 fn a_key_is_never_shown() {
     for (text, _) in KEYS {
-        let shown = format!("{:?}", SigningKey::from_text(text).unwrap());
+        let shown = format!("{:?}", SigningKey::from_text(text, None).unwrap());
         assert!(shown.len() < 60, "{shown}");
     }
 }
@@ -188,15 +229,15 @@ fn a_key_is_never_shown() {
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in any::<String>(), at in 0..200_usize, byte in any::<u8>()) {
-        let _ = SigningKey::from_text(&text);
-        let _ = SigningKey::from_text(&format!("-----BEGIN PRIVATE KEY-----{text}-----END PRIVATE KEY-----"));
+        let _ = parse(&text);
+        let _ = parse(&format!("-----BEGIN PRIVATE KEY-----{text}-----END PRIVATE KEY-----"));
         let normalized = pem::normalized(golden!("ec_p256.pkcs8.pem"));
         let mut der = pem::blocks(&normalized).unwrap()[0].decode().unwrap().to_vec();
         if let Some(place) = der.get_mut(at) {
             *place = byte;
         }
-        let _ = SigningKey::from_text(&pem::encode("PRIVATE KEY", &der));
+        let _ = parse(&pem::encode("PRIVATE KEY", &der));
         der.truncate(at);
-        let _ = SigningKey::from_text(&pem::encode("PRIVATE KEY", &der));
+        let _ = parse(&pem::encode("PRIVATE KEY", &der));
     }
 }
