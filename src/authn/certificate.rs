@@ -34,10 +34,12 @@ impl Certificate {
         if blocks.iter().any(|block| block.label.ends_with("PRIVATE KEY")) {
             return Err(format!("holds a private key, which must not be sent; {EXPECTED}"));
         }
-        let is_certificate = |label: &str| ["CERTIFICATE", "X509 CERTIFICATE"].contains(&label);
-        let certificates = blocks.iter().filter(|block| is_certificate(block.label));
-        let certificates: Vec<Self> =
-            certificates.map(|block| Self::from_der(&block.decode()?)).collect::<Result<_, _>>()?;
+        let certificates = blocks.iter().filter(|block| pem::is_certificate(block.label));
+        let certificates = certificates.map(|block| {
+            let der = block.decode()?;
+            Self::from_der(pem::first_element(&der).unwrap_or(&der))
+        });
+        let certificates: Vec<Self> = certificates.collect::<Result<_, _>>()?;
         match certificates.is_empty() {
             true if blocks.is_empty() => Ok(vec![Self::bare(&text)?]),
             true => Err(format!("holds no certificate; {EXPECTED}")),

@@ -73,7 +73,7 @@ fn with_line_breaks(text: &str) -> Zeroizing<String> {
 
 /// All blocks of a normalized text. What stands outside of them is skipped, as RFC 7468 has it.
 pub(crate) fn blocks(text: &str) -> Result<Vec<Block<'_>>, String> {
-    scan(text).collect()
+    scan(text).map(|block| block.map_err(|damaged| damaged.problem.to_owned())).collect()
 }
 
 /// Whether the text is PEM and all of it is there.
@@ -82,8 +82,72 @@ pub(super) fn is_pem(text: &str) -> bool {
     blocks(&text).is_ok_and(|blocks| !blocks.is_empty())
 }
 
+/// Whether this is the label of a certificate. `TRUSTED` is OpenSSL's: it has data of its own behind the certificate.
+pub(crate) fn is_certificate(label: &str) -> bool {
+    ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"].contains(&label)
+}
+
+/// What a bundle of certificates holds.
+#[cfg(feature = "transport")]
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Certificates {
+    /// In DER.
+    pub(crate) decoded: Vec<Vec<u8>>,
+    /// Blocks that are labelled as certificates and cannot be decoded.
+    pub(crate) damaged: usize,
+}
+
+/// Every certificate in the bytes of a bundle, in PEM or DER. One that is damaged does not hide the others.
+#[cfg(feature = "transport")]
+pub(crate) fn certificates(bytes: &[u8]) -> Certificates {
+    let one = |der: &[u8]| Certificates { decoded: vec![der.to_vec()], damaged: 0 };
+    if let Some(certificate) = first_element(bytes) {
+        return one(certificate);
+    }
+    // Comments of old bundles are in Latin-1.
+    let text = normalized(&String::from_utf8_lossy(bytes));
+    if !text.contains(BEGIN) {
+        let der = decode(text.trim_matches(['\u{feff}', ' ', '\r', '\n', '"', '\'']));
+        return der.as_deref().and_then(|der| first_element(der)).map_or_else(Certificates::default, one);
+    }
+    let mut found = Certificates::default();
+    for block in scan(&text) {
+        let (label, der) = match block {
+            Ok(block) => (block.label, block.decode().ok()),
+            Err(damaged) => (damaged.label, None),
+        };
+        match der.as_deref().and_then(|der| first_element(der)) {
+            _ if !is_certificate(label) => {}
+            Some(certificate) => found.decoded.push(certificate.to_vec()),
+            None => found.damaged += 1,
+        }
+    }
+    found
+}
+
+/// The SEQUENCE that the bytes begin with (ITU-T X.690), without what comes behind it.
+pub(crate) fn first_element(der: &[u8]) -> Option<&[u8]> {
+    let (header, length) = match *der {
+        [0x30, short @ ..=0x7f, ..] => (2, usize::from(short)),
+        [0x30, 0x81, length, ..] => (3, usize::from(length)),
+        [0x30, 0x82, high, low, ..] => (4, usize::from(high) << 8 | usize::from(low)),
+        [0x30, 0x83, high, middle, low, ..] => {
+            (5, usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low))
+        }
+        _ => return None,
+    };
+    der.get(..header + length)
+}
+
+/// A block that cannot be used.
+struct Damaged<'a> {
+    /// Empty where it has no end.
+    label: &'a str,
+    problem: &'static str,
+}
+
 /// Block after block of a normalized text; a damaged one ends where the next one begins.
-fn scan(mut text: &str) -> impl Iterator<Item = Result<Block<'_>, String>> {
+fn scan(mut text: &str) -> impl Iterator<Item = Result<Block<'_>, Damaged<'_>>> {
     std::iter::from_fn(move || {
         let (_, rest) = text.split_once(BEGIN)?;
         let (own, next) = rest.split_at(rest.find(BEGIN).unwrap_or(rest.len()));
@@ -93,14 +157,17 @@ fn scan(mut text: &str) -> impl Iterator<Item = Result<Block<'_>, String>> {
 }
 
 /// The block behind its `-----BEGIN `.
-fn block(text: &str) -> Result<Block<'_>, String> {
-    let (label, rest) =
-        text.split_once(DASHES).ok_or("is cut short: its line `-----BEGIN …-----` has no end")?;
-    let (body, rest) = rest.split_once(END).ok_or("is cut short: its line `-----END …-----` is missing")?;
-    let (end, _) = rest.split_once(DASHES).ok_or("is cut short: its line `-----END …-----` has no end")?;
+fn block(text: &str) -> Result<Block<'_>, Damaged<'_>> {
+    let no_label = "is cut short: its line `-----BEGIN …-----` has no end";
+    let (label, rest) = text.split_once(DASHES).ok_or(Damaged { label: "", problem: no_label })?;
+    let damaged = |problem| Damaged { label, problem };
+    let missing = "is cut short: its line `-----END …-----` is missing";
+    let (body, rest) = rest.split_once(END).ok_or_else(|| damaged(missing))?;
+    let no_end = "is cut short: its line `-----END …-----` has no end";
+    let (end, _) = rest.split_once(DASHES).ok_or_else(|| damaged(no_end))?;
     match label == end && !body.contains(DASHES) {
         true => Ok(Block { label, body }),
-        false => Err("is damaged: its lines `-----BEGIN …-----` and `-----END …-----` do not match".into()),
+        false => Err(damaged("is damaged: its lines `-----BEGIN …-----` and `-----END …-----` do not match")),
     }
 }
 
@@ -182,6 +249,68 @@ mod tests {
         assert!(blocks("-----BEGIN A-----A*A-----END A-----").unwrap()[0].decode().is_err());
     }
 
+    #[cfg(feature = "transport")]
+    fn bundled(label: &str, bytes: &[u8]) -> String {
+        encode(label, bytes) + "\n"
+    }
+
+    #[cfg(feature = "transport")]
+    fn der() -> Vec<u8> {
+        let mut der = vec![0x30, 0x82, 0x01, 0x00];
+        der.extend((0..=255).collect::<Vec<u8>>());
+        der
+    }
+
+    #[cfg(feature = "transport")]
+    #[test]
+    fn a_certificate_is_read_however_it_is_written() {
+        let text = bundled("CERTIFICATE", &der());
+        let mut trusted = der();
+        trusted.extend([0x30, 1, 2]);
+        for written in [
+            text.clone().into_bytes(),
+            text.replace('\n', "\r\n").into(),
+            text.replace('\n', "\r").into(),
+            text.replace('\n', "\\n").into(),
+            text.replace('\n', " ").into(),
+            text.replace('\n', "\n    ").into(),
+            text.replace('=', "").into(),
+            format!("\u{feff}\"{text}\"").into(),
+            [b"# Issuer: \xe4\n", text.as_bytes()].concat(),
+            bundled("X509 CERTIFICATE", &der()).into(),
+            bundled("TRUSTED CERTIFICATE", &trusted).into(),
+            STANDARD.encode(&text).into(),
+            STANDARD.encode(der()).into(),
+            der(),
+        ] {
+            let found = certificates(&written);
+            assert_eq!(
+                found,
+                Certificates { decoded: vec![der()], damaged: 0 },
+                "{}",
+                written.escape_ascii()
+            );
+        }
+    }
+
+    #[cfg(feature = "transport")]
+    #[test]
+    fn a_damaged_block_hides_no_other_and_is_counted() {
+        let good = bundled("CERTIFICATE", &der());
+        for bad in [
+            "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n",
+            "-----BEGIN CERTIFICATE-----\nMAA=\n-----END SOMETHING-----\n",
+        ] {
+            let found = certificates(format!("{good}{bad}{good}").as_bytes());
+            assert_eq!((found.decoded.len(), found.damaged), (2, 1), "{bad}");
+        }
+        let key = bundled("PRIVATE KEY", &der());
+        assert_eq!(certificates(format!("{key}{good}").as_bytes()).decoded.len(), 1);
+        assert_eq!(certificates(b"no certificate in here"), Certificates::default());
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in any::<String>(), inside in any::<String>()) {
@@ -191,6 +320,14 @@ mod tests {
                     let _ = (block.decode(), block.is_encrypted());
                 }
             }
+        }
+
+        #[cfg(feature = "transport")]
+        #[test]
+        fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), inside in ".{0,80}") {
+            certificates(&bytes);
+            certificates(&[&[0x30], &bytes[..]].concat());
+            certificates(format!("-----BEGIN CERTIFICATE-----{inside}-----END CERTIFICATE-----").as_bytes());
         }
     }
 }

@@ -11,8 +11,8 @@ use rustls_pki_types::CertificateDer;
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::secret::pem;
 use crate::secret::text_file::shown;
-use crate::transport::pem;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
