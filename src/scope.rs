@@ -1,25 +1,30 @@
 //! Scopes of IDaaS: `audience|permission` items of one audience.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde_core::de::Error as _;
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::error::{ConfigError, ConfigFault};
 
 /// The scope of a token: one audience and the permissions asked for there.
 ///
-/// Written as IDaaS writes it: items `audience|permission`, separated by spaces, all of one audience.
+/// Written as IDaaS writes it: items `audience|permission`, separated by white space, all of one audience.
 /// `audience|.all` asks for everything that is granted. The audience may be a URL or URN.
 ///
 /// Two scopes are equal when they ask for the same: order, repetition and spacing of the items do
-/// not make a second cache entry. The token endpoint is sent the text as it was written.
+/// not make a second cache entry. The token endpoint is sent the text as it was written, with a space where other
+/// white space was. A scope reads itself from a string with `serde`, too.
 ///
 /// ```
 /// use tower_idaas::Scope;
 ///
-/// let scope: Scope = "api://orders|read api://orders|write".parse()?;
-/// assert_eq!(scope, "api://orders|write  api://orders|read".parse()?);
+/// let scope = Scope::try_from("api://orders|read api://orders|write")?;
+/// assert_eq!(scope, "api://orders|write  api://orders|read".parse::<Scope>()?);
 /// assert_eq!(scope.audience(), "api://orders");
 /// assert_eq!(scope.permissions().collect::<Vec<_>>(), ["read", "write"]);
 /// # Ok::<(), tower_idaas::ConfigError>(())
@@ -28,7 +33,7 @@ use crate::error::{ConfigError, ConfigFault};
 pub struct Scope(Arc<Parsed>);
 
 struct Parsed {
-    /// As written, trimmed: what the wire gets.
+    /// As written, trimmed, on one line: what the wire gets.
     text: String,
     /// Sorted, each item once: what makes two scopes equal.
     key: String,
@@ -62,6 +67,12 @@ impl Scope {
     /// Parses the text, or tells what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        let is_on_one_line = text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
+        let text: Cow<'_, str> = match is_on_one_line {
+            true => text.into(),
+            false => items(text).collect::<Vec<_>>().join(" ").into(),
+        };
+        let text = &*text;
         let mut audience = None;
         for item in items(text) {
             let parts = parse_item(item)?;
@@ -92,7 +103,7 @@ impl Scope {
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(' ').filter(|item| !item.is_empty())
+    text.split_whitespace()
 }
 
 /// The audience of one item.
@@ -140,6 +151,41 @@ impl FromStr for Scope {
     }
 }
 
+impl TryFrom<&str> for Scope {
+    type Error = ConfigError;
+
+    fn try_from(text: &str) -> Result<Self, ConfigError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = ConfigError;
+
+    fn try_from(text: String) -> Result<Self, ConfigError> {
+        text.parse()
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.as_str().to_owned()
+    }
+}
+
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|problem| D::Error::custom(format!("the scope {problem}")))
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl PartialEq for Scope {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || (self.0.hash == other.0.hash && self.0.key == other.0.key)
@@ -180,6 +226,35 @@ mod tests {
     }
 
     #[test]
+    fn items_are_parted_by_any_white_space_and_the_wire_gets_spaces() {
+        for text in ["a|y\ta|x", "a|y\na|x", "\r\na|y \r\n\t a|x\n", "a|y\u{a0}a|x", "a|y\u{2003}\u{b}a|x"] {
+            assert_eq!(Scope::parse(text).unwrap().as_str(), "a|y a|x", "{text:?}");
+        }
+        assert_eq!(
+            Scope::parse("a|y  a|x").unwrap().as_str(),
+            "a|y  a|x",
+            "spaces stay as they were written"
+        );
+        assert!(Scope::parse(" \n\t").unwrap_err().contains("is blank"));
+    }
+
+    #[test]
+    fn a_scope_converts_from_and_to_text_in_every_usual_way() {
+        let scope = Scope::try_from("a|x").unwrap();
+        assert_eq!(scope, Scope::try_from("a|x".to_owned()).unwrap());
+        assert_eq!(scope, "a|x".parse().unwrap());
+        assert_eq!(scope, serde_json::from_str(r#""a|x""#).unwrap());
+        assert_eq!(serde_json::to_string(&scope).unwrap(), r#""a|x""#);
+        assert_eq!(String::from(scope), "a|x");
+        let error = serde_json::from_str::<Scope>(r#""hunter2""#).unwrap_err().to_string();
+        assert!(
+            error.contains("the scope expected `audience|permission`") && !error.contains("hunter2"),
+            "{error}"
+        );
+        serde_json::from_str::<Scope>("5").unwrap_err();
+    }
+
+    #[test]
     fn audiences_may_be_urls_and_urns() {
         for (text, audience) in [
             ("urn:cloud:idaas:pam|.all", "urn:cloud:idaas:pam"),
@@ -203,7 +278,7 @@ mod tests {
             ("a|x,a|y", "not commas"),
             ("a|x,y", "not commas"),
             ("a|x b|x", "expected one audience"),
-            ("a|x\na|y", "no scope may hold"),
+            ("a|x\u{0}a|y", "no scope may hold"),
             ("a|\u{e9}", "no scope may hold in `a|\u{e9}`"),
         ] {
             let error = Scope::parse(text).unwrap_err();

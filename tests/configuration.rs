@@ -10,10 +10,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use support::{builder, chain};
 use tempfile::TempDir;
+use tower_idaas::authn::{Authenticator, CheckContext, TokenRequest, authenticator_fn};
 use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{
-    BoxFuture, ConfigError, Error, Idaas, IdaasBuilder, Scope, SecretSource, TokenResponse, TokenSource,
+    BoxFuture, ConfigError, ConfigFault, Error, Idaas, IdaasBuilder, Scope, SecretSource, TokenResponse,
+    TokenSource,
 };
 use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
@@ -315,4 +317,152 @@ async fn a_token_source_needs_a_scope_and_nothing_else() {
     assert_eq!(keys(&error), ["scope"]);
     let error = Idaas::builder().token_source(Sidecar).scope("a|x b|y").build().unwrap_err();
     assert!(error.to_string().contains("one audience"), "{error}");
+}
+
+fn sources() -> IdaasBuilder {
+    Idaas::builder().token_source(Sidecar).scope("orders|read").environment(ManualEnvironment::new())
+}
+
+fn secret() -> ClientSecretPost {
+    ClientSecretPost::new(SecretSource::value(MARKER.to_owned()))
+}
+
+#[test]
+fn what_contradicts_is_a_fault_and_nothing_given_is_silently_ignored() {
+    let file = File::new(good().to_string());
+    for (builder, key, reason) in [
+        (sources().authenticator(secret()), "token_source", "beside `authenticator`"),
+        (sources().plugin_name("mine"), "token_source", "beside `plugin_name`"),
+        (sources().config_text(good().to_string()), "token_source", "beside a configuration file"),
+        (sources().config_file("/nonexistent.json"), "token_source", "beside a configuration file"),
+        (sources().config_from_env(), "token_source", "beside a configuration file"),
+        (sources().issuer("ftp://x.example/"), "issuer", "scheme other than https"),
+        (sources().client_id(" "), "clientId", "is blank"),
+        (sources().read_timeout(Duration::ZERO), "httpConfiguration.readTimeout", "is zero"),
+        (file.builder().authenticator(secret()).plugin_name("mine"), "plugin_name", "beside `authenticator`"),
+        (
+            file.builder().authenticator(secret()).metadata_address("http://127.0.0.1"),
+            "metadata_address",
+            "give it to the authenticator",
+        ),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(keys(&error), [key], "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+        assert!(!format!("{error:?}").contains(MARKER), "{error:?}");
+    }
+}
+
+#[test]
+fn a_handle_and_its_builder_show_client_method_and_scope() {
+    let file = File::new(good().to_string());
+    let idaas = format!("{:?}", file.builder().build().unwrap());
+    let builder = format!("{:?}", file.builder().client_id("app_2").authenticator(secret()).scope("a|b"));
+    let source = format!("{:?}", sources().client_id("app_3").build().unwrap());
+    for (shown, parts) in [
+        (&idaas, ["app_1", "CLIENT_SECRET_POST", "api.example.com|read:file"]),
+        (&builder, ["app_2", "CLIENT_SECRET_POST", "a|b"]),
+        (&source, ["app_3", "token source", "orders|read"]),
+    ] {
+        for part in parts {
+            assert!(shown.contains(part), "{part} is missing in: {shown}");
+        }
+        assert!(!shown.contains(MARKER), "{shown}");
+    }
+    let pasted = "hunter2".repeat(20);
+    let shown = format!("{:?}", Idaas::builder().client_id(&pasted).scope(&pasted));
+    assert!(!shown.contains(MARKER), "{shown}");
+}
+
+/// Whether what is shared between handles needs a name of its own.
+fn is_custom(builder: IdaasBuilder) -> bool {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let wrapped = builder.wrap_source(move |inner, context| {
+        sender.send(context.is_custom()).unwrap();
+        Ok(inner)
+    });
+    wrapped.build().unwrap();
+    receiver.recv().unwrap()
+}
+
+#[derive(Debug)]
+struct Wrapped(ClientSecretPost);
+
+impl Authenticator for Wrapped {
+    fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+        self.0.authenticate(request)
+    }
+}
+
+#[test]
+fn a_method_of_ones_own_is_told_apart_from_the_built_in_one_that_it_wraps() {
+    let file = File::new(good().to_string());
+    let boxed: Box<dyn Authenticator> = Box::new(secret());
+    assert!(!is_custom(file.builder()));
+    assert!(!is_custom(file.builder().authenticator(secret())));
+    assert!(!is_custom(file.builder().authenticator(std::sync::Arc::new(boxed))));
+    assert!(is_custom(file.builder().authenticator(Wrapped(secret()))));
+    assert!(is_custom(file.builder().authenticator(authenticator_fn(|request| async { Ok(request) }))));
+    assert!(is_custom(sources()));
+    assert!(is_custom(sources().client_id("app_1")));
+}
+
+/// A method finds its own faults, and they come with all others.
+#[derive(Debug)]
+struct Faulty;
+
+impl Authenticator for Faulty {
+    fn authenticate<'a>(&'a self, _: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
+        let error = context.read_secret(&SecretSource::variable("OWN_KEY")).unwrap_err();
+        vec![ConfigFault::new("own_key", error.to_string()), ConfigFault::new("own_id", "is blank")]
+    }
+}
+
+#[test]
+fn faults_of_a_method_of_ones_own_come_with_all_others() {
+    let file = File::new(with("clientId", None));
+    let error = file.faults(file.builder().authenticator(Faulty));
+    let mut found = keys(&error);
+    found.sort_unstable();
+    assert_eq!(found, ["clientId", "own_id", "own_key"]);
+    assert!(error.to_string().contains("`own_key` environment variable OWN_KEY is not set"), "{error}");
+}
+
+#[tokio::test]
+async fn another_scope_is_prefetched_and_peeked_at_like_the_default_one() {
+    let idaas = sources().build().unwrap();
+    let scope = Scope::try_from("stock|read").unwrap();
+    assert!(idaas.peek_for(&scope).is_none());
+    idaas.prefetch_for(&scope).await.unwrap();
+    assert_eq!(idaas.peek_for(&scope).unwrap().expose_token(), "for-stock");
+    assert!(idaas.peek().is_none());
+}
+
+#[tokio::test]
+async fn a_secret_in_a_file_that_the_configuration_names_is_read_again() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, format!("{}\n", issuer.secret().expose_secret())).unwrap();
+    let text: Value = serde_json::from_str(&issuer.client_config(ClientAuthentication::SecretPost)).unwrap();
+    let mut text = text;
+    text["authnConfiguration"].as_object_mut().unwrap().remove("clientSecretEnvVarName");
+    text["authnConfiguration"]["clientSecretFilePath"] = json!(secret);
+    let builder = || {
+        let builder = Idaas::builder().config_text(text.to_string()).environment(ManualEnvironment::new());
+        builder.root_certificate(issuer.root_certificate_pem())
+    };
+    let idaas = builder().build().unwrap();
+    idaas.token().await.unwrap();
+    issuer.set_secret("another-secret-of-the-client");
+    std::fs::write(&secret, "another-secret-of-the-client").unwrap();
+    idaas.token_for(&"api://other|read".parse().unwrap()).await.unwrap();
+    std::fs::remove_file(&secret).unwrap();
+    let error = builder().build().unwrap_err();
+    assert_eq!(keys(&error), ["authnConfiguration.clientSecretFilePath"]);
+    assert!(error.to_string().contains(&*secret.to_string_lossy()), "{error}");
 }

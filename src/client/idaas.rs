@@ -15,7 +15,7 @@ use crate::token::{RefreshGuard, SubjectToken, Token, TokenCache};
 /// A client of IDaaS: its tokens, and the layers that put them on requests.
 ///
 /// Build one per client id and clone it freely: clones share the tokens. Nothing is fetched and no task is
-/// started before somebody needs a token.
+/// started before a request needs a token.
 ///
 /// ```no_run
 /// use http_body_util::Empty;
@@ -38,8 +38,18 @@ use crate::token::{RefreshGuard, SubjectToken, Token, TokenCache};
 #[derive(Clone)]
 pub struct Idaas {
     pub(crate) tokens: Arc<TokenCache>,
+    pub(crate) label: Arc<Label>,
     #[cfg(feature = "aliyun")]
     pub(crate) cloud_roles: Arc<CloudRoles>,
+}
+
+/// Who the client is and how it proves that, for people.
+#[derive(Debug)]
+pub(crate) struct Label {
+    /// Empty when it was not given, which only a source of tokens allows.
+    pub(crate) client_id: String,
+    /// As the vendor writes it, or what else tokens come from.
+    pub(crate) method: String,
 }
 
 impl Idaas {
@@ -67,12 +77,12 @@ impl Idaas {
         IdaasBuilder::new()
     }
 
-    /// A handle that always gives this token, for every scope and on everybody's behalf: for unit tests of a
+    /// A handle that always gives this token, for every scope and every subject: for unit tests of a
     /// service of yours, see the crate `tower-idaas-testing`.
     ///
     /// It fetches nothing and needs no runtime. The token never ends, and neither a 401 nor
-    /// [`invalidate`](Self::invalidate) withdraws it: a replayed request leaves with it again. As that is of no
-    /// good in production, it is there with the feature `testing` alone.
+    /// [`invalidate`](Self::invalidate) removes it: a replayed request leaves with it again. As that is of no use in
+    /// production, it is there with the feature `test-util` alone.
     ///
     /// # Errors
     ///
@@ -108,7 +118,7 @@ impl Idaas {
         Ok(self.tokens.slot(scope).acquire().await?.value.clone())
     }
 
-    /// A token for the configured scope on somebody's behalf, exchanged for theirs (RFC 8693). Exchanged tokens
+    /// A token for the configured scope on a subject's behalf, exchanged for the subject's own (RFC 8693). Exchanged tokens
     /// are cached by subject token, scope and type, and renewed like any other when they are used.
     ///
     /// # Errors
@@ -148,7 +158,7 @@ impl Idaas {
     /// read, and begins when the request leaves.
     ///
     /// Where `HTTP_PROXY` is set, reqwest sends plain HTTP to that proxy, for loopback hosts too unless `NO_PROXY`
-    /// names them: then the proxy and whoever listens on the way there see the token. A client for services on this
+    /// names them: then the proxy and all that listens on the way there see the token. A client for services on this
     /// machine is built with [`no_proxy`](reqwest::ClientBuilder::no_proxy).
     ///
     /// # Errors
@@ -180,7 +190,12 @@ impl Idaas {
     /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness
     /// probes.
     pub fn peek(&self) -> Option<Token> {
-        self.tokens.default_slot().peek().map(|live| live.value.clone())
+        self.tokens.default_slot().peek().map(|entry| entry.value.clone())
+    }
+
+    /// The same for another scope.
+    pub fn peek_for(&self, scope: &Scope) -> Option<Token> {
+        self.tokens.slot(scope).peek().map(|entry| entry.value.clone())
     }
 
     /// Fetches the token for the configured scope now, to fail at start-up rather than at the first request.
@@ -190,6 +205,15 @@ impl Idaas {
     /// As for [`token`](Self::token). The handle stays usable: a later request tries again.
     pub async fn prefetch(&self) -> Result<(), Error> {
         self.token().await.map(drop)
+    }
+
+    /// The same for another scope.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn prefetch_for(&self, scope: &Scope) -> Result<(), Error> {
+        self.token_for(scope).await.map(drop)
     }
 
     /// Renews the token for the configured scope as it comes due, without waiting for a request to ask for it,
@@ -229,7 +253,7 @@ impl Idaas {
         self.tokens.record_lives();
     }
 
-    /// Withdraws a token that an API has rejected; the layer does so by itself at a 401.
+    /// Invalidates a token that an API has rejected; the layer does so by itself at a 401.
     ///
     /// By identity: if the cache holds a newer token already, that one stays. A fetch that was under way is
     /// void, and the next request starts another, once a second at most.
@@ -240,6 +264,11 @@ impl Idaas {
 
 impl fmt::Debug for Idaas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idaas").field("token", &self.peek()).finish_non_exhaustive()
+        f.debug_struct("Idaas")
+            .field("client_id", &self.label.client_id)
+            .field("method", &self.label.method)
+            .field("scope", self.tokens.default_scope())
+            .field("token", &self.peek())
+            .finish_non_exhaustive()
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::Uri;
-
 use crate::authn::CheckContext;
 use crate::config::checker::Checker;
 use crate::config::endpoint::Query;
@@ -44,43 +42,27 @@ pub(super) fn check(
     }
 }
 
-impl ClientConfig {
-    /// The DeveloperAPI's endpoint and the instance's id as code gives them, where nothing else is needed.
-    pub(crate) fn developer_api(
-        &self,
-        context: &CheckContext<'_>,
-    ) -> Result<(Option<Uri>, Option<String>), ConfigError> {
-        let mut checker = Checker::new(context, Vec::new());
-        let endpoint = checker.endpoint(&self.client.developer_api_endpoint, Query::Refused);
-        let instance_id = self.client.idaas_instance_id.get().map(|id| id.trim());
-        let (faults, warnings) = checker.into_faults_and_warnings();
-        for warning in &warnings {
-            tracing::warn!("configuration: {warning}");
-        }
-        match faults.is_empty() {
-            true => Ok((endpoint, instance_id.filter(|id| !id.is_empty()).map(str::to_owned))),
-            false => Err(ConfigError::all(None, faults)),
-        }
-    }
-}
-
 fn config(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Config> {
     let client = &keys.client;
-    let instance_id = checker.required(&client.idaas_instance_id, "the instance's id, `idaas_…`");
-    let client_id = checker.required(&client.client_id, "the application's id, `app_…`");
+    let mut id = |field: &Field<String>, expected| match keys.has_source && field.is_absent() {
+        true => Some(String::new()),
+        false => checker.required(field, expected),
+    };
+    let instance_id = id(&client.idaas_instance_id, "the instance's id, `idaas_…`");
+    let client_id = id(&client.client_id, "the application's id, `app_…`");
     // A file has both, whatever the method; code need not give what is not used.
-    if !keys.is_plugin {
+    if !keys.is_plugin && !keys.has_source {
         checker.required(&client.issuer, "the issuer's URL");
         checker.required(&client.token_endpoint, "the token endpoint's URL");
     }
     let issuer = checker.endpoint(&client.issuer, Query::Refused);
     let token_endpoint = checker.endpoint(&client.token_endpoint, Query::Allowed);
-    let scope = scope(&client.scope, checker);
+    let scope = scope(keys, checker);
     let open_api_endpoint = checker.endpoint(&client.open_api_endpoint, Query::Refused);
     let developer_api_endpoint = checker.endpoint(&client.developer_api_endpoint, Query::Refused);
     let device_authorization_endpoint =
         checker.endpoint(&client.device_authorization_endpoint, Query::Allowed);
-    let method = method::method(keys, checker);
+    let method = method::method(keys, token_endpoint.as_ref(), checker);
     let (connect_timeout, read_timeout) = keys.timeouts();
     for field in [&keys.http.connect_timeout, &keys.http.read_timeout] {
         check_timeout(field, checker);
@@ -106,7 +88,12 @@ fn config(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Config> {
     })
 }
 
-fn scope(field: &Field<String>, checker: &mut Checker<'_>) -> Option<Scope> {
+fn scope(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Scope> {
+    let field = &keys.client.scope;
+    if field.is_absent() && keys.has_source {
+        checker.fault(field.fault("is missing; expected items `audience|permission`"));
+        return None;
+    }
     if field.is_absent() {
         checker.warn(field.fault(format!(
             "is missing; the default of the vendor's clients is used, `{DEFAULT_SCOPE}`, whose permission no document \

@@ -8,6 +8,10 @@ use crate::config::names::described;
 use crate::config::section::Field;
 use crate::error::ConfigFault;
 
+/// Room for the longest text that is meant, a chain of certificates. Messages repeat some of the others: ids and
+/// paths, which are shorter by far and are bounded where they are shown.
+const LONGEST_TEXT: usize = 64 * 1024;
+
 /// Turns fields into values; `None` stands for a value whose fault is collected.
 pub(super) struct Checker<'c> {
     pub(super) context: &'c CheckContext<'c>,
@@ -37,7 +41,7 @@ impl<'c> Checker<'c> {
         self.warnings.push(warning);
     }
 
-    /// The text without surrounding white space; missing and blank are faults.
+    /// The text without surrounding white space; missing, blank and longer than any such text are faults.
     pub(super) fn required(&mut self, field: &Field<String>, expected: &str) -> Option<String> {
         if field.is_absent() {
             self.fault(field.fault(format!("is missing; expected {expected}")));
@@ -47,7 +51,22 @@ impl<'c> Checker<'c> {
             self.fault(field.fault(format!("is blank; expected {expected}")));
             return None;
         }
+        if text.len() > LONGEST_TEXT {
+            self.fault(field.fault(format!("is longer than {LONGEST_TEXT} bytes; expected {expected}")));
+            return None;
+        }
         Some(text.to_owned())
+    }
+
+    /// The path of a file; missing, blank and longer than any path are faults.
+    pub(super) fn required_path(&mut self, field: &Field<String>, expected: &str) -> Option<String> {
+        const LONGEST_PATH: usize = 4096;
+        let path = self.required(field, expected)?;
+        if path.len() > LONGEST_PATH {
+            self.fault(field.fault(format!("is longer than any path; expected {expected}")));
+            return None;
+        }
+        Some(path)
     }
 
     /// The text, if it is one of these values; missing and blank are faults.

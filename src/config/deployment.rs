@@ -70,7 +70,7 @@ fn token_file(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<PathBuf> {
     let by_path = &authn.oidc_token_file_path;
     let by_variable = &authn.oidc_token_file_path_env_var_name;
     if !by_path.is_absent() {
-        return checker.required(by_path, "the path of the token's file").map(PathBuf::from);
+        return checker.required_path(by_path, "the path of the token's file").map(PathBuf::from);
     }
     if by_variable.is_absent() {
         return default_file(by_path, "is missing", checker);

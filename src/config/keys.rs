@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::authn::Authenticator;
+use crate::authn::{Authenticator, vendor_name};
 use crate::config::document::Document;
 use crate::config::section::{Field, Section};
 use crate::error::ConfigFault;
@@ -88,6 +88,8 @@ pub(crate) struct ClientConfig {
     pub(crate) http: HttpKeys,
     /// Given in code only: then `authnConfiguration` is not read.
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
+    /// Given in code only: a source of tokens, so that nothing else has to be given.
+    pub(crate) has_source: bool,
     /// Given in code only: the plugin's name is, so that `authnMethod` is PLUGIN.
     pub(crate) is_plugin: bool,
     /// Given in code only: the names of the plugins that are registered there.
@@ -108,6 +110,7 @@ impl Default for ClientConfig {
             authn: AuthnKeys::default(),
             http: HttpKeys::default(),
             authenticator: None,
+            has_source: false,
             is_plugin: false,
             plugin_names: Vec::new(),
             metadata_address: None,
@@ -164,6 +167,16 @@ impl AuthnKeys {
 }
 
 impl ClientConfig {
+    /// The method that code has chosen, for people.
+    pub(crate) fn method_name(&self) -> Option<&'static str> {
+        match &self.authenticator {
+            _ if self.has_source => Some("token source"),
+            _ if self.is_plugin => Some("PLUGIN"),
+            Some(authenticator) => Some(vendor_name(&**authenticator).unwrap_or("authenticator")),
+            None => None,
+        }
+    }
+
     /// The time-outs given in code, with the defaults for the others.
     pub(crate) fn timeouts(&self) -> (Duration, Duration) {
         let connect = self.http.connect_timeout.get().copied();

@@ -25,6 +25,15 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
             .filter(|path| !is_blank(path))
             .unwrap_or_else(|| DEFAULT_PATH.into()),
     };
+    let is_home_known = || environment.home().is_some_and(|home| !home.as_os_str().is_empty());
+    if path.starts_with("~") && !is_home_known() {
+        let problem = format!(
+            "the home directory of {} is not known, because environment variable HOME is not set; set it, or set \
+             {PATH_VARIABLE} to the path of the file",
+            origin(&path)
+        );
+        return Err(ConfigError::one(ConfigFault::new("", problem)));
+    }
     Ok(environment.expand(&path))
 }
 
@@ -71,6 +80,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
 }
 
 fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> ConfigFault {
+    let other = (cause.kind() == io::ErrorKind::NotFound).then(|| other_spelling(path)).flatten();
+    if let Some(other) = other {
+        let other = origin(&other);
+        let problem =
+            format!("does not exist, and {other} lies beside it; rename that file, or give its path");
+        return ConfigFault::new("", problem).with_source(cause);
+    }
     let problem = match cause.kind() {
         io::ErrorKind::NotFound if path == environment.expand(Path::new(DEFAULT_PATH)) => format!(
             "does not exist; put the file there, or set environment variable {PATH_VARIABLE} to its path, \
@@ -80,6 +96,17 @@ fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> Confi
         _ => text_file::problem(&cause).0.to_owned(),
     };
     ConfigFault::new("", problem).with_source(cause)
+}
+
+/// The file under the other name that the vendor's documents have for it, if there is one.
+fn other_spelling(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let other = match name.contains('-') {
+        true => name.replace('-', "_"),
+        false => name.replace('_', "-"),
+    };
+    let other = path.with_file_name(other);
+    (other != path && other.is_file()).then_some(other)
 }
 
 #[cfg(test)]
@@ -114,6 +141,37 @@ mod tests {
     fn a_blank_path_in_code_is_refused() {
         let error = locate(Some(Path::new(" ")), &environment([])).unwrap_err();
         assert!(error.to_string().contains("is blank"), "{error}");
+    }
+
+    #[test]
+    fn a_home_directory_that_is_not_known_is_told_with_the_way_out() {
+        for variables in [&[][..], &[("HOME", "")]] {
+            let environment = Environment::Manual(ManualEnvironment::from_iter(variables.iter().copied()));
+            for explicit in [None, Some(Path::new("~/c.json"))] {
+                let error = locate(explicit, &environment).unwrap_err().to_string();
+                for part in ["~/", "HOME is not set", PATH_VARIABLE] {
+                    assert!(error.contains(part), "{error}");
+                }
+            }
+            assert_eq!(locate(Some(Path::new("/c.json")), &environment).unwrap(), Path::new("/c.json"));
+        }
+    }
+
+    #[test]
+    fn the_vendors_other_name_of_the_file_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) =
+            (folder.path().join("client-config.json"), folder.path().join("client_config.json"));
+        let error = |path: &Path| read(path, &environment([])).unwrap_err().to_string();
+        assert!(error(&ours).contains("does not exist; check the path"));
+        std::fs::write(&other, "{}").unwrap();
+        assert!(
+            error(&ours).contains(&format!("{} lies beside it; rename", other.display())),
+            "{}",
+            error(&ours)
+        );
+        std::fs::rename(&other, &ours).unwrap();
+        assert!(error(&other).contains(&format!("{} lies beside it", ours.display())), "{}", error(&other));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::Uri;
+
 use crate::authn::{
     Authenticator, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, Pca, PrivateKeyJwt,
     SigningAlgorithm, option,
@@ -32,28 +34,52 @@ const EXPECTED: &str = "CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, CLIENT_SECRET_J
 const CLIENT_SECRET: &str = "the client secret";
 const PRIVATE_KEY: &str = "the private key";
 
-/// The method given in code, else the file's.
-pub(super) fn method(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Method> {
-    match (&keys.authenticator, keys.is_plugin) {
-        (Some(_), true) => {
-            let problem = "is given beside an authenticator; give one of the two";
-            checker.fault(ConfigFault::new("plugin_name", problem));
-            None
-        }
-        (Some(authenticator), false) => {
+/// The method given in code, else the file's. Without a token endpoint, whose fault is collected, its own faults are
+/// collected all the same.
+pub(super) fn method(
+    keys: &ClientConfig,
+    token_endpoint: Option<&Uri>,
+    checker: &mut Checker<'_>,
+) -> Option<Method> {
+    let given = [
+        ("token_source", keys.has_source),
+        ("plugin_name", keys.is_plugin),
+        ("authenticator", keys.authenticator.is_some()),
+    ];
+    let mut given = given.iter().filter(|(_, is_given)| *is_given);
+    if let (Some((first, _)), Some((second, _))) = (given.next(), given.next()) {
+        checker.fault(ConfigFault::new(*first, format!("is given beside `{second}`; give one of the two")));
+        return None;
+    }
+    if keys.has_source {
+        return Some(Method::Source);
+    }
+    if keys.is_plugin {
+        return plugin::plugin(checker, keys);
+    }
+    let authenticator = match &keys.authenticator {
+        Some(authenticator) => {
             if keys.metadata_address.is_some() {
                 let problem = "is given beside an authenticator; give it to the authenticator";
                 checker.fault(ConfigFault::new("metadata_address", problem));
             }
             authenticator.check(checker.context).into_iter().for_each(|fault| checker.fault(fault));
-            Some(Method::Authenticator(Arc::clone(authenticator)))
+            Arc::clone(authenticator)
         }
-        (None, true) => plugin::plugin(checker, keys),
-        (None, false) => of_file(keys, checker),
-    }
+        None => match of_file(keys, checker)? {
+            OfFile::Authenticator(authenticator) => authenticator,
+            OfFile::Plugin => return plugin::plugin(checker, keys),
+        },
+    };
+    Some(Method::Endpoint { authenticator, token_endpoint: token_endpoint?.clone() })
 }
 
-fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Method> {
+enum OfFile {
+    Authenticator(Arc<dyn Authenticator>),
+    Plugin,
+}
+
+fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<OfFile> {
     let authn = &keys.authn;
     if keys.authn_section.is_absent() && authn.authn_method.is_absent() {
         checker.fault(keys.authn_section.fault("is missing; expected an object with `authnMethod`"));
@@ -75,7 +101,7 @@ fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Method> {
         "PKCS7" => deployment::pkcs7(authn, address, checker),
         "PLUGIN" => {
             warn_of_unused(checker, authn, &name);
-            return plugin::plugin(checker, keys);
+            return Some(OfFile::Plugin);
         }
         name => {
             let meant = nearest(name, METHODS).map(|method| format!("; did you mean `{method}`?"));
@@ -88,7 +114,7 @@ fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Method> {
     warn_of_unused(checker, authn, &name);
     let method = method?;
     check(&*method, authn, checker);
-    Some(Method::Authenticator(method))
+    Some(OfFile::Authenticator(method))
 }
 
 /// Collects the method's own faults, each at the key that the option was read from.
@@ -229,7 +255,9 @@ fn path(
     if other.is_used() && file.is_used() {
         checker.fault(file.fault(format!("is given beside `{}`; keep one of the two", other.key())));
     }
-    checker.required(file, &format!("the path of the file that holds {what}")).or_else(|| Some(String::new()))
+    checker
+        .required_path(file, &format!("the path of the file that holds {what}"))
+        .or_else(|| Some(String::new()))
 }
 
 /// Warns of keys that the method does not read: most often what is left of another method's configuration.

@@ -22,16 +22,17 @@ use http::Uri;
 
 pub(crate) use self::keys::ClientConfig;
 use crate::authn::{Authenticator, CheckContext, vendor_name};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, ConfigFault};
 use crate::scope::Scope;
 use crate::secret::Secret;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// Empty when it was not given, which only a source of tokens allows; so it is with the client id.
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
-    /// Without one, PLUGIN was chosen in code; so it is with the token endpoint.
+    /// Without one, tokens come from elsewhere than the token endpoint; so it is with that.
     pub(crate) issuer: Option<Uri>,
     pub(crate) token_endpoint: Option<Uri>,
     pub(crate) scope: Scope,
@@ -50,24 +51,40 @@ pub(crate) struct Config {
 /// Where tokens come from.
 #[derive(Clone, Debug)]
 pub(crate) enum Method {
-    /// The token endpoint, where this proves who the client is.
-    Authenticator(Arc<dyn Authenticator>),
-    /// Somewhere else.
+    /// The token endpoint, where the authenticator proves who the client is.
+    Endpoint { authenticator: Arc<dyn Authenticator>, token_endpoint: Uri },
+    /// A source that is chosen by its name.
     Plugin(Plugin),
+    /// A source given in code.
+    Source,
 }
 
 impl Method {
     /// The vendor's name of it, or that it is the user's own.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Authenticator(authenticator) => vendor_name(&**authenticator).unwrap_or("authenticator"),
+            Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).unwrap_or("authenticator"),
             Self::Plugin(_) => "PLUGIN",
+            Self::Source => "token source",
         }
     }
 
-    /// Whether it is an authenticator that is not built in: then it alone knows whose tokens it gets.
+    /// With the name of the plugin, if it is one of the user's own.
+    pub(crate) fn full_name(&self) -> String {
+        match self {
+            Self::Plugin(Plugin::Registered { name }) => format!("{} {name}", self.name()),
+            _ => self.name().to_owned(),
+        }
+    }
+
+    /// Whether it is not built in: then it alone knows whose tokens it gets.
     pub(crate) fn is_own(&self) -> bool {
-        matches!(self, Self::Authenticator(authenticator) if vendor_name(&**authenticator).is_none())
+        match self {
+            Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).is_none(),
+            Self::Plugin(Plugin::Registered { .. }) | Self::Source => true,
+            #[cfg(feature = "aliyun")]
+            Self::Plugin(Plugin::OpenApi { .. }) => false,
+        }
     }
 }
 
@@ -94,12 +111,26 @@ pub(crate) enum ConfigFile {
 }
 
 impl Config {
+    /// Which server tokens are asked of. Two issuers may share an endpoint's host, and one issuer have two.
+    pub(crate) fn asked(&self) -> String {
+        #[cfg(feature = "aliyun")]
+        if let Method::Plugin(Plugin::OpenApi { endpoint }) = &self.method {
+            return endpoint.to_string();
+        }
+        let uris = [&self.issuer, &self.token_endpoint].into_iter().flatten();
+        uris.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
     /// Fills the keys that code has not set from the file, and checks them all. Each warning becomes one event.
     pub(crate) fn load(
         file: &ConfigFile,
         mut keys: ClientConfig,
         context: &CheckContext<'_>,
     ) -> Result<Self, ConfigError> {
+        if keys.has_source && !matches!(file, ConfigFile::Absent) {
+            let problem = "is given beside a configuration file, which says where tokens come from; give one of the two";
+            return Err(ConfigError::one(ConfigFault::new("token_source", problem)));
+        }
         let path = match file {
             ConfigFile::Search => Some(load::locate(None, context.environment())?),
             ConfigFile::At(path) => Some(load::locate(Some(path), context.environment())?),

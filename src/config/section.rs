@@ -96,6 +96,18 @@ impl<T> Field<T> {
     }
 }
 
+impl Field<String> {
+    /// The value, for people, if it looks as ids and scopes do: people mix up lines, and then there may be a secret in
+    /// it.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        let text = self.get()?;
+        let is_plain = |text: &str| {
+            text.len() <= 256 && text.split(|c: char| !c.is_alphanumeric()).all(|word| word.len() <= 32)
+        };
+        Some(if is_plain(text) { text } else { "(not shown: it looks like a secret)" })
+    }
+}
+
 impl<T> fmt::Debug for Field<T> {
     /// Without the value: it has not been checked yet, and may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tower_idaas::{
     BoxError, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, TokenResponse, TokenSource,
 };
-use tower_idaas_testing::Behaviour;
+use tower_idaas_testing::{Behaviour, TestIdaas};
 
-use crate::support::{Outcome, PAM, SESSION, World, client_of, key_id};
+use crate::support::{Outcome, PAM, SESSION, World, key_id};
 
 /// Shorter than anything else that a handle may take by default.
 const LIMIT: Duration = Duration::from_millis(150);
@@ -28,8 +28,15 @@ impl TokenSource for Patient {
 async fn limited(choose: impl FnOnce(IdaasBuilder) -> IdaasBuilder) -> Result<World, BoxError> {
     let world = World::new().await?;
     world.idaas.token_for(&PAM.parse()?).await?;
-    let builder = client_of(&world.issuer).developer_api_endpoint(world.api.endpoint());
-    let builder = builder.clock(world.clock.clone()).token_source(Patient(world.idaas.clone()));
+    let builder = Idaas::builder()
+        .instance_id(TestIdaas::INSTANCE_ID)
+        .client_id(world.issuer.client_id())
+        .scope(world.issuer.scope().as_str())
+        .environment(world.issuer.environment())
+        .root_certificate(world.issuer.root_certificate_pem())
+        .developer_api_endpoint(world.api.endpoint())
+        .clock(world.clock.clone())
+        .token_source(Patient(world.idaas.clone()));
     Ok(World { idaas: choose(builder).build()?, ..world })
 }
 

@@ -1,4 +1,4 @@
-//! What `build` does: from the builder's parts to a handle.
+//! What `build` does, in order: configuration, transport, source, cache.
 
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
@@ -10,129 +10,112 @@ use crate::authn::{CheckContext, Client};
 use crate::cache::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
-use crate::client::builder::cloud_role::Named;
-use crate::client::idaas::Idaas;
+use crate::client::idaas::{Idaas, Label};
 use crate::config::{Config, Method, Plugin};
 use crate::error::{ConfigError, ConfigFault};
-use crate::scope::Scope;
 use crate::telemetry::Telemetry;
 use crate::token::{Skew, SourceContext, TokenCache, TokenEndpoint, TokenSource};
 use crate::transport::Transport;
 
+/// Where tokens come from, and what else was made on the way there.
+struct Origin {
+    source: Arc<dyn TokenSource>,
+    /// For what else is asked over HTTP; made when it is needed where tokens need none.
+    transport: Option<Transport>,
+    settings: Settings,
+}
+
+/// # Building
 impl IdaasBuilder {
-    pub(super) fn build_with_source(mut self, source: Arc<dyn TokenSource>) -> Result<Idaas, ConfigError> {
-        let scope =
-            self.scope.as_deref().ok_or("is missing; expected items `audience|permission`".to_owned());
-        let scope = scope
-            .and_then(Scope::parse)
-            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
-        let (connect, read) = self.overrides.timeouts();
-        let settings = self.settings(connect, read, Telemetry::new("", "token source"));
-        let context = SourceContext { custom_method: true, ..self.context("token source") };
-        let (source, settings) = self.wrapped(source, &context, settings)?;
-        let named = self.named_in_code()?;
-        let roles = self.roles(named, None, &settings)?;
-        Ok(roles.handle(TokenCache::new(source, scope, settings, self.exchange_capacity)))
+    /// Reads the configuration file, if one is to be read, checks everything, and builds the handle. Sends
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once: of the file and its keys, of a method and its secret, of a proxy variable, of the
+    /// certificate authorities.
+    pub fn build(mut self) -> Result<Idaas, ConfigError> {
+        let config = self.configuration()?;
+        let Origin { source, transport, settings } = self.origin(&config)?;
+        let (source, settings) = self.wrapped(source, &config, settings)?;
+        let roles = self.roles(&config, transport, &settings)?;
+        let label = Label { client_id: config.client_id, method: config.method.name().to_owned() };
+        Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity), label))
     }
 
-    pub(super) fn build_with_endpoint(mut self) -> Result<Idaas, ConfigError> {
+    fn configuration(&mut self) -> Result<Config, ConfigError> {
         self.overrides.plugin_names = self.plugins.keys().cloned().collect();
-        let config = {
-            let now = self.clock.now().system_time();
-            Config::load(&self.file, self.overrides.clone(), &CheckContext::new(&self.environment, now))
-        };
-        let config = match config {
-            Ok(config) => config,
-            Err(error) => {
-                // The transport's faults belong in the same report.
-                let (connect, read) = self.overrides.timeouts();
-                let more = self.make_transport(connect, read, None).err().unwrap_or_default();
-                return Err(error.and(more));
-            }
-        };
-        let settings = {
-            let telemetry = Telemetry::new(&config.client_id, config.method.name());
-            self.settings(config.connect_timeout, config.read_timeout, telemetry)
-        };
-        let text = |uri: Option<&Uri>| uri.map(ToString::to_string).unwrap_or_default();
-        let mut context = SourceContext {
-            // Two issuers may share an endpoint's host, and one issuer have two.
-            issuer: [text(config.issuer.as_ref()), text(config.token_endpoint.as_ref())].join(" "),
-            instance_id: config.instance_id.clone(),
-            client_id: config.client_id.clone(),
-            custom_method: config.method.is_own(),
-            ..self.context(config.method.name())
-        };
-        let authenticator = match &config.method {
-            Method::Authenticator(authenticator) => Arc::clone(authenticator),
-            Method::Plugin(plugin) => {
-                let (source, transport, settings) = match plugin {
-                    Plugin::Registered { name } => {
-                        context.method.extend([" ", name]);
-                        context.custom_method = true;
-                        (self.registered_plugin(name)?, None, settings)
-                    }
-                    #[cfg(feature = "aliyun")]
-                    Plugin::OpenApi { endpoint } => {
-                        context.issuer = endpoint.to_string();
-                        let (source, transport) = self.open_api(endpoint, &config, &settings)?;
-                        (source, Some(transport), self.open_api_settings(settings))
-                    }
-                };
-                let (source, settings) = self.wrapped(source, &context, settings)?;
-                let roles = self.roles(Named::in_config(&config), transport.as_ref(), &settings)?;
-                return Ok(roles.handle(TokenCache::new(
-                    source,
-                    config.scope,
-                    settings,
-                    self.exchange_capacity,
-                )));
-            }
-        };
-        let destination = config.token_endpoint.as_ref();
-        let transport = self.make_transport(config.connect_timeout, config.read_timeout, destination);
-        let transport = transport.map_err(|faults| ConfigError::all(None, faults))?;
-        let named = Named::in_config(&config);
-        let Some(token_endpoint) = config.token_endpoint else {
-            return Err(ConfigError::one(ConfigFault::new("tokenEndpoint", "is missing; expected its URL")));
-        };
-        let roles = self.roles(named, Some(&transport), &settings)?;
-        let endpoint = TokenEndpoint {
-            client: Client { instance_id: config.instance_id, client_id: config.client_id, token_endpoint },
-            authenticator,
-            transport,
-            environment: self.environment.clone(),
-            clock: self.clock.clone(),
-            hasher: RandomState::new(),
-            skew: Skew::default(),
-        };
-        let (source, settings) = self.wrapped(Arc::new(endpoint), &context, settings)?;
-        Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity)))
+        let now = self.clock.now().system_time();
+        let context = CheckContext::new(&self.environment, now);
+        let config = Config::load(&self.file, self.overrides.clone(), &context);
+        config.map_err(|error| {
+            // The transport's faults belong in the same report.
+            let (connect, read) = self.overrides.timeouts();
+            let more = self.make_transport(connect, read, None).err().unwrap_or_default();
+            error.and(more)
+        })
     }
 
-    /// What a wrapper of the source is told, without what only a configuration has.
-    fn context(&self, method: &str) -> SourceContext {
-        SourceContext {
-            issuer: String::new(),
-            instance_id: String::new(),
-            client_id: String::new(),
-            method: method.to_owned(),
-            custom_method: false,
-            wait_timeout: self.wait_timeout,
-            clock: self.clock.clone(),
-            environment: self.environment.clone(),
+    /// The source of tokens, with the transport that it needs.
+    fn origin(&mut self, config: &Config) -> Result<Origin, ConfigError> {
+        let telemetry = Telemetry::new(&config.client_id, config.method.name());
+        let settings = self.settings(config.connect_timeout, config.read_timeout, telemetry);
+        match &config.method {
+            Method::Source => {
+                let source = self.source.take().ok_or_else(|| missing("token_source"))?;
+                Ok(Origin { source, transport: None, settings })
+            }
+            Method::Plugin(Plugin::Registered { name }) => {
+                let source = self.plugins.remove(name).ok_or_else(|| missing("plugin"))?;
+                Ok(Origin { source, transport: None, settings })
+            }
+            #[cfg(feature = "aliyun")]
+            Method::Plugin(Plugin::OpenApi { endpoint }) => {
+                let transport = self.transport_for(config, endpoint)?;
+                let source = self.open_api(endpoint, config, &transport, &settings)?;
+                let settings = self.open_api_settings(settings);
+                Ok(Origin { source, transport: Some(transport), settings })
+            }
+            Method::Endpoint { authenticator, token_endpoint } => {
+                let transport = self.transport_for(config, token_endpoint)?;
+                let client = Client {
+                    instance_id: config.instance_id.clone(),
+                    client_id: config.client_id.clone(),
+                    token_endpoint: token_endpoint.clone(),
+                };
+                let source = Arc::new(TokenEndpoint {
+                    client,
+                    authenticator: Arc::clone(authenticator),
+                    transport: transport.clone(),
+                    environment: self.environment.clone(),
+                    clock: self.clock.clone(),
+                    hasher: RandomState::new(),
+                    skew: Skew::default(),
+                });
+                Ok(Origin { source, transport: Some(transport), settings })
+            }
         }
     }
 
-    /// The source with its wrappers in front of it, and the settings with the time that they may take.
+    /// The source with everything in front of it that is to be, and the settings with the time that this takes.
     fn wrapped(
         &mut self,
         mut source: Arc<dyn TokenSource>,
-        context: &SourceContext,
+        config: &Config,
         settings: Settings,
     ) -> Result<(Arc<dyn TokenSource>, Settings), ConfigError> {
+        let context = SourceContext {
+            issuer: config.asked(),
+            instance_id: config.instance_id.clone(),
+            client_id: config.client_id.clone(),
+            method: config.method.full_name(),
+            custom_method: config.method.is_own(),
+            wait_timeout: self.wait_timeout,
+            clock: self.clock.clone(),
+            environment: self.environment.clone(),
+        };
         for wrap in std::mem::take(&mut self.wrappers) {
-            source = wrap(source, context)?;
+            source = wrap(source, &context)?;
         }
         let flight = source.time_limit(settings.flight);
         Ok((source, Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }))
@@ -144,13 +127,28 @@ impl IdaasBuilder {
         Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
     }
 
-    pub(super) fn make_transport(
+    /// A transport whose first destination is known.
+    pub(super) fn transport_for(
+        &mut self,
+        config: &Config,
+        destination: &Uri,
+    ) -> Result<Transport, ConfigError> {
+        let transport = self.make_transport(config.connect_timeout, config.read_timeout, Some(destination));
+        transport.map_err(|faults| ConfigError::all(None, faults))
+    }
+
+    fn make_transport(
         &mut self,
         connect: Duration,
         read: Duration,
-        destination: Option<&http::Uri>,
+        destination: Option<&Uri>,
     ) -> Result<Transport, Vec<ConfigFault>> {
         if let Some(make) = self.transport.take() {
+            if !self.root_certificates.is_empty() {
+                tracing::warn!(
+                    "configuration: `root_certificate` is not used by a transport of the program's own"
+                );
+            }
             return Ok(make(connect, read));
         }
         #[cfg(feature = "transport")]
@@ -175,4 +173,9 @@ impl IdaasBuilder {
             Err(vec![ConfigFault::new("transport", expected)])
         }
     }
+}
+
+/// The configuration was checked with what is here, so this is not met.
+fn missing(what: &str) -> ConfigError {
+    ConfigError::one(ConfigFault::new(what, "is missing; give one"))
 }

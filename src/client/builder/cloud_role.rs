@@ -2,55 +2,19 @@
 //!
 //! Without the feature `aliyun`, nothing: then this adds nothing to a handle.
 
-#[cfg(feature = "aliyun")]
 use std::sync::Arc;
-use std::time::Duration;
-
-use http::Uri;
 
 #[cfg(feature = "aliyun")]
 use crate::aliyun::{CloudRoles, DeveloperApi};
-use crate::authn::CheckContext;
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
-use crate::client::idaas::Idaas;
+use crate::client::idaas::{Idaas, Label};
 use crate::config::Config;
 use crate::error::ConfigError;
 #[cfg(feature = "aliyun")]
 use crate::error::ConfigFault;
 use crate::token::TokenCache;
 use crate::transport::Transport;
-
-#[cfg(feature = "aliyun")]
-impl IdaasBuilder {
-    /// Where the DeveloperAPI is that hands out STS credentials of cloud roles, with or without `https://`:
-    /// key `developerApiEndpoint`. See [`Idaas::cloud_role`](crate::Idaas::cloud_role).
-    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
-    pub fn developer_api_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.overrides.client.developer_api_endpoint.set(endpoint);
-        self
-    }
-}
-
-/// Where the DeveloperAPI is, and of which instance, as far as that was given.
-#[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
-pub(super) struct Named {
-    pub(super) endpoint: Option<Uri>,
-    pub(super) instance_id: Option<String>,
-    pub(super) connect_timeout: Duration,
-    pub(super) read_timeout: Duration,
-}
-
-impl Named {
-    pub(super) fn in_config(config: &Config) -> Self {
-        Self {
-            endpoint: config.developer_api_endpoint.clone(),
-            instance_id: Some(config.instance_id.clone()),
-            connect_timeout: config.connect_timeout,
-            read_timeout: config.read_timeout,
-        }
-    }
-}
 
 /// All that a handle needs for roles.
 pub(super) struct Roles {
@@ -61,20 +25,12 @@ pub(super) struct Roles {
 }
 
 impl IdaasBuilder {
-    /// For a handle whose tokens come from a source given in code: code gives the rest too.
-    pub(super) fn named_in_code(&self) -> Result<Named, ConfigError> {
-        let context = CheckContext::new(&self.environment, self.clock.now().system_time());
-        let (endpoint, instance_id) = self.overrides.developer_api(&context)?;
-        let (connect_timeout, read_timeout) = self.overrides.timeouts();
-        Ok(Named { endpoint, instance_id, connect_timeout, read_timeout })
-    }
-
     /// `tokens` are the settings of the handle's tokens. A transport is made if there is none and one is needed.
     #[cfg(feature = "aliyun")]
     pub(super) fn roles(
         &mut self,
-        named: Named,
-        transport: Option<&Transport>,
+        config: &Config,
+        transport: Option<Transport>,
         tokens: &Settings,
     ) -> Result<Roles, ConfigError> {
         // Credentials take a token and a call, and both twice when the token turns out to be revoked. The gate is
@@ -86,22 +42,20 @@ impl IdaasBuilder {
             gate: Arc::default(),
             telemetry: tokens.telemetry.of("cloud role"),
         };
-        let Some(endpoint) = named.endpoint else {
+        let Some(endpoint) = &config.developer_api_endpoint else {
             let problem = "is missing; expected the DeveloperAPI's host, such as \
                            `eiam-developerapi.cn-hangzhou.aliyuncs.com`";
             return Ok(Roles { api: Err(ConfigFault::new("developerApiEndpoint", problem)), settings });
         };
-        let Some(instance_id) = named.instance_id else {
+        if config.instance_id.is_empty() {
             let problem = "is missing; expected the instance's id, `idaas_…`";
             return Ok(Roles { api: Err(ConfigFault::new("idaasInstanceId", problem)), settings });
-        };
+        }
         let transport = match transport {
-            Some(transport) => transport.clone(),
-            None => self
-                .make_transport(named.connect_timeout, named.read_timeout, Some(&endpoint))
-                .map_err(|faults| ConfigError::all(None, faults))?,
+            Some(transport) => transport,
+            None => self.transport_for(config, endpoint)?,
         };
-        let api = DeveloperApi::new(&endpoint, &instance_id, transport, self.clock.clone());
+        let api = DeveloperApi::new(endpoint, &config.instance_id, transport, self.clock.clone());
         Ok(Roles { api: Ok(api), settings })
     }
 
@@ -109,8 +63,8 @@ impl IdaasBuilder {
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature it needs them")]
     pub(super) fn roles(
         &mut self,
-        _: Named,
-        _: Option<&Transport>,
+        _: &Config,
+        _: Option<Transport>,
         _: &Settings,
     ) -> Result<Roles, ConfigError> {
         Ok(Roles {})
@@ -118,12 +72,29 @@ impl IdaasBuilder {
 }
 
 impl Roles {
+    /// Of a handle that asks nothing over HTTP.
+    #[cfg(feature = "test-util")]
+    pub(super) fn nowhere(settings: &Settings) -> Self {
+        #[cfg(feature = "aliyun")]
+        {
+            let problem = "is missing: a handle with a fixed token asks for no credentials";
+            let api = Err(ConfigFault::new("developerApiEndpoint", problem));
+            Self { api, settings: settings.clone() }
+        }
+        #[cfg(not(feature = "aliyun"))]
+        {
+            let _ = settings;
+            Self {}
+        }
+    }
+
     /// The handle with these tokens.
-    pub(super) fn handle(self, tokens: TokenCache) -> Idaas {
-        let tokens = std::sync::Arc::new(tokens);
+    pub(super) fn handle(self, tokens: TokenCache, label: Label) -> Idaas {
+        let tokens = Arc::new(tokens);
         Idaas {
             #[cfg(feature = "aliyun")]
             cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), self.api, self.settings)),
+            label: Arc::new(label),
             tokens,
         }
     }

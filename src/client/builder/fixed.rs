@@ -1,8 +1,8 @@
 //! A handle with one token that a test made up.
 
 use crate::client::builder::IdaasBuilder;
-use crate::client::builder::cloud_role::Named;
-use crate::client::idaas::Idaas;
+use crate::client::builder::cloud_role::Roles;
+use crate::client::idaas::{Idaas, Label};
 use crate::error::{ConfigError, ConfigFault};
 use crate::telemetry::Telemetry;
 use crate::token::{TokenCache, TokenResponse};
@@ -13,7 +13,7 @@ impl IdaasBuilder {
     /// # Errors
     ///
     /// When no header can hold the token.
-    pub(crate) fn build_fixed(mut self, token: &str) -> Result<Idaas, ConfigError> {
+    pub(crate) fn build_fixed(self, token: &str) -> Result<Idaas, ConfigError> {
         let response = TokenResponse::bearer(token).map_err(|_unfit| {
             let problem =
                 "is empty or holds characters that no bearer token may hold; expected visible ASCII";
@@ -21,8 +21,8 @@ impl IdaasBuilder {
         })?;
         let (connect_timeout, read_timeout) = self.overrides.timeouts();
         let settings = self.settings(connect_timeout, read_timeout, Telemetry::new("", "fixed token"));
-        let nowhere = Named { endpoint: None, instance_id: None, connect_timeout, read_timeout };
-        let roles = self.roles(nowhere, None, &settings)?;
-        Ok(roles.handle(TokenCache::fixed(response, "api://test|read".parse()?, settings)))
+        let label = Label { client_id: String::new(), method: "fixed token".to_owned() };
+        let roles = Roles::nowhere(&settings);
+        Ok(roles.handle(TokenCache::fixed(response, "api://test|read".parse()?, settings), label))
     }
 }

@@ -4,7 +4,8 @@ mod build;
 mod cloud_role;
 #[cfg(feature = "test-util")]
 mod fixed;
-mod plugin;
+#[cfg(feature = "aliyun")]
+mod open_api;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,6 @@ use http_body_util::Full;
 use tower::Service;
 
 use crate::authn::Authenticator;
-use crate::client::idaas::Idaas;
 use crate::clock::Clock;
 #[cfg(feature = "test-util")]
 use crate::clock::ManualClock;
@@ -51,8 +51,8 @@ use crate::transport::Transport;
 #[must_use = "a builder does nothing until `build`"]
 pub struct IdaasBuilder {
     file: ConfigFile,
+    /// What code gives, which wins over the file.
     overrides: ClientConfig,
-    scope: Option<String>,
     #[cfg(feature = "aliyun")]
     sts_endpoint: Option<String>,
     source: Option<Arc<dyn TokenSource>>,
@@ -81,7 +81,6 @@ impl IdaasBuilder {
         Self {
             file: ConfigFile::Absent,
             overrides: ClientConfig::default(),
-            scope: None,
             #[cfg(feature = "aliyun")]
             sts_endpoint: None,
             source: None,
@@ -95,7 +94,12 @@ impl IdaasBuilder {
             clock: Clock::default(),
         }
     }
+}
 
+/// # Where the configuration comes from
+///
+/// Code wins over the file, key by key.
+impl IdaasBuilder {
     /// Reads the vendor's configuration file at this path. A leading `~` is the home directory.
     pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = ConfigFile::At(path.into());
@@ -115,7 +119,10 @@ impl IdaasBuilder {
         self.file = ConfigFile::Search;
         self
     }
+}
 
+/// # Who the client is
+impl IdaasBuilder {
     /// The IDaaS instance's id, `idaas_…`: key `idaasInstanceId`.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.overrides.client.idaas_instance_id.set(id);
@@ -142,12 +149,13 @@ impl IdaasBuilder {
 
     /// The scope of requests that name no other: key `scope`, see [`Scope`](crate::Scope).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        let scope = scope.into();
-        self.overrides.client.scope.set(scope.clone());
-        self.scope = Some(scope);
+        self.overrides.client.scope.set(scope);
         self
     }
+}
 
+/// # How the client proves who it is
+impl IdaasBuilder {
     /// How the client proves who it is: one of the methods of [`authn`](crate::authn), with its options, or one of
     /// your own. In place of the file's `authnConfiguration`.
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
@@ -163,12 +171,76 @@ impl IdaasBuilder {
         self.overrides.metadata_address = Some(address.into());
         self
     }
+}
 
-    /// Takes tokens from a source of your own instead of the token endpoint. Nothing else is configured then
-    /// but the scope and the time-outs, and for cloud roles the instance's id and the DeveloperAPI; a
-    /// configuration file is not read.
+/// # Tokens from elsewhere than the token endpoint
+impl IdaasBuilder {
+    /// Takes tokens from a source of your own instead of the token endpoint.
+    ///
+    /// It needs a scope beside it. Instance id, client id, issuer and token endpoint say whose tokens they are, to
+    /// events, metrics and [`wrap_source`](Self::wrap_source), and may be left out; a method, a plugin's name or a
+    /// configuration file beside it is a fault.
     pub fn token_source(mut self, source: impl TokenSource) -> Self {
         self.source = Some(Arc::new(source));
+        self.overrides.has_source = true;
+        self
+    }
+
+    /// Registers a plugin of your own: a source of tokens that a configuration with `authnMethod: PLUGIN`
+    /// chooses by `pluginName`. The cache, the sharing of one fetch and the back-off are the same for it. Under the
+    /// name `alibabacloudPluginCredentialProvider` it replaces the built-in one.
+    ///
+    /// ```
+    /// use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
+    ///
+    /// #[derive(Debug)]
+    /// struct Sidecar;
+    ///
+    /// impl TokenSource for Sidecar {
+    ///     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+    ///         Box::pin(async move { TokenResponse::bearer(&format!("token-for-{}", scope.audience())) })
+    ///     }
+    /// }
+    ///
+    /// # fn example() -> Result<(), tower_idaas::ConfigError> {
+    /// // client-config.json says: "authnMethod": "PLUGIN", "pluginName": "sidecar"
+    /// let idaas = Idaas::builder().config_from_env().plugin("sidecar", Sidecar).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn plugin(mut self, name: impl Into<String>, source: impl TokenSource) -> Self {
+        self.plugins.insert(name.into(), Arc::new(source));
+        self
+    }
+
+    /// Chooses PLUGIN: tokens come from the plugin of this name, key `pluginName`. That is one
+    /// registered with [`plugin`](Self::plugin), or, with the feature `aliyun`,
+    /// `alibabacloudPluginCredentialProvider`, which asks the EIAM OpenAPI at `open_api_endpoint` with an
+    /// Alibaba Cloud identity.
+    ///
+    /// Issuer and token endpoint need not be given then.
+    pub fn plugin_name(mut self, name: impl Into<String>) -> Self {
+        self.overrides.authn.plugin_name.set(name);
+        self.overrides.is_plugin = true;
+        self
+    }
+
+    /// The host of the EIAM OpenAPI, such as `eiam.cn-hangzhou.aliyuncs.com`: key `openApiEndpoint`. Used by
+    /// the plugin `alibabacloudPluginCredentialProvider` only.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn open_api_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.overrides.client.open_api_endpoint.set(host);
+        self
+    }
+
+    /// The host of STS, `host` or `host:port`, for Alibaba Cloud identities that are roles. By default
+    /// `sts.aliyuncs.com`, or the one of the region that `ALIBABA_CLOUD_STS_REGION` names, within the VPC if
+    /// `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is `true`.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn sts_endpoint(mut self, host: impl Into<String>) -> Self {
+        self.sts_endpoint = Some(host.into());
         self
     }
 
@@ -237,7 +309,22 @@ impl IdaasBuilder {
         self.wrappers.push(Box::new(|inner, context| Ok(Arc::new(wrap(inner, context)?))));
         self
     }
+}
 
+/// # Cloud roles
+#[cfg(feature = "aliyun")]
+impl IdaasBuilder {
+    /// Where the DeveloperAPI is that hands out STS credentials of cloud roles, with or without `https://`:
+    /// key `developerApiEndpoint`. See [`Idaas::cloud_role`](crate::Idaas::cloud_role).
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn developer_api_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.overrides.client.developer_api_endpoint.set(endpoint);
+        self
+    }
+}
+
+/// # How requests to the issuer are sent
+impl IdaasBuilder {
     /// How long a connection to the issuer may take, TLS included: key `httpConfiguration.connectTimeout`.
     /// 5 seconds by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -245,36 +332,23 @@ impl IdaasBuilder {
         self
     }
 
-    /// How long the issuer's complete answer may take: key `httpConfiguration.readTimeout`. 10 seconds by
+    /// How long the issuer's complete response may take: key `httpConfiguration.readTimeout`. 10 seconds by
     /// default.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.overrides.http.read_timeout.set(timeout);
         self
     }
 
-    /// How long a request waits for a token that has to be fetched. By default as long as a fetch can take:
-    /// the two time-outs and a few seconds for another attempt. A request that gives up leaves the fetch
-    /// going for the next one.
-    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
-        self.wait_timeout = Some(timeout);
-        self
-    }
-
-    /// How many exchanged tokens are cached: the least recently used one makes room. 10,000 by default.
-    pub fn exchange_capacity(mut self, tokens: usize) -> Self {
-        self.exchange_capacity = tokens;
-        self
-    }
-
     /// Trusts further certificate authorities, in PEM form, beside the platform's. `SSL_CERT_FILE` and
-    /// `SSL_CERT_DIR` replace the platform's. Without effect on a transport of your own.
+    /// `SSL_CERT_DIR` replace the platform's. A transport of your own has authorities of its own:
+    /// then these are not used, which is logged as a warning.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates.push(pem.into());
         self
     }
 
     /// Sends token requests through an HTTP service of your own, with its own TLS, proxy and pool, or over
-    /// HTTP/2, where the built-in client speaks HTTP/1.1. Time-outs and the cap on an answer's size hold for it
+    /// HTTP/2, where the built-in client speaks HTTP/1.1. Time-outs and the cap on a response's size hold for it
     /// too.
     ///
     /// Switch off in it that redirects are followed (they are in `reqwest`'s default): a redirect that it hands
@@ -314,9 +388,29 @@ impl IdaasBuilder {
     pub fn transport_reqwest(self, client: reqwest::Client) -> Self {
         self.transport(crate::transport::OverReqwest(client))
     }
+}
 
+/// # Limits
+impl IdaasBuilder {
+    /// How long a request waits for a token that has to be fetched. By default as long as a fetch can take:
+    /// the two time-outs and a few seconds for another attempt. A request that gives up leaves the fetch
+    /// going for the next one.
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait_timeout = Some(timeout);
+        self
+    }
+
+    /// How many exchanged tokens are cached: the least recently used one makes room. 10,000 by default.
+    pub fn exchange_capacity(mut self, tokens: usize) -> Self {
+        self.exchange_capacity = tokens;
+        self
+    }
+}
+
+/// # For tests
+#[cfg(feature = "test-util")]
+impl IdaasBuilder {
     /// Reads the time from a clock that tests turn by hand.
-    #[cfg(feature = "test-util")]
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Clock::Manual(clock);
@@ -324,30 +418,22 @@ impl IdaasBuilder {
     }
 
     /// Reads environment variables from a test's own set instead of the process's.
-    #[cfg(feature = "test-util")]
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn environment(mut self, environment: ManualEnvironment) -> Self {
         self.environment = Environment::Manual(environment);
         self
     }
-
-    /// Reads the configuration file, if one is to be read, checks everything, and builds the handle. Sends
-    /// nothing.
-    ///
-    /// # Errors
-    ///
-    /// Every fault at once: of the file and its keys, of a secret that is not there, of a proxy variable, of
-    /// the certificate authorities.
-    pub fn build(mut self) -> Result<Idaas, ConfigError> {
-        match self.source.take() {
-            Some(source) => self.build_with_source(source),
-            None => self.build_with_endpoint(),
-        }
-    }
 }
 
 impl fmt::Debug for IdaasBuilder {
+    /// What is known before the file is read; a key that is not set here may be in the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IdaasBuilder").field("file", &self.file).finish_non_exhaustive()
+        let client = &self.overrides.client;
+        f.debug_struct("IdaasBuilder")
+            .field("file", &self.file)
+            .field("client_id", &client.client_id.shown())
+            .field("method", &self.overrides.method_name())
+            .field("scope", &client.scope.shown())
+            .finish_non_exhaustive()
     }
 }

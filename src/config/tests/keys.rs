@@ -87,6 +87,54 @@ fn an_unknown_key_is_a_warning_while_all_else_is_well() {
 }
 
 #[test]
+fn keys_that_say_nothing_to_this_client_are_known_and_silent() {
+    let mut config = base();
+    for (key, value) in [
+        ("$schema", json!("https://example.com/client-config.schema.json")),
+        ("_comment", json!("of the team that owns it")),
+        ("_", json!([1, 2])),
+        ("jwkEndpoint", json!("https://tenant.example.com/jwks")),
+    ] {
+        config[key] = value.clone();
+        config["authnConfiguration"][key] = value.clone();
+        config["httpConfiguration"][key] = value;
+    }
+    config["authnConfiguration"]["humanAuthenticateClientId"] = json!("app_human");
+    config["authnConfiguration"]["authenticationSubject"] = json!("CLIENT");
+    config["jwk_endpoint"] = json!(null);
+    let (_, warnings) = check_text(&config.to_string()).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_large_file_makes_no_large_message() {
+    let long = MARKER.repeat(20_000);
+    let mut texts = Vec::new();
+    let strangers: Vec<String> = (0..60_000).map(|index| format!("\"key{index}\": {index}")).collect();
+    texts.push(format!("{{{}}}", strangers.join(", ")));
+    texts.push(format!("{{\"authnConfiguration\": {{{}}}, \"{long}\": 1}}", strangers.join(", ")));
+    texts.push(format!("{{{}}}", "\"clientId\": \"x\", ".repeat(50_000) + "\"clientId\": 1"));
+    for path in ClientConfig::paths() {
+        texts.push(with(&[(path, json!(long))]));
+        texts.push(with(&[(path, json!(format!("/{}", "hunter2/".repeat(20_000))))]));
+    }
+    for name in ["OIDC", "PCA", "PRIVATE_KEY_JWT", "PLUGIN", "PKCS7"] {
+        for key in ["oidcTokenFilePath", "oidcTokenFilePathEnvVarName", "pluginName", "privateKeyFilePath"] {
+            texts.push(method(name, json!({ key: format!("/{}", "hunter2/".repeat(20_000)) })));
+        }
+    }
+    for text in texts {
+        match check_text(&text) {
+            Ok((_, warnings)) => assert!(warnings.concat().len() < 8_192),
+            Err(error) => {
+                let shown = format!("{error} {error:#} {error:?}");
+                assert!(shown.len() < 16_384, "{} bytes", shown.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_misspelt_key_is_named_beside_the_missing_one() {
     for (key, slip) in [("clientId", "ClientID"), (SECRET_NAME, "authnConfiguration.clientSecretEnvVarNam")] {
         let text = with(&[(key, remove()), (slip, json!(MARKER))]);

@@ -55,6 +55,14 @@ fn an_absent_scope_is_the_vendors_default_with_a_warning() {
         let (config, warnings) = check_text(&with(&[("scope", absent)])).unwrap();
         assert_eq!(config.scope.as_str(), "urn:cloud:idaas:pam|cloud_account:obtain_access_credential");
         assert!(warnings.len() == 1 && warnings[0].starts_with("`scope` is missing"), "{warnings:?}");
+        for part in [
+            "`urn:cloud:idaas:pam|cloud_account:obtain_access_credential`",
+            "permission no document of the vendor knows",
+            "`urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`",
+            "`urn:cloud:idaas:pam|.all`",
+        ] {
+            assert!(warnings[0].contains(part), "{part} is missing in: {warnings:?}");
+        }
     }
 }
 
