@@ -12,7 +12,6 @@ mod no_proxy;
 #[cfg(feature = "reqwest")]
 mod over_reqwest;
 #[cfg(feature = "transport")]
-#[cfg(feature = "transport")]
 mod proxy;
 #[cfg(feature = "transport")]
 mod roots;

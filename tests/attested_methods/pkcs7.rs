@@ -120,6 +120,42 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
 }
 
 #[tokio::test]
+async fn a_service_that_gives_no_token_is_asked_without_unless_that_is_forbidden() {
+    let fixture = Fixture::new().await;
+    let metadata = fixture.idaas.start_metadata_service().await.unwrap();
+    metadata.serve_without_tokens();
+    let no_token = [
+        Behaviour::Normal, // 404
+        Behaviour::status(StatusCode::METHOD_NOT_ALLOWED),
+        Behaviour::status(StatusCode::FORBIDDEN),
+        Behaviour::answer(StatusCode::OK, "text/plain", ""),
+        Behaviour::CutMidBody,
+        // From a container, one hop too far for a response to a PUT.
+        Behaviour::Slow(10 * MINUTE),
+    ];
+    for (number, behaviour) in no_token.into_iter().enumerate() {
+        let case = format!("{behaviour:?}");
+        metadata.behave_once(behaviour);
+        if let Err(error) = fixture.pkcs7(&metadata).token().await {
+            panic!("{case}: {error}");
+        }
+        let requests = metadata.requests();
+        assert_eq!(requests.len(), 2 * (number + 1), "{case}");
+        assert_eq!(requests.last().unwrap().method, Method::GET);
+        assert!(!requests.last().unwrap().headers.contains_key("x-aliyun-ecs-metadata-token"), "{case}");
+    }
+
+    let environment = fixture.idaas.environment();
+    environment.set("ALIBABA_CLOUD_IMDSV1_DISABLED", "true");
+    let asked = metadata.requests().len();
+    let idaas = fixture.builder(ClientAuthentication::Pkcs7).environment(environment);
+    let idaas = idaas.metadata_address(metadata.address()).build().unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert!(error.to_string().contains("responded to PUT /latest/api/token with 404"), "{error}");
+    assert_eq!(metadata.requests().len(), asked + 1);
+}
+
+#[tokio::test]
 async fn the_metadata_service_is_never_asked_through_a_proxy() {
     let fixture = Fixture::new().await;
     let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -154,6 +154,20 @@ async fn the_role_of_the_instance_is_found_with_and_without_its_name() {
 }
 
 #[tokio::test]
+async fn the_role_of_an_instance_that_gives_no_token_is_found_unless_that_is_forbidden() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("test-role", &fixture.open_api);
+    fixture.metadata.serve_without_tokens();
+    assert!(signed(&fixture, &nothing()).await.starts_with("STS.test"));
+    let requests = fixture.metadata.requests();
+    assert!(requests.iter().all(|request| !request.headers.contains_key("x-aliyun-ecs-metadata-token")));
+
+    let forbidden = with(nothing(), "ALIBABA_CLOUD_IMDSV1_DISABLED", "true");
+    let error = fixture.client(&forbidden).token().await.unwrap_err();
+    assert!(error.to_string().contains("responded to PUT /latest/api/token with 404"), "{error}");
+}
+
+#[tokio::test]
 async fn a_credentials_uri_is_asked() {
     let fixture = Fixture::new().await;
     assert!(signed(&fixture, &fixture.uri.environment()).await.starts_with("STS.test"));

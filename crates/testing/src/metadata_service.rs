@@ -53,6 +53,8 @@ struct State {
     /// Of each token the Unix second in which it ends.
     tokens: HashMap<String, u64>,
     role: Option<Arc<Role>>,
+    /// No token is given, and none is wanted.
+    is_without_tokens: bool,
 }
 
 /// The instance's RAM role.
@@ -78,6 +80,12 @@ impl MetadataService {
     pub fn attach_role(&self, name: impl Into<String>, open_api: &OpenApiService) {
         let issuer = TemporaryKeys::new(open_api.keys(), self.desk.clock.clone());
         self.desk.state().role = Some(Arc::new(Role { name: name.into(), issuer }));
+    }
+
+    /// Knows no tokens from now on, as before the second version of the service: a request for one is answered with 404,
+    /// and everything else is told without.
+    pub fn serve_without_tokens(&self) {
+        self.desk.state().is_without_tokens = true;
     }
 
     /// Hands out documents of this kind from now on.
@@ -122,6 +130,9 @@ impl MetadataDesk {
 
     /// A token that lives as long as its header asks.
     fn token(&self, headers: &HeaderMap) -> Result<Answer, Refused> {
+        if self.state().is_without_tokens {
+            return Err(StatusCode::NOT_FOUND.into());
+        }
         let life = headers.get(ECS_LIFE).or_else(|| headers.get(EC2_LIFE));
         let life = life.and_then(|life| life.to_str().ok()?.parse().ok());
         let Some(life @ 1..=LONGEST_TOKEN_LIFE) = life else {
@@ -175,6 +186,9 @@ impl MetadataDesk {
         name: &HeaderName,
         status: StatusCode,
     ) -> Result<(), StatusCode> {
+        if self.state().is_without_tokens {
+            return Ok(());
+        }
         let end = headers.get(name).and_then(|token| self.state().tokens.get(token.to_str().ok()?).copied());
         match end {
             Some(end) if self.clock.now().unix_seconds() < end => Ok(()),
