@@ -130,6 +130,12 @@ impl Recheck {
         true
     }
 
+    /// Whether it matters which consumer accepts the value. Always, as long as nothing here says when.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        true
+    }
+
     /// A consumer of the value found it to be good.
     #[inline]
     pub(crate) fn accept(&self, _consumer: u64) {}

@@ -61,7 +61,7 @@ impl Shared {
         let token = deadline.clone().bound(slot.clone(), slot.acquire()).await?;
         let header = token.value.header_shard().cloned().ok_or_else(|| token.value.not_for_headers())?;
         deadline.pass_on(request)?;
-        Ok(Authorized(self.attach(request, header)))
+        Ok(Authorized(self.attach(request, header, true)))
     }
 }
 

@@ -78,6 +78,7 @@ enum Unsent {
 impl<S, R> Waiting<S, R>
 where
     S: Service<R> + Clone,
+    S::Response: HttpResponse,
     S::Error: Into<BoxError>,
     R: HttpRequest,
 {
@@ -111,7 +112,7 @@ where
         if let Err(error) = self.deadline.pass_on(&mut self.request) {
             return State::Failed { error: Some(error) };
         }
-        let left_with = self.shared.attach(&mut self.request, header);
+        let left_with = self.shared.attach(&mut self.request, header, S::Response::TELLS_ORIGIN);
         State::Sent { response: self.inner.call(self.request), left_with }
     }
 }
@@ -154,8 +155,10 @@ where
                         Poll::Pending => Poll::Pending,
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                         Poll::Ready(Ok(response)) => match left_with {
-                            Some(left_with) => Poll::Ready(Ok(left_with.judge(P::GRPC, response))),
-                            None => Poll::Ready(Ok(response)),
+                            Some(left_with) if left_with.needs_a_look(P::GRPC, &response) => {
+                                Poll::Ready(Ok(left_with.judge(P::GRPC, response)))
+                            }
+                            _ => Poll::Ready(Ok(response)),
                         },
                     };
                 }
@@ -184,6 +187,7 @@ fn poll_waiting<S, R>(
 ) -> Poll<Result<State<S, R>, BoxError>>
 where
     S: Service<R> + Clone,
+    S::Response: HttpResponse,
     S::Error: Into<BoxError>,
     R: HttpRequest,
 {

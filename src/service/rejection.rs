@@ -49,22 +49,23 @@ pub(super) struct LeftWith {
 }
 
 impl LeftWith {
-    /// Judges a response that is there. Most need no closer look.
+    /// Whether the response needs a closer look. Most do not, and what there is to report of them is reported.
     #[inline]
-    pub(super) fn judge<A: HttpResponse>(&self, grpc: bool, response: A) -> A {
-        if grpc || self.classifier.is_some() || response.status() == StatusCode::UNAUTHORIZED {
-            return self.look_closely(grpc, response);
+    pub(super) fn needs_a_look<A: HttpResponse>(&self, grpc: bool, response: &A) -> bool {
+        let status = response.status();
+        if grpc || self.classifier.is_some() || status == StatusCode::UNAUTHORIZED {
+            return true;
         }
-        if response.status().is_success() && response.is_from(self.origin) {
+        if status.is_success() && response.is_from(self.origin) {
             self.header.accept(self.origin);
         }
-        response
+        false
     }
 
     /// By value, so that a response which needs no closer look is not moved about for it.
     #[cold]
     #[inline(never)]
-    fn look_closely<A: HttpResponse>(&self, grpc: bool, mut response: A) -> A {
+    pub(super) fn judge<A: HttpResponse>(&self, grpc: bool, mut response: A) -> A {
         // Where a redirect led elsewhere, the token did not go along.
         if response.is_from(self.origin) && self.report(grpc, response.status(), response.headers()) {
             response.mark_rejection();

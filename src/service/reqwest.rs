@@ -50,6 +50,8 @@ impl HttpRequest for Request {
 impl Sealed for Response {}
 
 impl HttpResponse for Response {
+    const TELLS_ORIGIN: bool = true;
+
     #[inline]
     fn status(&self) -> StatusCode {
         self.status()

@@ -17,6 +17,9 @@ pub(super) struct Rejection;
             client, or another version, see `IdaasLayer::authorize`"
 )]
 pub trait HttpResponse: Sealed {
+    /// Whether a response tells where it came from.
+    #[doc(hidden)]
+    const TELLS_ORIGIN: bool;
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
     #[doc(hidden)]
@@ -35,6 +38,8 @@ pub trait HttpResponse: Sealed {
 impl<B> Sealed for Response<B> {}
 
 impl<B> HttpResponse for Response<B> {
+    const TELLS_ORIGIN: bool = false;
+
     #[inline]
     fn status(&self) -> StatusCode {
         self.status()

@@ -14,9 +14,10 @@ use crate::service::response::HttpResponse;
 /// the one it left with.
 ///
 /// It goes *around* the layer, which
-/// withdraws the rejected token and tells the policy so: a 401 to a request that left without the layer's token
-/// is not replayed. A request is replayed once at most, and without a pause of its own; it waits for the next
-/// token like any other. The answer to the second attempt is the caller's, whatever it is.
+/// invalidates the rejected token and tells the policy so: a 401 to a request that left without the layer's token
+/// is not replayed, and neither is one after which the same token is still served, because new tokens have been rejected
+/// again and again. A request is replayed once at most, and without a pause of its own; it waits for the next
+/// token like any other. The response to the second attempt is the caller's, whatever it is.
 ///
 /// ```
 /// # use tower::{ServiceBuilder, retry::RetryLayer};
@@ -59,7 +60,7 @@ impl RetryUnauthorized {
     }
 
     /// Clones bodies with this function. A request for whose body it gives `None`, because it is a stream for
-    /// example, leaves untouched and is not replayed; its rejected token is withdrawn all the same.
+    /// example, leaves untouched and is not replayed; its rejected token is invalidated all the same.
     ///
     /// ```
     /// use http_body_util::{Either, Empty, Full};

@@ -55,6 +55,9 @@ pub(super) struct Shared {
     pub(super) classifier: Option<Classifier>,
 }
 
+/// Stands for an origin that was not read: that of a request which left before anything was rejected.
+const UNKNOWN_ORIGIN: u64 = 0;
+
 impl Shared {
     /// The slot whose token the request leaves with; none when it leaves without one.
     ///
@@ -86,14 +89,17 @@ impl Shared {
         }
     }
 
-    /// Puts the header on the request; none when the request leaves without ours.
+    /// Puts the header on the request; none when the request leaves without ours. The origin is read where the
+    /// response tells its own, and for a while after a rejection.
     #[inline]
     pub(super) fn attach<R: HttpRequest>(
         &self,
         request: &mut R,
         header: Arc<HeaderShard>,
+        origin_matters: bool,
     ) -> Option<LeftWith> {
-        let origin = request.target().origin();
+        let origin =
+            if origin_matters || header.is_watched() { request.target().origin() } else { UNKNOWN_ORIGIN };
         attach(request.headers_mut(), &header).then(|| LeftWith {
             header,
             origin,
@@ -145,7 +151,7 @@ where
         if self.shared.destinations.check(request.target()).is_ok()
             && let Some(header) = self.local.header_for(&self.shared, &request)
         {
-            let left_with = self.shared.attach(&mut request, header);
+            let left_with = self.shared.attach(&mut request, header, S::Response::TELLS_ORIGIN);
             return ResponseFuture::sent(self.inner.call(request), left_with);
         }
         self.call_after_a_look(request)
@@ -330,7 +336,7 @@ impl<S, P> IdaasService<S, P> {
                 }
             }
         };
-        let left_with = shared.attach(&mut request, header);
+        let left_with = shared.attach(&mut request, header, S::Response::TELLS_ORIGIN);
         ResponseFuture::sent(inner.call(request), left_with)
     }
 }

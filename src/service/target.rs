@@ -56,7 +56,7 @@ impl<'a> Target<'a> {
     }
 
     /// A number that scheme, host and port have in common with no other, but by an odd chance: to see whether two
-    /// are the same, without a copy of either, where a mistake does little harm. Read on each hit, so it takes eight
+    /// are the same, without a copy of either, where a mistake does little harm. Read on many a hit, so it takes eight
     /// bytes at a time.
     #[inline]
     pub(super) fn origin(self) -> u64 {

@@ -75,6 +75,12 @@ impl HeaderShard {
         self.recheck.reject(origin)
     }
 
+    /// Whether it matters which API accepts the token: a rejection is being looked into.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.recheck.is_watched()
+    }
+
     /// The API at this origin accepted the token. Costs one atomic load unless a rejection is being looked into.
     #[inline]
     pub(crate) fn accept(&self, origin: u64) {
