@@ -7,8 +7,7 @@ mod support;
 use std::time::Duration;
 
 use support::builder_without_secret;
-use tower_idaas::authn::PrivateKeyJwt;
-use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
+use tower_idaas::authn::{ClientSecretBasic, ClientSecretJwt, ClientSecretPost, Oidc, Pca, PrivateKeyJwt};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas, SecretSource};
 use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
@@ -230,4 +229,118 @@ async fn a_variable_that_is_unset_under_way_is_named() {
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
     assert!(error.to_string().contains("IDAAS_CLIENT_SECRET is not set"), "{error}");
     assert_eq!(issuer.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn an_oidc_token_that_is_cut_short_or_gone_is_bridged_by_the_one_before() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = issuer.write_service_account_token(folder.path()).unwrap();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let idaas = builder_without_secret(&issuer)
+        .authenticator(Oidc::from_file(TestIdaas::FEDERATED_CREDENTIAL, &path))
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    issuer.service_account_token().write_to(&path).unwrap();
+    let other = std::fs::read_to_string(&path).unwrap();
+    for torn in ["", &whole[..whole.len() / 2], &other[..other.len() - 10]] {
+        std::fs::write(&path, torn).unwrap();
+        clock.advance(Duration::from_secs(500));
+        let token = idaas.token().await.unwrap();
+        idaas.invalidate(&token);
+    }
+    assert_eq!(issuer.rejected_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_replaced_before_its_key_costs_a_moment_and_no_pause() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("certificate"), folder.path().join("key"));
+    std::fs::write(&certificate, include_str!("golden/keys/pca_leaf_ec_p256.cert.pem")).unwrap();
+    std::fs::write(&key, include_str!("golden/keys/ec_p256.pkcs8.pem")).unwrap();
+    let pca = Pca::new("credential", SecretSource::file(&certificate), SecretSource::file(&key));
+    let idaas = builder_without_secret(&issuer).authenticator(pca).clock(clock.clone()).build().unwrap();
+    std::fs::write(&certificate, include_str!("golden/keys/pca_leaf_rsa2048.cert.pem")).unwrap();
+    let error = idaas.token().await.unwrap_err();
+    assert!(error.to_string().contains("does not match the certificate") && error.is_transient(), "{error}");
+    assert_eq!(issuer.token_requests(), 0);
+    std::fs::write(&key, include_str!("golden/keys/rsa2048.pkcs8.pem")).unwrap();
+    clock.advance(Duration::from_millis(200));
+    // This IDaaS does not know the certificate, and says so: the pair was sent.
+    assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(issuer.token_requests(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_in_place_of_a_secrets_file_hangs_neither_the_build_nor_a_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pipe) = (folder.path().join("secret"), folder.path().join("pipe"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clock = ManualClock::new();
+        let issuer = issuer(&clock).await;
+        let build = |path| {
+            let post = ClientSecretPost::new(SecretSource::file(path));
+            builder_without_secret(&issuer).authenticator(post).clock(clock.clone()).build()
+        };
+        let fault = build(&pipe).unwrap_err();
+        assert!(fault.to_string().contains("is not a regular file"), "{fault}");
+
+        std::fs::write(&file, "first").unwrap();
+        let idaas = build(&file).unwrap();
+        std::fs::rename(&pipe, &file).unwrap();
+        // What was read there before serves for a minute, then the fault is told.
+        idaas.token().await.unwrap();
+        clock.advance(Duration::from_secs(1200));
+        let error = idaas.token().await.unwrap_err();
+        assert!(error.to_string().contains("is not a regular file"), "{error}");
+    });
+}
+
+#[tokio::test]
+async fn a_client_secret_with_a_character_that_only_comes_from_copying_is_refused_when_the_handle_is_built() {
+    let issuer = issuer(&ManualClock::new()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    for (secret, code) in [("fir\u{a0}st", "U+00A0"), ("fir\u{200b}st", "U+200B"), ("fir\tst", "U+0009")] {
+        std::fs::write(&file, secret).unwrap();
+        let source = || SecretSource::file(&file);
+        let built = [
+            builder_without_secret(&issuer).authenticator(ClientSecretBasic::new(source())),
+            builder_without_secret(&issuer).authenticator(ClientSecretPost::new(source())),
+            builder_without_secret(&issuer).authenticator(ClientSecretJwt::new(source())),
+        ];
+        for builder in built {
+            let error = builder.build().unwrap_err();
+            let expected = format!("has the character {code} at position 4");
+            assert!(error.to_string().contains(&expected), "{error}");
+            assert!(!format!("{error} {error:?}").contains("fir"), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_may_come_from_a_function() {
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let secret = std::sync::Arc::new(std::sync::Mutex::new("first"));
+    let asked = secret.clone();
+    let source = SecretSource::from_fn(move || {
+        let secret = *asked.lock().unwrap();
+        async move { Ok(secret.into()) }
+    });
+    let builder = builder_without_secret(&issuer).authenticator(ClientSecretPost::new(source));
+    let idaas = builder.clock(clock.clone()).build().unwrap();
+    idaas.token().await.unwrap();
+    *secret.lock().unwrap() = "second";
+    issuer.set_secret("second");
+    clock.advance(Duration::from_secs(1200));
+    idaas.token().await.unwrap();
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 0));
 }

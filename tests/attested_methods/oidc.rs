@@ -133,7 +133,7 @@ async fn while_the_file_is_absent_the_last_token_serves_until_it_expires() {
 }
 
 #[tokio::test]
-async fn a_file_emptied_under_a_running_process_is_told_and_a_live_token_stays() {
+async fn a_file_emptied_under_a_running_process_is_bridged_until_the_token_in_it_expires_and_then_told() {
     let fixture = Fixture::new().await;
     let path = fixture.write_token();
     let idaas = fixture.oidc();
@@ -141,6 +141,8 @@ async fn a_file_emptied_under_a_running_process_is_told_and_a_live_token_stays()
     std::fs::write(&path, "").unwrap();
     assert_eq!(idaas.token().await.unwrap().expose_token(), first.expose_token());
     fixture.outlive_the_token();
+    idaas.token().await.unwrap();
+    fixture.clock.advance(60 * MINUTE);
     let error = idaas.token().await.unwrap_err();
     assert!(error.to_string().contains(&format!("{} is empty", path.display())), "{error}");
 }
