@@ -115,7 +115,7 @@
 //!
 //! # Features
 //!
-//! - `aws-lc-rs` (default): `rediss://` works out of the box. Without it, TLS takes the provider that the process has
+//! - `rustls-aws-lc-rs` (default): `rediss://` works out of the box. Without it, TLS takes the provider that the process has
 //!   installed, and [`RedisStoreBuilder::build`] says so when there is none.
 //! - `metrics`: the metrics above.
 //! - `test-util`: `MemoryStore`, for tests of several clients.

@@ -56,17 +56,17 @@ pub(super) fn client_config(
 }
 
 /// By name: the process-wide default is the program's to choose.
-#[cfg(feature = "aws-lc-rs")]
+#[cfg(feature = "rustls-aws-lc-rs")]
 #[allow(clippy::unnecessary_wraps)] // without the feature it may fail
 fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
-#[cfg(not(feature = "aws-lc-rs"))]
+#[cfg(not(feature = "rustls-aws-lc-rs"))]
 fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
     CryptoProvider::get_default().cloned().ok_or_else(|| {
         let problem = "has an address with TLS, and the process has no provider for it: call `install_default()` of a \
-                       rustls provider in `main`, or enable the feature `aws-lc-rs` of `tower-idaas-redis`";
+                       rustls provider in `main`, or enable the feature `rustls-aws-lc-rs` of `tower-idaas-redis`";
         ConfigFault::new("token_store", problem)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::ValueEnum;
 use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
 use super::doctor::demo::{Demo, Fault};
@@ -30,7 +31,7 @@ async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_told() {
 #[tokio::test]
 async fn each_demo_fails_at_its_step_with_advice_and_no_secret() {
     use Step::{Claims, Clock, Credential, Keys, Tcp, Tls, Token, Variables};
-    assert_eq!(Fault::ALL.len(), 7, "a demo is missing here");
+    assert_eq!(Fault::value_variants().len(), 7, "a demo is missing here");
     for (fault, step, advised, skipped) in [
         (Fault::WrongSecret, Token, "a secret that is valid there", &[Claims][..]),
         (Fault::MissingVariable, Variables, "where the service is started", &[Credential, Token, Claims]),

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::surroundings::{PATH_VARIABLE, Surroundings};
 
 /// What can be wrong in a demo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Fault {
     WrongSecret,
     MissingVariable,
@@ -22,22 +22,6 @@ pub(crate) enum Fault {
     ClockOff,
     ExpiredCertificate,
     TypoInKey,
-}
-
-impl Fault {
-    pub(crate) const ALL: [(&str, Self); 7] = [
-        ("wrong-secret", Self::WrongSecret),
-        ("missing-variable", Self::MissingVariable),
-        ("endpoint-down", Self::EndpointDown),
-        ("untrusted-certificate", Self::UntrustedCertificate),
-        ("clock-off", Self::ClockOff),
-        ("expired-certificate", Self::ExpiredCertificate),
-        ("typo-in-key", Self::TypoInKey),
-    ];
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, fault)| fault)
-    }
 }
 
 /// Everything a demo needs, for as long as it lives.

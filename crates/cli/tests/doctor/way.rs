@@ -5,7 +5,7 @@ use tower_idaas_testing::{ClientAuthentication, ServerCertificate, TestIdaas, Te
 use super::doctor::demo::{Demo, Fault};
 use super::doctor::finding::{Mark, Step};
 use super::doctor::report::Report;
-use super::support::proxy::Proxy;
+use super::proxy::Proxy;
 use super::{assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
 
 const HOST: &str = "idaas.example.test";
@@ -90,7 +90,7 @@ async fn a_proxy_that_is_gone_or_none_is_told_without_its_password() {
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let gone = format!("http://user:marker-of-a-password@{}", socket.local_addr().unwrap());
     for (value, advised) in
-        [(&*gone, "it is not there"), ("socks5://user:marker-of-a-password@host", "http://host:port")]
+        [(&*gone, "it is not there"), ("ftp://user:marker-of-a-password@host", "http://host:port")]
     {
         demo.surroundings.set("HTTPS_PROXY", value);
         let report = demo.examine(Report::default()).await;
@@ -131,4 +131,17 @@ async fn a_certificate_for_another_name_and_one_out_of_its_time_are_told_apart()
         assert_eq!(demo.server.token_requests(), 0, "an untrusted server gets nothing");
         assert!(printed(&report).contains("CN=tower-idaas test server"));
     }
+}
+
+#[tokio::test]
+async fn behind_a_socks_proxy_the_token_alone_shows_whether_the_way_is_open() {
+    let (mut demo, _) = elsewhere().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let url = format!("socks5://user:marker-of-a-password@{}", socket.local_addr().unwrap());
+    demo.surroundings.set("ALL_PROXY", url);
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::Token, "the proxy does not lead on");
+    assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Claims]);
+    assert_tells_no_secret(&report, &demo);
 }

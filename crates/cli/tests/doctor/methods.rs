@@ -37,9 +37,9 @@ async fn every_method_gets_through_and_describes_its_credential() {
 #[tokio::test]
 async fn a_key_with_escaped_line_breaks_is_described_as_well() {
     let mut demo = demo(ClientAuthentication::PrivateKeyJwt).await;
-    let key = include_str!("../golden/keys/rsa3072.pkcs1.pem").replace('\n', "\\n");
+    let key = include_str!("../../../../tests/golden/keys/rsa3072.pkcs1.pem").replace('\n', "\\n");
     demo.surroundings.set(TestIdaas::PRIVATE_KEY_VARIABLE, key);
-    demo.server.set_public_key(include_str!("../golden/keys/rsa3072.pub.pem")).unwrap();
+    demo.server.set_public_key(include_str!("../../../../tests/golden/keys/rsa3072.pub.pem")).unwrap();
     let report = demo.examine(Report::default()).await;
     assert_eq!(fact(&report, Step::Credential, "algorithm"), "RSA of 3072 bits, RS384");
     assert!(report.is_healthy(), "{report:#?}");
@@ -68,7 +68,6 @@ async fn a_metadata_service_out_of_reach_is_the_credentials_fault() {
     assert_fails(&demo.examine(Report::default()).await, Step::Credential, "not an instance of the cloud");
 }
 
-#[cfg(feature = "aliyun")]
 #[tokio::test]
 async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
     let mut demo = demo(ClientAuthentication::SecretBasic).await;

@@ -28,6 +28,8 @@ pub(crate) enum Way {
     Direct,
     /// The tunnel to it.
     Through(Box<dyn Stream>),
+    /// Through a SOCKS proxy, which the crate alone speaks to.
+    Unseen,
 }
 
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -40,11 +42,7 @@ pub(crate) async fn examine(
 ) -> (Finding, Option<Way>) {
     let faults = faults.of(Step::Proxy);
     if !faults.is_empty() {
-        let finding = Finding::failed(Step::Proxy, "a variable names no HTTP proxy").notes(faults);
-        return (
-            finding.advise("no connection is tried with it", "set it to `http://host:port`, or unset it"),
-            None,
-        );
+        return (no_proxy().notes(faults), None);
     }
     let Some((variable, value)) = surroundings.first(&VARIABLES) else {
         return (Finding::ok(Step::Proxy, "none; straight to the endpoint"), Some(Way::Direct));
@@ -55,6 +53,14 @@ pub(crate) async fn examine(
         let summary = format!("{variable} is set, but not for {}; straight to the endpoint", endpoint.host);
         return (Finding::ok(Step::Proxy, summary), Some(Way::Direct));
     };
+    match proxy.uri().scheme_str() {
+        Some("http" | "https") => {}
+        Some("socks4" | "socks4a" | "socks5" | "socks5h") => {
+            let finding = Finding::ok(Step::Proxy, "a SOCKS proxy; what is behind it shows at `token`");
+            return (finding.fact("by", variable), Some(Way::Unseen));
+        }
+        _ => return (no_proxy().fact("by", variable), None),
+    }
     // Host and port: there may be a password in the rest.
     let host = proxy.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port =
@@ -104,6 +110,13 @@ async fn tunnel(
         tunnel = tunnel.with_auth(authorization.clone());
     }
     Ok(tunnel.oneshot(endpoint.uri.clone()).await?.into_inner())
+}
+
+fn no_proxy() -> Finding {
+    Finding::failed(Step::Proxy, "a variable is not the address of a proxy").advise(
+        "no connection is tried with it",
+        "set it to `http://host:port`, or unset it; `https`, `socks5` and `socks5h` are taken as well",
+    )
 }
 
 fn gone(host: &str, port: u16, reason: &str) -> Finding {

@@ -47,6 +47,7 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
             report.skip(&[Step::Dns, Step::Tcp], "the proxy sees to it");
             talk(&mut report, tunnel, &endpoint, &config, surroundings).await;
         }
+        Some(proxy::Way::Unseen) => report.skip(&ON_THE_WAY, "behind a SOCKS proxy"),
         None => report.skip(&ON_THE_WAY, "needs `proxy`"),
     }
 

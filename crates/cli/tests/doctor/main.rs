@@ -1,34 +1,17 @@
-//! The example `doctor`: which step each fault is found at, what is advised, and that no secret is told.
-#![cfg(feature = "transport")]
+//! `idaas doctor`: which step each fault is found at, what is advised, and that no secret is told.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod arguments;
 mod faults;
 mod methods;
-#[path = "../support/mod.rs"]
-mod support;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/support/proxy.rs"]
+mod proxy;
 mod way;
 
-/// The program's own modules: examples cannot be linked to.
-#[path = "../../examples/doctor"]
-#[allow(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "an example reads the clock and the environment itself"
-)]
-mod doctor {
-    pub(crate) mod arguments;
-    pub(crate) mod config_file;
-    pub(crate) mod demo;
-    pub(crate) mod examination;
-    pub(crate) mod finding;
-    pub(crate) mod json;
-    pub(crate) mod report;
-    pub(crate) mod shown;
-    pub(crate) mod steps;
-    pub(crate) mod surroundings;
-    pub(crate) mod text;
-}
+/// The program's own modules: a program cannot be linked to.
+#[path = "../../src/doctor/mod.rs"]
+#[allow(dead_code)]
+mod doctor;
 
 use doctor::demo::Demo;
 use doctor::finding::{Finding, Mark, Step};

@@ -1,0 +1,44 @@
+//! `idaas`: tokens of Alibaba Cloud IDaaS for shells and for other programs.
+//!
+//! Data goes to stdout, everything else to stderr. What is secret is printed by the commands that exist for it, and by
+//! them alone, after the arguments are understood; none is an argument, which a list of processes would show.
+
+mod arguments;
+mod cloud_role;
+mod doctor;
+mod failure;
+mod output;
+mod token;
+
+use std::io::{IsTerminal, stderr};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::arguments::{Arguments, Command};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    if !matches!(command, Command::Doctor(_)) {
+        log();
+    }
+    let done = match command {
+        Command::Doctor(arguments) => arguments.run().await,
+        Command::Token(arguments) => token::run(arguments).await,
+        Command::CloudRole(arguments) => cloud_role::run(arguments).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// `RUST_LOG=debug` shows what happens, on stderr. By default a failure is told at the end, once.
+fn log() {
+    let filter = EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,tower_idaas::refresh=off"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    log.with_ansi(stderr().is_terminal()).init();
+}
