@@ -70,7 +70,7 @@ fn fetches_are_counted_by_outcome_and_cause_and_timed() {
         says(&text, &format!(r#"idaas_refresh_seconds_count{{{LABELS},outcome="fetched"}} 3"#)),
         "{text}"
     );
-    assert!(says(&text, &format!("idaas_withdrawn_total{{{LABELS}}} 1")), "{text}");
+    assert!(says(&text, &format!("idaas_invalidated_total{{{LABELS}}} 1")), "{text}");
 }
 
 #[test]
@@ -82,8 +82,9 @@ fn the_life_that_is_left_is_told_when_asked() {
         Ok(())
     });
     assert!(says(&text, &format!("idaas_expires_in_seconds{{{LABELS}}} 199")), "{text}");
-    assert!(says(&text, r#"idaas_gate_open{client="",method="token source"} 1"#), "{text}");
-    assert!(text.contains("# HELP idaas_gate_open 1, or 0 while"), "{text}");
+    assert!(says(&text, r#"idaas_circuit_closed{client="",method="token source"} 1"#), "{text}");
+    assert!(says(&text, r#"idaas_requests_in_flight{client="",method="token source"} 0"#), "{text}");
+    assert!(text.contains("# HELP idaas_circuit_closed 1, or 0 while"), "{text}");
 }
 
 #[test]
@@ -129,8 +130,12 @@ fn exchanges_count_under_a_method_of_their_own_and_leave_the_gauges_of_the_token
     };
     let [life] = lines("idaas_expires_in_seconds")[..] else { panic!("one gauge, of one token: {text}") };
     assert!(!life.contains("token exchange"), "{life}");
-    let [gate] = lines("idaas_gate_open")[..] else { panic!("one gate: {text}") };
-    assert!(!gate.contains("token exchange") && gate.ends_with(" 0"), "{gate}");
+    let circuits = lines("idaas_circuit_closed");
+    assert_eq!(circuits.len(), 2, "one for each kind: {text}");
+    assert!(
+        circuits.iter().all(|circuit| circuit.ends_with(" 1")),
+        "one subject's failure is its own: {text}"
+    );
     let fetched = r#"outcome="fetched",cause="missing"}"#;
     let mut counts: Vec<_> =
         lines("idaas_refreshes_total").into_iter().filter(|line| line.contains(fetched)).collect();
@@ -167,7 +172,7 @@ fn those_who_wait_are_counted_while_they_do() {
 }
 
 #[test]
-fn an_issuer_that_is_left_alone_shows_as_a_closed_gate_and_refused_fetches() {
+fn an_issuer_that_is_left_alone_shows_as_an_open_circuit_and_refused_fetches() {
     #[derive(Debug)]
     struct Down;
     impl TokenSource for Down {
@@ -181,7 +186,7 @@ fn an_issuer_that_is_left_alone_shows_as_a_closed_gate_and_refused_fetches() {
         idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
         Ok(())
     });
-    assert!(says(&text, r#"idaas_gate_open{client="",method="token source"} 0"#), "{text}");
+    assert!(says(&text, r#"idaas_circuit_closed{client="",method="token source"} 0"#), "{text}");
     let refused = r#"client="",method="token source",scope="api://b|read",outcome="refused",cause="missing""#;
     assert!(says(&text, &format!("idaas_refreshes_total{{{refused}}} 1")), "{text}");
 }

@@ -1,4 +1,4 @@
-//! How long to leave a failing issuer alone: arithmetic alone, no clock and no I/O.
+//! How long to wait after a failure: arithmetic alone, no clock and no I/O.
 
 use std::time::Duration;
 
@@ -18,26 +18,25 @@ const DEFINITIVE_PAUSE: Duration = Duration::from_secs(5);
 /// halves it at most.
 const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
-/// An issuer may ask to be left alone for this long and no longer.
+/// A server may ask for a pause of this length and no longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// The pause before the second attempt of one flight; the third waits twice as long.
+/// The pause before the second attempt of one refresh; the third waits twice as long.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often one flight may ask when requests wait for it and nothing has failed before.
+/// How many attempts one refresh makes when requests wait for it and nothing has failed before.
 pub(crate) const ATTEMPTS: u32 = 3;
 
-/// A flight that is older than this makes no further attempt.
+/// A refresh that is older than this makes no further attempt.
 pub(crate) const RETRY_BUDGET: Duration = Duration::from_secs(2);
 
-/// What a flight can take beyond its last attempt's time-outs: the attempts before, and a margin for a busy
-/// machine.
-pub(crate) const LONGEST_FLIGHT_BEYOND_TIMEOUTS: Duration = Duration::from_secs(5);
+/// What a refresh can take beyond its last attempt's time-outs: the attempts before, and a margin for a busy machine.
+pub(crate) const BEYOND_TIMEOUTS: Duration = Duration::from_secs(5);
 
-/// How long nobody asks after the `failures`th flight in a row has failed with `error`.
+/// The pause after the `failures`th failure in a row, with `error`.
 ///
-/// `jitter`, from 0 to 1, shortens a pause of our own choosing by up to half. What the issuer asked for
-/// in `Retry-After` is never shortened.
+/// `jitter`, from 0 to 1, shortens a pause of our own choosing by up to half. What the server asks for is never
+/// shortened.
 pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let chosen = match error.is_transient() {
@@ -49,14 +48,13 @@ pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration
     chosen.max(retry_after(error).unwrap_or_default())
 }
 
-/// How long the issuer asks to be left alone, as far as it is granted: not after a refusal, which waiting does
-/// not mend.
+/// The pause that the server asks for, as far as it is granted: not after a refusal, which waiting does not mend.
 pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
     error.retry_after().filter(|_| error.is_transient()).map(|asked| asked.min(LONGEST_RETRY_AFTER))
 }
 
-/// The pause before the next attempt within one flight, after `attempt` of them; jittered like the rest.
-pub(crate) fn pause_within_flight(attempt: u32, jitter: f64) -> Duration {
+/// The pause before the next attempt within one refresh, after `attempt` of them; jittered like the rest.
+pub(crate) fn pause_between_attempts(attempt: u32, jitter: f64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     RETRY_PAUSE.saturating_mul(1 << doublings).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
 }
@@ -104,7 +102,7 @@ mod tests {
         assert_eq!(pause_after(1, &asked(0), 0.0), FIRST_PAUSE);
     }
 
-    /// Requests that a dead issuer gets from one process in `seconds`, when each fails at once.
+    /// Requests that a dead server gets from one process in `seconds`, when each fails at once.
     fn requests_within(seconds: u64, jitter: f64) -> u32 {
         let (mut now, mut failures, mut requests) = (Duration::ZERO, 0, ATTEMPTS - 1);
         while now < Duration::from_secs(seconds) {
@@ -129,7 +127,7 @@ mod tests {
         fn nothing_overflows(failures in any::<u32>(), jitter in any::<f64>(), asked in any::<u64>()) {
             let error = transient().with_retry_after(Duration::from_secs(asked));
             prop_assert!(pause_after(failures, &error, jitter) <= LONGEST_RETRY_AFTER);
-            pause_within_flight(failures, jitter);
+            pause_between_attempts(failures, jitter);
         }
     }
 }

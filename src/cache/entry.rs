@@ -1,9 +1,10 @@
-//! A cached value, and the moment at which somebody must look at it more closely.
+//! A cached value, and the time at which a request must look at it more closely.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::cache::rejections::{Reaction, Rejections};
 use crate::cache::sync::AtomicU64;
 use crate::cache::window::{State, Window};
 use crate::clock::{Clock, Timestamp};
@@ -21,15 +22,15 @@ pub(crate) struct CacheEntry<V> {
 
 impl<V> CacheEntry<V> {
     pub(crate) fn new(value: V, window: Window, recheck: Arc<Recheck>) -> Self {
-        let live = Self { value, window, recheck };
-        live.settle_until(window.advisory);
-        live
+        let entry = Self { value, window, recheck };
+        entry.recheck_at(window.advisory);
+        entry
     }
 
-    /// Not so close to its end that the coarse clocks may miss it: then every request takes a closer look.
-    fn settle_until(&self, moment: Timestamp) {
-        if self.window.dead.since(moment) >= CLOCK_LAG {
-            self.recheck.settle_until(moment);
+    /// Serves the value without a closer look until then: not so close to its end that the coarse clocks may miss it.
+    pub(crate) fn recheck_at(&self, timestamp: Timestamp) {
+        if self.window.dead.since(timestamp) >= CLOCK_LAG {
+            self.recheck.set(timestamp);
         }
     }
 
@@ -39,16 +40,20 @@ impl<V> CacheEntry<V> {
         self.is_servable_since(clock, &mut 0)
     }
 
-    /// The same for one who asks again and again: within one tick of the monotonic clock, which `last_tick`
+    /// The same for a caller that asks again and again: within one tick of the monotonic clock, which `last_tick`
     /// remembers, the wall clock is read once.
     #[inline]
     pub(crate) fn is_servable_since(&self, clock: &Clock, last_tick: &mut u64) -> bool {
         self.recheck.is_ahead(clock, last_tick)
     }
 
-    /// Where in its life the value stands; withdrawn is as good as dead.
+    /// Where in its life the value stands; an invalidated one is dead.
     pub(crate) fn state(&self, now: Timestamp) -> State {
         if self.recheck.is_invalidated() { State::Dead } else { self.window.state(now) }
+    }
+
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
     }
 
     /// How long it may still be served, by the clock that gives it less.
@@ -64,35 +69,41 @@ impl<V> CacheEntry<V> {
     pub(crate) fn recheck(&self) -> &Recheck {
         &self.recheck
     }
-
-    /// Nothing needs to be done while the value is merely due, or before `moment`.
-    pub(crate) fn settle_while_due(&self, moment: Option<Timestamp>) {
-        let overdue = self.window.mandatory;
-        self.settle_until(moment.map_or(overdue, |moment| moment.min(overdue)));
-    }
 }
 
-/// When somebody must look at a value more closely.
+/// When a request must look at a value more closely.
 ///
-/// The hit path compares the coarse clocks with this and nothing else. Past it, the precise clocks and the
-/// slot's control decide, and move it ahead where nothing needs to be done for a while: so serving during a
-/// refresh costs what serving a fresh value costs.
+/// A hit compares the coarse clocks with this and nothing else. Past it, the precise clocks and the slot's state
+/// decide, and move it ahead where nothing needs to be done for a while: so serving during a refresh costs what serving
+/// a fresh value costs.
 ///
-/// Whoever holds a token, or has sent one, holds this too and can withdraw it: by identity, so that a late
-/// 401 about an old token says nothing about its successor.
+/// It is shared with each consumer of the value, which can invalidate the value through it: by identity, so that a late
+/// rejection of an old value says nothing about its successor.
 #[derive(Debug)]
 pub(crate) struct Recheck {
     monotonic: AtomicU64,
     wall: AtomicU64,
+    /// The consumer whose acceptance was noted last, [`NONE_YET`], or [`UNWATCHED`] while acceptances are not noted.
+    accepted_by: AtomicU64,
+    /// Of the slot that holds the value.
+    rejections: OnceLock<Arc<Rejections>>,
 }
 
-/// Stands in `monotonic` for a withdrawn value. No clock reads it: that moment is the origin.
-const WITHDRAWN: u64 = 0;
+/// Stands in `monotonic` for an invalidated value. No clock reads it: it is the origin.
+const INVALIDATED: u64 = 0;
+
+const UNWATCHED: u64 = 0;
+const NONE_YET: u64 = 1;
 
 impl Recheck {
     /// Needed at once.
     pub(crate) fn new() -> Self {
-        Self { monotonic: AtomicU64::new(1), wall: AtomicU64::new(1) }
+        Self {
+            monotonic: AtomicU64::new(1),
+            wall: AtomicU64::new(1),
+            accepted_by: AtomicU64::new(UNWATCHED),
+            rejections: OnceLock::new(),
+        }
     }
 
     #[inline]
@@ -111,7 +122,7 @@ impl Recheck {
         ahead
     }
 
-    /// When somebody must look.
+    /// When the next closer look is due.
     pub(crate) fn due(&self) -> Timestamp {
         Timestamp {
             monotonic: self.monotonic.load(Ordering::Relaxed),
@@ -121,36 +132,77 @@ impl Recheck {
 
     /// The value is not to be served any more. There is no way back.
     pub(crate) fn invalidate(&self) {
-        self.monotonic.store(WITHDRAWN, Ordering::Release);
+        self.monotonic.store(INVALIDATED, Ordering::Release);
     }
-
-    /// A consumer of the value, told apart by a hash, found it to be no good. True when it is not served any more.
-    pub(crate) fn reject(&self, _consumer: u64) -> bool {
-        self.invalidate();
-        true
-    }
-
-    /// Whether it matters which consumer accepts the value. Always, as long as nothing here says when.
-    #[inline]
-    pub(crate) fn is_watched(&self) -> bool {
-        true
-    }
-
-    /// A consumer of the value found it to be good.
-    #[inline]
-    pub(crate) fn accept(&self, _consumer: u64) {}
 
     pub(crate) fn is_invalidated(&self) -> bool {
-        self.monotonic.load(Ordering::Acquire) == WITHDRAWN
+        self.monotonic.load(Ordering::Acquire) == INVALIDATED
     }
 
-    /// Not needed before `moment`, unless the value is withdrawn, then or meanwhile.
-    fn settle_until(&self, moment: Timestamp) {
-        self.wall.store(moment.wall, Ordering::Relaxed);
-        let monotonic = moment.monotonic.max(WITHDRAWN + 1);
-        let unless_withdrawn = |now| (now != WITHDRAWN).then_some(monotonic);
-        // Refused for a withdrawn value, and rightly so.
-        let _ = self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_withdrawn);
+    /// The value becomes that of a slot. With `watched`, the consumers that accept it are noted.
+    pub(crate) fn attach(&self, rejections: &Arc<Rejections>, watched: bool) {
+        if self.rejections.set(Arc::clone(rejections)).is_ok() && watched {
+            self.accepted_by.store(NONE_YET, Ordering::Relaxed);
+        }
+    }
+
+    /// A consumer of the value, told apart by a hash, finds it to be no good. True when the next request gets another
+    /// value, false when this one is still served: see [`Rejections`].
+    pub(crate) fn reject(&self, consumer: u64) -> bool {
+        if self.is_invalidated() {
+            return true;
+        }
+        let consumer = consumer.max(NONE_YET + 1);
+        let accepted_by = self.accepted_by.load(Ordering::Relaxed);
+        let by_another = accepted_by > NONE_YET && accepted_by != consumer;
+        let reaction = match self.rejections.get() {
+            Some(rejections) => rejections.reject(consumer, by_another),
+            None => Reaction::Invalidate,
+        };
+        // From now on it is of interest which consumer accepts the value.
+        let _ = self.accepted_by.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |noted| {
+            (noted == UNWATCHED || noted == consumer).then_some(NONE_YET)
+        });
+        match reaction {
+            Reaction::Invalidate => self.invalidate(),
+            Reaction::Refresh => self.set(Timestamp { monotonic: 1, wall: 1 }),
+            Reaction::Serve => {}
+        }
+        reaction == Reaction::Invalidate
+    }
+
+    /// Whether it matters which consumer accepts the value.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.accepted_by.load(Ordering::Relaxed) != UNWATCHED
+    }
+
+    /// A consumer of the value finds it to be good.
+    #[inline]
+    pub(crate) fn accept(&self, consumer: u64) {
+        let noted = self.accepted_by.load(Ordering::Relaxed);
+        if noted != UNWATCHED && noted != consumer {
+            self.note(consumer);
+        }
+    }
+
+    #[cold]
+    fn note(&self, consumer: u64) {
+        let consumer = consumer.max(NONE_YET + 1);
+        if self.accepted_by.swap(consumer, Ordering::Relaxed) != consumer
+            && let Some(rejections) = self.rejections.get()
+        {
+            rejections.accept(consumer);
+        }
+    }
+
+    /// Not needed before then, unless the value is invalidated, before or meanwhile.
+    fn set(&self, timestamp: Timestamp) {
+        self.wall.store(timestamp.wall, Ordering::Relaxed);
+        let monotonic = timestamp.monotonic.max(INVALIDATED + 1);
+        let unless_invalidated = |now| (now != INVALIDATED).then_some(monotonic);
+        // Refused for an invalidated value, and rightly so.
+        let _ = self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_invalidated);
     }
 }
 
@@ -163,17 +215,17 @@ mod tests {
     use crate::clock::ManualClock;
 
     #[test]
-    fn a_withdrawn_value_is_never_settled_again() {
+    fn an_invalidated_value_is_never_served_again() {
         let clock = ManualClock::new();
         let sent = clock.now();
         let window = Window::new(sent, Duration::from_secs(60), Renewal::TwoThirds, 0.0);
-        let live = CacheEntry::new((), window, Arc::new(Recheck::new()));
+        let entry = CacheEntry::new((), window, Arc::new(Recheck::new()));
         let clock = Clock::Manual(clock);
-        assert!(live.is_servable(&clock));
-        live.recheck().invalidate();
-        live.settle_while_due(None);
-        assert!(!live.is_servable(&clock));
-        assert_eq!(live.state(sent), State::Dead);
+        assert!(entry.is_servable(&clock));
+        entry.recheck().invalidate();
+        entry.recheck_at(entry.window.mandatory);
+        assert!(!entry.is_servable(&clock));
+        assert_eq!(entry.state(sent), State::Dead);
     }
 
     #[test]
@@ -182,26 +234,26 @@ mod tests {
         let clock = Clock::Manual(manual.clone());
         for (millis, while_fresh, while_due) in [(50, false, false), (150, true, false), (300, true, true)] {
             let window = Window::new(manual.now(), Duration::from_millis(millis), Renewal::TwoThirds, 0.0);
-            let live = CacheEntry::new((), window, Arc::new(Recheck::new()));
-            assert_eq!(live.is_servable(&clock), while_fresh, "{millis}");
+            let entry = CacheEntry::new((), window, Arc::new(Recheck::new()));
+            assert_eq!(entry.is_servable(&clock), while_fresh, "{millis}");
             manual.advance(Duration::from_millis(millis * 7 / 10));
-            live.settle_while_due(None);
-            assert_eq!(live.is_servable(&clock), while_due, "{millis}");
+            entry.recheck_at(entry.window.mandatory);
+            assert_eq!(entry.is_servable(&clock), while_due, "{millis}");
         }
     }
 
     #[test]
-    fn either_clock_past_the_moment_asks_for_attention() {
+    fn either_clock_past_the_time_of_the_recheck_asks_for_it() {
         let manual = ManualClock::new();
         let clock = Clock::Manual(manual.clone());
         let window = Window::new(manual.now(), Duration::from_secs(60), Renewal::TwoThirds, 0.0);
-        let live = CacheEntry::new((), window, Arc::new(Recheck::new()));
+        let entry = CacheEntry::new((), window, Arc::new(Recheck::new()));
         manual.set_wall_ahead(Duration::from_secs(40));
-        assert!(!live.is_servable(&clock));
+        assert!(!entry.is_servable(&clock));
         manual.set_wall_back(Duration::from_secs(40));
-        assert!(live.is_servable(&clock));
+        assert!(entry.is_servable(&clock));
         manual.advance(Duration::from_secs(40));
         manual.set_wall_back(Duration::from_secs(40));
-        assert!(!live.is_servable(&clock));
+        assert!(!entry.is_servable(&clock));
     }
 }

@@ -1,51 +1,80 @@
-//! Where a slot's value comes from.
+//! Where a slot's value comes from, and what a failure to load it says about the server.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::circuit_breaker::Subject;
 use crate::cache::entry::Recheck;
 use crate::cache::window::Renewal;
 use crate::clock::Timestamp;
 use crate::error::BoxFuture;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Where a slot's value comes from.
 pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
     /// One attempt.
-    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<V>, Error>>;
+    fn load(&self) -> BoxFuture<'_, Result<Loaded<V>, Error>>;
 
-    /// Somebody has found out that this value is no good, and the next attempt is to bring another.
+    /// The value turned out to be no good, and the next attempt must bring another.
     fn rejected(&self, value: &V) {
         let _ = value;
     }
 
-    /// What is fetched, for log lines.
-    fn subject(&self) -> &str;
+    /// What is loaded, for events, metrics and messages.
+    fn label(&self) -> &str;
 
     /// What kind of thing it is, likewise.
     fn what(&self) -> &'static str {
         "token"
     }
-
-    /// Whose request the issuer sees.
-    fn issuer_subject(&self) -> Subject<'_> {
-        Subject::Own(self.subject())
-    }
 }
 
-/// A value as it came, with the moment it was asked for and its life from then.
+/// A value as it came, with the time at which it was asked for and its life from then.
 #[derive(Debug)]
 pub(crate) struct Loaded<V> {
     pub(crate) value: V,
-    /// Shared with whoever may find out that the value is no good.
+    /// Shared with each consumer that may find out that the value is no good.
     pub(crate) recheck: Arc<Recheck>,
     pub(crate) sent: Timestamp,
     pub(crate) life: Duration,
     pub(crate) renewal: Renewal,
-    /// Whether the issuer was asked, and not only a store: then it has answered.
+    /// Whether the server itself was asked, and not only a store in front of it.
     pub(crate) from_issuer: bool,
-    /// What the issuer calls the request, for the log line.
+    /// The server's id of the request, for events.
     pub(crate) request_id: Option<String>,
+}
+
+/// What a failed attempt says about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// Nothing: the server was not asked, or another one failed.
+    Nothing,
+    /// It responds, and refuses this request.
+    Responds,
+    /// Something responds, in a way for which this request alone may be the reason.
+    Doubtful,
+    /// It does not respond in time, or says that it cannot serve now.
+    Unavailable,
+    /// There is no connection to it, whatever is asked.
+    Unreachable,
+}
+
+impl Evidence {
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            _ if error.is_refusal_of_issuer() => Self::Responds,
+            // A gateway's page, or its redirect to one.
+            ErrorKind::InvalidResponse => Self::Doubtful,
+            ErrorKind::Connect => Self::Unreachable,
+            ErrorKind::Credential
+            | ErrorKind::Runtime
+            | ErrorKind::Destination
+            | ErrorKind::Unsupported
+            | ErrorKind::Overloaded => Self::Nothing,
+            // Another server refuses: a metadata service, a key service.
+            _ if !error.is_transient() => Self::Nothing,
+            ErrorKind::Unavailable if error.status().is_some_and(|status| status == 500) => Self::Doubtful,
+            _ => Self::Unavailable,
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! The slot and the gate under a model checker: thousands of schedules, each step of each thread chosen by it.
-//! Whoever waits for ever is found as a deadlock.
+//! The slot and the admission under a model checker: thousands of schedules, each step of each thread chosen by it.
+//! A waiter that waits for ever is found as a deadlock.
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg shuttle" cargo test --lib --no-default-features --features test-util model
@@ -13,10 +13,10 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shuttle::thread;
 
-use crate::cache::circuit_breaker::Gate;
+use crate::cache::admission::{Admission, Party};
 use crate::cache::entry::{CacheEntry, Recheck};
 use crate::cache::loader::{Loaded, Loader};
-use crate::cache::slot::{Settings, Slot};
+use crate::cache::slot::{Resolution, Settings, Slot};
 use crate::cache::sync::Handle;
 use crate::cache::window::Renewal;
 use crate::clock::Clock;
@@ -39,7 +39,7 @@ struct Source {
 }
 
 impl Loader<u64> for Source {
-    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<u64>, Error>> {
+    fn load(&self) -> BoxFuture<'_, Result<Loaded<u64>, Error>> {
         Box::pin(async move {
             let sent = self.clock.now();
             let value = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
@@ -63,7 +63,7 @@ impl Loader<u64> for Source {
         })
     }
 
-    fn subject(&self) -> &str {
+    fn label(&self) -> &str {
         "model"
     }
 }
@@ -79,7 +79,7 @@ impl Scene {
         Self::failing(0, &Arc::default(), &ManualClock::new())
     }
 
-    fn failing(failures: u64, gate: &Arc<Gate>, clock: &ManualClock) -> Self {
+    fn failing(failures: u64, admission: &Arc<Admission>, clock: &ManualClock) -> Self {
         let source = Arc::new(Source {
             clock: clock.clone(),
             asked: AtomicU64::new(0),
@@ -89,8 +89,9 @@ impl Scene {
         let settings = Settings {
             clock: Clock::Manual(clock.clone()),
             wait: LIFE,
-            flight: LIFE,
-            gate: Arc::clone(gate),
+            attempt_timeout: LIFE,
+            admission: Arc::clone(admission),
+            party: Party::Own,
             telemetry: Telemetry::new("app", "model"),
         };
         let slot = Arc::new(Slot::new(Arc::clone(&source) as _, settings));
@@ -107,7 +108,7 @@ impl Scene {
 
     fn caller(&self) -> thread::JoinHandle<Result<u64, Error>> {
         let slot = Arc::clone(&self.slot);
-        thread::spawn(move || block_on(slot.acquire()).map(|live| live.value))
+        thread::spawn(move || block_on(slot.acquire()).map(|entry| entry.value))
     }
 }
 
@@ -171,13 +172,13 @@ fn readers_never_see_an_older_value_after_a_newer_one() {
 }
 
 #[test]
-fn a_withdrawn_value_is_not_served_and_a_fetch_begun_before_is_void() {
+fn an_invalidated_value_is_not_served_and_a_refresh_begun_before_is_void() {
     check(|| {
         let scene = Scene::new();
         let first = scene.get().unwrap();
         scene.clock.advance(ADVISORY);
         scene.source.held.store(true, Ordering::SeqCst);
-        // A renewal is under way or not yet begun when the value is withdrawn; none has landed.
+        // A refresh is in flight or not yet begun when the value is invalidated; none has completed.
         let renewing = scene.caller();
         let rejecting = {
             let (slot, source) = (Arc::clone(&scene.slot), Arc::clone(&scene.source));
@@ -186,7 +187,7 @@ fn a_withdrawn_value_is_not_served_and_a_fetch_begun_before_is_void() {
                 first.recheck().invalidate();
                 source.held.store(false, Ordering::SeqCst);
                 let served = block_on(slot.acquire()).unwrap().value;
-                assert!(served > before, "{served} was asked for before the withdrawal");
+                assert!(served > before, "{served} was asked for before the invalidation");
             })
         };
         renewing.join().unwrap().unwrap();
@@ -196,7 +197,7 @@ fn a_withdrawn_value_is_not_served_and_a_fetch_begun_before_is_void() {
 }
 
 #[test]
-fn many_rejections_of_one_value_make_one_fetch() {
+fn many_invalidations_of_one_value_make_one_fetch() {
     check(|| {
         let scene = Scene::new();
         let first = scene.get().unwrap();
@@ -217,7 +218,53 @@ fn many_rejections_of_one_value_make_one_fetch() {
 }
 
 #[test]
-fn a_runtime_that_goes_in_the_middle_of_a_flight_leaves_nobody_waiting() {
+fn rejections_by_two_consumers_force_one_fetch_and_every_request_ends() {
+    check(|| {
+        let scene = Scene::new();
+        let first = scene.get().unwrap();
+        let rejecting: Vec<_> = (7..10)
+            .map(|consumer| {
+                let (slot, first) = (Arc::clone(&scene.slot), Arc::clone(&first));
+                thread::spawn(move || {
+                    assert!(first.recheck().reject(consumer), "there is, or will be, another value");
+                    let second = block_on(Arc::clone(&slot).acquire()).unwrap();
+                    second.recheck().accept(consumer);
+                    // Forced a moment ago: it stays.
+                    assert!(!second.recheck().reject(consumer + 10));
+                    block_on(slot.acquire()).unwrap().value
+                })
+            })
+            .collect();
+        for caller in rejecting {
+            assert_eq!(caller.join().unwrap(), 2);
+        }
+        assert_eq!(scene.asked(), 2);
+    });
+}
+
+#[test]
+fn a_refresh_that_a_waiter_gives_up_is_replaced_and_its_result_is_void() {
+    check(|| {
+        let scene = Scene::new();
+        scene.source.held.store(true, Ordering::SeqCst);
+        let Resolution::Wait(in_flight) = scene.slot.resolve() else { panic!("there is no value") };
+        let waiting = scene.caller();
+        while scene.asked() == 0 {
+            thread::yield_now();
+        }
+        scene.slot.abandon(in_flight.id);
+        let replacing = scene.caller();
+        while scene.asked() < 2 {
+            thread::yield_now();
+        }
+        scene.source.held.store(false, Ordering::SeqCst);
+        assert_eq!((waiting.join().unwrap().unwrap(), replacing.join().unwrap().unwrap()), (2, 2));
+        assert_eq!(scene.get().unwrap().value, 2);
+    });
+}
+
+#[test]
+fn a_runtime_that_goes_in_the_middle_of_a_refresh_leaves_no_waiter_behind() {
     check(|| {
         let scene = Scene::new();
         let callers: Vec<_> = (0..2).map(|_| scene.caller()).collect();
@@ -228,7 +275,7 @@ fn a_runtime_that_goes_in_the_middle_of_a_flight_leaves_nobody_waiting() {
             Handle::shut_down();
         });
         for caller in callers {
-            // The one whose flight is dropped before it began gets an error; nobody waits for ever.
+            // The one whose refresh is dropped before it began gets an error; none waits for ever.
             let _ = caller.join().unwrap();
         }
         closing.join().unwrap();
@@ -238,10 +285,10 @@ fn a_runtime_that_goes_in_the_middle_of_a_flight_leaves_nobody_waiting() {
 }
 
 #[test]
-fn slots_behind_one_gate_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
+fn slots_that_ask_one_server_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
     check(|| {
-        let (gate, clock) = (Arc::default(), ManualClock::new());
-        let scenes: Vec<_> = (0..4).map(|_| Scene::failing(u64::MAX, &gate, &clock)).collect();
+        let (admission, clock) = (Arc::default(), ManualClock::new());
+        let scenes: Vec<_> = (0..4).map(|_| Scene::failing(u64::MAX, &admission, &clock)).collect();
         let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
         for caller in callers {
             caller.join().unwrap().unwrap_err();
@@ -253,10 +300,10 @@ fn slots_behind_one_gate_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
 }
 
 #[test]
-fn slots_behind_one_gate_get_over_a_hiccup_together() {
+fn slots_that_ask_one_server_get_over_a_hiccup_together() {
     check(|| {
-        let (gate, clock) = (Arc::default(), ManualClock::new());
-        let scenes: Vec<_> = (0..3).map(|_| Scene::failing(1, &gate, &clock)).collect();
+        let (admission, clock) = (Arc::default(), ManualClock::new());
+        let scenes: Vec<_> = (0..3).map(|_| Scene::failing(1, &admission, &clock)).collect();
         let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
         for caller in callers {
             assert_eq!(caller.join().unwrap().unwrap(), 2);
@@ -265,11 +312,12 @@ fn slots_behind_one_gate_get_over_a_hiccup_together() {
 }
 
 #[test]
-fn slots_behind_one_gate_all_end_when_the_runtime_goes_in_the_middle_of_trouble() {
+fn slots_that_ask_one_server_all_end_when_the_runtime_goes_in_the_middle_of_trouble() {
     check(|| {
-        let (gate, clock) = (Arc::default(), ManualClock::new());
+        let (admission, clock) = (Arc::default(), ManualClock::new());
         // One keeps failing, the others get over it.
-        let [dead, one, other] = [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &gate, &clock));
+        let [dead, one, other] =
+            [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &admission, &clock));
         let callers = [dead.caller(), one.caller(), other.caller()];
         let hasty = spawn(Arc::clone(&dead.slot).acquire());
         let closing = thread::spawn(|| {
@@ -280,11 +328,11 @@ fn slots_behind_one_gate_all_end_when_the_runtime_goes_in_the_middle_of_trouble(
         });
         hasty.abort();
         for caller in callers {
-            // With a value or an error; nobody waits for ever.
+            // With a value or an error; none waits for ever.
             let _ = caller.join().unwrap();
         }
         closing.join().unwrap();
-        // Nor does anybody who comes later wait for those who are gone. Each may find trouble once.
+        // Nor does a later caller wait for refreshes that are gone. Each may meet a failure once.
         for _ in 0..4 {
             clock.advance(Duration::from_secs(60));
             for scene in [&one, &other, &dead] {

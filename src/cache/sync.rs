@@ -9,6 +9,11 @@ mod real {
     pub(crate) use arc_swap::ArcSwapOption;
     pub(crate) use tokio::runtime::Handle;
     pub(crate) use tokio::time::{sleep, timeout};
+
+    /// Whether the runtime has a time driver. There is no other way to ask: without one, making a timer panics.
+    pub(crate) fn has_timers() -> bool {
+        std::panic::catch_unwind(|| drop(sleep(std::time::Duration::ZERO))).is_ok()
+    }
 }
 
 #[cfg(all(test, shuttle))]
@@ -50,10 +55,10 @@ mod model {
     }
 
     shuttle::lazy_static! {
-        static ref FLIGHTS: Mutex<Vec<shuttle::future::AbortHandle>> = Mutex::new(Vec::new());
+        static ref TASKS: Mutex<Vec<shuttle::future::AbortHandle>> = Mutex::new(Vec::new());
     }
 
-    /// A runtime, as far as a flight needs one.
+    /// A runtime, as far as a refresh needs one.
     #[derive(Clone, Debug)]
     pub(crate) struct Handle;
 
@@ -62,20 +67,24 @@ mod model {
             Ok(Self)
         }
 
-        pub(crate) fn spawn(&self, flight: impl Future<Output = ()> + Send + 'static) {
-            let task = shuttle::future::spawn(flight);
-            FLIGHTS.lock().unwrap().push(task.abort_handle());
+        pub(crate) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) {
+            let task = shuttle::future::spawn(refresh);
+            TASKS.lock().unwrap().push(task.abort_handle());
         }
 
-        /// The runtime of the flights so far goes, and they with it.
+        /// The runtime of the refreshes so far is shut down, and they with it.
         pub(crate) fn shut_down() {
-            for flight in FLIGHTS.lock().unwrap().drain(..) {
-                flight.abort();
+            for task in TASKS.lock().unwrap().drain(..) {
+                task.abort();
             }
         }
     }
 
-    /// Nobody's time runs out: who gives up in a model does so by being dropped.
+    pub(crate) fn has_timers() -> bool {
+        true
+    }
+
+    /// No time runs out: a model gives up on a future by dropping it.
     pub(crate) async fn timeout<F: Future>(_: Duration, future: F) -> Result<F::Output, ()> {
         Ok(future.await)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// A life longer than this is taken for a mistake of the issuer; IDaaS grants 24 hours at most.
+/// A life longer than this is taken for a mistake; IDaaS grants 24 hours at most.
 pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The life of a token whose issuer names none.
@@ -21,7 +21,7 @@ const MANDATORY: Duration = Duration::from_secs(60);
 pub(crate) enum State {
     /// Served; nothing to do.
     Fresh,
-    /// Served; somebody should fetch the next one behind it.
+    /// Served, while the next one is fetched in the background.
     Advisory,
     /// Requests wait for the next one, and are served this one if that fails.
     Mandatory,

@@ -187,8 +187,23 @@ impl Idaas {
         self.cloud_roles.role(role_arn.as_ref())
     }
 
-    /// The live token for the configured scope, if the cache holds one. Fetches nothing: made for readiness
-    /// probes.
+    /// Whether there is a live token for the configured scope: for readiness probes.
+    ///
+    /// It answers at once. When there is no live token, or the one there is is due, a refresh starts in the background,
+    /// as far as the back-off allows: so a probe alone makes an idle instance ready again, and a failing issuer is asked
+    /// no more often than requests would. Outside a Tokio runtime it starts nothing.
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) -> http::StatusCode {
+    /// if idaas.is_ready() { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE }
+    /// # }
+    /// ```
+    pub fn is_ready(&self) -> bool {
+        self.tokens.default_slot().is_ready()
+    }
+
+    /// The live token for the configured scope, if the cache holds one. Fetches nothing and starts nothing: see
+    /// [`is_ready`](Self::is_ready) for readiness probes.
     pub fn peek(&self) -> Option<Token> {
         self.tokens.default_slot().peek().map(|entry| entry.value.clone())
     }

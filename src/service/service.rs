@@ -317,9 +317,7 @@ impl<S, P> IdaasService<S, P> {
                         let acquiring = Box::pin(async move {
                             let acquiring = Arc::clone(&waiter);
                             match resolution {
-                                Some(resolution) => {
-                                    bound.bound(waiter, acquiring.settle_for(resolution)).await
-                                }
+                                Some(resolution) => bound.bound(waiter, acquiring.wait_for(resolution)).await,
                                 None => bound.bound(waiter, acquiring.acquire()).await,
                             }
                         });

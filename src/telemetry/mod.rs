@@ -1,122 +1,125 @@
-//! What the outside is told: log events and metrics, under names that stay. Never a secret, and nothing on
-//! the hit path.
+//! Events and metrics, under names that stay. Never a secret, and nothing on the hit path. Nothing here is called under
+//! a lock: a subscriber may call back.
 //!
-//! The names are listed in the crate's documentation, under "Observability".
+//! The names are listed in the crate's documentation, under "Observability". Events have theirs in the field `event`
+//! too, where formatted logs show it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 
-/// Who it is that speaks: labels of all metrics, fields of all events.
+/// What events and metrics are about: labels of all metrics, fields of all events.
 #[derive(Clone, Debug)]
 pub(crate) struct Telemetry {
     /// The client id; empty where tokens come from a source of the user's own.
     client: Arc<str>,
     /// The authentication method, as the vendor writes it, or what else tokens come from.
     method: &'static str,
-    /// The same of whatever first had the gate that is told of: exchanges share that of the handle's own tokens.
-    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
-    gate_of: &'static str,
-    /// Whether a gauge tells how long what is cached lives: for a handle's own tokens, one for each scope, which
+    /// Whether a gauge says how long what is cached is alive: for a handle's own tokens, one for each scope, which
     /// [`Idaas::record_metrics`](crate::Idaas::record_metrics) brings up to date.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
     gauges_lives: bool,
 }
 
-/// What a fetch came to.
+/// How a refresh ended.
 #[derive(Debug)]
-pub(crate) enum Outcome<'a> {
-    /// Something that lives for so long.
+pub(crate) enum Outcome {
+    /// With a value that lives for so long.
     Loaded(Duration),
     /// The same, that another process has fetched.
     Shared(Duration),
-    /// Nothing.
-    Failed(&'a Error),
-    /// Nothing, because another fetch has found out that there is nothing to be had now.
-    Refused(&'a Error),
-    /// Nothing: an authenticator or source of the user's panicked.
-    Panicked(&'a Error),
-    /// Something that was asked for before the one in use was withdrawn, or by a fetch that was given up: it is
-    /// not kept.
+    /// With an error.
+    Failed(Error),
+    /// With an error before anything was sent: a circuit is open, or too many requests wait.
+    Refused(Error),
+    /// An authenticator or source of the user's panicked.
+    Panicked(Error),
+    /// With a value that is not kept: the one in use was invalidated meanwhile, or the refresh was replaced.
     Void,
-    /// Nothing, because its runtime went away.
+    /// Without a result: its runtime was shut down.
     Lost,
 }
 
-/// A fetch that has ended.
+/// A refresh that has ended.
 #[derive(Debug)]
-pub(crate) struct Refresh<'a> {
+pub(crate) struct Refreshed<'a> {
     /// `token`, or what else was fetched.
     pub(crate) what: &'static str,
     pub(crate) scope: &'a str,
     pub(crate) cause: &'static str,
     pub(crate) attempt: u32,
     pub(crate) elapsed: Duration,
-    pub(crate) outcome: Outcome<'a>,
-    /// What the issuer calls the request that it answered last, if it says so.
+    pub(crate) outcome: &'a Outcome,
+    /// The issuer's id of the last request that it responded to.
     pub(crate) request_id: Option<&'a str>,
 }
 
+const REFRESH: &str = "idaas.refresh";
+
 impl Telemetry {
     pub(crate) fn new(client: &str, method: &'static str) -> Self {
-        Self { client: client.into(), method, gate_of: method, gauges_lives: true }
+        Self { client: client.into(), method, gauges_lives: true }
     }
 
-    /// The same client with something else than tokens, behind a gate of its own.
+    /// The same client with something else than tokens.
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
     pub(crate) fn of(&self, method: &'static str) -> Self {
-        Self { client: Arc::clone(&self.client), method, gate_of: method, gauges_lives: false }
+        Self { client: Arc::clone(&self.client), method, gauges_lives: false }
     }
 
-    /// The same client with tokens on others' behalf, behind the same gate. They have no life in common.
+    /// The same client with exchanged tokens. They have no life in common.
     pub(crate) fn of_exchanges(&self) -> Self {
-        Self { method: "token exchange", gauges_lives: false, ..self.clone() }
+        self.of("token exchange")
     }
 
-    /// The span that a fetch runs in.
-    pub(crate) fn span(&self, scope: &str, cause: &'static str) -> tracing::Span {
+    /// The span that a refresh runs in. It follows from the request that began it, whose own span may end before.
+    pub(crate) fn refresh_span(&self, scope: &str, cause: &'static str) -> tracing::Span {
         let Self { client, method, .. } = self;
-        tracing::debug_span!(target: "tower_idaas::refresh", "idaas.refresh", %client, method, scope, cause)
+        let span = tracing::debug_span!(
+            target: "tower_idaas::refresh", parent: None, "idaas.refresh", %client, method, scope, cause
+        );
+        span.follows_from(tracing::Span::current());
+        span
     }
 
-    /// One line for each fetch.
-    pub(crate) fn refreshed(&self, refresh: &Refresh<'_>) {
+    /// One event for each refresh.
+    pub(crate) fn refreshed(&self, refreshed: &Refreshed<'_>) {
         let Self { client, method, .. } = self;
-        let Refresh { what, scope, cause, attempt, elapsed, outcome, request_id } = refresh;
+        let Refreshed { what, scope, cause, attempt, elapsed, outcome, request_id } = refreshed;
         let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
         match outcome {
             Outcome::Loaded(life) | Outcome::Shared(life) => tracing::debug!(
-                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, request_id, expires_in = life.as_secs_f64(), "{what} fetched"
+                name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
+                attempt, elapsed = seconds, outcome = name, request_id, expires_in = life.as_secs_f64(), "{what} fetched"
             ),
             Outcome::Failed(error) | Outcome::Panicked(error) => tracing::warn!(
-                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, request_id, %error, "{what} not fetched"
+                name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
+                attempt, elapsed = seconds, outcome = name, request_id, %error, "{what} not fetched"
             ),
             Outcome::Refused(error) => tracing::debug!(
-                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, request_id, %error, "{what} not asked for"
+                name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
+                attempt, elapsed = seconds, outcome = name, request_id, %error, "{what} not asked for"
             ),
             Outcome::Void | Outcome::Lost => tracing::debug!(
-                name: "idaas.refresh", target: "tower_idaas::refresh", %client, method, scope, cause, attempt,
-                elapsed = seconds, outcome = name, request_id, "{what} not kept"
+                name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
+                attempt, elapsed = seconds, outcome = name, request_id, "{what} not kept"
             ),
         }
         #[cfg(feature = "metrics")]
-        self.count(refresh);
+        self.count(refreshed);
     }
 
     #[cfg(feature = "metrics")]
-    fn count(&self, refresh: &Refresh<'_>) {
-        let Refresh { scope, cause, attempt, elapsed, outcome, .. } = refresh;
-        let labels = |more: &[(&'static str, String)]| {
+    fn count(&self, refreshed: &Refreshed<'_>) {
+        let Refreshed { scope, cause, attempt, elapsed, outcome, .. } = refreshed;
+        let labels = |more: &[(&'static str, &'static str)]| {
             let own = self.labels(scope).into_iter();
-            own.chain(more.iter().map(|(name, value)| metrics::Label::new(*name, value.clone())))
-                .collect::<Vec<_>>()
+            own.chain(more.iter().map(|(name, value)| metrics::Label::new(*name, *value))).collect::<Vec<_>>()
         };
-        let outcome_label = ("outcome", outcome.as_str().to_owned());
-        let by_cause = labels(&[outcome_label.clone(), ("cause", (*cause).to_owned())]);
+        let outcome_label = ("outcome", outcome.as_str());
+        let by_cause = labels(&[outcome_label, ("cause", cause)]);
         metrics::counter!("idaas_refreshes_total", by_cause).increment(1);
         if *attempt > 0 {
             metrics::histogram!("idaas_refresh_seconds", labels(&[outcome_label]))
@@ -127,63 +130,96 @@ impl Telemetry {
         }
     }
 
-    /// How long the token that is cached for this scope lives.
+    /// How long the token that is cached for this scope is alive.
     #[cfg(feature = "metrics")]
     pub(crate) fn expires_in(&self, scope: &str, life: Duration) {
-        if !self.gauges_lives {
-            return;
+        if self.gauges_lives {
+            metrics::gauge!("idaas_expires_in_seconds", self.labels(scope)).set(life.as_secs_f64());
         }
-        metrics::gauge!("idaas_expires_in_seconds", self.labels(scope)).set(life.as_secs_f64());
     }
 
-    /// Whether the issuer is being asked, or left alone after failures.
-    pub(crate) fn gate(&self, open: bool) {
+    /// Whether requests go to the issuer, or are refused after failures.
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
+    pub(crate) fn circuit(&self, closed: bool) {
+        #[cfg(feature = "metrics")]
+        metrics::gauge!("idaas_circuit_closed", self.client_labels()).set(u8::from(closed));
+        #[cfg(not(feature = "metrics"))]
+        let _ = closed;
+    }
+
+    /// A token was invalidated, for instance after a 401, before it was due.
+    pub(crate) fn invalidated(&self, scope: &str) {
+        let Self { client, method, .. } = self;
+        tracing::debug!(
+            name: "idaas.invalidated", target: "tower_idaas::refresh", event = "idaas.invalidated", %client, method,
+            scope, "rejected, not served any more"
+        );
+        #[cfg(feature = "metrics")]
+        metrics::counter!("idaas_invalidated_total", self.labels(scope)).increment(1);
+    }
+
+    /// A request was refused because too many are in flight and queued.
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
+    pub(crate) fn refused(&self) {
+        #[cfg(feature = "metrics")]
+        metrics::counter!("idaas_requests_refused_total", self.client_labels()).increment(1);
+    }
+
+    /// Counts a request to the issuer until the guard is dropped.
+    pub(crate) fn in_flight(&self) -> Gauged {
+        self.gauged("idaas_requests_in_flight")
+    }
+
+    /// Counts a request that waits for its turn until the guard is dropped.
+    pub(crate) fn queued(&self) -> Gauged {
+        self.gauged("idaas_requests_queued")
+    }
+
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
+    fn gauged(&self, name: &'static str) -> Gauged {
         #[cfg(feature = "metrics")]
         {
-            let labels = vec![self.client_label(), metrics::Label::new("method", self.gate_of)];
-            metrics::gauge!("idaas_gate_open", labels).set(u8::from(open));
+            let gauge = metrics::gauge!(name, self.client_labels());
+            gauge.increment(1);
+            Gauged(gauge)
         }
         #[cfg(not(feature = "metrics"))]
-        let _ = open;
-    }
-
-    /// A value was withdrawn, for instance after a 401, before it was due.
-    pub(crate) fn withdrawn(&self, scope: &str) {
-        let Self { client, method, .. } = self;
-        tracing::debug!(name: "idaas.withdrawn", target: "tower_idaas::refresh", %client, method, scope, "rejected, not served any more");
-        #[cfg(feature = "metrics")]
-        metrics::counter!("idaas_withdrawn_total", self.labels(scope)).increment(1);
-    }
-
-    /// Counts a waiter until the guard is dropped.
-    pub(crate) fn waits(&self, scope: &str) -> Waiter {
-        #[cfg(feature = "metrics")]
         {
+            let _ = name;
+            Gauged
+        }
+    }
+
+    /// A request waits for a token.
+    pub(crate) fn wait<'a>(&'a self, scope: &'a str) -> Wait<'a> {
+        #[cfg(feature = "metrics")]
+        let _waiting = {
             let gauge = metrics::gauge!("idaas_waiters", self.labels(scope));
             gauge.increment(1);
-            Waiter(gauge)
-        }
+            Gauged(gauge)
+        };
         #[cfg(not(feature = "metrics"))]
-        {
-            let _ = scope;
-            Waiter
-        }
+        let _waiting = Gauged;
+        Wait { telemetry: self, scope, started: Clock::System.now(), _waiting }
     }
 
     #[cfg(feature = "metrics")]
-    fn client_label(&self) -> metrics::Label {
-        metrics::Label::new("client", self.client.to_string())
+    fn client_labels(&self) -> Vec<metrics::Label> {
+        vec![
+            metrics::Label::new("client", self.client.to_string()),
+            metrics::Label::new("method", self.method),
+        ]
     }
 
     #[cfg(feature = "metrics")]
     fn labels(&self, scope: &str) -> Vec<metrics::Label> {
-        let (method, scope) =
-            (metrics::Label::new("method", self.method), metrics::Label::new("scope", scope.to_owned()));
-        vec![self.client_label(), method, scope]
+        let mut labels = self.client_labels();
+        labels.push(metrics::Label::new("scope", scope.to_owned()));
+        labels
     }
 }
 
-impl Outcome<'_> {
+impl Outcome {
     fn as_str(&self) -> &'static str {
         match self {
             Self::Loaded(_) => "fetched",
@@ -197,43 +233,78 @@ impl Outcome<'_> {
     }
 }
 
-/// Somebody who waits.
+/// What a gauge counts while it exists.
 #[cfg(feature = "metrics")]
-#[derive(Debug)]
-pub(crate) struct Waiter(metrics::Gauge);
+pub(crate) struct Gauged(metrics::Gauge);
 
 #[cfg(feature = "metrics")]
-impl Drop for Waiter {
+impl Drop for Gauged {
     fn drop(&mut self) {
         self.0.decrement(1);
     }
 }
 
-/// Somebody who waits, whom nobody counts.
+/// What a gauge would count.
 #[cfg(not(feature = "metrics"))]
-#[derive(Debug)]
-pub(crate) struct Waiter;
+pub(crate) struct Gauged;
 
-/// An API has answered 401 to a request with our token.
+impl std::fmt::Debug for Gauged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gauged")
+    }
+}
+
+/// A request that waits.
+#[derive(Debug)]
+pub(crate) struct Wait<'a> {
+    telemetry: &'a Telemetry,
+    scope: &'a str,
+    /// By the machine's clock.
+    started: Timestamp,
+    _waiting: Gauged,
+}
+
+impl Wait<'_> {
+    pub(crate) fn elapsed(&self) -> Duration {
+        Clock::System.now().since(self.started)
+    }
+
+    /// One event for each request that had to wait, when it has its token or an error.
+    pub(crate) fn ended(&self, error: Option<&Error>) {
+        let Telemetry { client, method, .. } = self.telemetry;
+        let (scope, waited) = (self.scope, self.elapsed().as_secs_f64());
+        let error = error.map(tracing::field::display);
+        tracing::debug!(
+            name: "idaas.wait", target: "tower_idaas::wait", event = "idaas.wait", %client, method, scope, waited,
+            error, "waited for a token"
+        );
+    }
+}
+
+/// An API has responded 401 to a request with our token.
 pub(crate) fn unauthorized() {
     #[cfg(feature = "metrics")]
     metrics::counter!("idaas_unauthorized_total").increment(1);
 }
 
-/// Says of each metric what it is, for exporters that tell.
+/// Describes each metric, for exporters that show it.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
-    use metrics::Unit;
+    use metrics::Unit::{Count, Seconds};
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-    metrics::describe_counter!("idaas_refreshes_total", "Fetches, by outcome and cause");
-    metrics::describe_histogram!("idaas_refresh_seconds", Unit::Seconds, "How long fetches took, by outcome");
-    metrics::describe_gauge!(
-        "idaas_expires_in_seconds",
-        Unit::Seconds,
-        "How long the cached token still lives"
+    describe_counter!("idaas_refreshes_total", Count, "Refreshes, by outcome and cause");
+    describe_histogram!("idaas_refresh_seconds", Seconds, "How long refreshes took, by outcome");
+    describe_gauge!("idaas_expires_in_seconds", Seconds, "How long the cached token is still alive");
+    describe_gauge!("idaas_circuit_closed", Count, "1, or 0 while requests are refused after failures");
+    describe_gauge!("idaas_waiters", Count, "Requests that wait for a token");
+    describe_gauge!("idaas_requests_in_flight", Count, "Token requests in flight");
+    describe_gauge!("idaas_requests_queued", Count, "Token requests that wait for their turn");
+    describe_counter!(
+        "idaas_requests_refused_total",
+        Count,
+        "Token requests not sent, because too many waited"
     );
-    metrics::describe_gauge!("idaas_gate_open", "1, or 0 while the issuer is left alone after failures");
-    metrics::describe_gauge!("idaas_waiters", "Requests that wait for a token");
-    metrics::describe_counter!("idaas_withdrawn_total", "Tokens withdrawn before they were due");
-    metrics::describe_counter!("idaas_unauthorized_total", "Responses 401 to requests with our token");
+    describe_counter!("idaas_invalidated_total", Count, "Tokens invalidated before they were due");
+    describe_counter!("idaas_unauthorized_total", Count, "Responses 401 to requests with our token");
 }

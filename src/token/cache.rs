@@ -215,7 +215,7 @@ impl Entry {
 }
 
 /// The idle scope to give up. One that a layer or a request holds on to is not idle: giving it up would
-/// make a second flight for its scope possible.
+/// make a second refresh for its scope possible.
 fn least_recently_used(entries: &Entries) -> Option<Scope> {
     entries
         .iter()
@@ -239,7 +239,7 @@ struct FetchToken {
 }
 
 impl Loader<Token> for FetchToken {
-    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
+    fn load(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
             let sent = self.clock.now();
             Ok(fetched(self.source.fetch(&self.scope).await?, &self.scope, sent))
@@ -250,7 +250,7 @@ impl Loader<Token> for FetchToken {
         self.source.rejected(&self.scope, token);
     }
 
-    fn subject(&self) -> &str {
+    fn label(&self) -> &str {
         self.scope.as_str()
     }
 }

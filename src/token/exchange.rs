@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cache::circuit_breaker::Subject;
+use crate::cache::admission::Party;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::lru_map::LruMap;
 use crate::cache::slot::{Settings, Slot};
@@ -11,7 +11,7 @@ use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::token::source::TokenSource;
-use crate::token::subject::{ExchangeKey, Identity, SubjectToken};
+use crate::token::subject::{ExchangeKey, SubjectToken};
 use crate::token::{Token, fetched};
 
 /// The exchanged tokens of one handle.
@@ -24,12 +24,13 @@ pub(crate) struct ExchangeCache {
 
 impl ExchangeCache {
     pub(crate) fn new(source: Arc<dyn TokenSource>, settings: Settings, capacity: usize) -> Self {
-        let settings = Settings { telemetry: settings.telemetry.of_exchanges(), ..settings };
+        let telemetry = settings.telemetry.of_exchanges();
+        let settings = Settings { party: Party::Other, telemetry, ..settings };
         Self { source, settings, slots: Mutex::new(LruMap::new(capacity)) }
     }
 
     /// The slot of an exchange; made on first use, and the least recently used one gone for it. One that a
-    /// request or a flight holds on to stays: giving it up would make a second flight for it possible.
+    /// request or a refresh holds on to stays: giving it up would make a second refresh for it possible.
     pub(crate) fn slot(&self, subject: &SubjectToken, scope: &Scope) -> Arc<Slot<Token>> {
         let key = subject.key(scope);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +39,6 @@ impl ExchangeCache {
                 source: Arc::clone(&self.source),
                 clock: self.settings.clock.clone(),
                 subject: subject.clone(),
-                identity: subject.identity(),
                 scope: scope.clone(),
             };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
@@ -53,12 +53,11 @@ struct FetchExchanged {
     source: Arc<dyn TokenSource>,
     clock: Clock,
     subject: SubjectToken,
-    identity: Identity,
     scope: Scope,
 }
 
 impl Loader<Token> for FetchExchanged {
-    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
+    fn load(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
             let sent = self.clock.now();
             let response = self.source.exchange(&self.subject, &self.scope).await?;
@@ -66,11 +65,7 @@ impl Loader<Token> for FetchExchanged {
         })
     }
 
-    fn subject(&self) -> &str {
+    fn label(&self) -> &str {
         self.scope.as_str()
-    }
-
-    fn issuer_subject(&self) -> Subject<'_> {
-        Subject::Exchange(self.identity)
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::cache::slot::{Resolution, no_runtime};
+use crate::cache::refresh::current_runtime;
+use crate::cache::slot::Resolution;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::token::TokenCache;
 
-/// A machine may sleep and a token may be withdrawn: nobody naps for longer.
+/// A machine may sleep and a token may be invalidated: the longest time between two looks.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 
 /// Between two looks, whatever they find.
@@ -29,18 +29,23 @@ impl RefreshGuard {
     /// # Errors
     ///
     /// Outside a Tokio runtime.
-    pub(crate) fn start(cache: Weak<TokenCache>, clock: Clock, scope: Scope) -> Result<Self, Error> {
-        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+    pub(crate) fn start(weak: Weak<TokenCache>, clock: Clock, scope: Scope) -> Result<Self, Error> {
+        let runtime = current_runtime()?;
         let task = runtime.spawn(async move {
             // The slot is looked up each time: between two looks nothing is held on to.
-            while let Some(cache) = cache.upgrade() {
+            while let Some(cache) = weak.upgrade() {
                 let slot = cache.slot(&scope);
                 drop(cache);
                 let resolution = slot.resolve();
                 let nap = match resolution {
-                    Resolution::Wait(arrival) => {
+                    Resolution::Wait(in_flight) => {
                         drop(slot);
-                        arrival.wait().await;
+                        let id = in_flight.id;
+                        if in_flight.wait_while_running().await.is_none()
+                            && let Some(cache) = weak.upgrade()
+                        {
+                            cache.slot(&scope).abandon(id);
+                        }
                         SHORTEST_NAP
                     }
                     Resolution::Serve(_) | Resolution::Refuse(_) => slot.next_look(),

@@ -44,10 +44,6 @@ struct Typed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ExchangeKey([u8; 32]);
 
-/// Whose token it is, whatever it is exchanged for; a cryptographic hash like the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity([u8; 32]);
-
 impl SubjectToken {
     /// An access token: `urn:ietf:params:oauth:token-type:access_token`.
     pub fn access_token(token: impl Into<Secret>) -> Self {
@@ -115,10 +111,6 @@ impl SubjectToken {
         let actor = self.actor.iter().flat_map(Typed::parts);
         let asked_for = [&*self.requested_type, scope.key()];
         ExchangeKey(digest(self.token.parts().into_iter().chain(actor).chain(asked_for)))
-    }
-
-    pub(crate) fn identity(&self) -> Identity {
-        Identity(digest(self.token.parts()))
     }
 
     /// Whether there is anything to exchange.

@@ -59,10 +59,12 @@ async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outc
     idaas.prefetch().await?;
     let [fetched] = &lines.take()[..] else { return Err("one line".into()) };
     let always = ["attempt", "cause", "client", "elapsed"];
-    let of_success = [&always[..], &["expires_in", "level", "message", "method", "name", "outcome", "scope"]];
+    let of_success =
+        [&always[..], &["event", "expires_in", "level", "message", "method", "name", "outcome", "scope"]];
     assert_eq!(names(fetched), of_success.concat());
     for (name, value) in [
         ("name", "idaas.refresh"),
+        ("event", "idaas.refresh"),
         ("level", "DEBUG"),
         ("message", "token fetched"),
         ("scope", "api://a|read"),
@@ -99,7 +101,7 @@ async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_withdrawn_token_is_told_and_what_replaces_it_says_why() -> Outcome {
+async fn an_invalidated_token_is_reported_and_what_replaces_it_says_why() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
     let (idaas, _clock) = fed_by(&Mint::new())?;
@@ -109,7 +111,7 @@ async fn a_withdrawn_token_is_told_and_what_replaces_it_says_why() -> Outcome {
         lines.take().iter().map(|line| (line["name"].clone(), line.get("cause").cloned())).collect();
     let expected = [
         ("idaas.refresh", Some("missing")),
-        ("idaas.withdrawn", None),
+        ("idaas.invalidated", None),
         ("idaas.refresh", Some("invalidated")),
     ];
     assert_eq!(told, expected.map(|(name, cause)| (name.to_owned(), cause.map(str::to_owned))));
@@ -142,7 +144,7 @@ async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_that_a_withdrawal_made_void_is_not_told_of_as_a_token_that_lives() -> Outcome {
+async fn a_fetch_that_an_invalidation_made_void_is_not_reported_as_a_token_that_lives() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
     let mint = Mint::new();
@@ -183,4 +185,109 @@ fn a_fetch_that_is_lost_with_its_runtime_is_told_of_too() -> Outcome {
         assert_eq!(told(&lines), [line("lost", "DEBUG", false)]);
         Ok(())
     })
+}
+
+#[tokio::test]
+async fn a_request_that_waits_is_reported_with_the_time_it_waited() -> Outcome {
+    #[derive(Clone, Default)]
+    struct Waits(Lines);
+    impl<S: Subscriber> Layer<S> for Waits {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            if event.metadata().target() == "tower_idaas::wait" {
+                let mut line = Fields(Line::new());
+                event.record(&mut line);
+                self.0.0.lock().unwrap().push(line.0);
+            }
+        }
+    }
+    let waits = Waits::default();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(waits.clone()));
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    idaas.token().await?;
+    idaas.token().await?;
+    let lines = waits.0.take();
+    let [line] = &lines[..] else { return Err(format!("one line: {lines:?}").into()) };
+    assert_eq!((&*line["event"], &*line["scope"]), ("idaas.wait", "api://a|read"));
+    assert!(line["waited"].parse::<f64>()? >= 0.0 && !line.contains_key("error"), "{line:?}");
+
+    mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
+    idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
+    assert_eq!(waits.0.take()[0]["error"], "no, said the test");
+    Ok(())
+}
+
+/// Keeps what the spans of refreshes follow from, by the names of the spans.
+#[derive(Clone, Default)]
+struct Follows(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Layer<S> for Follows {
+    fn on_follows_from(&self, span: &tracing::Id, follows: &tracing::Id, context: Context<'_, S>) {
+        let name = |id| context.span(id).map(|span| span.name()).unwrap_or_default();
+        self.0.lock().unwrap().push(format!("{} after {}", name(span), name(follows)));
+    }
+}
+
+#[tokio::test]
+async fn the_span_of_a_refresh_follows_from_the_request_that_began_it() -> Outcome {
+    use tracing::Instrument;
+
+    let follows = Follows::default();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(follows.clone()));
+    let (idaas, _clock) = fed_by(&Mint::new())?;
+    idaas.prefetch().instrument(tracing::info_span!("request")).await?;
+    assert_eq!(*follows.0.lock().unwrap(), ["idaas.refresh after request"]);
+    Ok(())
+}
+
+/// Asks the same handle whatever it is told, as a subscriber does that exports events over an authorized connection.
+#[derive(Clone)]
+struct CallsBack(tower_idaas::Idaas, Arc<std::sync::atomic::AtomicUsize>);
+
+impl<S: Subscriber> Layer<S> for CallsBack {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        use std::sync::atomic::Ordering;
+
+        // Its own calls make events, too.
+        if event.metadata().target().starts_with("tower_idaas") && self.1.fetch_add(1, Ordering::SeqCst) < 100
+        {
+            self.0.peek();
+            self.0.is_ready();
+            drop(tokio_test::task::spawn(self.0.token()).poll());
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_asks_the_same_handle_locks_nothing_up() -> Outcome {
+    let (ends, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mint = Mint::new();
+        let (idaas, clock) = fed_by(&mint).unwrap();
+        let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let calls_back = CallsBack(idaas.clone(), Arc::clone(&calls));
+        let subscriber = tracing_subscriber::registry().with(calls_back);
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(async {
+                for failing in [false, true, false] {
+                    if failing {
+                        mint.fail_with(Error::new(ErrorKind::Connect, "no route, said the test"));
+                    } else {
+                        mint.mend();
+                    }
+                    if let Ok(token) = idaas.token().await {
+                        idaas.invalidate(&token);
+                    }
+                    let _ = idaas.token().await;
+                    clock.advance(std::time::Duration::from_secs(60));
+                    settle().await;
+                }
+            });
+        });
+        let _ = ends.send(calls.load(std::sync::atomic::Ordering::SeqCst));
+    });
+    let calls = ended.recv_timeout(std::time::Duration::from_secs(20));
+    assert!(calls.is_ok_and(|calls| calls > 3), "{calls:?}");
+    Ok(())
 }

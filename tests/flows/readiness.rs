@@ -227,3 +227,50 @@ async fn a_buffer_works_inside_and_outside_and_a_dropped_request_frees_its_place
     assert_eq!(mint.fetches(), 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_probe_alone_makes_an_idle_handle_ready_again_and_never_waits() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    for night in 1..=3 {
+        mint.hold();
+        for _ in 0..5 {
+            assert!(!idaas.is_ready(), "nothing has come yet");
+        }
+        mint.wait_for_fetches(night).await;
+        mint.release();
+        crate::support::settle().await;
+        assert!(idaas.is_ready());
+        clock.advance(seconds(100_000));
+    }
+    assert_eq!(mint.fetches(), 3);
+    // A token that is due is renewed behind the probe.
+    idaas.prefetch().await?;
+    clock.advance(crate::support::ADVISORY);
+    assert!(idaas.is_ready());
+    mint.wait_for_fetches(5).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_ask_a_failing_issuer_no_more_often_than_requests_would() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    mint.fail_with(unavailable());
+    for _ in 0..600 {
+        assert!(!idaas.is_ready());
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        clock.advance(std::time::Duration::from_millis(100));
+    }
+    assert!((3..=20).contains(&mint.fetches()), "{}", mint.fetches());
+    Ok(())
+}
+
+#[test]
+fn a_probe_outside_a_runtime_starts_nothing() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    assert!(!idaas.is_ready());
+    assert_eq!(mint.fetches(), 0);
+    Ok(())
+}

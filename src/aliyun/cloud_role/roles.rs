@@ -101,7 +101,7 @@ impl FetchCredentials {
 }
 
 impl Loader<CloudCredentials> for FetchCredentials {
-    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<CloudCredentials>, Error>> {
+    fn load(&self) -> BoxFuture<'_, Result<Loaded<CloudCredentials>, Error>> {
         Box::pin(async move {
             let Obtained { credentials: value, sent, life, request_id } = self.obtain().await?;
             let recheck = Arc::clone(value.recheck());
@@ -109,7 +109,7 @@ impl Loader<CloudCredentials> for FetchCredentials {
         })
     }
 
-    fn subject(&self) -> &str {
+    fn label(&self) -> &str {
         &self.subject
     }
 

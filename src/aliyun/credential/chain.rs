@@ -26,7 +26,7 @@ pub(crate) struct Injected {
     pub(crate) environment: Environment,
     /// For STS, and for a credentials URI with https.
     pub(crate) transport: Transport,
-    /// Of the caches of temporary credentials. A look at all sources takes no longer than one flight may.
+    /// Of the caches of temporary credentials. A look at all sources takes no longer than one attempt may.
     pub(crate) settings: Settings,
     /// The host of STS, `host[:port]`, instead of the one that the environment tells.
     pub(crate) sts_endpoint: Option<String>,
@@ -69,8 +69,8 @@ impl DefaultChain {
         };
         Ok(Self {
             means: Arc::new(means),
-            // Whoever waits for the chain is a flight itself; it has the patience of one.
-            settings: Settings { wait: settings.flight, ..settings },
+            // What waits for the chain is a refresh itself, with the time of one attempt.
+            settings: Settings { wait: settings.attempt_timeout, ..settings },
             stands: SOURCES.map(Stand::new),
             first: AtomicUsize::new(NONE),
             last: AtomicUsize::new(NONE),
@@ -79,7 +79,7 @@ impl DefaultChain {
 
     async fn find(&self) -> Result<Arc<Credential>, Error> {
         let mut tried = Tried::default();
-        let found = tokio::time::timeout(self.settings.flight, self.search(&mut tried)).await;
+        let found = tokio::time::timeout(self.settings.attempt_timeout, self.search(&mut tried)).await;
         found.ok().flatten().ok_or_else(|| tried.into_error())
     }
 
@@ -164,14 +164,15 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::telemetry::Telemetry;
 
-    /// Nobody answers, and nobody is answered for longer than a flight may take.
-    fn mute(environment: ManualEnvironment, flight: u64) -> DefaultChain {
+    /// Nobody answers, and nobody is answered for longer than an attempt may take.
+    fn mute(environment: ManualEnvironment, attempt: u64) -> DefaultChain {
         let service = service_fn(|_| pending::<Result<Response<Full<bytes::Bytes>>, Infallible>>());
         let settings = Settings {
             clock: Clock::Manual(ManualClock::new()),
             wait: Duration::from_secs(1),
-            flight: Duration::from_secs(flight),
-            gate: Arc::default(),
+            attempt_timeout: Duration::from_secs(attempt),
+            admission: Arc::default(),
+            party: crate::cache::admission::Party::Own,
             telemetry: Telemetry::new("app", "test"),
         };
         let transport = Transport::new(service, Duration::from_secs(5), Duration::from_secs(10));
@@ -193,15 +194,15 @@ mod tests {
             ("ALIBABA_CLOUD_CREDENTIALS_URI", "https://credentials.example/"),
         ]);
         environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", &token_file);
-        for (flight, part) in [
+        for (attempt, part) in [
             (
                 20,
                 "OIDC role (RRSA): no complete response from https://sts.aliyuncs.com/ (AssumeRoleWithOIDC) within",
             ),
-            (10, "OIDC role (RRSA): no answer for oidc_role_arn within 10s"),
+            (10, "OIDC role (RRSA): no response for oidc_role_arn within 10s"),
         ] {
-            let chain = mute(environment.clone(), flight);
-            let within = tokio::time::timeout(Duration::from_secs(flight + 1), chain.credential());
+            let chain = mute(environment.clone(), attempt);
+            let within = tokio::time::timeout(Duration::from_secs(attempt + 1), chain.credential());
             let error = within.await.unwrap().unwrap_err();
             assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
             assert!(error.to_string().contains(part), "{part} is missing in: {error}");

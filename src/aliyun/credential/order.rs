@@ -97,7 +97,7 @@ impl FetchOrdered {
 }
 
 impl Loader<Arc<Credential>> for FetchOrdered {
-    fn fetch(&self) -> BoxFuture<'_, Result<Loaded<Arc<Credential>>, Error>> {
+    fn load(&self) -> BoxFuture<'_, Result<Loaded<Arc<Credential>>, Error>> {
         Box::pin(async move {
             let sent = self.means.clock.now();
             let (credential, life) = self.temporary().await?;
@@ -114,7 +114,7 @@ impl Loader<Arc<Credential>> for FetchOrdered {
         })
     }
 
-    fn subject(&self) -> &str {
+    fn label(&self) -> &str {
         self.order.provider
     }
 

@@ -79,7 +79,7 @@ impl Stand {
             _ => {
                 let fetch = FetchOrdered { order: order.clone(), means: Arc::clone(means) };
                 // Each asks somebody else, so what one learns about its issuer is no business of another's.
-                let settings = Settings { gate: Arc::default(), ..settings.clone() };
+                let settings = Settings { admission: Arc::default(), ..settings.clone() };
                 let slot = Arc::new(Slot::new(Arc::new(fetch), settings));
                 *kept = Some(Kept { order, slot: Arc::clone(&slot) });
                 slot

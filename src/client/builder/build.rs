@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::authn::{CheckContext, Client};
-use crate::cache::backoff::LONGEST_FLIGHT_BEYOND_TIMEOUTS;
+use crate::cache::admission::{Admission, Party};
+use crate::cache::backoff::BEYOND_TIMEOUTS;
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
 use crate::client::idaas::{Idaas, Label};
@@ -117,14 +118,21 @@ impl IdaasBuilder {
         for wrap in std::mem::take(&mut self.wrappers) {
             source = wrap(source, &context)?;
         }
-        let flight = source.time_limit(settings.flight);
-        Ok((source, Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }))
+        let attempt_timeout = source.time_limit(settings.attempt_timeout);
+        let wait = self.wait_timeout.unwrap_or(attempt_timeout);
+        Ok((source, Settings { attempt_timeout, wait, ..settings }))
     }
 
     pub(super) fn settings(&self, connect: Duration, read: Duration, telemetry: Telemetry) -> Settings {
-        let flight = connect.saturating_add(read).saturating_add(LONGEST_FLIGHT_BEYOND_TIMEOUTS);
-        let wait = self.wait_timeout.unwrap_or(flight);
-        Settings { clock: self.clock.clone(), wait, flight, gate: Arc::default(), telemetry }
+        let attempt_timeout = connect.saturating_add(read).saturating_add(BEYOND_TIMEOUTS);
+        Settings {
+            clock: self.clock.clone(),
+            wait: self.wait_timeout.unwrap_or(attempt_timeout),
+            attempt_timeout,
+            admission: Arc::new(Admission::new(self.max_token_requests_in_flight)),
+            party: Party::Own,
+            telemetry,
+        }
     }
 
     /// A transport whose first destination is known.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 #[cfg(feature = "aliyun")]
 use crate::aliyun::{CloudRoles, DeveloperApi};
+#[cfg(feature = "aliyun")]
+use crate::cache::admission::Party;
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
 use crate::client::idaas::{Idaas, Label};
@@ -33,13 +35,14 @@ impl IdaasBuilder {
         transport: Option<Transport>,
         tokens: &Settings,
     ) -> Result<Roles, ConfigError> {
-        // Credentials take a token and a call, and both twice when the token turns out to be revoked. The gate is
-        // not that of the tokens: it is another server's, and a flight for credentials may wait for a token's.
+        // Credentials take a token and a call, and both twice when the token turns out to be revoked. The
+        // admission is not that of the tokens: it is another server's, and this refresh may wait for a token's.
         let settings = Settings {
             clock: tokens.clock.clone(),
-            wait: self.wait_timeout.unwrap_or(tokens.flight.saturating_mul(2)),
-            flight: tokens.flight.saturating_mul(4),
-            gate: Arc::default(),
+            wait: self.wait_timeout.unwrap_or(tokens.attempt_timeout.saturating_mul(2)),
+            attempt_timeout: tokens.attempt_timeout.saturating_mul(4),
+            admission: Arc::default(),
+            party: Party::Own,
             telemetry: tokens.telemetry.of("cloud role"),
         };
         let Some(endpoint) = &config.developer_api_endpoint else {

@@ -19,6 +19,7 @@ use http_body_util::Full;
 use tower::Service;
 
 use crate::authn::Authenticator;
+use crate::cache::limiter::DEFAULT_LIMIT;
 use crate::clock::Clock;
 #[cfg(feature = "test-util")]
 use crate::clock::ManualClock;
@@ -62,6 +63,7 @@ pub struct IdaasBuilder {
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
     exchange_capacity: usize,
+    max_token_requests_in_flight: usize,
     environment: Environment,
     clock: Clock,
 }
@@ -90,6 +92,7 @@ impl IdaasBuilder {
             root_certificates: Vec::new(),
             wait_timeout: None,
             exchange_capacity: EXCHANGED_TOKENS,
+            max_token_requests_in_flight: DEFAULT_LIMIT,
             environment: Environment::default(),
             clock: Clock::default(),
         }
@@ -403,6 +406,15 @@ impl IdaasBuilder {
     /// How many exchanged tokens are cached: the least recently used one makes room. 10,000 by default.
     pub fn exchange_capacity(mut self, tokens: usize) -> Self {
         self.exchange_capacity = tokens;
+        self
+    }
+
+    /// How many token requests may be in flight at the same time: 256 by default, which leaves room under 1,024 file
+    /// descriptors, and two at least. One place in eight is kept for the client's own tokens and for exchanged tokens
+    /// that are renewed. Sixteen times as many exchanges queue beyond it, and fail with
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
+    pub fn max_token_requests_in_flight(mut self, requests: usize) -> Self {
+        self.max_token_requests_in_flight = requests;
         self
     }
 }

@@ -24,9 +24,9 @@ impl IdaasBuilder {
         let chain = DefaultChain::new(Injected {
             environment: self.environment.clone(),
             transport: transport.clone(),
-            // With a gate of its own: a flight for a token may wait for one for a credential.
+            // With an admission of its own: a refresh of a token may wait for one of a credential.
             settings: Settings {
-                gate: Arc::default(),
+                admission: Arc::default(),
                 telemetry: settings.telemetry.of("Alibaba Cloud credential"),
                 ..settings.clone()
             },
@@ -46,7 +46,7 @@ impl IdaasBuilder {
 
     /// A fetch that needs a credential first may take as long as two.
     pub(super) fn open_api_settings(&self, settings: Settings) -> Settings {
-        let flight = settings.flight.saturating_mul(2);
-        Settings { flight, wait: self.wait_timeout.unwrap_or(flight), ..settings }
+        let attempt_timeout = settings.attempt_timeout.saturating_mul(2);
+        Settings { attempt_timeout, wait: self.wait_timeout.unwrap_or(attempt_timeout), ..settings }
     }
 }

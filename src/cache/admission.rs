@@ -1,0 +1,329 @@
+//! Whether the next request may go to the server now: what all slots that ask the same one share.
+//!
+//! Each kind of request has its circuit breaker. One more is about the way to the server, and opens when no
+//! connection can be made: that alone concerns all kinds. The handle's own requests open theirs when the server does
+//! not respond, or cannot serve. Of requests made for other parties a response, or its absence, concerns that party
+//! alone, and its slot backs off by itself. The limiter bounds what is in flight.
+
+use std::pin::pin;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::cache::circuit_breaker::{CircuitBreaker, Failed, Refused};
+use crate::cache::limiter::{DEFAULT_LIMIT, Heartbeat, Limiter, Queued};
+use crate::cache::loader::Evidence;
+use crate::cache::sync::{Mutex, MutexGuard, timeout};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, ErrorKind};
+use crate::telemetry::{Gauged, Telemetry};
+
+/// How often a request in the queue looks for stalled ones in front of it.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// For whom a request is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Party {
+    /// For the handle itself.
+    #[default]
+    Own,
+    /// For another party, a different one for each slot.
+    Other,
+}
+
+/// What a request says about itself when it wants to go.
+#[derive(Debug)]
+pub(crate) struct Applicant<'a> {
+    pub(crate) party: Party,
+    /// Whether it goes before others, and may use the places that are kept.
+    pub(crate) priority: bool,
+    pub(crate) heartbeat: &'a Heartbeat,
+}
+
+/// Shared by all slots that ask the same server.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    state: Mutex<State>,
+    priority: Notify,
+    ordinary: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    way: CircuitBreaker,
+    own: CircuitBreaker,
+    /// The one label whose requests have failed in a doubtful way since the server last responded.
+    suspect: Option<String>,
+    limiter: Limiter,
+    next_permit: u64,
+}
+
+#[derive(Debug)]
+enum Decision {
+    Granted(Permit),
+    Refused(Refused),
+    Wait,
+}
+
+/// What the failure of a request means for its refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It concerns this refresh alone.
+    Own,
+    /// A circuit is open until then.
+    Open(Timestamp),
+    /// A circuit is open, and the next attempt of this refresh is its probe.
+    Probe,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self::new(DEFAULT_LIMIT)
+    }
+}
+
+impl Admission {
+    /// Lets this many requests be in flight at most.
+    pub(crate) fn new(limit: usize) -> Self {
+        let state = State {
+            way: CircuitBreaker::default(),
+            own: CircuitBreaker::default(),
+            suspect: None,
+            limiter: Limiter::new(limit),
+            next_permit: 1,
+        };
+        Self { state: Mutex::new(state), priority: Notify::new(), ordinary: Notify::new() }
+    }
+
+    /// Waits until the request may go.
+    ///
+    /// # Errors
+    ///
+    /// The failure for which a circuit is open, or [`ErrorKind::Overloaded`] when too many requests wait already.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        applicant: Applicant<'_>,
+        clock: &Clock,
+        telemetry: &Telemetry,
+    ) -> Result<Permit, Refused> {
+        let mut in_queue = None;
+        loop {
+            // Registered before the look, so that no place that is freed in between is missed.
+            let mut freed = pin!(self.notify(applicant.priority).notified());
+            freed.as_mut().enable();
+            match self.decide(&applicant, in_queue.is_some(), clock.now()) {
+                Decision::Granted(mut permit) => {
+                    drop(in_queue);
+                    permit.in_flight = Some(telemetry.in_flight());
+                    return Ok(permit);
+                }
+                Decision::Refused(refused) => {
+                    if refused.error.kind() == ErrorKind::Overloaded {
+                        telemetry.refused();
+                    }
+                    return Err(refused);
+                }
+                Decision::Wait => {}
+            }
+            in_queue.get_or_insert_with(|| InQueue {
+                admission: self,
+                priority: applicant.priority,
+                _queued: telemetry.queued(),
+            });
+            drop(timeout(LOOK, freed).await);
+        }
+    }
+
+    fn decide(self: &Arc<Self>, applicant: &Applicant<'_>, queued: bool, now: Timestamp) -> Decision {
+        let Applicant { party, priority, .. } = *applicant;
+        let mut state = self.state();
+        if queued {
+            for permit in state.limiter.remove_stalled(now) {
+                state.release(permit);
+            }
+        }
+        let State { way, own, limiter, next_permit, .. } = &mut *state;
+        let mut circuits = [way, own];
+        let concerned = if party == Party::Own { 2 } else { 1 };
+        if let Some(refused) = circuits.iter().take(concerned).find_map(|circuit| circuit.refusal(now)) {
+            return Decision::Refused(refused);
+        }
+        let probed = circuits.iter().take(concerned).any(|circuit| circuit.is_probed());
+        if probed || !limiter.has_room(priority) {
+            if queued || limiter.queue(priority) {
+                return Decision::Wait;
+            }
+            return Decision::Refused(Refused { error: overloaded(), until: now });
+        }
+        let id = *next_permit;
+        *next_permit += 1;
+        let concerned = circuits.iter_mut().take(concerned);
+        let probes = concerned.fold(false, |probes, circuit| circuit.let_through(id) | probes);
+        limiter.enter(id, priority, applicant.heartbeat);
+        drop(state);
+        let admission = Arc::clone(self);
+        Decision::Granted(Permit { admission, id, party, probes, counted: false, in_flight: None })
+    }
+
+    /// Whether no circuit that requests for this party depend on is open.
+    pub(crate) fn is_closed(&self, party: Party) -> bool {
+        let state = self.state();
+        state.way.is_closed() && (party == Party::Other || state.own.is_closed())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notify(&self, priority: bool) -> &Notify {
+        if priority { &self.priority } else { &self.ordinary }
+    }
+
+    /// Wakes as many as may go now, or all, to look again.
+    fn wake(&self, all: bool, admissible: Queued) {
+        for (notify, count) in [(&self.priority, admissible.priority), (&self.ordinary, admissible.ordinary)]
+        {
+            if all {
+                notify.notify_waiters();
+            } else {
+                (0..count).for_each(|_| notify.notify_one());
+            }
+        }
+    }
+}
+
+impl State {
+    /// Takes the probe from a permit; tells whether it had one.
+    fn release(&mut self, permit: u64) -> bool {
+        let (way, own) = (self.way.release(permit), self.own.release(permit));
+        way || own
+    }
+
+    /// The server responds to requests of this party.
+    fn responded(&mut self, party: Party) -> bool {
+        let next = self.next_permit;
+        self.limiter.grow();
+        let was_open = self.way.close(next);
+        if party == Party::Other {
+            return was_open;
+        }
+        self.suspect = None;
+        self.own.close(next) || was_open
+    }
+}
+
+/// A place in the queue.
+struct InQueue<'a> {
+    admission: &'a Admission,
+    priority: bool,
+    _queued: Gauged,
+}
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        self.admission.state().limiter.leave_queue(self.priority);
+    }
+}
+
+/// Leave to have one request in flight. Dropping it gives the place to another.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    admission: Arc<Admission>,
+    id: u64,
+    party: Party,
+    probes: bool,
+    /// Whether a failure under this permit was counted.
+    counted: bool,
+    in_flight: Option<Gauged>,
+}
+
+impl Permit {
+    /// Whether the other requests wait for the result of this one.
+    pub(crate) fn probes(&self) -> bool {
+        self.probes
+    }
+
+    /// The request has a response.
+    pub(crate) fn responded(self) {
+        let was_open = self.admission.state().responded(self.party);
+        if was_open {
+            self.admission.wake(true, Queued::default());
+        }
+    }
+
+    /// The request failed. `again` says whether the refresh would try once more at once.
+    pub(crate) fn failed(
+        &mut self,
+        label: &str,
+        error: &Error,
+        again: bool,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Effect {
+        let evidence = Evidence::of(error);
+        let mut guard = self.admission.state();
+        let state = &mut *guard;
+        let next = state.next_permit;
+        let mut was_open = false;
+        let breaker = match (evidence, self.party) {
+            (Evidence::Nothing, _) => return Effect::Own,
+            (Evidence::Unreachable, _) => Some(&mut state.way),
+            (Evidence::Responds, _) | (Evidence::Doubtful, Party::Other) => {
+                was_open = state.responded(self.party);
+                None
+            }
+            (Evidence::Unavailable, Party::Other) => {
+                was_open = state.way.close(next);
+                None
+            }
+            (Evidence::Doubtful | Evidence::Unavailable, Party::Own) => {
+                was_open = state.way.close(next);
+                let alone = evidence == Evidence::Doubtful
+                    && state.own.is_closed()
+                    && state.suspect.get_or_insert_with(|| label.to_owned()) == label;
+                (!alone).then_some(&mut state.own)
+            }
+        };
+        let failed = Failed { permit: self.id, error, again, counted: self.counted };
+        let Some((until, opened)) = breaker.and_then(|breaker| breaker.fail(failed, next, now, jitter))
+        else {
+            drop(guard);
+            if was_open {
+                self.admission.wake(true, Queued::default());
+            }
+            return Effect::Own;
+        };
+        if !opened {
+            return Effect::Open(until);
+        }
+        state.limiter.start_again();
+        (self.counted, self.probes) = (true, again);
+        drop(guard);
+        if again {
+            return Effect::Probe;
+        }
+        self.admission.wake(true, Queued::default());
+        Effect::Open(until)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.admission.state();
+        state.limiter.leave(self.id);
+        let probe_lost = state.release(self.id);
+        let admissible = state.limiter.admissible();
+        drop(state);
+        self.admission.wake(probe_lost, admissible);
+    }
+}
+
+fn overloaded() -> Error {
+    let message = "too many requests are in flight and queued already, so this one was not sent; ask again later, \
+                   or raise the limit of requests in flight";
+    Error::new(ErrorKind::Overloaded, message)
+}
+
+#[cfg(test)]
+mod tests;

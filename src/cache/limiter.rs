@@ -1,0 +1,225 @@
+//! How many requests may be in flight: arithmetic alone, no lock, no waiting.
+//!
+//! A burst begins with [`START`] requests, and each response lets as many more go beside those that follow it, up to
+//! the limit: a start that grows as fast as the server responds. Once none is in flight, and after a failure that opens
+//! a circuit, it begins again. Some places are kept for requests with priority.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Timestamp, nanos};
+
+/// How many requests go before any response has come.
+pub(crate) const START: usize = 8;
+
+/// How many requests are in flight at most unless set otherwise: leaves room under 1,024 file descriptors.
+pub(crate) const DEFAULT_LIMIT: usize = 256;
+
+/// So many requests without priority may queue for each place.
+const QUEUED_PER_PLACE: usize = 16;
+
+/// A holder whose heartbeat stands still for this long does not count any more.
+const STALLED: Duration = Duration::from_millis(1_500);
+
+/// Counted up by a running refresh several times a second; on a runtime that is not driven it stands still.
+pub(crate) type Heartbeat = Arc<AtomicU64>;
+
+/// Who holds a place, and how many wait for one.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limit: usize,
+    /// How many may be in flight now; `limit` at most.
+    window: usize,
+    holders: BTreeMap<u64, Holder>,
+    /// How many of them have no priority.
+    ordinary: usize,
+    queued: Queued,
+}
+
+#[derive(Debug)]
+struct Holder {
+    priority: bool,
+    heartbeat: Heartbeat,
+    /// What the heartbeat was when last looked at, and when it was first seen so.
+    seen: Option<(u64, Timestamp)>,
+}
+
+/// How many requests wait, by priority.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Queued {
+    pub(crate) priority: usize,
+    pub(crate) ordinary: usize,
+}
+
+impl Queued {
+    fn of(&mut self, priority: bool) -> &mut usize {
+        if priority { &mut self.priority } else { &mut self.ordinary }
+    }
+}
+
+impl Limiter {
+    /// A limit below two counts as two: one place is kept.
+    pub(crate) fn new(limit: usize) -> Self {
+        let limit = limit.max(2);
+        let holders = BTreeMap::new();
+        Self { limit, window: START.min(limit), holders, ordinary: 0, queued: Queued::default() }
+    }
+
+    pub(crate) fn has_room(&self, priority: bool) -> bool {
+        let kept = (self.window / 8).max(1);
+        self.holders.len() < self.window && (priority || self.ordinary < self.window - kept)
+    }
+
+    pub(crate) fn enter(&mut self, permit: u64, priority: bool, heartbeat: &Heartbeat) {
+        self.ordinary += usize::from(!priority);
+        self.holders.insert(permit, Holder { priority, heartbeat: Arc::clone(heartbeat), seen: None });
+    }
+
+    pub(crate) fn leave(&mut self, permit: u64) {
+        let Some(holder) = self.holders.remove(&permit) else { return };
+        self.ordinary -= usize::from(!holder.priority);
+        if self.holders.is_empty() && self.queued.priority + self.queued.ordinary == 0 {
+            self.start_again();
+        }
+    }
+
+    /// Joins the queue; false when it is full.
+    pub(crate) fn queue(&mut self, priority: bool) -> bool {
+        let full = !priority && self.queued.ordinary >= self.limit.saturating_mul(QUEUED_PER_PLACE);
+        if !full {
+            *self.queued.of(priority) += 1;
+        }
+        !full
+    }
+
+    pub(crate) fn leave_queue(&mut self, priority: bool) {
+        let queued = self.queued.of(priority);
+        *queued = queued.saturating_sub(1);
+    }
+
+    /// How many of those that wait may go now.
+    pub(crate) fn admissible(&self) -> Queued {
+        let free = self.window.saturating_sub(self.holders.len());
+        let priority = free.min(self.queued.priority);
+        let kept = (self.window / 8).max(1);
+        let ordinary = (self.window - kept).saturating_sub(self.ordinary);
+        Queued { priority, ordinary: (free - priority).min(ordinary).min(self.queued.ordinary) }
+    }
+
+    /// The server responds: more may go.
+    pub(crate) fn grow(&mut self) {
+        self.window = self.window.saturating_add(START).min(self.limit);
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.window = START.min(self.limit);
+    }
+
+    /// Takes the places of stalled holders from them, and gives their permits.
+    pub(crate) fn remove_stalled(&mut self, now: Timestamp) -> Vec<u64> {
+        let stalled = |holder: &mut Holder| {
+            let beats = holder.heartbeat.load(Ordering::Relaxed);
+            match holder.seen {
+                Some((seen, since)) if seen == beats => {
+                    now.monotonic.saturating_sub(since.monotonic) >= nanos(STALLED)
+                }
+                _ => {
+                    holder.seen = Some((beats, now));
+                    false
+                }
+            }
+        };
+        let holders = self.holders.iter_mut();
+        let permits: Vec<u64> =
+            holders.filter_map(|(permit, holder)| stalled(holder).then_some(*permit)).collect();
+        permits.iter().for_each(|permit| self.leave(*permit));
+        permits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
+
+    fn filled(limit: usize, ordinary: u64) -> Limiter {
+        let mut limiter = Limiter::new(limit);
+        (0..ordinary).for_each(|permit| limiter.enter(permit, false, &Heartbeat::default()));
+        limiter
+    }
+
+    #[test]
+    fn each_response_lets_eight_more_go_and_those_add_up_to_the_limit() {
+        let mut limiter = Limiter::new(256);
+        // So that the burst goes on.
+        assert!(limiter.queue(true));
+        let mut permits = 0..;
+        let rounds: Vec<usize> = (0..4)
+            .map(|_| {
+                let mut sent = Vec::new();
+                while limiter.has_room(true) {
+                    sent.extend(permits.next());
+                    sent.last().iter().for_each(|id| limiter.enter(**id, true, &Heartbeat::default()));
+                }
+                sent.iter().for_each(|permit| {
+                    limiter.grow();
+                    limiter.leave(*permit);
+                });
+                sent.len()
+            })
+            .collect();
+        assert_eq!(rounds, [8, 72, 256, 256]);
+        limiter.leave_queue(true);
+        limiter.enter(u64::MAX, true, &Heartbeat::default());
+        limiter.leave(u64::MAX);
+        assert_eq!(limiter.window, START, "once idle, it begins again");
+    }
+
+    #[test]
+    fn one_place_in_eight_is_kept_for_priority() {
+        let mut limiter = filled(256, 7);
+        assert!(!limiter.has_room(false));
+        assert!(limiter.has_room(true));
+        limiter.enter(7, true, &Heartbeat::default());
+        assert!(!limiter.has_room(true));
+    }
+
+    #[test]
+    fn those_with_priority_leave_the_queue_first() {
+        let mut limiter = filled(256, 7);
+        limiter.enter(7, true, &Heartbeat::default());
+        for priority in [false, false, true] {
+            assert!(limiter.queue(priority));
+        }
+        limiter.leave(0);
+        let Queued { priority, ordinary } = limiter.admissible();
+        assert_eq!((priority, ordinary), (1, 0));
+        limiter.leave(1);
+        let Queued { priority, ordinary } = limiter.admissible();
+        assert_eq!((priority, ordinary), (1, 1));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_for_those_without_priority_alone() {
+        let mut limiter = Limiter::new(2);
+        let joined = (0..100).filter(|_| limiter.queue(false)).count();
+        assert_eq!(joined, 2 * QUEUED_PER_PLACE);
+        assert!(limiter.queue(true));
+    }
+
+    #[test]
+    fn a_holder_whose_heartbeat_stands_still_loses_its_place() {
+        let mut limiter = Limiter::new(256);
+        let (still, running) = (Heartbeat::default(), Heartbeat::default());
+        limiter.enter(1, true, &still);
+        limiter.enter(2, true, &running);
+        // The first look only notes the heartbeat, however long the request has been in flight.
+        assert!(limiter.remove_stalled(NOW.after(Duration::from_secs(60))).is_empty());
+        running.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(limiter.remove_stalled(NOW.after(Duration::from_secs(62))), [1]);
+        assert_eq!(limiter.holders.len(), 1);
+    }
+}

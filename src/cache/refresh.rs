@@ -1,0 +1,385 @@
+//! One refresh: a fetch with its attempts and pauses, on a task of its own, that any number of waiters wait for.
+//!
+//! The task is the only one that this crate starts for a value. It belongs to no waiter, and cancelling one does not
+//! cancel it. It runs on the runtime of the waiter that began it; when that one is shut down, the refresh ends without a
+//! result, and when it is not driven, the heartbeat stands still and a waiter on another runtime replaces the refresh.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use crate::cache::admission::{Admission, Applicant, Effect, Party, Permit};
+use crate::cache::backoff::{ATTEMPTS, RETRY_BUDGET, pause_between_attempts};
+use crate::cache::circuit_breaker::Refused;
+use crate::cache::entry::CacheEntry;
+use crate::cache::limiter::Heartbeat;
+use crate::cache::loader::{Loaded, Loader};
+use crate::cache::sync::{Handle, has_timers, sleep, timeout};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, ErrorKind};
+use crate::telemetry::{self, Telemetry};
+
+/// How often a running refresh counts its heartbeat up.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How often a waiter looks at it. After two looks in a row without a beat the refresh is taken for stalled.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What all slots of a kind share.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) clock: Clock,
+    /// How long a request waits for a value.
+    pub(crate) wait: Duration,
+    /// How long one attempt may take.
+    pub(crate) attempt_timeout: Duration,
+    /// To the server that all these slots ask.
+    pub(crate) admission: Arc<Admission>,
+    /// For whom the values are.
+    pub(crate) party: Party,
+    pub(crate) telemetry: Telemetry,
+}
+
+/// Why a refresh was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// There was no live value.
+    Missing,
+    /// The value was due, and is served meanwhile.
+    Advisory,
+    /// The value was overdue.
+    Mandatory,
+    /// The value was rejected or invalidated.
+    Invalidated,
+}
+
+/// How a refresh ended, for its waiters.
+#[derive(Debug)]
+pub(crate) enum Outcome<V> {
+    /// With a value, which is cached.
+    Cached(Arc<CacheEntry<V>>),
+    /// With a value that has no life at all: for its waiters, and only if there is no better one.
+    Uncacheable(Arc<CacheEntry<V>>),
+    /// With a value that had a life, which was over when it came.
+    Expired,
+    /// With an error.
+    Failed(Error),
+    /// With nothing that counts: the value was invalidated meanwhile, the refresh was replaced, or its runtime is gone.
+    Void,
+}
+
+impl<V> Clone for Outcome<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Cached(entry) => Self::Cached(Arc::clone(entry)),
+            Self::Uncacheable(entry) => Self::Uncacheable(Arc::clone(entry)),
+            Self::Expired => Self::Expired,
+            Self::Failed(error) => Self::Failed(error.clone()),
+            Self::Void => Self::Void,
+        }
+    }
+}
+
+/// How a refresh failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// When to ask again, if a circuit is open; otherwise the slot decides.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, until: None }
+    }
+}
+
+/// Where a refresh leaves its result.
+pub(crate) trait Completion<V>: Debug + Send + Sync {
+    /// Takes the result of the refresh of this number, and says what it means for the waiters.
+    fn complete(&self, refresh: u64, result: Result<Loaded<V>, Failure>) -> Outcome<V>;
+
+    /// Takes note that the refresh of this number ended without a result.
+    fn lost(&self, refresh: u64);
+}
+
+/// A refresh in flight, as its waiters see it.
+#[derive(Debug)]
+pub(crate) struct InFlight<V> {
+    pub(crate) id: u64,
+    outcome: watch::Receiver<Option<Outcome<V>>>,
+    heartbeat: Heartbeat,
+}
+
+impl<V> Clone for InFlight<V> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, outcome: self.outcome.clone(), heartbeat: Arc::clone(&self.heartbeat) }
+    }
+}
+
+impl<V> InFlight<V> {
+    pub(crate) async fn wait(mut self) -> Outcome<V> {
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Outcome::Void),
+            Err(_lost) => Outcome::Void,
+        }
+    }
+
+    /// The same; `None` when the runtime of the refresh is not driven.
+    pub(crate) async fn wait_while_running(self) -> Option<Outcome<V>> {
+        let heartbeat = Arc::clone(&self.heartbeat);
+        let mut outcome = pin!(self.wait());
+        let (mut seen, mut missed) = (heartbeat.load(Ordering::Relaxed), 0);
+        while missed < 2 {
+            if let Ok(outcome) = timeout(LOOK, outcome.as_mut()).await {
+                return Some(outcome);
+            }
+            let beats = heartbeat.load(Ordering::Relaxed);
+            missed = if beats == seen { missed + 1 } else { 0 };
+            seen = beats;
+        }
+        None
+    }
+
+    /// Whether the refresh ended without a result.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.outcome.has_changed().is_err() && self.outcome.borrow().is_none()
+    }
+}
+
+/// What a slot knows when it begins a refresh.
+#[derive(Debug)]
+pub(crate) struct Plan<V> {
+    pub(crate) id: u64,
+    pub(crate) cause: Cause,
+    /// Whether requests wait and nothing has failed before: then it makes further attempts.
+    pub(crate) patient: bool,
+    /// Whether it goes before others, see [`Applicant`].
+    pub(crate) priority: bool,
+    pub(crate) start_delay: Duration,
+    /// A value that turned out to be no good, for the loader.
+    pub(crate) rejected: Option<Arc<CacheEntry<V>>>,
+    pub(crate) now: Timestamp,
+}
+
+/// One refresh, begun and not yet completed.
+#[derive(Debug)]
+pub(crate) struct Refresh<V: Debug + Send + Sync + 'static> {
+    plan: Plan<V>,
+    loader: Arc<dyn Loader<V>>,
+    settings: Settings,
+    completion: Arc<dyn Completion<V>>,
+    outcome: watch::Sender<Option<Outcome<V>>>,
+    heartbeat: Heartbeat,
+    /// When it set out, after the start delay.
+    started: Timestamp,
+    /// How many attempts it has made.
+    attempt: u32,
+    completed: bool,
+}
+
+impl<V: Debug + Send + Sync + 'static> Refresh<V> {
+    pub(crate) fn begin(
+        plan: Plan<V>,
+        loader: Arc<dyn Loader<V>>,
+        settings: Settings,
+        completion: Arc<dyn Completion<V>>,
+    ) -> (Self, InFlight<V>) {
+        let (sender, receiver) = watch::channel(None);
+        let heartbeat = Heartbeat::default();
+        let in_flight = InFlight { id: plan.id, outcome: receiver, heartbeat: Arc::clone(&heartbeat) };
+        let (started, attempt, completed) = (plan.now, 0, false);
+        let outcome = sender;
+        let refresh =
+            Self { plan, loader, settings, completion, outcome, heartbeat, started, attempt, completed };
+        (refresh, in_flight)
+    }
+
+    /// Runs it as a task. A runtime that is shutting down drops the task at once, which ends the refresh: not to be
+    /// called under a lock.
+    pub(crate) fn spawn(self, runtime: &Handle) {
+        let span = self.settings.telemetry.refresh_span(self.loader.label(), self.cause());
+        runtime.spawn(self.run().instrument(span));
+    }
+
+    async fn run(mut self) {
+        let heartbeat = Arc::clone(&self.heartbeat);
+        let result = {
+            let mut fetch = pin!(self.fetch());
+            loop {
+                match timeout(BEAT, fetch.as_mut()).await {
+                    Ok(result) => break result,
+                    Err(_elapsed) => heartbeat.fetch_add(1, Ordering::Relaxed),
+                };
+            }
+        };
+        self.complete(result);
+    }
+
+    async fn fetch(&mut self) -> Result<Loaded<V>, Failure> {
+        if !self.plan.start_delay.is_zero() {
+            sleep(self.plan.start_delay).await;
+            self.started = self.settings.clock.now();
+        }
+        if let Some(rejected) = self.plan.rejected.take() {
+            self.loader.rejected(&rejected.value);
+        }
+        let (party, label) = (self.settings.party, self.loader.label().to_owned());
+        let mut permit = self.enter().await?;
+        // A probe is one attempt: other refreshes have made more before.
+        let mut attempts = if self.plan.patient && !permit.probes() { ATTEMPTS } else { 1 };
+        loop {
+            self.attempt += 1;
+            let loaded = timeout(self.settings.attempt_timeout, self.loader.load()).await;
+            let error = match loaded.unwrap_or_else(|_elapsed| Err(self.no_response())) {
+                Ok(loaded) => {
+                    // A value from a store says nothing about the server; the next request may go in its place.
+                    if loaded.from_issuer {
+                        permit.responded();
+                        self.report_circuit(party);
+                    }
+                    return Ok(loaded);
+                }
+                Err(error) => error,
+            };
+            let now = self.settings.clock.now();
+            let again =
+                self.attempt < attempts && now.since(self.started) < RETRY_BUDGET && may_pass_soon(&error);
+            let effect = permit.failed(&label, &error, again, now, fastrand::f64());
+            self.report_circuit(party);
+            match effect {
+                Effect::Open(until) if !again => return Err(Failure { error, until: Some(until) }),
+                Effect::Own if !again => return Err(error.into()),
+                Effect::Open(_) => {
+                    // Another refresh probes.
+                    drop(permit);
+                    permit = self.enter().await?;
+                    attempts = if permit.probes() { 1 } else { attempts };
+                }
+                Effect::Own | Effect::Probe => {
+                    sleep(pause_between_attempts(self.attempt, fastrand::f64())).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until a request may go.
+    async fn enter(&self) -> Result<Permit, Failure> {
+        let Settings { clock, telemetry, attempt_timeout, admission, party, .. } = &self.settings;
+        let priority = self.plan.priority;
+        let applicant = Applicant { party: *party, priority, heartbeat: &self.heartbeat };
+        match timeout(*attempt_timeout, admission.enter(applicant, clock, telemetry)).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(Refused { error, until })) => Err(Failure { error, until: Some(until) }),
+            Err(_elapsed) => Err(self.no_response().into()),
+        }
+    }
+
+    fn report_circuit(&self, party: Party) {
+        self.settings.telemetry.circuit(self.settings.admission.is_closed(party));
+    }
+
+    fn no_response(&self) -> Error {
+        let (label, limit) = (self.loader.label(), self.settings.attempt_timeout);
+        let message =
+            format!("no response for {label} within {limit:?}; the source hangs, it is asked again later");
+        Error::new(ErrorKind::Timeout, message)
+    }
+
+    fn complete(mut self, result: Result<Loaded<V>, Failure>) {
+        self.completed = true;
+        let now = self.settings.clock.now();
+        let (event, request_id) = match &result {
+            Err(Failure { error, .. }) => {
+                let refused = self.attempt == 0;
+                let event = if refused { telemetry::Outcome::Refused } else { telemetry::Outcome::Failed };
+                (event(error.clone()), error.request_id().map(str::to_owned))
+            }
+            Ok(Loaded { life, sent, from_issuer, request_id, .. }) => {
+                let event = match from_issuer {
+                    true => telemetry::Outcome::Loaded(*life),
+                    false => telemetry::Outcome::Shared(life.saturating_sub(now.since(*sent))),
+                };
+                (event, request_id.clone())
+            }
+        };
+        let failed = result.is_err();
+        let outcome = self.completion.complete(self.plan.id, result);
+        let void = matches!(outcome, Outcome::Void) && !failed;
+        let event = if void { telemetry::Outcome::Void } else { event };
+        self.report(&event, request_id.as_deref());
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    fn report(&self, outcome: &telemetry::Outcome, request_id: Option<&str>) {
+        self.settings.telemetry.refreshed(&telemetry::Refreshed {
+            what: self.loader.what(),
+            scope: self.loader.label(),
+            cause: self.cause(),
+            attempt: self.attempt,
+            elapsed: self.settings.clock.now().since(self.started),
+            outcome,
+            request_id,
+        });
+    }
+
+    fn cause(&self) -> &'static str {
+        match self.plan.cause {
+            Cause::Missing => "missing",
+            Cause::Advisory => "advisory",
+            Cause::Mandatory => "mandatory",
+            Cause::Invalidated => "invalidated",
+        }
+    }
+}
+
+impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
+    /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic, in an
+    /// authenticator or source of the user's, is an error like any other.
+    fn drop(&mut self) {
+        if self.completed {
+            return;
+        }
+        if std::thread::panicking() {
+            let message =
+                format!("the fetch of {} panicked; the panic's own message says where", self.loader.label());
+            let error = Error::new(ErrorKind::Runtime, message);
+            let outcome = self.completion.complete(self.plan.id, Err(error.clone().into()));
+            self.report(&telemetry::Outcome::Panicked(error), None);
+            self.outcome.send_replace(Some(outcome));
+        } else {
+            self.completion.lost(self.plan.id);
+            self.report(&telemetry::Outcome::Lost, None);
+        }
+    }
+}
+
+/// Whether another attempt within the second makes sense: not when it would only double a long wait, and not when the
+/// server asks for a pause.
+fn may_pass_soon(error: &Error) -> bool {
+    error.is_transient() && error.kind() != ErrorKind::Timeout && error.retry_after().is_none()
+}
+
+/// The runtime of the caller.
+///
+/// # Errors
+///
+/// When there is none, or it has no timers.
+pub(crate) fn current_runtime() -> Result<Handle, Error> {
+    let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+    if has_timers() {
+        return Ok(runtime);
+    }
+    let message =
+        "a token can be fetched only on a tokio runtime with timers; build the runtime with `enable_all()`";
+    Err(Error::new(ErrorKind::Runtime, message))
+}
+
+pub(crate) fn no_runtime() -> Error {
+    Error::new(ErrorKind::Runtime, "a token can be fetched only within a tokio runtime; call from one")
+}

@@ -1,0 +1,275 @@
+//! What consumers of a slot's values say about them, and when that forces a refresh.
+//!
+//! The first rejection invalidates the value: it is gone for all, and the next request fetches another. While the
+//! values that follow go on being rejected by the same consumer, the consumer is at fault, or the server is: refreshes
+//! for its sake are further and further apart, and the value that exists is served meanwhile. A value that another
+//! consumer accepts, or that is about as new as the last forced refresh, is not taken from the others. All this is
+//! forgotten a while after the consumer's last rejection: sooner when it has accepted a value since.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::cache::sync::{Mutex, MutexGuard};
+use crate::clock::{Clock, Timestamp};
+
+/// The longest time between two refreshes that one consumer forces.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(64);
+
+/// A consumer that has accepted a value since is forgotten so long after its last rejection, and any other one later.
+const FORGET_ACCEPTING: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_secs(5 * 60);
+
+/// How many rejecting consumers are told apart.
+const CONSUMERS: usize = 16;
+
+/// What a rejection leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaction {
+    /// The value is not served any more.
+    Invalidate,
+    /// The value is served while the next one is fetched.
+    Refresh,
+    /// The value is served.
+    Serve,
+}
+
+/// The rejections of one slot's values.
+#[derive(Debug)]
+pub(crate) struct Rejections {
+    clock: Clock,
+    /// Between the first two refreshes that a consumer forces; it doubles from there.
+    interval: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    consumers: Vec<Consumer>,
+    /// When a rejection last forced a refresh.
+    forced: Option<Timestamp>,
+    /// Whether the slot has yet to begin that refresh.
+    requested: bool,
+}
+
+#[derive(Debug)]
+struct Consumer {
+    id: u64,
+    /// How many refreshes it has forced.
+    forced: u32,
+    /// It forces no other before.
+    not_before: Timestamp,
+    last: Timestamp,
+    /// Whether it has accepted a value since its last rejection.
+    accepted: bool,
+}
+
+impl Rejections {
+    pub(crate) fn new(clock: Clock, interval: Duration) -> Self {
+        Self { clock, interval, state: Mutex::default() }
+    }
+
+    /// A consumer rejects the value that is served.
+    pub(crate) fn reject(&self, id: u64, accepted_by_another: bool) -> Reaction {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        state.forget(now);
+        let reaction = match state.consumers.iter_mut().find(|consumer| consumer.id == id) {
+            None => state.first_of(id, accepted_by_another, self.interval, now),
+            Some(consumer) => consumer.again(accepted_by_another, self.interval, now),
+        };
+        if reaction != Reaction::Serve {
+            state.forced = Some(now);
+        }
+        state.requested |= reaction == Reaction::Refresh;
+        reaction
+    }
+
+    /// A consumer accepts the value that is served.
+    pub(crate) fn accept(&self, id: u64) {
+        let mut state = self.state();
+        state
+            .consumers
+            .iter_mut()
+            .filter(|consumer| consumer.id == id)
+            .for_each(|consumer| consumer.accepted = true);
+    }
+
+    /// Whether acceptances are worth noting: something was rejected lately.
+    pub(crate) fn is_watching(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        state.forget(now);
+        !state.consumers.is_empty()
+    }
+
+    /// Whether a refresh is due for the sake of a rejection; asking resets it.
+    pub(crate) fn take_request(&self) -> bool {
+        std::mem::take(&mut self.state().requested)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget(&mut self, now: Timestamp) {
+        self.consumers.retain(|consumer| {
+            let quiet = if consumer.accepted { FORGET_ACCEPTING } else { FORGET };
+            now.since(consumer.last) < quiet
+        });
+    }
+
+    fn first_of(
+        &mut self,
+        id: u64,
+        accepted_by_another: bool,
+        interval: Duration,
+        now: Timestamp,
+    ) -> Reaction {
+        // The more consumers reject what others may find good, the less one more of them says.
+        let others = u32::try_from(self.consumers.len()).unwrap_or(u32::MAX);
+        let spacing = interval.saturating_mul(others).min(LONGEST_INTERVAL);
+        let due = self.forced.filter(|_| others > 0).map_or(now, |forced| forced.after(spacing));
+        let reaction = match now.monotonic >= due.monotonic {
+            false => Reaction::Serve,
+            true if accepted_by_another => Reaction::Refresh,
+            true => Reaction::Invalidate,
+        };
+        let (forced, not_before) = match reaction {
+            Reaction::Serve => (0, due),
+            _ => (1, now.after(interval)),
+        };
+        if self.consumers.len() >= CONSUMERS {
+            self.consumers.sort_by_key(|consumer| consumer.last.monotonic);
+            self.consumers.remove(0);
+        }
+        self.consumers.push(Consumer { id, forced, not_before, last: now, accepted: false });
+        reaction
+    }
+}
+
+impl Consumer {
+    fn again(&mut self, accepted_by_another: bool, interval: Duration, now: Timestamp) -> Reaction {
+        self.last = now;
+        if now.monotonic < self.not_before.monotonic {
+            return Reaction::Serve;
+        }
+        let accepted = std::mem::take(&mut self.accepted);
+        self.forced = self.forced.saturating_add(1);
+        let doublings = self.forced.saturating_sub(1).min(16);
+        self.not_before = now.after(interval.saturating_mul(1 << doublings).min(LONGEST_INTERVAL));
+        // It took the value before, once: this one may have been revoked too.
+        if self.forced <= 2 && accepted && !accepted_by_another {
+            Reaction::Invalidate
+        } else {
+            Reaction::Refresh
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const BAD: u64 = 1;
+    const GOOD: u64 = 2;
+
+    fn rejections() -> (Rejections, ManualClock) {
+        let clock = ManualClock::new();
+        (Rejections::new(Clock::Manual(clock.clone()), SECOND), clock)
+    }
+
+    /// Refreshes forced in each minute by rejections every `step`, with `between` after each.
+    fn forced_a_minute(step: Duration, minutes: usize, between: impl Fn(&Rejections)) -> Vec<usize> {
+        let (rejections, clock) = rejections();
+        let steps = 60_000 / step.as_millis();
+        (0..minutes)
+            .map(|_| {
+                let mut forced = 0;
+                for _ in 0..steps {
+                    forced += usize::from(rejections.reject(BAD, false) != Reaction::Serve);
+                    between(&rejections);
+                    clock.advance(step);
+                }
+                forced
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_consumer_that_rejects_all_values_forces_seven_refreshes_in_a_minute_and_then_one_a_minute() {
+        let counts = forced_a_minute(Duration::from_millis(50), 10, |_| ());
+        assert!(counts[0] <= 7, "{counts:?}");
+        assert!(counts[1..].iter().all(|count| *count <= 1), "{counts:?}");
+    }
+
+    #[test]
+    fn a_consumer_that_accepts_and_rejects_the_same_values_in_turn_forces_no_more() {
+        for step in [50, 1_000, 15_000] {
+            let counts =
+                forced_a_minute(Duration::from_millis(step), 10, |rejections| rejections.accept(BAD));
+            assert!(counts[0] + counts[1] <= 8, "{step}: {counts:?}");
+            assert!(counts[2..].iter().all(|count| *count <= 1), "{step}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn the_value_is_invalidated_once_and_served_from_then_on() {
+        let (rejections, clock) = rejections();
+        assert_eq!(rejections.reject(BAD, false), Reaction::Invalidate);
+        assert_eq!(rejections.reject(BAD, false), Reaction::Serve);
+        assert!(!rejections.take_request());
+        clock.advance(SECOND);
+        assert_eq!(rejections.reject(BAD, false), Reaction::Refresh);
+        assert!(rejections.take_request() && !rejections.take_request());
+        assert_eq!(rejections.reject(BAD, false), Reaction::Serve);
+    }
+
+    #[test]
+    fn a_value_that_is_accepted_and_then_revoked_is_invalidated_again_after_a_second() {
+        let (rejections, clock) = rejections();
+        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+        rejections.accept(GOOD);
+        clock.advance(SECOND);
+        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+        rejections.accept(GOOD);
+        clock.advance(FORGET_ACCEPTING);
+        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate, "the rest is forgotten");
+    }
+
+    #[test]
+    fn one_consumers_rejections_do_not_hold_up_what_another_one_says() {
+        let (rejections, clock) = rejections();
+        for _ in 0..100 {
+            rejections.reject(BAD, false);
+            clock.advance(SECOND);
+        }
+        // A value that the bad one rejects and no other is known to accept.
+        clock.advance(SECOND);
+        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+    }
+
+    #[test]
+    fn what_another_consumer_accepts_or_what_is_new_is_not_taken_from_the_others() {
+        let (rejections, clock) = rejections();
+        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+        assert_eq!(rejections.reject(BAD, false), Reaction::Serve, "forced a moment ago");
+        clock.advance(SECOND);
+        assert_eq!(rejections.reject(BAD, true), Reaction::Refresh);
+        assert_eq!(rejections.reject(3, true), Reaction::Serve);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_forgotten() {
+        let (rejections, clock) = rejections();
+        for id in 0..100 {
+            rejections.reject(id, false);
+        }
+        assert_eq!(rejections.state().consumers.len(), CONSUMERS);
+        clock.advance(FORGET);
+        assert!(!rejections.is_watching(clock.now()));
+    }
+}
