@@ -22,10 +22,10 @@ fn with_status(
 }
 
 #[tokio::test]
-async fn unauthenticated_withdraws_the_token_when_asked_to_look() -> Outcome {
-    let mint = Mint::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+async fn unauthenticated_invalidates_the_token_when_asked_to_look() -> Outcome {
     for warm in [false, true] {
+        let mint = Mint::new();
+        let (idaas, _clock) = fed_by(&mint)?;
         if warm {
             idaas.prefetch().await?;
         }
@@ -33,8 +33,8 @@ async fn unauthenticated_withdraws_the_token_when_asked_to_look() -> Outcome {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "16");
         assert!(idaas.peek().is_none());
+        assert_eq!(mint.fetches(), 1);
     }
-    assert_eq!(mint.fetches(), 2);
     Ok(())
 }
 

@@ -154,16 +154,63 @@ async fn forced_refreshes_are_a_second_apart() -> Outcome {
     client.clone().oneshot(get(URL)).await?;
     client.clone().oneshot(get(URL)).await?;
     assert_eq!(mint.fetches(), 2, "the first forced one leaves at once");
-    let mut third = task::spawn(client.clone().oneshot(get(URL)));
     for _ in 0..100 {
-        assert_pending!(third.poll());
-        tokio::task::yield_now().await;
+        client.clone().oneshot(get(URL)).await?;
+        settle().await;
     }
-    assert_eq!(mint.fetches(), 2, "the second one waits for a second");
-    drop(third);
+    assert_eq!(mint.fetches(), 2, "the token that exists is served for a second, though it is rejected");
     clock.advance(seconds(1));
-    client.oneshot(get(URL)).await?;
-    assert_eq!(mint.fetches(), 3);
+    mint.hold();
+    client.clone().oneshot(get(URL)).await?;
+    client.clone().oneshot(get(URL)).await?;
+    settle().await;
+    assert_eq!((mint.fetches(), text(idaas.token().await)?), (3, "token-2".to_owned()), "and meanwhile");
+    mint.release();
+    settle().await;
+    assert_eq!(text(idaas.token().await)?, "token-3");
+    Ok(())
+}
+
+/// Rejects `Bearer token-1` at first, and whatever comes to the hosts named `bad`.
+fn picky(request: &http::Request<crate::support::Body>) -> StatusCode {
+    let bad = request.uri().host().is_some_and(|host| host.starts_with("bad"));
+    let first = request.headers().get(AUTHORIZATION).is_some_and(|value| value == "Bearer token-1");
+    if bad || first { StatusCode::UNAUTHORIZED } else { StatusCode::OK }
+}
+
+#[tokio::test]
+async fn an_api_that_rejects_all_tokens_takes_none_from_an_api_that_accepts_them() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    mint.set_life(seconds(86_400));
+    let inner = tower::service_fn(|request: http::Request<crate::support::Body>| async move {
+        let mut response = http::Response::new(());
+        *response.status_mut() = picky(&request);
+        Ok::<_, tower_idaas::BoxError>(response)
+    });
+    let client = idaas.layer().layer(inner);
+    let mut refused = 0;
+    let mut fetches = Vec::new();
+    for _minute in 0..5 {
+        let before = mint.fetches();
+        for _ in 0..120 {
+            client.clone().oneshot(get("https://bad.example.com/")).await?;
+            let good = client.clone().oneshot(get("https://good.example.com/")).await?;
+            refused += usize::from(good.status() != StatusCode::OK);
+            settle().await;
+            clock.advance(std::time::Duration::from_millis(500));
+        }
+        fetches.push(mint.fetches() - before);
+    }
+    assert_eq!(refused, 0);
+    assert!(fetches[0] <= 10 && fetches[1..].iter().all(|count| *count <= 1), "{fetches:?}");
+
+    // What the good one rejects is taken for revoked all the same.
+    let revoked = text(idaas.token().await)?;
+    let api = Api::default();
+    api.answer_with(StatusCode::UNAUTHORIZED);
+    idaas.layer().layer(api).oneshot(get("https://good.example.com/")).await?;
+    assert_ne!(text(idaas.token().await)?, revoked);
     Ok(())
 }
 
@@ -177,6 +224,7 @@ async fn a_broken_api_makes_no_storm_of_token_requests() -> Outcome {
     let storm = async {
         loop {
             let _ = client.clone().oneshot(get(URL)).await;
+            tokio::task::yield_now().await;
         }
     };
     let _: Result<(), _> = tokio::time::timeout(std::time::Duration::from_millis(300), storm).await;
