@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use support::builder_without_secret;
+use support::log::Log;
 use tower_idaas::authn::{ClientSecretBasic, ClientSecretJwt, ClientSecretPost, Oidc, Pca, PrivateKeyJwt};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas, SecretSource};
@@ -343,4 +344,19 @@ async fn a_secret_may_come_from_a_function() {
     clock.advance(Duration::from_secs(1200));
     idaas.token().await.unwrap();
     assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_blank_or_a_quotation_mark_at_an_end_is_mentioned_when_the_issuer_refuses_the_secret() {
+    let issuer = issuer(&ManualClock::new()).await;
+    let log = Log::start();
+    for (secret, part) in
+        [("hunter2 ", "begins or ends with a blank"), ("'hunter2'", "with a quotation mark")]
+    {
+        let post = ClientSecretPost::new(SecretSource::value(secret));
+        let idaas = builder_without_secret(&issuer).authenticator(post).build().unwrap();
+        assert_eq!(idaas.token().await.unwrap_err().code(), Some("invalid_client"));
+        let told = log.text();
+        assert!(told.contains(part) && !told.contains(secret), "{told}");
+    }
 }

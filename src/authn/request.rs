@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::secret::{Expected, Secret, SecretSource};
+use crate::secret::{Expected, Secret, SecretSource, suspicious_ends};
 
 /// The client a token is asked for, and where.
 #[derive(Clone)]
@@ -134,7 +134,14 @@ impl TokenRequest {
 
     /// Reads a client secret, and refuses characters that none has.
     pub(crate) async fn read_client_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
-        self.read_expected(source, Expected::client_secret()).await
+        let secret = self.read_expected(source, Expected::client_secret()).await?;
+        // The second look, after `invalid_client`.
+        if self.refused.is_some()
+            && let Some(hint) = suspicious_ends(&secret)
+        {
+            tracing::warn!("the issuer refuses this client, and {hint}");
+        }
+        Ok(secret)
     }
 
     /// Reads a secret that has to pass a check.

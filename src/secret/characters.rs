@@ -35,7 +35,6 @@ fn is_invisible(letter: char) -> bool {
 }
 
 /// What to look at when the issuer refuses this client secret: characters at its ends that are rarely meant.
-#[allow(dead_code, reason = "the token endpoint is next")]
 pub(crate) fn suspicious_ends(secret: &Secret) -> Option<&'static str> {
     const QUOTES: &[char] = &['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
     let text = secret.expose_secret();

@@ -12,12 +12,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use self::characters::check_client_secret;
-#[cfg(feature = "aliyun")]
-#[allow(unused_imports, reason = "the credential files are next")]
-pub(crate) use self::reloaded_file::ReloadedFiles;
-pub(crate) use self::reloaded_file::{FileKind, ReloadedFile};
-pub(crate) use self::source::Expected;
+pub(crate) use self::characters::suspicious_ends;
+pub(crate) use self::reloaded_file::{Expected, FileKind, ReloadedFile};
 pub use self::source::SecretSource;
 
 /// A secret text: a client secret, a key, an assertion.

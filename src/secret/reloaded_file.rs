@@ -1,7 +1,5 @@
 //! A small file that is read each time its content is needed, and whose last good content bridges a bad moment.
 
-#[cfg(feature = "aliyun")]
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,11 +9,12 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::secret::characters::check_client_secret;
 use crate::secret::id_token::{self, is_jwt};
 use crate::secret::text_file::{
     BoundedReader, FileContent, Stamp, fault, looks_like_a_token, shown, text_of, unreadable, warn_of_mode,
 };
-use crate::secret::{Expected, Secret, pem};
+use crate::secret::{Secret, pem};
 
 /// How long content without an expiry of its own bridges a fault: a file that is swapped is back within milliseconds,
 /// a volume that is mounted again within seconds.
@@ -25,16 +24,12 @@ const STAND_IN: Duration = Duration::from_secs(60);
 const LASTING: Duration = Duration::from_secs(1);
 
 /// What a file holds.
-#[allow(dead_code, reason = "the credential files are next")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
     /// A secret, a key or certificates. One line break at the end is not a part of it.
     Secret,
     /// A token that another program keeps fresh, such as the kubelet. White space around it is not a part of it.
     Token,
-    /// Profiles with access keys, kept as they are.
-    #[cfg(feature = "aliyun")]
-    Profile,
 }
 
 impl FileKind {
@@ -43,8 +38,6 @@ impl FileKind {
         match self {
             Self::Secret => "secret file",
             Self::Token => "token file",
-            #[cfg(feature = "aliyun")]
-            Self::Profile => "profile file",
         }
     }
 
@@ -52,16 +45,35 @@ impl FileKind {
         match self {
             Self::Secret => super::without_line_break(text),
             Self::Token => text.trim(),
-            #[cfg(feature = "aliyun")]
-            Self::Profile => text,
         }
     }
 
     fn when_blank(self) -> &'static str {
         match self {
+            Self::Secret => "is empty; write the secret into it",
             Self::Token => "is empty; check what writes it",
-            _ => "is empty; write the secret into it",
         }
+    }
+}
+
+/// What a text has to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    /// Whether every user of the machine may read it, as a certificate.
+    pub(crate) is_public: bool,
+    /// What is wrong with a text, for after the name of its place.
+    pub(crate) check: &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync),
+}
+
+impl Expected<'static> {
+    /// A secret of any form.
+    pub(crate) fn secret() -> Self {
+        Self { is_public: false, check: &|_| Ok(()) }
+    }
+
+    /// A client secret (RFC 6749 section 2.3.1).
+    pub(crate) fn client_secret() -> Self {
+        Self { is_public: false, check: &check_client_secret }
     }
 }
 
@@ -136,26 +148,6 @@ impl ReloadedFile {
     ) -> Result<Secret, Error> {
         let path = self.expanded(environment)?;
         self.conclude(self.reader.read(&path, self.last_stamp()), &path, now, expected)
-    }
-
-    /// Nothing if there is no such file, and has not been for as long as content stands in.
-    #[cfg(feature = "aliyun")]
-    #[allow(dead_code, reason = "the credential files are next")]
-    pub(crate) async fn read_if_there(
-        &self,
-        environment: &Environment,
-        now: Timestamp,
-        expected: Expected<'_>,
-    ) -> Result<Option<Secret>, Error> {
-        let is_absent = |error: &Error| {
-            let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-            let kind = cause.map(io::Error::kind);
-            matches!(kind, Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
-        };
-        match self.read(environment, now, expected).await {
-            Err(error) if is_absent(&error) => Ok(None),
-            result => result.map(Some),
-        }
     }
 
     fn expanded(&self, environment: &Environment) -> Result<PathBuf, Error> {
@@ -260,23 +252,6 @@ fn has_shorter_signature(new: &str, last: &str) -> bool {
 impl fmt::Debug for ReloadedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReloadedFile").field("path", &shown(&self.path)).finish_non_exhaustive()
-    }
-}
-
-/// The files of one handle whose paths are only known when they are needed: one [`ReloadedFile`] per path.
-#[derive(Clone, Debug, Default)]
-#[allow(dead_code, reason = "the credential files are next")]
-#[cfg(feature = "aliyun")]
-pub(crate) struct ReloadedFiles(Arc<Mutex<HashMap<PathBuf, Arc<ReloadedFile>>>>);
-
-#[allow(dead_code, reason = "the credential files are next")]
-#[cfg(feature = "aliyun")]
-impl ReloadedFiles {
-    /// The file at this path.
-    pub(crate) fn at(&self, path: &Path, kind: FileKind) -> Arc<ReloadedFile> {
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = files.entry(path.to_owned()).or_insert_with(|| Arc::new(ReloadedFile::new(path, kind)));
-        Arc::clone(file)
     }
 }
 

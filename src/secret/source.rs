@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use crate::clock::{Clock, Timestamp};
 use crate::environment::{Environment, looks_like_a_variable};
 use crate::error::{BoxFuture, Error, ErrorKind};
-use crate::secret::reloaded_file::{FileKind, ReloadedFile};
+use crate::secret::reloaded_file::{Expected, FileKind, ReloadedFile};
 use crate::secret::text_file::shown;
-use crate::secret::{Secret, check_client_secret, without_line_break};
+use crate::secret::{Secret, without_line_break};
 
 /// Where a secret lives. It is read again at every use, so that a rotated secret needs no restart.
 ///
@@ -34,27 +34,6 @@ enum Place {
 
 #[derive(Clone)]
 struct Function(Arc<dyn Fn() -> BoxFuture<'static, Result<Secret, Error>> + Send + Sync>);
-
-/// What a text has to be.
-#[derive(Clone, Copy)]
-pub(crate) struct Expected<'a> {
-    /// Whether every user of the machine may read it, as a certificate.
-    pub(crate) is_public: bool,
-    /// What is wrong with a text, for after the name of its place.
-    pub(crate) check: &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync),
-}
-
-impl Expected<'static> {
-    /// A secret of any form.
-    pub(crate) fn secret() -> Self {
-        Self { is_public: false, check: &|_| Ok(()) }
-    }
-
-    /// A client secret (RFC 6749 section 2.3.1).
-    pub(crate) fn client_secret() -> Self {
-        Self { is_public: false, check: &check_client_secret }
-    }
-}
 
 impl SecretSource {
     /// A secret that the program already holds. It never changes.
