@@ -179,3 +179,41 @@ async fn a_hit_allocates_nothing_on_a_request_of_reqwests_with_or_without_a_list
         assert_eq!(allocations(request, call), 0);
     }
 }
+
+/// A gateway has a client for each tenant. What they have in common, such as the authorities, they share.
+#[cfg(feature = "transport")]
+#[test]
+fn one_more_handle_takes_little_memory() {
+    const AUTHORITIES: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("roots.pem");
+    std::fs::write(&bundle, (0..AUTHORITIES).map(authority).collect::<String>()).unwrap();
+    let environment = tower_idaas::environment::ManualEnvironment::from_iter([("SSL_CERT_FILE", &bundle)]);
+    let build = |number: usize| {
+        Idaas::builder()
+            .instance_id("idaas_1")
+            .client_id(format!("app_{number}"))
+            .issuer("https://issuer.example")
+            .token_endpoint("https://issuer.example/token")
+            .scope("api://x|read")
+            .authenticator(tower_idaas::authn::ClientSecretPost::new(tower_idaas::SecretSource::value(
+                "not-a-real-secret".to_owned(),
+            )))
+            .environment(environment.clone())
+            .build()
+            .unwrap()
+    };
+    let mut handles = vec![build(0), build(1)];
+    let one_more = allocation_counter::measure(|| handles.push(build(2)));
+    assert!(one_more.bytes_current < 20 * 1024, "{one_more:?}");
+    // With authorities of its own it would allocate for each of them.
+    assert!(one_more.count_total < 5 * AUTHORITIES as u64, "{one_more:?}");
+}
+
+#[cfg(feature = "transport")]
+fn authority(number: usize) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new([format!("authority {number}")]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters.self_signed(&key).unwrap().pem()
+}
