@@ -215,6 +215,78 @@ async fn redirects_are_refused_without_a_second_request() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_body_is_told_as_what_it_is_with_one_request() {
+    let deep: &'static str = format!("{{\"a\":{}", "[".repeat(1_000)).leak();
+    let coding = http::header::CONTENT_ENCODING;
+    let coded = |name| {
+        page(200, "application/json", "\u{1f}MARKER")
+            .with_header(coding.clone(), HeaderValue::from_static(name))
+    };
+    for (behaviour, reason) in [
+        (coded("gzip"), "they are compressed (gzip), although the request accepts no content coding"),
+        (coded("br"), "they are compressed (br), although the request accepts no content coding"),
+        (page(200, "application/json", deep), "their JSON is nested too deeply"),
+        (page(200, "application/json", "{\"expires_in\":1e999}"), "their JSON has a number out of range"),
+        (
+            page(200, "application/json", "{\"access_token\":\"a\",\"access_token\":\"MARKER\"}"),
+            "their JSON has `access_token` twice, with two values",
+        ),
+    ] {
+        let error = assert_fails(behaviour, ErrorKind::InvalidResponse, false, &[reason]).await;
+        assert!(!format!("{error:?}").contains("MARKER"), "{error:?}");
+    }
+    let hiccup = page(200, "application/json", "{\"access_token\":\"MARKER");
+    assert_fails(hiccup, ErrorKind::InvalidResponse, true, &["their JSON is cut off"]).await;
+}
+
+#[tokio::test]
+async fn no_content_coding_is_asked_for_and_a_byte_order_mark_is_skipped() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let marked = "\u{feff}{\"access_token\":\"opaque\",\"token_type\":\"Bearer\",\"expires_in\":1200}";
+    issuer.set_behaviour(page(200, "application/json", marked));
+    let token = builder(&issuer).build().unwrap().token().await.unwrap();
+    assert_eq!(token.expose_token(), "opaque");
+    assert!(issuer.requests()[0].header_names.iter().any(|name| name == "accept-encoding"));
+}
+
+#[tokio::test]
+async fn a_401_without_a_reason_to_basic_credentials_is_a_refusal_of_the_client() {
+    let secret = |issuer: &TestIdaas| SecretSource::value(issuer.secret());
+    for (body, content_type) in
+        [("", "text/plain"), ("<html>MARKER</html>", "text/html"), ("{}", "application/json")]
+    {
+        let issuer = TestIdaas::start().await.unwrap();
+        issuer.set_behaviour(page(401, content_type, body));
+        let basic = builder_without_secret(&issuer).authenticator(ClientSecretBasic::new(secret(&issuer)));
+        let error = basic.build().unwrap().token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false), "{error}");
+        assert_eq!((error.code(), issuer.token_requests()), (Some("invalid_client"), 1));
+        for part in
+            ["401 Unauthorized and no reason that can be read", "check the client id and its credentials"]
+        {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(!error.to_string().contains("MARKER"));
+        // Credentials in the form are not what a bare 401 speaks of.
+        let post = builder_without_secret(&issuer).authenticator(ClientSecretPost::new(secret(&issuer)));
+        let error = post.build().unwrap().token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_is_understood_in_whatever_spelling() {
+    for (value, seconds) in
+        [("1.5", 2), ("\"7\"", 7), (" 7 ", 7), ("7s", 7), ("-3", 0), ("99999999999999999999", 86_400)]
+    {
+        let behaviour = page(429, "text/html", "<html>busy</html>")
+            .with_header(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+        let (error, _) = fails(behaviour).await;
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)), "{value}");
+    }
+}
+
+#[tokio::test]
 async fn the_request_id_is_found_in_headers_as_well() {
     let id = HeaderName::from_static("x-acs-request-id");
     let behaviour = page(400, "text/html", "<html>").with_header(id, HeaderValue::from_static("ID-7"));

@@ -57,6 +57,19 @@ async fn the_life_of_a_token_is_found_however_the_issuer_tells_it() {
         answer.insert("expires_at".to_owned(), json!(seconds * 1000));
     });
     assert_eq!(in_milliseconds.await, Some(1200));
+    for factor in [1, 1_000, 1_000_000] {
+        let alone = life(move |answer| {
+            answer.remove("expires_in");
+            let seconds = answer.remove("expires_at").and_then(|value| value.as_u64()).unwrap();
+            answer.insert("expires_at".to_owned(), json!(seconds * factor));
+        });
+        let alone = alone.await.unwrap();
+        assert!((1198..=1201).contains(&alone), "{factor}: {alone}");
+    }
+    let long_past = life(|answer| {
+        answer.insert("expires_at".to_owned(), json!(1_000_000_000));
+    });
+    assert!(matches!(long_past.await, Some(1199 | 1200)));
 }
 
 #[tokio::test]

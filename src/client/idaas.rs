@@ -184,7 +184,7 @@ impl Idaas {
     #[cfg(feature = "aliyun")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn cloud_role(&self, role_arn: impl AsRef<str>) -> Result<CloudRole, ConfigError> {
-        self.cloud_roles.role(role_arn.as_ref())
+        CloudRole::new(&self.cloud_roles, role_arn.as_ref())
     }
 
     /// Whether there is a live token for the configured scope: for readiness probes.

@@ -36,6 +36,7 @@ struct Inner {
     from_issuer: bool,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    clock_offset: Option<i64>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -52,6 +53,7 @@ impl Error {
             from_issuer: false,
             request_id: None,
             retry_after: None,
+            clock_offset: None,
             source: None,
         }))
     }
@@ -90,6 +92,24 @@ impl Error {
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
         self.with(|inner| inner.code = Some(code.into()))
+    }
+
+    /// Names how many nanoseconds the server's clock is ahead of this machine's, where the response tells.
+    pub(crate) fn with_clock_offset(self, nanos: Option<i64>) -> Self {
+        self.with(|inner| inner.clock_offset = nanos)
+    }
+
+    /// How many nanoseconds the server's clock is ahead of this machine's, where the response tells.
+    pub(crate) fn clock_offset(&self) -> Option<i64> {
+        self.0.clock_offset
+    }
+
+    /// With this message, and without causes: they hold an echo of a secret.
+    pub(crate) fn redacted(self, message: String) -> Self {
+        self.with(|inner| {
+            inner.message = message;
+            inner.source = None;
+        })
     }
 
     /// Says that this is what came of asking the issuer itself, and not another server on the way to it.

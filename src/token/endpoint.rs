@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use crate::authn::{Authenticator, Client, TokenRequest};
 use crate::clock::Clock;
@@ -11,16 +10,14 @@ use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::token::issued::issued;
 use crate::token::response::TokenResponse;
-use crate::token::skew::Skew;
+use crate::token::skew::{Correction, Skew};
 use crate::token::source::TokenSource;
 use crate::token::subject::SubjectToken;
 use crate::transport::Transport;
-use crate::wire::echo::without_echo;
-use crate::wire::response::{self as answer, Asked, OAuth};
-
-/// Issuers forgive a difference of this much, and more.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(20);
+use crate::wire::call::ApiCall;
+use crate::wire::profile::OAuth;
 
 /// Asks the token endpoint, proving who the client is with an [`Authenticator`].
 #[derive(Debug)]
@@ -58,20 +55,42 @@ pub(crate) enum Grant<'a> {
 }
 
 impl TokenEndpoint {
-    /// Makes one attempt, or two when the first was refused and the secret has changed meanwhile, or what is
-    /// known of the issuer's clock.
+    /// Makes one attempt, and up to two more when the client itself was refused: one if the secret has changed
+    /// meanwhile, and one with the issuer's time if the refusal shows that the clocks differ.
     pub(super) async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenResponse, Error> {
-        let request = self.request(grant, scope, None).await?;
-        let tried = request.fingerprint();
-        let told = request.issuer_time_told();
-        let refused = match self.send(request, scope).await {
-            Err(error) if error.code() == Some("invalid_client") => error,
+        let confirmed = self.skew.confirmed();
+        let request = self.request(grant, scope, confirmed, None).await?;
+        let is_time_bound = request.issuer_time_told().is_some();
+        let mut attempted = request.fingerprint();
+        let mut refused = match self.send(request, grant, scope).await {
+            Err(error) if grant.refuses_client(&error, is_time_bound) => error,
             result => return result,
         };
-        match self.request(grant, scope, Some(tried)).await {
-            Ok(request) if request.fingerprint() != tried => self.send(request, scope).await,
-            Ok(request) if differ(told, request.issuer_time_told()) => self.send(request, scope).await,
-            _ => Err(refused),
+        match self.request(grant, scope, confirmed, Some(attempted)).await {
+            Ok(request) if request.fingerprint() != attempted => {
+                attempted = request.fingerprint();
+                refused = match self.send(request, grant, scope).await {
+                    Err(error) if grant.refuses_client(&error, is_time_bound) => error,
+                    result => return result,
+                };
+            }
+            _ => {}
+        }
+        let observed = self.skew.observe(&refused, confirmed).filter(|_| is_time_bound);
+        let Some(observed) = observed else { return Err(refused) };
+        let Ok(request) = self.request(grant, scope, observed, Some(attempted)).await else {
+            return Err(refused);
+        };
+        match self.send(request, grant, scope).await {
+            Ok(response) => {
+                self.skew.confirm(observed);
+                Ok(response)
+            }
+            Err(error) if grant.refuses_client(&error, is_time_bound) => {
+                self.skew.discard();
+                Err(refused)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -81,18 +100,18 @@ impl TokenEndpoint {
         &self,
         grant: Grant<'_>,
         scope: &Scope,
+        correction: Correction,
         refused: Option<u64>,
     ) -> Result<TokenRequest, Error> {
         let now = self.clock.now();
-        let issuer_time = self.skew.correct(now.system_time());
         let mut request = TokenRequest::new(&self.client, &self.environment, now, &self.hasher)
-            .at_issuer_time(issuer_time)
+            .at_issuer_time(correction.apply(now.system_time()))
             .after_refusal(refused);
         match grant {
             Grant::ClientCredentials => request.add_field("grant_type", "client_credentials".to_owned()),
             Grant::TokenExchange(subject) if subject.is_blank() => {
                 let message = "the subject token is blank; pass the token that is to be exchanged";
-                return Err(Error::new(ErrorKind::Refused, message));
+                return Err(Error::new(ErrorKind::Credential, message));
             }
             Grant::TokenExchange(subject) => {
                 request.add_field("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned());
@@ -107,31 +126,39 @@ impl TokenEndpoint {
         Ok(request)
     }
 
-    async fn send(&self, request: TokenRequest, scope: &Scope) -> Result<TokenResponse, Error> {
+    async fn send(
+        &self,
+        request: TokenRequest,
+        grant: Grant<'_>,
+        scope: &Scope,
+    ) -> Result<TokenResponse, Error> {
         let secrets: Vec<Secret> = request.secrets();
         let endpoint = self.client.shown_endpoint();
-        let sent = self.clock.now().system_time();
-        let exposed = || secrets.iter().map(Secret::expose_secret);
-        let answer = self.transport.send(request.into_http(), &endpoint).await;
-        let answer = answer.map_err(|error| without_echo(error, exposed()))?;
-        if let Some(date) = answer::date(answer.headers()) {
-            self.skew.learn(date, sent, self.clock.now().system_time());
-        }
-        let asked = Asked {
-            peer: &OAuth,
-            endpoint: &endpoint,
-            scope: scope.as_str(),
-            secrets: exposed().collect(),
-            now: self.clock.now().system_time(),
-        };
-        answer::read(answer.status(), answer.headers(), answer.body(), &asked).map_err(Error::of_issuer)
+        let profile = OAuth { exchange: matches!(grant, Grant::TokenExchange(_)) };
+        let exposed = secrets.iter().map(Secret::expose_secret);
+        let call = ApiCall::new(&profile, &endpoint, scope.as_str(), &self.clock, exposed)
+            .with_public([self.client.client_id.as_str(), self.client.instance_id.as_str()]);
+        let sending = |request| self.transport.send(request, &endpoint);
+        let response = call.send(request.into_http(), sending).await.map_err(Error::of_issuer)?;
+        issued(&response, &response.object).map_err(Error::of_issuer)
     }
 }
 
-/// Whether two times that assertions were made for are further apart than the attempts themselves: then the
-/// first answer has told more of the issuer's clock.
-fn differ(first: Option<SystemTime>, second: Option<SystemTime>) -> bool {
-    let (Some(first), Some(second)) = (first, second) else { return false };
-    let apart = second.duration_since(first).unwrap_or_else(|earlier| earlier.duration());
-    apart > CLOCKS_DIFFER
+impl Grant<'_> {
+    /// Whether the refusal is about the client, and not about what it asks for: another secret may do, or another time.
+    fn refuses_client(self, refused: &Error, is_time_bound: bool) -> bool {
+        match refused.code() {
+            Some(
+                "invalid_client"
+                | "invalid_client_credential"
+                | "invalid_client_assertion"
+                | "invalid_assertion",
+            ) => true,
+            // Without a subject token or a code, the assertion is all that these can be about.
+            Some("invalid_grant" | "expired_token") => {
+                is_time_bound && matches!(self, Self::ClientCredentials)
+            }
+            _ => false,
+        }
+    }
 }

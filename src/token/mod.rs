@@ -5,6 +5,7 @@ mod endpoint;
 mod exchange;
 #[cfg(feature = "test-util")]
 mod fixed;
+mod issued;
 mod refresh_guard;
 mod response;
 mod sharded_header;
@@ -20,6 +21,8 @@ use http::HeaderValue;
 
 pub(crate) use self::cache::{ScopesView, TokenCache};
 pub(crate) use self::endpoint::TokenEndpoint;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::issued::issued;
 pub use self::refresh_guard::RefreshGuard;
 pub use self::response::TokenResponse;
 pub(crate) use self::sharded_header::{HeaderShard, ShardedHeader};

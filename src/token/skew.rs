@@ -1,111 +1,143 @@
-//! How far the issuer's clock is from this machine's, as the `Date` of its answers tells (RFC 9110
-//! section 6.6.1).
+//! How far a server's clock is from this machine's, as the `Date` of its responses says (RFC 9110 section 6.6.1).
 //!
-//! An assertion says when it was made and when it ends, and the issuer judges both by its own clock: a
-//! machine whose clock is minutes off would be refused although its key is right.
+//! An assertion or a signature says when it was made, and the server judges it by its own clock: a machine whose clock
+//! is minutes off would be refused although its key is right. But a `Date` may be a proxy's, or a cache's. So it is
+//! evidence, not truth: nothing is corrected before a refusal, the attempt after it is made with the time that the
+//! refusal suggests, and the correction is kept only if that attempt is accepted.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Nanoseconds that the issuer's clock is ahead; negative when it is behind. Zero until it has answered.
+use crate::error::Error;
+
+/// Servers forgive a difference of this much, and more.
+const TOLERATED: Duration = Duration::from_secs(20);
+
+/// The correction that was confirmed last.
 #[derive(Debug, Default)]
 pub(crate) struct Skew(AtomicI64);
 
-/// `Date` is cut to whole seconds.
-const RESOLUTION: Duration = Duration::from_secs(1);
+/// How many nanoseconds the server's clock is ahead of this machine's; negative when it is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Correction(i64);
 
-impl Skew {
-    /// Learns from an answer that was stamped `date` somewhen between `sent` and `received`.
-    ///
-    /// What the way and the missing fraction of a second may explain is not skew: the clock of a machine
-    /// that keeps time is left alone. One that does not is set to a time that is just past for the issuer,
-    /// because an assertion from its future is refused.
-    pub(crate) fn learn(&self, date: SystemTime, sent: SystemTime, received: SystemTime) {
-        let late = sent.duration_since(date).unwrap_or_default();
-        let agrees = date <= received && late <= RESOLUTION;
-        let skew = match date.duration_since(received) {
-            _ if agrees => 0,
-            Ok(ahead) => signed(ahead),
-            Err(behind) => -signed(behind.duration()),
-        };
-        self.0.store(skew, Ordering::Relaxed);
-    }
-
-    /// This machine's time as the issuer would tell it.
-    pub(crate) fn correct(&self, time: SystemTime) -> SystemTime {
-        let skew = self.0.load(Ordering::Relaxed);
-        let by = Duration::from_nanos(skew.unsigned_abs());
-        let corrected = if skew < 0 { time.checked_sub(by) } else { time.checked_add(by) };
-        corrected.unwrap_or(time)
+impl Correction {
+    /// This machine's time as the server would tell it.
+    pub(crate) fn apply(self, time: SystemTime) -> SystemTime {
+        let by = Duration::from_nanos(self.0.unsigned_abs());
+        let corrected = if self.0 < 0 { time.checked_sub(by) } else { time.checked_add(by) };
+        corrected.filter(|time| *time >= SystemTime::UNIX_EPOCH).unwrap_or(time)
     }
 }
 
-fn signed(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+impl Skew {
+    /// The correction to begin with: none, until one was confirmed.
+    pub(crate) fn confirmed(&self) -> Correction {
+        Correction(self.0.load(Ordering::Relaxed))
+    }
+
+    /// The correction that is worth another attempt after one with `used` was refused; `None` when the time was not at
+    /// fault as far as the response tells. Where the response tells nothing, a correction may be one that has served its
+    /// time: this machine's clock was set right meanwhile.
+    pub(crate) fn observe(&self, refused: &Error, used: Correction) -> Option<Correction> {
+        let observed = refused.clock_offset().unwrap_or_default();
+        (observed.abs_diff(used.0) > u64::try_from(TOLERATED.as_nanos()).unwrap_or(u64::MAX))
+            .then_some(Correction(observed))
+    }
+
+    /// An attempt with this correction was accepted after one without it was refused.
+    pub(crate) fn confirm(&self, correction: Correction) {
+        self.0.store(correction.0, Ordering::Relaxed);
+    }
+
+    /// Makes an attempt, and another one with the server's time when the first is refused for its time.
+    #[cfg(feature = "aliyun")]
+    pub(crate) async fn corrected<T, F>(
+        &self,
+        blames_clock: impl Fn(&Error) -> bool,
+        attempt: impl Fn(Correction) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let confirmed = self.confirmed();
+        let refused = match attempt(confirmed).await {
+            Err(error) if blames_clock(&error) => error,
+            result => return result,
+        };
+        let Some(observed) = self.observe(&refused, confirmed) else { return Err(refused) };
+        match attempt(observed).await {
+            Ok(value) => {
+                self.confirm(observed);
+                Ok(value)
+            }
+            Err(error) if blames_clock(&error) => {
+                self.discard();
+                Err(refused)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Neither the correction that was confirmed once nor another one helps: the next attempt begins with none.
+    pub(crate) fn discard(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::error::ErrorKind;
 
-    fn at(millis: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + Duration::from_millis(millis)
+    const MINUTE: i64 = 60_000_000_000;
+
+    fn refused(offset: Option<i64>) -> Error {
+        Error::new(ErrorKind::Refused, "no").with_clock_offset(offset)
     }
 
-    fn corrected(date: u64, sent: u64, received: u64) -> SystemTime {
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn nothing_is_corrected_before_a_refusal_nor_by_one_alone() {
         let skew = Skew::default();
-        skew.learn(at(date), at(sent), at(received));
-        skew.correct(at(1_000_000))
+        let observed = skew.observe(&refused(Some(10 * MINUTE)), skew.confirmed()).unwrap();
+        assert_eq!(observed.apply(at(0)), at(600));
+        assert_eq!(skew.confirmed(), Correction::default());
+        skew.confirm(observed);
+        assert_eq!(skew.confirmed().apply(at(0)), at(600));
+        skew.discard();
+        assert_eq!(skew.confirmed().apply(at(1_000)), at(1_000));
     }
 
     #[test]
-    fn a_clock_that_keeps_time_is_left_alone_however_long_the_answer_takes() {
-        assert_eq!(corrected(5_000, 5_900, 6_100), at(1_000_000));
-        assert_eq!(corrected(6_000, 5_900, 6_100), at(1_000_000));
-        assert_eq!(corrected(9_000, 5_900, 35_900), at(1_000_000));
-    }
-
-    #[test]
-    fn a_clock_that_is_off_is_corrected() {
-        assert_eq!(corrected(605_000, 4_900, 5_100), at(1_599_900));
-        assert_eq!(corrected(5_000, 605_900, 606_100), at(398_900));
-    }
-
-    #[test]
-    fn a_later_answer_corrects_the_correction() {
+    fn a_difference_that_servers_forgive_is_none() {
         let skew = Skew::default();
-        skew.learn(at(605_000), at(4_900), at(5_100));
-        skew.learn(at(7_000), at(6_900), at(7_100));
-        assert_eq!(skew.correct(at(0)), at(0));
+        for offset in [None, Some(0), Some(MINUTE / 3), Some(-MINUTE / 3)] {
+            assert_eq!(skew.observe(&refused(offset), Correction(0)), None, "{offset:?}");
+        }
+        assert!(skew.observe(&refused(Some(-MINUTE)), Correction(0)).is_some());
+    }
+
+    #[test]
+    fn a_correction_that_no_longer_helps_is_doubted_even_if_the_response_has_no_date() {
+        let skew = Skew::default();
+        let used = Correction(10 * MINUTE);
+        assert_eq!(skew.observe(&refused(None), used), Some(Correction(0)));
+        assert_eq!(skew.observe(&refused(Some(10 * MINUTE)), used), None);
     }
 
     #[test]
     fn a_date_of_another_age_overflows_nothing() {
-        for date in [SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799)] {
-            let skew = Skew::default();
-            skew.learn(date, at(0), at(1));
-            skew.correct(at(0));
-            skew.correct(SystemTime::UNIX_EPOCH);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_corrected_time_is_never_in_the_issuers_future_nor_further_past_than_the_way_and_a_second(
-            offset in -86_400_000i64..86_400_000, sent in 100_000_000u64..200_000_000,
-            to in 0u64..30_000, back in 0u64..30_000,
-        ) {
-            let stamped = (sent + to).saturating_add_signed(offset);
-            let date = stamped - stamped % 1000;
-            let skew = Skew::default();
-            skew.learn(at(date), at(sent), at(sent + to + back));
-            let corrected = skew.correct(at(sent + to));
-            let way = Duration::from_millis(to + back);
-            let alone = skew.correct(at(0)) == at(0);
-            prop_assert!(alone || corrected <= at(stamped));
-            prop_assert!(corrected + RESOLUTION + way >= at(stamped));
+        for offset in [i64::MIN, i64::MIN + 1, i64::MAX] {
+            let observed =
+                Skew::default().observe(&refused(Some(offset)), Correction(-offset.saturating_add(1)));
+            if let Some(observed) = observed {
+                observed.apply(at(0));
+                observed.apply(at(1_700_000_000));
+            }
         }
     }
 }

@@ -58,12 +58,24 @@ async fn half_a_pair_names_the_missing_half() {
 async fn files_that_cannot_be_used_are_named_with_the_reason() {
     let fixture = elsewhere().await;
     let key = "hunter2";
-    let cli = fixture
-        .write(".aliyun/config.json", &format!("{{\"current\": \"default\",\n access_key_secret: {key}"));
+    let cli = fixture.write(
+        ".aliyun/config.json",
+        &format!("{{\"current\": \"absent\", \"profiles\": [{{\"access_key_secret\": \"{key}\"}}]}}"),
+    );
+    let torn = fixture.folder.path().join("torn.json");
+    std::fs::write(&torn, format!("{{\"current\": \"default\",\n access_key_secret: {key}")).unwrap();
+    let environment = with(nothing(), "ALIBABA_CLOUD_CONFIG_FILE", torn.to_str().unwrap());
+    let error = failure(&fixture.client(&environment)).await;
+    assert!(
+        error.to_string().contains(&format!("{} is not JSON (line 2, column", torn.display())),
+        "{error}"
+    );
+    assert!(!everything(&error).contains(key));
+
     let ini = fixture.write_profile(&format!("[default]\ntype = bearer\nbearer_token = {key}\n"));
     let error = failure(&fixture.client(&nothing())).await;
     for part in [
-        format!("{} is not JSON (line 2, column", cli.display()),
+        format!("{} has no profile `absent`", cli.display()),
         format!("section `[default]` of {} has type `bearer`, which is not supported", ini.display()),
     ] {
         assert!(error.to_string().contains(&part), "{part} is missing in: {error}");
@@ -117,7 +129,7 @@ async fn a_metadata_service_that_never_answers_is_given_up() {
     let error = failure(&fixture.client(&nothing())).await;
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
     for part in
-        ["does not respond to PUT /latest/api/token", "the RAM role of an instance is to be had on an ECS"]
+        ["does not respond to PUT /latest/api/token", "the RAM role of an instance is available on an ECS"]
     {
         assert!(error.to_string().contains(part), "{error}");
     }

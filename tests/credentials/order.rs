@@ -56,7 +56,7 @@ async fn a_source_that_does_not_work_is_passed_over() {
     let fixture = Fixture::new().await;
     let environment = with(fixture.uri.environment(), "ALIBABA_CLOUD_ACCESS_KEY_ID", "half");
     environment.set("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/nowhere");
-    fixture.write(".aliyun/config.json", "{");
+    fixture.write_cli_profile(json!({ "mode": "CloudSSO" }));
     fixture.write_profile("[default]\ntype = rsa_key_pair\n");
     fixture.client(&environment).token().await.unwrap();
     assert_eq!(fixture.uri.requests().len(), 1);
@@ -94,8 +94,8 @@ async fn a_source_that_may_work_soon_is_waited_for_and_nobody_elses_identity_is_
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
     for part in [
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set | OIDC role (RRSA): ",
-        "answered 503",
-        "no other source is used in its place",
+        "responded with 503",
+        "no other provider is used in its place",
     ] {
         assert!(error.to_string().contains(part), "{part} is missing in: {error}");
     }
@@ -119,6 +119,25 @@ async fn a_token_file_that_is_not_mounted_yet_is_waited_for() {
     fixture.clock.advance(MINUTE);
     idaas.token().await.unwrap();
     assert_eq!((fixture.sts.credentials_issued(), fixture.metadata.requests().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_read_for_a_moment_is_waited_for() {
+    for torn in ["", "{", "{\"current\": \"default\", \"profiles\": [{\"name\": \"def"] {
+        let fixture = Fixture::new().await;
+        fixture.metadata.attach_role("node-role", &fixture.open_api);
+        fixture.write(".aliyun/config.json", torn);
+        let idaas = fixture.client(&nothing());
+        let error = failure(&idaas).await;
+        assert!(error.is_transient() && error.to_string().contains("config.json is not JSON"), "{error}");
+        let permanent = fixture.open_api.access_key();
+        fixture.write_cli_profile(json!({
+            "mode": "AK", "access_key_id": permanent.id(), "access_key_secret": "not-a-real-access-key-secret",
+        }));
+        fixture.clock.advance(MINUTE);
+        idaas.token().await.unwrap();
+        assert_eq!((fixture.signer().as_str(), fixture.metadata.requests().len()), (permanent.id(), 0));
+    }
 }
 
 #[tokio::test]

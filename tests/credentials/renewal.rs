@@ -75,7 +75,7 @@ async fn a_failed_renewal_keeps_the_live_credential() {
     fixture.clock.advance(MINUTE);
     fixture.outlive_the_token();
     let error = failure(&idaas).await;
-    assert!(error.to_string().contains("answered 503"), "{error}");
+    assert!(error.to_string().contains("responded with 503"), "{error}");
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
 }
 
@@ -168,8 +168,7 @@ async fn a_credential_does_not_expire_early_because_this_machines_clock_is_ahead
     ahead.set_wall_ahead(120 * MINUTE);
     let environment = fixture.rrsa();
     let idaas = fixture.builder(&environment).clock(ahead).build().unwrap();
-    // The OpenAPI refuses the date of the signature, so the credential was there.
-    let error = failure(&idaas).await;
-    assert!(error.to_string().contains("InvalidTimeStamp"), "{error}");
-    assert_eq!(fixture.sts.credentials_issued(), 1);
+    // The OpenAPI refuses the date of the signature first, and takes it by its own clock.
+    idaas.token().await.unwrap();
+    assert_eq!((fixture.sts.credentials_issued(), fixture.open_api.requests().len()), (1, 2));
 }

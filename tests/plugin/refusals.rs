@@ -122,21 +122,27 @@ async fn each_refusal_of_a_credential_names_what_to_check() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_called_so() -> Outcome {
-    let fixture = Fixture::new().await;
-    let idaas = fixture.client();
-    for (minutes, fits) in [(14, true), (16, false)] {
-        let other = Fixture::new().await;
+async fn a_clock_that_is_off_is_corrected_after_a_refusal_and_called_so_where_no_correction_helps() -> Outcome
+{
+    for (minutes, requests) in [(14, 1), (16, 2), (600, 2)] {
+        let (fixture, other) = (Fixture::new().await, Fixture::new().await);
         other.clock.advance(minutes * MINUTE);
         let ours = fixture.client_with(fixture.open_api.access_key().environment());
-        let result = ours.clock(other.clock.clone()).build()?.token().await;
-        assert_eq!(result.is_ok(), fits);
-        if let Err(error) = result {
-            assert_eq!(error.code(), Some("InvalidTimeStamp.Expired"));
-            assert!(error.to_string().contains("check this machine's clock"), "{error}");
-        }
+        let idaas = ours.clock(other.clock.clone()).build()?;
+        idaas.token().await?;
+        assert_eq!(fixture.open_api.requests().len(), requests, "{minutes}");
+        // The correction is kept.
+        idaas.token_for(&"api://test|write".parse()?).await.ok();
+        assert_eq!(fixture.open_api.requests().len(), requests + 1, "{minutes}");
     }
-    idaas.token().await?;
+    let fixture = Fixture::new().await;
+    fixture
+        .open_api
+        .set_behaviour(Behaviour::openapi_error(StatusCode::BAD_REQUEST, "InvalidTimeStamp.Expired"));
+    let error = fixture.client().token().await.unwrap_err();
+    assert_eq!(error.code(), Some("InvalidTimeStamp.Expired"));
+    assert!(error.to_string().contains("check this machine's clock"), "{error}");
+    assert_eq!(fixture.open_api.requests().len(), 1);
     Ok(())
 }
 
@@ -158,17 +164,80 @@ async fn a_scope_that_is_not_granted_is_named() -> Outcome {
 }
 
 #[tokio::test]
-async fn no_token_is_exchanged() {
+async fn a_subject_token_is_exchanged_and_cached_as_at_the_token_endpoint() -> Outcome {
     let fixture = Fixture::new().await;
-    let subject =
-        SubjectToken::new("t0ken-marker".to_owned(), "urn:ietf:params:oauth:token-type:access_token");
+    let user = fixture.idaas.user_token("alice", &"api://front|call".parse()?)?;
+    let subject = SubjectToken::access_token(user.expose_secret().to_owned());
+    let idaas = fixture.client();
+    let token = idaas.exchange(&subject).await?;
+    assert_eq!(token.issued_token_type(), Some("urn:ietf:params:oauth:token-type:access_token"));
+    assert_eq!(idaas.exchange(&subject).await?.expose_token(), token.expose_token());
+    assert_eq!(fixture.open_api.requests().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_subject_that_is_refused_is_called_so_and_not_shown() -> Outcome {
+    let fixture = Fixture::new().await;
+    let subject = SubjectToken::access_token("t0ken-marker-of-alice".to_owned());
     let error = fixture.client().exchange(&subject).await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
-    assert!(
-        error.to_string().contains("PLUGIN") && !format!("{error:?}").contains("t0ken-marker"),
-        "{error}"
-    );
+    assert_eq!(error.code(), Some("InvalidParameter.SubjectToken"));
+    assert!(error.to_string().contains("check the subject token"), "{error}");
+    let echo =
+        r#"{"Code":"InvalidParameter","Message":"SubjectToken=t0ken-marker-of-alice","RequestId":"r"}"#;
+    fixture.open_api.behave_once(Behaviour::answer(StatusCode::BAD_REQUEST, "application/json", echo));
+    let other = fixture.client().exchange(&subject).await.unwrap_err();
+    assert!(!format!("{error:?} {other:?}").contains("t0ken-marker"), "{error:?} {other:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_openapi_does_not_exchange_is_not_sent() {
+    const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+    let fixture = Fixture::new().await;
+    let token = || "t0ken-marker".to_owned();
+    for (subject, kind, problem) in [
+        (SubjectToken::access_token(" ".to_owned()), ErrorKind::Credential, "subject token is blank"),
+        (SubjectToken::new(token(), JWT), ErrorKind::Unsupported, "the subject type is another"),
+        (
+            SubjectToken::access_token(token()).with_requested_type(JWT),
+            ErrorKind::Unsupported,
+            "the requested type is another",
+        ),
+        (
+            SubjectToken::access_token(token()).with_actor(token(), JWT),
+            ErrorKind::Unsupported,
+            "takes no actor token",
+        ),
+    ] {
+        let error = fixture.client().exchange(&subject).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (kind, false), "{error}");
+        assert!(error.to_string().contains(problem), "{error}");
+        assert!(!format!("{error:?}").contains("t0ken-marker"));
+    }
     assert!(fixture.open_api.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_gateways_throttling_is_honoured_to_the_millisecond() -> Outcome {
+    for (name, value) in
+        [("x-acs-retry-after", "60000"), ("x-ratelimit-user-api", "Limit:1,Remain:0,TimeLeft:60000,Reset:1")]
+    {
+        let fixture = Fixture::new().await;
+        let idaas = fixture.client();
+        let busy = Behaviour::openapi_error(StatusCode::BAD_REQUEST, "Throttling.User");
+        let header = (http::HeaderName::from_static(name), http::HeaderValue::from_static(value));
+        fixture.open_api.behave_once(busy.with_header(header.0, header.1));
+        let error = idaas.token().await.unwrap_err();
+        assert_eq!((error.retry_after(), error.is_transient()), (Some(MINUTE), true));
+        fixture.clock.advance(MINUTE - Duration::from_millis(1));
+        assert!(idaas.token().await.is_err());
+        assert_eq!(fixture.open_api.requests().len(), 1);
+        fixture.clock.advance(Duration::from_millis(1));
+        idaas.token().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ async fn nothing_shows_an_access_key_or_a_token() -> Outcome {
             panic!("`{hidden}` is logged: {}", &log[at.saturating_sub(300)..at + hidden.len()]);
         }
     }
-    assert!(!shown.contains("Signature="), "{shown}");
+    let signatures = shown.matches("Signature=").count();
+    assert_eq!(signatures, shown.matches("Signature=[redacted]").count(), "{shown}");
     Ok(())
 }

@@ -10,7 +10,7 @@ pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exch
 pub(super) const FIELDS: [&str; 5] =
     ["subject_token", "subject_token_type", "requested_token_type", "actor_token", "actor_token_type"];
 
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(super) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// An exchange that may be made.

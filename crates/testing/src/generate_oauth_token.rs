@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::TestIdaas;
 use super::access_key::AccessKeys;
 use super::acs3::{Verifier, percent_decoded};
+use super::exchange;
 use super::open_api_refusal::OpenApiRefusal;
 use super::service::IdaasService;
 use tower_idaas::Scope;
@@ -32,8 +33,15 @@ impl GenerateOauthToken {
     ) -> Result<Map<String, Value>, OpenApiRefusal> {
         check_call(head, body)?;
         self.verifier.verify(head, body)?;
-        let scope = self.scope(head.uri.query().unwrap_or_default())?;
-        let issued = self.idaas.endpoint.client_token(&scope).map_err(|refusal| {
+        let mut parameters = Parameters::parse(head.uri.query().unwrap_or_default())?;
+        let exchange = self.exchange(&mut parameters)?;
+        let scope = self.scope(parameters)?;
+        let endpoint = &self.idaas.endpoint;
+        let issued = match &exchange {
+            Some(subject) => endpoint.exchanged_token(subject, &scope),
+            None => endpoint.client_token(&scope),
+        };
+        let issued = issued.map_err(|refusal| {
             let code =
                 if refusal.status.is_server_error() { "InternalError" } else { "Forbidden.ScopeValues" };
             OpenApiRefusal::new(refusal.status, code, refusal.description)
@@ -51,9 +59,33 @@ impl GenerateOauthToken {
         ]))
     }
 
-    /// The scope that the parameters spell. A parameter that nobody reads is a mistake of the sender.
-    fn scope(&self, query: &str) -> Result<Scope, OpenApiRefusal> {
-        let mut parameters = Parameters::parse(query)?;
+    /// The subject of the token that is to be exchanged, if one is: an access token for an access token.
+    fn exchange(&self, parameters: &mut Parameters) -> Result<Option<String>, OpenApiRefusal> {
+        if !parameters.has("GrantType") {
+            return Ok(None);
+        }
+        if parameters.take("GrantType")? != exchange::GRANT_TYPE {
+            return Err(invalid("parameter `GrantType` is not the grant type of token exchange"));
+        }
+        for name in ["SubjectTokenType", "RequestedTokenType"] {
+            if parameters.take(name)? != exchange::ACCESS_TOKEN {
+                return Err(invalid(format!("parameter `{name}` is not the type of access tokens")));
+            }
+        }
+        let endpoint = &self.idaas.endpoint;
+        let refused =
+            |problem| OpenApiRefusal::new(StatusCode::BAD_REQUEST, "InvalidParameter.SubjectToken", problem);
+        let claims = endpoint.issuer.verify(&parameters.take("SubjectToken")?);
+        let claims = claims.filter(|claims| claims.issuer == endpoint.issuer.url());
+        let claims = claims.ok_or_else(|| refused("the subject token is not of this issuer"))?;
+        match claims.expires <= endpoint.clock.now().unix_seconds() {
+            true => Err(refused("the subject token is expired")),
+            false => Ok(Some(claims.subject)),
+        }
+    }
+
+    /// The scope that the parameters spell. A parameter that is left over is a mistake of the sender.
+    fn scope(&self, mut parameters: Parameters) -> Result<Scope, OpenApiRefusal> {
         if parameters.take("ApplicationId")? != self.idaas.endpoint.client.id() {
             return Err(not_found("ResourceNotFound.Application", "there is no such application"));
         }
@@ -103,6 +135,10 @@ impl Parameters {
             parameters.push((name, value));
         }
         Ok(Self(parameters))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
     }
 
     fn take(&mut self, name: &str) -> Result<String, OpenApiRefusal> {

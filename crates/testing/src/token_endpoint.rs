@@ -126,6 +126,12 @@ impl TokenEndpoint {
         self.issue(&holder, &self.granted(scope)?, self.clock.now())
     }
 
+    /// A token that speaks of this subject, for the client's use.
+    pub(super) fn exchanged_token(&self, subject: &str, scope: &Scope) -> Result<IssuedToken, Refusal> {
+        let holder = Holder { subject, actor: Some(self.client.id()) };
+        self.issue(&holder, &self.granted(scope)?, self.clock.now())
+    }
+
     fn granted(&self, scope: &Scope) -> Result<Granted, Refusal> {
         let refusal = |item| invalid_scope(format!("`{item}` is not granted to the client"));
         self.grants.grant(scope).map_err(refusal)

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::cache::entry::Recheck;
 use crate::secret::Secret;
 
-/// CacheEntry STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no
+/// Live STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no
 /// secret.
 #[derive(Clone)]
 pub struct CloudCredentials {

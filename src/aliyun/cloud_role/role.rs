@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
-use crate::aliyun::cloud_role::developer_api::DeveloperApi;
-use crate::aliyun::cloud_role::roles::{CloudRoles, RoleKey};
+use crate::aliyun::cloud_role::obtain::RoleKey;
+use crate::aliyun::cloud_role::roles::CloudRoles;
+use crate::aliyun::developer_api::DeveloperApi;
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
 
@@ -44,11 +45,9 @@ pub struct CloudRole {
 }
 
 impl CloudRole {
-    pub(super) fn new(
-        roles: Arc<CloudRoles>,
-        api: Arc<DeveloperApi>,
-        arn: &str,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn new(roles: &Arc<CloudRoles>, arn: &str) -> Result<Self, ConfigError> {
+        let api = Arc::clone(roles.api().map_err(ConfigError::one)?);
+        let roles = Arc::clone(roles);
         let arn = arn.trim();
         let fault = |problem| Err(ConfigError::one(ConfigFault::new("roleArn", problem)));
         if arn.is_empty() {
@@ -94,7 +93,7 @@ impl CloudRole {
         &self.key.arn
     }
 
-    /// CacheEntry credentials, from the cache where possible.
+    /// Live credentials, from the cache where possible.
     ///
     /// They are renewed 15 minutes before they end, by chance up to 3 minutes earlier, or like tokens at two thirds
     /// of a life under half an hour, and while they live a failed renewal changes nothing: all that
@@ -110,9 +109,9 @@ impl CloudRole {
         Ok(self.roles.slot(&self.api, &self.key).acquire().await?.value.clone())
     }
 
-    /// Withdraws credentials that a cloud has rejected.
+    /// Invalidates credentials that a cloud has rejected.
     ///
-    /// By identity: if the cache holds newer ones already, those stay. A fetch that was under way is void, and the
+    /// By identity: if the cache holds newer ones already, those stay. A fetch that is in flight is void, and the
     /// next caller starts another, once a second at most.
     pub fn invalidate(&self, credentials: &CloudCredentials) {
         credentials.recheck().invalidate();

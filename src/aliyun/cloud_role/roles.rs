@@ -1,36 +1,21 @@
 //! The credentials of one handle: a slot per role, scope and session duration.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::aliyun::cloud_role::answer::Obtained;
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
-use crate::aliyun::cloud_role::developer_api::DeveloperApi;
-use crate::aliyun::cloud_role::role::CloudRole;
+use crate::aliyun::cloud_role::obtain::{Obtained, RENEWAL, RoleKey, obtain};
+use crate::aliyun::developer_api::DeveloperApi;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::lru_map::LruMap;
 use crate::cache::slot::{Settings, Slot};
-use crate::cache::window::Renewal;
 use crate::error::BoxFuture;
-use crate::error::{ConfigError, ConfigFault, Error};
-use crate::scope::Scope;
+use crate::error::{ConfigFault, Error};
 use crate::token::{Token, TokenCache};
 
 /// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
 const ROLES: usize = 1_000;
-
-/// As all of the vendor's clients do with STS credentials.
-pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
-
-/// What a slot is found by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RoleKey {
-    pub(super) arn: Arc<str>,
-    pub(super) scope: Scope,
-    pub(super) session_seconds: Option<u64>,
-}
 
 /// The roles of one handle.
 #[derive(Debug)]
@@ -52,11 +37,11 @@ impl CloudRoles {
         Self { tokens, api: api.map(Arc::new), settings, slots }
     }
 
-    pub(crate) fn role(self: &Arc<Self>, arn: &str) -> Result<CloudRole, ConfigError> {
-        match &self.api {
-            Ok(api) => CloudRole::new(Arc::clone(self), Arc::clone(api), arn),
-            Err(missing) => Err(ConfigError::one(missing.clone())),
-        }
+    /// # Errors
+    ///
+    /// What is missing for the DeveloperAPI.
+    pub(super) fn api(&self) -> Result<&Arc<DeveloperApi>, ConfigFault> {
+        self.api.as_ref().map_err(Clone::clone)
     }
 
     /// The slot of a role; made on first use, and the least recently used one gone for it.
@@ -92,11 +77,11 @@ impl FetchCredentials {
     /// Makes one call, or two when the token of the first was refused: it may have been revoked meanwhile.
     async fn obtain(&self) -> Result<Obtained, Error> {
         let token = self.token().await?;
-        match self.api.obtain(&self.key, &token).await {
+        match obtain(&self.api, &self.key, &token).await {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => token.invalidate(),
             result => return result,
         }
-        self.api.obtain(&self.key, &self.token().await?).await
+        obtain(&self.api, &self.key, &self.token().await?).await
     }
 }
 

@@ -1,33 +1,32 @@
-//! Answers by chance: nothing may panic, outlive what the answer says, or show a secret.
+//! Responses by chance: nothing may panic, outlive what the response says, or show a secret.
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::aliyun::cloud_role::answer::{Asked, Obtained, read};
-use crate::aliyun::cloud_role::roles::RoleKey;
+use crate::aliyun::cloud_role::obtain::{Obtained, RoleKey, operation, read};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::wire::call::tests::read_as;
 
 const SENT: Timestamp = Timestamp { monotonic: 5_000_000_000, wall: 1_700_000_000_000_000_000 };
 const TOKEN: &str = "T0KENmarker+/=%&";
 const STS_SECRET: &str = "STSmarker";
 
-fn read_answer(status: u16, date: Option<&str>, body: &Value) -> Result<Obtained, Error> {
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = status.try_into().unwrap();
+fn read_response(status: u16, date: Option<&str>, body: &Value) -> Result<Obtained, Error> {
+    let mut headers = HeaderMap::new();
     if let Some(date) = date.and_then(|date| HeaderValue::from_str(date).ok()) {
-        response.headers_mut().insert("date", date);
+        headers.insert("date", date);
     }
     let scope = Scope::parse("urn:cloud:idaas:pam|.all").unwrap();
-    let key = RoleKey { arn: "acs:ram::1:role/a".into(), scope, session_seconds: None };
-    let asked = Asked { address: "https://api.example/v2", key: &key, token: TOKEN, sent: SENT };
-    read(&response, &asked, SENT.after(Duration::from_millis(100)))
+    let operation = operation(&RoleKey { arn: "acs:ram::1:role/a".into(), scope, session_seconds: None });
+    let body = body.to_string();
+    let response = (StatusCode::from_u16(status).unwrap(), headers, body.as_bytes());
+    read_as(&operation, &[TOKEN], response, (SENT, SENT.after(Duration::from_millis(100))), read)
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -101,7 +100,7 @@ fn a_token_echoed_in_any_field_beside_the_credentials_is_not_kept() {
     for name in NAMED {
         body[name] = format!("<{TOKEN}>").into();
     }
-    let credentials = read_answer(200, None, &body).unwrap().credentials;
+    let credentials = read_response(200, None, &body).unwrap().credentials;
     let kept = [
         credentials.account_id(),
         credentials.vendor_type(),
@@ -118,10 +117,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_answer_makes_the_reader_panic_or_anything_show_a_secret(
+    fn no_response_makes_the_reader_panic_or_anything_show_a_secret(
         status in prop_oneof![3 => Just(200u16), 1 => 200u16..600], date in prop::option::of(text()), body in body(),
     ) {
-        let shown = match read_answer(status, date.as_deref(), &body) {
+        let shown = match read_response(status, date.as_deref(), &body) {
             Ok(obtained) => {
                 prop_assert!(obtained.life <= Duration::from_secs(24 * 3600));
                 format!("{obtained:?} {obtained:#?}")
@@ -141,7 +140,7 @@ proptest! {
             "accessCredentialExpiresAt": now + left,
             "tencentCloudStsToken": { "tmpSecretId": "a", "tmpSecretKey": "b", "token": "c" },
         } });
-        let obtained = read_answer(200, Some(&httpdate::fmt_http_date(date)), &body);
+        let obtained = read_response(200, Some(&httpdate::fmt_http_date(date)), &body);
         let left = left.min(left - skew);
         match obtained {
             Ok(obtained) => prop_assert_eq!(i64::try_from(obtained.life.as_secs()).unwrap(), left),

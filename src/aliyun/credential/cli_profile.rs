@@ -6,9 +6,10 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use crate::aliyun::credential::file;
-use crate::aliyun::credential::lookup::{Miss, Plan, is_true};
+use crate::aliyun::credential::lookup::{Lookup, NoCredential, is_true};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
@@ -28,43 +29,50 @@ static DIALECT: Dialect = Dialect {
     duration: "expired_seconds",
 };
 
-pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     if is_true(environment, DISABLED) {
-        return Err(Miss::absent(format!("switched off by {DISABLED}")));
+        return Err(NoCredential::not_configured(format!("switched off by {DISABLED}")));
     }
     let named = environment.text(FILE).map(|path| environment.expand(Path::new(&path)));
     let default = || Some(environment.home()?.join(".aliyun").join("config.json"));
     let is_named = named.is_some();
-    let path = named.or_else(default).ok_or_else(|| Miss::absent("there is no home directory"))?;
+    let path =
+        named.or_else(default).ok_or_else(|| NoCredential::not_configured("there is no home directory"))?;
     match file::read(&path)? {
         Some(text) => from_text(&text, &path, environment),
-        None if is_named => Err(Miss::fault(format!("{} does not exist; check {FILE}", path.display()))),
-        None => Err(Miss::absent(format!("{} does not exist", path.display()))),
+        None if is_named => {
+            Err(NoCredential::failed(format!("{} does not exist; check {FILE}", path.display())))
+        }
+        None => Err(NoCredential::not_configured(format!("{} does not exist", path.display()))),
     }
 }
 
-fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
     // The parser's own words may show what it met.
     let mut document: Value = serde_json::from_str(text).map_err(|error| {
         let (shown, line, column) = (path.display(), error.line(), error.column());
-        Miss::fault(format!("{shown} is not JSON (line {line}, column {column}); run `aliyun configure`"))
+        let message = format!("{shown} is not JSON (line {line}, column {column}); run `aliyun configure`");
+        // It may be half written.
+        NoCredential::Failed(Error::new(ErrorKind::Credential, message).with_transient(true))
     })?;
-    let plan = from_document(&document, path, environment);
+    let lookup = from_document(&document, path, environment);
     wipe(&mut document);
-    plan
+    lookup
 }
 
-fn from_document(document: &Value, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+fn from_document(document: &Value, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
     let shown = path.display();
     let wanted = environment.text("ALIBABA_CLOUD_PROFILE");
     let wanted = wanted.as_deref().or_else(|| document.get("current")?.as_str());
     let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
-        Miss::fault(format!("{shown} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
+        NoCredential::failed(format!("{shown} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
     })?;
     let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
     let profiles = document.get("profiles").and_then(Value::as_array);
     let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
-        Miss::fault(format!("{shown} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE and `current`"))
+        NoCredential::failed(format!(
+            "{shown} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE and `current`"
+        ))
     })?;
     let field = |name: &str| match profile.get(name)? {
         Value::String(text) => Some(text.clone()),
@@ -73,7 +81,7 @@ fn from_document(document: &Value, path: &Path, environment: &Environment) -> Re
         _ => None,
     };
     let shown = format!("profile `{wanted}` in {shown}");
-    Profile { dialect: &DIALECT, shown, field: &field, environment }.plan()
+    Profile { dialect: &DIALECT, shown, field: &field, environment }.lookup()
 }
 
 fn wipe(value: &mut Value) {
@@ -90,16 +98,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aliyun::credential::order::Issuer;
+    use crate::aliyun::credential::lookup::Issuer;
     use crate::environment::ManualEnvironment;
 
-    fn plan_of(document: &str, variables: &[(&str, &str)]) -> Result<Plan, Miss> {
+    fn lookup_of(document: &str, variables: &[(&str, &str)]) -> Result<Lookup, NoCredential> {
         let environment = ManualEnvironment::from_iter(variables.iter().copied());
         from_text(document, Path::new("/h/config.json"), &Environment::Manual(environment))
     }
 
     fn fault(document: &str) -> String {
-        let Err(Miss::Fault(error)) = plan_of(document, &[]) else { panic!("{document}") };
+        let Err(NoCredential::Failed(error)) = lookup_of(document, &[]) else { panic!("{document}") };
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         error.to_string()
     }
@@ -113,7 +121,7 @@ mod tests {
         let key = |name: &str| json!({ "name": name, "mode": "AK", "access_key_id": name, "access_key_secret": "s" });
         let document = json!({ "current": "a", "profiles": [key("a"), key("b")] }).to_string();
         for (variables, name) in [(&[][..], "a"), (&[("ALIBABA_CLOUD_PROFILE", "b")], "b")] {
-            let Ok(Plan::Key(key)) = plan_of(&document, variables) else { panic!() };
+            let Ok(Lookup::Key(key)) = lookup_of(&document, variables) else { panic!() };
             assert_eq!((key.access_key_id.as_str(), key.provider), (name, "cli_profile/static_ak"));
         }
     }
@@ -125,9 +133,9 @@ mod tests {
             "sts_token": "", "ram_role_arn": "acs:ram::1:role/r", "ram_session_name": "me",
             "expired_seconds": 900, "sts_region": "cn-beijing", "enable_vpc": true, "external_id": "x",
         });
-        let Ok(Plan::Temporary(order)) = plan_of(&document(profile), &[]) else { panic!() };
-        assert!(!format!("{order:?}").contains("hunter2"));
-        let Issuer::AccessKey { role, key } = order.from else { panic!() };
+        let Ok(Lookup::Temporary(source)) = lookup_of(&document(profile), &[]) else { panic!() };
+        assert!(!format!("{source:?}").contains("hunter2"));
+        let Issuer::AccessKey { role, key } = source.from else { panic!() };
         assert_eq!((role.arn.as_str(), role.session_name.as_deref()), ("acs:ram::1:role/r", Some("me")));
         assert_eq!((role.duration.as_secs(), role.sts.as_str()), (900, "sts-vpc.cn-beijing.aliyuncs.com"));
         assert_eq!(role.external_id.as_deref(), Some("x"));
@@ -144,8 +152,10 @@ mod tests {
             ("ALIBABA_CLOUD_ROLE_SESSION_NAME", "me"),
             ("ALIBABA_CLOUD_ECS_METADATA", "ours"),
         ];
-        let Ok(Plan::Temporary(order)) = plan_of(&document(profile.clone()), &variables) else { panic!() };
-        let Issuer::TokenFile { role, oidc_provider, token_file } = order.from else { panic!() };
+        let Ok(Lookup::Temporary(source)) = lookup_of(&document(profile.clone()), &variables) else {
+            panic!()
+        };
+        let Issuer::TokenFile { role, oidc_provider, token_file } = source.from else { panic!() };
         assert_eq!((role.arn.as_str(), role.session_name.as_deref()), ("acs:ram::1:role/r", Some("me")));
         assert_eq!((oidc_provider.as_str(), token_file), ("acs:ram::1:oidc-provider/p", "/token".into()));
         assert_eq!(role.sts, "sts.cn-beijing.aliyuncs.com");
@@ -155,15 +165,15 @@ mod tests {
         );
 
         let instance = json!({ "name": "p", "mode": "EcsRamRole" });
-        let Ok(Plan::Temporary(order)) = plan_of(&document(instance), &variables) else { panic!() };
-        assert!(order.from == Issuer::Instance { role_name: Some("ours".into()) });
+        let Ok(Lookup::Temporary(source)) = lookup_of(&document(instance), &variables) else { panic!() };
+        assert!(source.from == Issuer::Instance { role_name: Some("ours".into()) });
     }
 
     #[test]
     fn a_mode_that_may_be_a_secret_in_the_wrong_place_is_not_shown() {
         for mode in ["hunter2hunter2hunter2hunter2xx", "huntertwohuntertwohuntertwo", "hunter2", "a-b"] {
             let fault = fault(&document(json!({ "name": "p", "mode": mode })));
-            let text = "has a mode that is none, and not shown here; use one of `AK`, `StsToken`";
+            let text = "has a malformed mode, which is not shown here; use one of `AK`, `StsToken`";
             assert!(fault.contains(text) && !fault.contains(mode), "{fault}");
         }
     }

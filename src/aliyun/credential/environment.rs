@@ -1,7 +1,7 @@
 //! An access key in the environment, read at each use.
 
 use crate::aliyun::credential::Credential;
-use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::lookup::{Lookup, NoCredential};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -10,15 +10,15 @@ const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
 const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
 
 /// The access key that the variables hold. A variable that is blank counts as not set.
-pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     match (environment.text(ID), secret(environment, SECRET)) {
-        (Some(access_key_id), Some(access_key_secret)) => Ok(Plan::Key(Credential {
+        (Some(access_key_id), Some(access_key_secret)) => Ok(Lookup::Key(Credential {
             access_key_id,
             access_key_secret,
             security_token: secret(environment, TOKEN),
             provider: "env",
         })),
-        (None, None) => Err(Miss::absent(format!("{ID} and {SECRET} are not set"))),
+        (None, None) => Err(NoCredential::not_configured(format!("{ID} and {SECRET} are not set"))),
         (Some(_), None) => Err(half_set(ID, SECRET)),
         (None, Some(_)) => Err(half_set(SECRET, ID)),
     }
@@ -29,8 +29,8 @@ fn secret(environment: &Environment, name: &str) -> Option<Secret> {
     environment.text(name).map(Secret::new)
 }
 
-fn half_set(there: &str, missing: &str) -> Miss {
-    Miss::fault(format!("{there} is set and {missing} is not; set both or none"))
+fn half_set(there: &str, missing: &str) -> NoCredential {
+    NoCredential::failed(format!("{there} is set and {missing} is not; set both or none"))
 }
 
 #[cfg(test)]
@@ -38,16 +38,18 @@ mod tests {
     use super::*;
     use crate::environment::ManualEnvironment;
 
-    fn plan_of<const N: usize>(variables: [(&str, &str); N]) -> Result<Plan, Miss> {
-        plan(&Environment::Manual(ManualEnvironment::from_iter(variables)))
+    fn lookup_of<const N: usize>(variables: [(&str, &str); N]) -> Result<Lookup, NoCredential> {
+        lookup(&Environment::Manual(ManualEnvironment::from_iter(variables)))
     }
 
     #[test]
     fn a_pair_is_an_access_key_and_with_a_token_one_of_sts() {
-        let Ok(Plan::Key(key)) = plan_of([(ID, " id\n"), (SECRET, "s3cret"), (TOKEN, "")]) else { panic!() };
+        let Ok(Lookup::Key(key)) = lookup_of([(ID, " id\n"), (SECRET, "s3cret"), (TOKEN, "")]) else {
+            panic!()
+        };
         assert_eq!((key.access_key_id.as_str(), key.access_key_secret.expose_secret()), ("id", "s3cret"));
         assert!(key.security_token.is_none());
-        let Ok(Plan::Key(key)) = plan_of([(ID, "id"), (SECRET, "s3cret"), (TOKEN, "t0ken\n")]) else {
+        let Ok(Lookup::Key(key)) = lookup_of([(ID, "id"), (SECRET, "s3cret"), (TOKEN, "t0ken\n")]) else {
             panic!()
         };
         assert_eq!(key.security_token.unwrap().expose_secret(), "t0ken");
@@ -57,7 +59,8 @@ mod tests {
     fn half_a_pair_is_a_fault_that_names_the_missing_half() {
         for (there, missing) in [(ID, SECRET), (SECRET, ID)] {
             for blank in ["", " \n"] {
-                let Err(Miss::Fault(error)) = plan_of([(there, "hunter2"), (missing, blank)]) else {
+                let Err(NoCredential::Failed(error)) = lookup_of([(there, "hunter2"), (missing, blank)])
+                else {
                     panic!()
                 };
                 assert_eq!(
@@ -67,6 +70,6 @@ mod tests {
                 assert!(!format!("{error:?}").contains("hunter2"));
             }
         }
-        assert!(matches!(plan_of([(TOKEN, "t0ken")]), Err(Miss::Absent(_))));
+        assert!(matches!(lookup_of([(TOKEN, "t0ken")]), Err(NoCredential::NotConfigured(_))));
     }
 }

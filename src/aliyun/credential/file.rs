@@ -4,13 +4,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::aliyun::credential::lookup::Miss;
+use crate::aliyun::credential::lookup::NoCredential;
 use crate::secret::text_file::read_if_there;
 
 /// The file's text, or `None` when there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Miss> {
-    // One that cannot be read is not waited for: it is people who put it there and mend it.
-    read_if_there(path, "profile file").map_err(|error| Miss::Fault(error.with_transient(false)))
+pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NoCredential> {
+    // A file that is there and cannot be read may be half written, or on a volume that is away for a moment. It is waited
+    // for: the identity in it is the one that is meant.
+    read_if_there(path, "profile file").map_err(|error| NoCredential::Failed(error.with_transient(true)))
 }
 
 #[cfg(test)]
@@ -26,11 +27,11 @@ mod tests {
         let huge = vec![b'a'; (1 << 20) + 1];
         for (bytes, problem) in [(&b"hunter2\xff"[..], "is not UTF-8"), (&huge, "larger than 1 MiB")] {
             std::fs::write(&path, bytes).unwrap();
-            let Err(Miss::Fault(error)) = read(&path) else { panic!() };
+            let Err(NoCredential::Failed(error)) = read(&path) else { panic!() };
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
             assert!(error.to_string().contains(problem) && !format!("{error:?}").contains("hunter2"));
         }
-        assert!(matches!(read(folder.path()), Err(Miss::Fault(_))));
+        assert!(matches!(read(folder.path()), Err(NoCredential::Failed(_))));
         std::fs::write(&path, "{}").unwrap();
         assert_eq!(read(&path).unwrap().unwrap().as_str(), "{}");
     }

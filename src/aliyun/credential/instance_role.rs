@@ -1,38 +1,37 @@
 //! The role of the ECS instance this program runs on, from the metadata service.
 
-use bytes::Bytes;
-use http::Response;
-
-use crate::aliyun::credential::lookup::{Miss, Plan, is_true};
-use crate::aliyun::credential::order::{Issuer, Means, Order, Temporary};
+use crate::aliyun::credential::lookup::{
+    FetchContext, Issuer, Lookup, NoCredential, Temporary, TemporarySource, is_true,
+};
 use crate::aliyun::credential::temporary;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
+use crate::wire::call::ApiCall;
 use crate::wire::percent;
-use crate::wire::response::{self as answer, Asked, Peer};
+use crate::wire::profile::{ApiProfile, Refusal};
 
 /// What the metadata service is needed for, in its errors.
-pub(super) const PURPOSE: &str = "the RAM role of an instance is to be had";
+pub(super) const PURPOSE: &str = "the RAM role of an instance is available";
 
 pub(super) const ROLE_NAME: &str = "ALIBABA_CLOUD_ECS_METADATA";
 const DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const PATH: &str = "/latest/meta-data/ram/security-credentials/";
 
-pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     let role_name = environment.text(ROLE_NAME);
-    let plan = if role_name.is_some() { Plan::Temporary } else { Plan::InCase };
-    order(environment, role_name, "ecs_ram_role").map(plan)
+    let lookup = if role_name.is_some() { Lookup::Temporary } else { Lookup::IfPresent };
+    source(environment, role_name, "ecs_ram_role").map(lookup)
 }
 
-/// The order for a role, wherever it is named.
-pub(super) fn order(
+/// The source of a role, wherever it is named.
+pub(super) fn source(
     environment: &Environment,
     role_name: Option<String>,
     provider: &'static str,
-) -> Result<Order, Miss> {
+) -> Result<TemporarySource, NoCredential> {
     match is_true(environment, DISABLED) {
-        true => Err(Miss::absent(format!("switched off by {DISABLED}"))),
-        false => Ok(Order { from: Issuer::Instance { role_name }, provider }),
+        true => Err(NoCredential::not_configured(format!("switched off by {DISABLED}"))),
+        false => Ok(TemporarySource { from: Issuer::Instance { role_name }, provider }),
     }
 }
 
@@ -40,10 +39,10 @@ pub(super) fn order(
 pub(super) async fn fetch(
     role_name: Option<&str>,
     provider: &'static str,
-    means: &Means,
+    context: &FetchContext,
 ) -> Result<Temporary, Error> {
-    let service = &means.metadata;
-    let session = service.session(&means.environment).await?;
+    let service = &context.metadata;
+    let session = service.session(&context.environment).await?;
     let role_name = match role_name {
         Some(name) => name.to_owned(),
         None => {
@@ -51,13 +50,12 @@ pub(super) async fn fetch(
             named(names.expose_secret(), session.expose_token(), &service.shown())?
         }
     };
-    let response: Response<Bytes> = session.get(&format!("{PATH}{}", percent::encoded(&role_name))).await?;
     let endpoint = service.shown();
-    let now = means.clock.now().system_time();
-    let secrets = vec![session.expose_token()];
-    let asked = Asked { peer: &Instance, endpoint: &endpoint, scope: "", secrets, now };
-    let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, &answer.object, provider, Some(asked.now))
+    let call = ApiCall::new(&Instance, &endpoint, "", &context.channel.clock, [session.expose_token()])
+        .with_public([role_name.as_str()]);
+    let target = format!("{PATH}{}", percent::encoded(&role_name));
+    let response = call.receive(session.get(&target)).await?;
+    temporary::read(&response, &response.object, provider, Some(response.received().system_time()))
 }
 
 /// The name in the first line, which becomes a part of the next request and of messages about it.
@@ -86,20 +84,20 @@ fn is_name(text: &str) -> bool {
 #[derive(Debug)]
 struct Instance;
 
-impl Peer for Instance {
+impl ApiProfile for Instance {
     fn name(&self) -> &'static str {
         "the metadata service"
     }
 
-    fn holds(&self) -> [&'static str; 2] {
+    fn contents(&self) -> [&'static str; 2] {
         ["a credential", "an error"]
     }
 
-    fn may_pass(&self, _code: &str) -> bool {
+    fn is_transient(&self, _code: &str) -> bool {
         false
     }
 
-    fn advice(&self, _code: &str, _scope: &str) -> String {
+    fn hint(&self, _refusal: &Refusal<'_>) -> String {
         "check the instance's RAM role".into()
     }
 }

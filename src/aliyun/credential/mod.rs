@@ -1,25 +1,25 @@
 //! An Alibaba Cloud identity that requests are signed with.
 
-mod chain;
 mod cli_profile;
+mod default_chain;
 mod environment;
+mod failed_lookups;
+mod fetch;
 mod file;
 mod instance_role;
 mod lookup;
 mod oidc_role;
-mod order;
 mod profile;
 mod profile_file;
-mod stand;
+mod provider;
 mod sts;
 mod temporary;
-mod tried;
 mod uri;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::chain::{DefaultChain, Injected};
+pub(crate) use self::default_chain::{DefaultChain, Injected};
 use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;
@@ -31,7 +31,7 @@ pub(crate) struct Credential {
     pub(crate) access_key_secret: Secret,
     /// With STS's access keys only.
     pub(crate) security_token: Option<Secret>,
-    /// Which member of the chain gave it, as the vendor calls it: `env`, `oidc_role_arn`, ….
+    /// The provider that gave it, as the vendor calls it: `env`, `oidc_role_arn`, ….
     pub(crate) provider: &'static str,
 }
 
@@ -64,20 +64,20 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Where an identity comes from. It caches what may be cached: it is asked for each signature.
-pub(crate) trait CredentialSource: fmt::Debug + Send + Sync + 'static {
-    /// An identity that is good now.
+/// Where a credential comes from. It caches what may be cached: it is asked for each signature.
+pub(crate) trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
+    /// A credential that is good now.
     ///
     /// # Errors
     ///
-    /// When there is none; the error lists what was tried. It is transient when an identity that is set up may be
-    /// had soon: no other one is given in its place.
+    /// When there is none; the error lists the providers and why each has none. It is transient when a provider that is
+    /// configured may work soon: no other identity is given in its place.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
 
-    /// This identity was refused: it is to be read or fetched afresh, if it is kept.
+    /// The API refused this credential: it is read or fetched anew, if it is cached.
     fn forget(&self, _refused: &Credential) {}
 
-    /// The identity given last may not do what it was used for: if another one has become available, it may be
-    /// the one that is meant.
+    /// The credential given last may not do what it was used for: if another one has become available, it may be the one
+    /// that is meant.
     fn reconsider(&self) {}
 }

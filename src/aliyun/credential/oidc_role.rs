@@ -1,7 +1,6 @@
 //! A role assumed with the token of a Kubernetes service account: RRSA, by variables that ACK sets.
 
-use crate::aliyun::credential::lookup::{Miss, Plan};
-use crate::aliyun::credential::order::{Issuer, Order, Role};
+use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, Role, TemporarySource};
 use crate::aliyun::credential::sts;
 use crate::environment::Environment;
 
@@ -10,7 +9,7 @@ pub(super) const PROVIDER: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
 pub(super) const FILE: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
 pub(super) const SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
 
-pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     let variables = [ROLE, PROVIDER, FILE].map(|name| environment.text(name));
     let [Some(arn), Some(oidc_provider), Some(token_file)] = variables else {
         let missing = || [ROLE, PROVIDER, FILE].into_iter().filter(|name| environment.text(name).is_none());
@@ -19,8 +18,8 @@ pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
         // A role alone may be meant for another source; with one of the other two it is this one.
         let is_meant = environment.text(PROVIDER).is_some() || environment.text(FILE).is_some();
         return Err(match is_meant {
-            true => Miss::fault(format!("{reason}; set all three or none")),
-            false => Miss::absent(reason),
+            true => NoCredential::failed(format!("{reason}; set all three or none")),
+            false => NoCredential::not_configured(reason),
         });
     };
     let role = Role {
@@ -32,7 +31,7 @@ pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
         sts: sts::host(environment, None, false)?,
     };
     let from = Issuer::TokenFile { role, oidc_provider, token_file: token_file.into() };
-    Ok(Plan::Temporary(Order { from, provider: "oidc_role_arn" }))
+    Ok(Lookup::Temporary(TemporarySource { from, provider: "oidc_role_arn" }))
 }
 
 fn enumerated(names: &[&str]) -> String {
@@ -48,17 +47,17 @@ mod tests {
     use super::*;
     use crate::environment::ManualEnvironment;
 
-    fn miss<const N: usize>(set: [&str; N]) -> Miss {
+    fn miss<const N: usize>(set: [&str; N]) -> NoCredential {
         let variables = set.map(|name| (name, "x"));
-        plan(&Environment::Manual(ManualEnvironment::from_iter(variables))).unwrap_err()
+        lookup(&Environment::Manual(ManualEnvironment::from_iter(variables))).unwrap_err()
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let Miss::Absent(reason) = miss([]) else { panic!() };
+        let NoCredential::NotConfigured(reason) = miss([]) else { panic!() };
         assert_eq!(reason, format!("{ROLE}, {PROVIDER} and {FILE} are not set"));
-        assert!(matches!(miss([ROLE]), Miss::Absent(_)));
-        let Miss::Fault(error) = miss([ROLE, FILE]) else { panic!() };
+        assert!(matches!(miss([ROLE]), NoCredential::NotConfigured(_)));
+        let NoCredential::Failed(error) = miss([ROLE, FILE]) else { panic!() };
         assert_eq!(error.to_string(), format!("{PROVIDER} is not set; set all three or none"));
     }
 }

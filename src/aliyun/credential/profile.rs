@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::aliyun::credential::lookup::{Miss, Plan};
-use crate::aliyun::credential::order::{Issuer, Order, Role};
+use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, Role, TemporarySource};
 use crate::aliyun::credential::{Credential, instance_role, oidc_role, sts};
 use crate::environment::Environment;
 use crate::secret::Secret;
@@ -47,39 +46,41 @@ pub(super) struct Profile<'a> {
 }
 
 impl Profile<'_> {
-    pub(super) fn plan(&self) -> Result<Plan, Miss> {
+    pub(super) fn lookup(&self) -> Result<Lookup, NoCredential> {
         let dialect = self.dialect;
         let kind = self.required(dialect.kind)?;
         let is = |spelling: &Spelling| kind.eq_ignore_ascii_case(spelling.kind);
-        let order =
-            |from, spelling: &Spelling| Ok(Plan::Temporary(Order { from, provider: spelling.provider }));
+        let temporary = |from, spelling: &Spelling| {
+            Ok(Lookup::Temporary(TemporarySource { from, provider: spelling.provider }))
+        };
         if is(&dialect.access_key) {
-            Ok(Plan::Key(self.key(dialect.access_key.provider)?))
+            Ok(Lookup::Key(self.key(dialect.access_key.provider)?))
         } else if is(&dialect.sts_token) {
             let key = self.key(dialect.sts_token.provider)?;
             let token = Secret::new(self.required(dialect.security_token)?);
-            Ok(Plan::Key(Credential { security_token: Some(token), ..key }))
+            Ok(Lookup::Key(Credential { security_token: Some(token), ..key }))
         } else if is(&dialect.assumed_role) {
             let key = self.key(dialect.assumed_role.provider)?;
             let token = self.optional(dialect.security_token).map(Secret::new);
             let key = Credential { security_token: token, ..key };
-            order(Issuer::AccessKey { role: self.role()?, key }, &dialect.assumed_role)
+            temporary(Issuer::AccessKey { role: self.role()?, key }, &dialect.assumed_role)
         } else if is(&dialect.oidc_role) {
             let from = Issuer::TokenFile {
                 role: self.role()?,
                 oidc_provider: self.required_somewhere("oidc_provider_arn", oidc_role::PROVIDER)?,
                 token_file: self.required_somewhere(dialect.token_file, oidc_role::FILE)?.into(),
             };
-            order(from, &dialect.oidc_role)
+            temporary(from, &dialect.oidc_role)
         } else if is(&dialect.instance_role) {
             let name = self.somewhere(dialect.role_name, instance_role::ROLE_NAME);
-            instance_role::order(self.environment, name, dialect.instance_role.provider).map(Plan::Temporary)
+            instance_role::source(self.environment, name, dialect.instance_role.provider)
+                .map(Lookup::Temporary)
         } else {
             Err(self.unsupported(&kind))
         }
     }
 
-    fn key(&self, provider: &'static str) -> Result<Credential, Miss> {
+    fn key(&self, provider: &'static str) -> Result<Credential, NoCredential> {
         Ok(Credential {
             access_key_id: self.required("access_key_id")?,
             access_key_secret: Secret::new(self.required("access_key_secret")?),
@@ -88,7 +89,7 @@ impl Profile<'_> {
         })
     }
 
-    fn role(&self) -> Result<Role, Miss> {
+    fn role(&self) -> Result<Role, NoCredential> {
         Ok(Role {
             arn: self.required_somewhere(self.dialect.role_arn, oidc_role::ROLE)?,
             session_name: self.somewhere(self.dialect.session_name, oidc_role::SESSION_NAME),
@@ -99,15 +100,16 @@ impl Profile<'_> {
         })
     }
 
-    fn duration(&self) -> Result<Duration, Miss> {
+    fn duration(&self) -> Result<Duration, NoCredential> {
         let name = self.dialect.duration;
         match self.optional(name).map(|text| text.parse()) {
             None | Some(Ok(0)) => Ok(sts::DURATION),
             // What STS grants at the least and at the most.
             Some(Ok(seconds @ 900..=43_200)) => Ok(Duration::from_secs(seconds)),
-            Some(_) => {
-                Err(Miss::fault(format!("`{name}` of {} is not from 900 to 43200 seconds", self.shown)))
-            }
+            Some(_) => Err(NoCredential::failed(format!(
+                "`{name}` of {} is not from 900 to 43200 seconds",
+                self.shown
+            ))),
         }
     }
 
@@ -121,8 +123,9 @@ impl Profile<'_> {
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
 
-    fn required(&self, name: &str) -> Result<String, Miss> {
-        self.optional(name).ok_or_else(|| Miss::fault(format!("{} has no `{name}`; add it", self.shown)))
+    fn required(&self, name: &str) -> Result<String, NoCredential> {
+        self.optional(name)
+            .ok_or_else(|| NoCredential::failed(format!("{} has no `{name}`; add it", self.shown)))
     }
 
     /// In the profile, or else in the environment.
@@ -130,12 +133,13 @@ impl Profile<'_> {
         self.optional(name).or_else(|| self.environment.text(variable))
     }
 
-    fn required_somewhere(&self, name: &str, variable: &str) -> Result<String, Miss> {
-        let problem = || Miss::fault(format!("{} has no `{name}`; add it, or set {variable}", self.shown));
+    fn required_somewhere(&self, name: &str, variable: &str) -> Result<String, NoCredential> {
+        let problem =
+            || NoCredential::failed(format!("{} has no `{name}`; add it, or set {variable}", self.shown));
         self.somewhere(name, variable).ok_or_else(problem)
     }
 
-    fn unsupported(&self, kind: &str) -> Miss {
+    fn unsupported(&self, kind: &str) -> NoCredential {
         let Dialect { kind: field, access_key, sts_token, assumed_role, instance_role, oidc_role, .. } =
             self.dialect;
         let supported = [access_key, sts_token, assumed_role, instance_role, oidc_role];
@@ -143,10 +147,10 @@ impl Profile<'_> {
         // What stands there may be a secret in the wrong place; those of access keys have 30 characters.
         let is_word = kind.len() <= 24 && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         let (shown, supported) = (&self.shown, supported.join(", "));
-        Miss::fault(match is_word {
+        NoCredential::failed(match is_word {
             true => format!("{shown} has {field} `{kind}`, which is not supported; use one of {supported}"),
             false => {
-                format!("{shown} has a {field} that is none, and not shown here; use one of {supported}")
+                format!("{shown} has a malformed {field}, which is not shown here; use one of {supported}")
             }
         })
     }

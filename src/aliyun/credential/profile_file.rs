@@ -7,7 +7,7 @@ use configparser::ini::Ini;
 use zeroize::Zeroize;
 
 use crate::aliyun::credential::file;
-use crate::aliyun::credential::lookup::{Miss, Plan};
+use crate::aliyun::credential::lookup::{Lookup, NoCredential};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::Environment;
 
@@ -28,63 +28,75 @@ static DIALECT: Dialect = Dialect {
     duration: "duration_seconds",
 };
 
-pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
+pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     if let Some(path) = environment.text(FILE) {
         let path = environment.expand(Path::new(&path));
-        let missing = || Miss::fault(format!("{} does not exist; check {FILE}", path.display()));
+        let missing = || NoCredential::failed(format!("{} does not exist; check {FILE}", path.display()));
         return from_file(&path, environment)?.ok_or_else(missing);
     }
-    let home = environment.home().ok_or_else(|| Miss::absent("there is no home directory"))?;
+    let home =
+        environment.home().ok_or_else(|| NoCredential::not_configured("there is no home directory"))?;
     let path = home.join(".alibabacloud").join("credentials");
     for path in [&path, &path.with_extension("ini")] {
-        if let Some(plan) = from_file(path, environment)? {
-            return Ok(plan);
+        if let Some(lookup) = from_file(path, environment)? {
+            return Ok(lookup);
         }
     }
-    Err(Miss::absent(format!("{} does not exist, nor does credentials.ini beside it", path.display())))
+    Err(NoCredential::not_configured(format!(
+        "{} does not exist, nor does credentials.ini beside it",
+        path.display()
+    )))
 }
 
 /// Nothing if there is no such file.
-fn from_file(path: &Path, environment: &Environment) -> Result<Option<Plan>, Miss> {
+fn from_file(path: &Path, environment: &Environment) -> Result<Option<Lookup>, NoCredential> {
     let text = file::read(path)?;
     text.map(|text| from_text(&text, path, environment)).transpose()
 }
 
-fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
     let mut ini = Ini::new_cs();
     // No policy has one in it, and the vendor's SDKs stop there.
     ini.set_inline_comment_symbols(Some(&['#']));
     // The parser's own words may show what it met.
     let parsed = ini.read(text.to_owned());
-    let mut copy = parsed.map_err(|_| Miss::fault(format!("{} is not an INI file", path.display())))?;
+    let mut copy =
+        parsed.map_err(|_| NoCredential::failed(format!("{} is not an INI file", path.display())))?;
     let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
-    let plan = from_section(&ini, &section, path, environment);
+    let lookup = from_section(&ini, &section, path, environment);
     for sections in [ini.get_mut_map(), &mut copy] {
         sections.values_mut().flat_map(|values| values.values_mut()).flatten().for_each(Zeroize::zeroize);
     }
-    plan
+    lookup
 }
 
-fn from_section(ini: &Ini, section: &str, path: &Path, environment: &Environment) -> Result<Plan, Miss> {
+fn from_section(
+    ini: &Ini,
+    section: &str,
+    path: &Path,
+    environment: &Environment,
+) -> Result<Lookup, NoCredential> {
     let shown = path.display();
     let fields = ini.get_map_ref().get(section).ok_or_else(|| {
-        Miss::fault(format!("{shown} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"))
+        NoCredential::failed(format!("{shown} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"))
     })?;
     let field = |name: &str| fields.get(name)?.clone();
     if field("enable").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
-        return Err(Miss::absent(format!("section `[{section}]` of {shown} is switched off by `enable`")));
+        return Err(NoCredential::not_configured(format!(
+            "section `[{section}]` of {shown} is switched off by `enable`"
+        )));
     }
     let shown = format!("section `[{section}]` of {shown}");
-    Profile { dialect: &DIALECT, shown, field: &field, environment }.plan()
+    Profile { dialect: &DIALECT, shown, field: &field, environment }.lookup()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aliyun::credential::order::Issuer;
+    use crate::aliyun::credential::lookup::Issuer;
     use crate::environment::ManualEnvironment;
 
-    fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, Miss> {
+    fn lookup_of(text: &str, variables: &[(&str, &str)]) -> Result<Lookup, NoCredential> {
         let environment = ManualEnvironment::from_iter(variables.iter().copied());
         from_text(text, Path::new("/h/credentials"), &Environment::Manual(environment))
     }
@@ -94,19 +106,22 @@ mod tests {
         let text = "; all of us\n[default]\ntype = access_key # mine\naccess_key_id=id\n\
                     access_key_secret = s3cret\n[Ops]\ntype=sts\naccess_key_id=ops\n\
                     access_key_secret=x\nsecurity_token = a=b:c;d==\n[off]\nenable = false\n";
-        let Ok(Plan::Key(key)) = plan_of(text, &[]) else { panic!() };
+        let Ok(Lookup::Key(key)) = lookup_of(text, &[]) else { panic!() };
         assert_eq!((key.access_key_id.as_str(), key.access_key_secret.expose_secret()), ("id", "s3cret"));
-        let Ok(Plan::Key(key)) = plan_of(text, &[("ALIBABA_CLOUD_PROFILE", "Ops")]) else { panic!() };
+        let Ok(Lookup::Key(key)) = lookup_of(text, &[("ALIBABA_CLOUD_PROFILE", "Ops")]) else { panic!() };
         assert_eq!(key.security_token.unwrap().expose_secret(), "a=b:c;d==");
-        assert!(matches!(plan_of(text, &[("ALIBABA_CLOUD_PROFILE", "off")]), Err(Miss::Absent(_))));
+        assert!(matches!(
+            lookup_of(text, &[("ALIBABA_CLOUD_PROFILE", "off")]),
+            Err(NoCredential::NotConfigured(_))
+        ));
     }
 
     #[test]
     fn a_role_is_assumed_as_the_section_says() {
         let text = "[default]\ntype=oidc_role_arn\nrole_arn=acs:ram::1:role/r\n\
                     oidc_provider_arn=acs:ram::1:oidc-provider/p\noidc_token_file_path=~/token\n";
-        let Ok(Plan::Temporary(order)) = plan_of(text, &[]) else { panic!() };
-        let Issuer::TokenFile { role, oidc_provider, token_file } = order.from else { panic!() };
+        let Ok(Lookup::Temporary(source)) = lookup_of(text, &[]) else { panic!() };
+        let Issuer::TokenFile { role, oidc_provider, token_file } = source.from else { panic!() };
         assert_eq!((role.arn.as_str(), role.duration.as_secs()), ("acs:ram::1:role/r", 3600));
         assert_eq!((oidc_provider.as_str(), token_file), ("acs:ram::1:oidc-provider/p", "~/token".into()));
     }
@@ -118,14 +133,17 @@ mod tests {
             ("", "has no section `[default]`"),
             ("[default]\naccess_key_secret=hunter2", "has no `type`"),
             ("[default]\ntype=access_key\naccess_key_secret=hunter2", "has no `access_key_id`"),
-            ("[default]\ntype=hunter2hunter2hunter2hunter2xx", "has a type that is none, and not shown here"),
+            (
+                "[default]\ntype=hunter2hunter2hunter2hunter2xx",
+                "has a malformed type, which is not shown here",
+            ),
             (
                 "[default]\ntype=rsa_key_pair\nprivate_key_file=hunter2",
                 "has type `rsa_key_pair`, which is not supported; use one of `access_key`, `sts`, \
                  `ram_role_arn`, `ecs_ram_role`, `oidc_role_arn`",
             ),
         ] {
-            let Err(Miss::Fault(error)) = plan_of(text, &[]) else { panic!("{text}") };
+            let Err(NoCredential::Failed(error)) = lookup_of(text, &[]) else { panic!("{text}") };
             assert!(
                 error.to_string().contains(problem) && error.to_string().contains("/h/credentials"),
                 "{error}"

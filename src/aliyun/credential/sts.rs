@@ -1,43 +1,53 @@
 //! STS, which hands out credentials of RAM roles.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 use zeroize::Zeroizing;
 
-use crate::aliyun::credential::lookup::{Miss, is_true};
-use crate::aliyun::credential::order::{Means, Role, Temporary};
+use crate::aliyun::credential::lookup::{FetchContext, NoCredential, Role, Temporary, is_true};
 use crate::aliyun::credential::{Credential, temporary};
-use crate::aliyun::{Call, member};
+use crate::aliyun::profile::{OpenApi, blames_clock, is_transient};
+use crate::aliyun::signed_call::SignedCall;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::secret::token_file;
-use crate::wire::echo::without_echo;
-use crate::wire::response::{self as answer, Asked, Peer};
+use crate::wire::call::{ApiCall, ApiResponse};
+use crate::wire::profile::{ApiProfile, Refusal};
 
 const VERSION: &str = "2015-04-01";
 
 /// What a role's credential lives if nothing else is asked for.
 pub(super) const DURATION: Duration = Duration::from_secs(3600);
 
-/// The host of STS in this region, or in the one that the environment tells, or in none; of a region also within
-/// the VPC, if that is wanted here or by the environment.
+/// The host of STS that the environment names; or else the one of this region, or of the region that the environment
+/// names, or of none; of a region also within the VPC, if that is wanted here or by the environment.
 pub(super) fn host(
     environment: &Environment,
     region: Option<String>,
     within_vpc: bool,
-) -> Result<String, Miss> {
+) -> Result<String, NoCredential> {
+    const ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
+    if let Some(endpoint) = environment.text(ENDPOINT) {
+        let host = endpoint.strip_prefix("https://").unwrap_or(&endpoint).trim_end_matches('/');
+        return match host.parse::<http::uri::Authority>() {
+            Ok(authority) if !host.contains('@') => Ok(authority.as_str().to_owned()),
+            _ => Err(NoCredential::failed(format!(
+                "{ENDPOINT} is not a host; expected one like `sts.cn-hangzhou.aliyuncs.com`"
+            ))),
+        };
+    }
     let Some(region) = region.or_else(|| environment.text("ALIBABA_CLOUD_STS_REGION")) else {
         return Ok("sts.aliyuncs.com".into());
     };
-    // It becomes a part of the host that is told who we are.
+    // It becomes a part of the host that gets the token.
     if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Miss::fault("the STS region is none; expected one like `cn-hangzhou`"));
+        return Err(NoCredential::failed("the STS region is malformed; expected one like `cn-hangzhou`"));
     }
     let prefix = match within_vpc || is_true(environment, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED") {
         true => "sts-vpc",
@@ -46,41 +56,39 @@ pub(super) fn host(
     Ok(format!("{prefix}.{region}.aliyuncs.com"))
 }
 
-/// Shows STS the token in the file. The call has no signature. As the vendor's client for Go has it, its common
-/// parameters are in the query; the others, the token among them, are in the body, which no proxy logs.
+/// Assumes the role with the token in the file. The call has no signature. As the vendor's client for Go has it, its
+/// common parameters are in the query; the others, the token among them, are in the body, which no proxy logs.
 pub(super) async fn assume_role_with_oidc(
     role: &Role,
     oidc_provider: &str,
     token_file: &Path,
     provider: &'static str,
-    means: &Means,
+    context: &FetchContext,
 ) -> Result<Temporary, Error> {
-    let token = token_file::read(&means.environment.expand(token_file))?;
-    let shown = format!("{} (AssumeRoleWithOIDC)", origin(role, means)?);
-    let mut request = Request::new(Full::new(form(role, oidc_provider, &token, means)));
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = unsigned("AssumeRoleWithOIDC", role, means)?;
-    let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let response = means.transport.send(request, &shown).await;
-    let response = response.map_err(|error| without_echo(error, [token.expose_secret()]))?;
+    let token = token_file::read(&context.environment.expand(token_file))?;
+    let endpoint = format!("{} (AssumeRoleWithOIDC)", origin(role, context)?);
     let signature = token.expose_secret().rsplit('.').next().unwrap_or_default();
-    let asked = Asked {
-        peer: &Sts,
-        endpoint: &shown,
-        scope: "",
-        secrets: vec![token.expose_secret(), signature],
-        now: means.clock.now().system_time(),
+    let channel = &context.channel;
+    let call = ApiCall::new(&Sts, &endpoint, "", &channel.clock, [token.expose_secret(), signature])
+        .with_public([role.arn.as_str(), oidc_provider]);
+    let blames_clock = |error: &Error| error.code().is_some_and(blames_clock);
+    let attempt = async |now: SystemTime| {
+        let mut request = Request::new(Full::new(form(role, oidc_provider, &token, context)));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = unsigned("AssumeRoleWithOIDC", now, role, context)?;
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(CONTENT_TYPE, form);
+        let response = call.send(request, |request| channel.transport.send(request, &endpoint)).await?;
+        temporary::read(&response, response.member("Credentials")?, provider, None)
     };
-    let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, member(&answer, "Credentials")?, provider, None)
+    let now = || channel.clock.now().system_time();
+    channel.skew.corrected(blames_clock, |correction| attempt(correction.apply(now()))).await
 }
 
 /// The body, which is wiped from memory when the last of its holders lets go of it.
-fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Bytes {
+fn form(role: &Role, oidc_provider: &str, token: &Secret, context: &FetchContext) -> Bytes {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("OIDCProviderArn", oidc_provider).extend_pairs(parameters(role, means));
+    form.append_pair("OIDCProviderArn", oidc_provider).extend_pairs(parameters(role, context));
     let mut form = form.finish();
     // The token comes last, and there is room for it: growing would leave a copy behind.
     form.reserve("&OIDCToken=".len() + 3 * token.expose_secret().len());
@@ -90,46 +98,54 @@ fn form(role: &Role, oidc_provider: &str, token: &Secret, means: &Means) -> Byte
 }
 
 /// The address of a call that has no signature.
-fn unsigned(action: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
-    let now = means.clock.now().system_time();
+fn unsigned(action: &str, now: SystemTime, role: &Role, context: &FetchContext) -> Result<Uri, Error> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("Action", action);
     query.append_pair("Version", VERSION);
     query.append_pair("Format", "JSON");
     query.append_pair("Timestamp", &humantime::format_rfc3339_seconds(now).to_string());
-    address(&format!("/?{}", query.finish()), role, means)
+    address(&format!("/?{}", query.finish()), role, context)
 }
 
-/// Signs with the key of somebody who may assume the role.
+/// Assumes the role with an access key that may do so.
 pub(super) async fn assume_role(
     role: &Role,
     key: &Credential,
     provider: &'static str,
-    means: &Means,
+    context: &FetchContext,
 ) -> Result<Temporary, Error> {
-    let origin = origin(role, means)?;
-    let parameters = parameters(role, means).map(|(name, value)| (name.into(), value.into())).collect();
-    let call = Call { endpoint: &origin, action: "AssumeRole", version: VERSION, parameters, scope: "" };
-    let read =
-        |answer: &answer::Answer<'_>| temporary::read(answer, member(answer, "Credentials")?, provider, None);
-    call.send(key, &means.transport, &means.clock, read).await
+    let origin = origin(role, context)?;
+    let parameters = parameters(role, context).map(|(name, value)| (name.into(), value.into())).collect();
+    let call = SignedCall {
+        endpoint: &origin,
+        action: "AssumeRole",
+        version: VERSION,
+        parameters,
+        secrets: Vec::new(),
+        scope: "",
+        profile: OpenApi { permission: Some(("sts:AssumeRole".into(), role.arn.clone())), exchange: false },
+    };
+    let read = |response: &ApiResponse<'_>| {
+        temporary::read(response, response.member("Credentials")?, provider, None)
+    };
+    call.send(key, &context.channel, read).await
 }
 
-fn origin(role: &Role, means: &Means) -> Result<Uri, Error> {
-    address("/", role, means)
+fn origin(role: &Role, context: &FetchContext) -> Result<Uri, Error> {
+    address("/", role, context)
 }
 
-fn address(target: &str, role: &Role, means: &Means) -> Result<Uri, Error> {
-    let host = means.sts_endpoint.as_ref().unwrap_or(&role.sts);
+fn address(target: &str, role: &Role, context: &FetchContext) -> Result<Uri, Error> {
+    let host = context.sts_endpoint.as_ref().unwrap_or(&role.sts);
     format!("https://{host}{target}").parse().map_err(|cause| {
-        Error::new(ErrorKind::Credential, "the host of STS is none; check the STS endpoint or region")
+        Error::new(ErrorKind::Credential, "the host of STS is malformed; check the STS endpoint or region")
             .with_source(http::Error::from(cause))
     })
 }
 
-fn parameters(role: &Role, means: &Means) -> impl Iterator<Item = (&'static str, String)> {
+fn parameters(role: &Role, context: &FetchContext) -> impl Iterator<Item = (&'static str, String)> {
     let Role { arn, session_name, duration, policy, external_id, sts: _ } = role;
-    let generated = || format!("tower-idaas-{}", means.clock.now().unix_seconds());
+    let generated = || format!("tower-idaas-{}", context.channel.clock.now().unix_seconds());
     let given = [("Policy", policy), ("ExternalId", external_id)];
     let given: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     [
@@ -145,30 +161,36 @@ fn parameters(role: &Role, means: &Means) -> impl Iterator<Item = (&'static str,
 #[derive(Debug)]
 pub(super) struct Sts;
 
-impl Peer for Sts {
+impl ApiProfile for Sts {
     fn name(&self) -> &'static str {
         "STS"
     }
 
-    fn holds(&self) -> [&'static str; 2] {
+    fn contents(&self) -> [&'static str; 2] {
         ["a credential", "an error of STS"]
     }
 
-    fn may_pass(&self, code: &str) -> bool {
-        code == "SignatureNonceUsed" || code == "ServiceUnavailable" || code.starts_with("InternalError")
+    fn is_transient(&self, code: &str) -> bool {
+        is_transient(code)
     }
 
-    fn advice(&self, code: &str, _scope: &str) -> String {
-        let advice = match code {
-            _ if code.starts_with("AuthenticationFail.OIDCToken") => {
+    fn hint(&self, refusal: &Refusal<'_>) -> String {
+        let hint = match refusal.code {
+            code if code.starts_with("AuthenticationFail.OIDCToken") => {
                 "check the token file, and that its token is for this OIDC provider"
             }
-            _ if code.contains("NoPermission") => "check whom the role trusts",
-            _ if code.starts_with("EntityNotExist") => "check the role's ARN and that of the OIDC provider",
-            _ if code.starts_with("InvalidTimeStamp") => "check this machine's clock",
+            code if code.contains("NoPermission") => "check the trust policy of the role",
+            code if code.starts_with("EntityNotExist") => {
+                "check the role's ARN and that of the OIDC provider"
+            }
+            code if blames_clock(code) => "check this machine's clock",
             _ => "check the role and its OIDC provider",
         };
-        advice.into()
+        hint.into()
+    }
+
+    fn has_gateway(&self) -> bool {
+        true
     }
 }
 
@@ -177,7 +199,10 @@ mod tests {
     use super::*;
     use crate::environment::ManualEnvironment;
 
-    fn host_with<const N: usize>(variables: [(&str, &str); N], region: Option<&str>) -> Result<String, Miss> {
+    fn host_with<const N: usize>(
+        variables: [(&str, &str); N],
+        region: Option<&str>,
+    ) -> Result<String, NoCredential> {
         let environment = Environment::Manual(ManualEnvironment::from_iter(variables));
         host(&environment, region.map(str::to_owned), false)
     }
@@ -194,9 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_that_the_environment_names_wins_and_leads_to_a_host_only() {
+        let endpoint = "ALIBABA_CLOUD_STS_ENDPOINT";
+        let region = ("ALIBABA_CLOUD_STS_REGION", "cn-beijing");
+        for text in ["sts.example.com", "https://sts.example.com/"] {
+            assert_eq!(host_with([region, (endpoint, text)], Some("eu-1")).unwrap(), "sts.example.com");
+        }
+        assert_eq!(host_with([(endpoint, "localhost:8443")], None).unwrap(), "localhost:8443");
+        for text in ["http://sts.example.com", "a/b", "user@host", "a b"] {
+            assert!(matches!(host_with([(endpoint, text)], None), Err(NoCredential::Failed(_))), "{text}");
+        }
+    }
+
+    #[test]
     fn a_region_cannot_lead_to_another_host() {
         for region in ["evil.example/", "evil.example#", "a.b", "a@b", "a:1", "ü"] {
-            assert!(matches!(host_with([], Some(region)), Err(Miss::Fault(_))), "{region}");
+            assert!(matches!(host_with([], Some(region)), Err(NoCredential::Failed(_))), "{region}");
         }
     }
 }

@@ -4,21 +4,21 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::aliyun::answer::point_in_time;
 use crate::aliyun::credential::Credential;
-use crate::aliyun::credential::order::Temporary;
+use crate::aliyun::credential::lookup::Temporary;
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::wire::response::{Answer, text};
+use crate::wire::call::{ApiResponse, text};
+use crate::wire::time::rfc3339;
 
-/// The end counts by the clock of who gave the credential, and if `ours` is given by this machine's as well: the
-/// earlier one then. STS is believed alone; it is asked through TLS.
+/// The end counts by the server's clock, and with `ours` by this machine's as well: the earlier one then. STS is
+/// believed alone; it is asked through TLS.
 ///
 /// # Errors
 ///
 /// When a part is missing, and when the credential has expired already.
 pub(super) fn read(
-    answer: &Answer<'_>,
+    response: &ApiResponse<'_>,
     object: &Map<String, Value>,
     provider: &'static str,
     ours: Option<SystemTime>,
@@ -26,7 +26,7 @@ pub(super) fn read(
     // Without white space around it: no part of an access key has any.
     let part = |name| match text(object, &[name]).map(str::trim) {
         Some(part) if !part.is_empty() => Ok(part),
-        _ => Err(answer.unusable(&format!("carries no credential with `{name}`"))),
+        _ => Err(response.unusable(&format!("carries no credential with `{name}`"))),
     };
     let credential = Credential {
         access_key_id: part("AccessKeyId")?.to_owned(),
@@ -34,47 +34,44 @@ pub(super) fn read(
         security_token: Some(Secret::new(part("SecurityToken")?)),
         provider,
     };
-    let expiration = point_in_time(part("Expiration")?)
-        .ok_or_else(|| answer.unusable("the `Expiration` of its credential is not a point in time in UTC"))?;
+    let expiration = rfc3339(part("Expiration")?).ok_or_else(|| {
+        response.unusable("the `Expiration` of its credential is not a point in time in RFC 3339")
+    })?;
     let left = |now| expiration.duration_since(now).unwrap_or_default();
-    let theirs = left(answer.server_time());
+    let theirs = left(response.server_time().unwrap_or_else(|| response.sent().system_time()));
     let life = ours.map_or(theirs, |now| theirs.min(left(now)));
     if life == Duration::ZERO {
         let expiration = humantime::format_rfc3339_seconds(expiration);
         let hint = if theirs == life { "" } else { " by this machine's clock (check it)" };
-        return Err(answer.unusable(&format!("its credential has expired already, at {expiration}{hint}")));
+        return Err(response.unusable(&format!("its credential has expired already, at {expiration}{hint}")));
     }
     Ok((credential, life))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode};
+    use http::StatusCode;
     use serde_json::json;
 
     use super::*;
     use crate::aliyun::credential::sts::Sts;
-    use crate::wire::response::{self as answer, Asked};
+    use crate::clock::Timestamp;
+    use crate::wire::call::tests::{headers, read_as};
 
     fn read_from(body: &Value, date: Option<&str>) -> Result<Temporary, Error> {
         read_by(body, date, false)
     }
 
     fn read_by(body: &Value, date: Option<&str>, both_clocks: bool) -> Result<Temporary, Error> {
-        let mut headers = HeaderMap::new();
-        if let Some(date) = date {
-            headers.insert("date", date.parse().unwrap());
-        }
-        let asked = Asked {
-            peer: &Sts,
-            endpoint: "https://sts.example/",
-            scope: "",
-            secrets: Vec::new(),
-            now: humantime::parse_rfc3339("2026-11-24T12:00:00Z").unwrap(),
-        };
+        let now = rfc3339("2026-11-24T12:00:00Z").unwrap();
+        let wall = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+        let sent = Timestamp { monotonic: 0, wall: u64::try_from(wall).unwrap() };
+        let dated: Vec<_> = date.into_iter().map(|date| ("date", date)).collect();
         let body = body.to_string();
-        let answer = answer::object(StatusCode::OK, &headers, body.as_bytes(), &asked)?;
-        read(&answer, &answer.object, "p", both_clocks.then_some(asked.now))
+        let response = (StatusCode::OK, headers(&dated), body.as_bytes());
+        read_as(&Sts, &[], response, (sent, sent), |response| {
+            read(response, &response.object, "p", both_clocks.then_some(now))
+        })
     }
 
     fn body(expiration: &str) -> Value {
@@ -82,9 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn a_life_counts_by_the_clock_of_who_gave_it() {
+    fn a_life_counts_by_the_servers_clock() {
         let (credential, life) = read_from(&body("2026-11-24T13:00:00Z"), None).unwrap();
         assert_eq!((credential.access_key_id.as_str(), life.as_secs()), ("STS.id", 3600));
+        // Whatever its zone.
+        assert_eq!(read_from(&body("2026-11-24T21:00:00.000+08:00"), None).unwrap().1.as_secs(), 3600);
         let date = "Tue, 24 Nov 2026 10:00:00 GMT";
         assert_eq!(read_from(&body("2026-11-24T11:00:00Z"), Some(date)).unwrap().1.as_secs(), 3600);
     }
@@ -135,11 +134,9 @@ mod tests {
                 );
             }
         }
-        for end in
-            ["s3cret", "2026-11-24T13:00:00+08:00", "2026-11-24T13:00:00.000+08:00", "2026-11-24T13:00:00"]
-        {
+        for end in ["s3cret", "2026-11-24T13:00:00", "2026-11-24"] {
             let error = read_from(&body(end), None).unwrap_err();
-            assert!(error.to_string().contains("is not a point in time in UTC"), "{error}");
+            assert!(error.to_string().contains("is not a point in time in RFC 3339"), "{error}");
         }
         let far = read_from(&body("9999-12-31T23:59:59Z"), None).unwrap().1;
         assert!(SystemTime::UNIX_EPOCH.checked_add(far).is_some());

@@ -1,66 +1,63 @@
-//! A credential from whoever answers at a URI that the environment names.
+//! A credential from the server at a URI that the environment names.
 
 use bytes::Bytes;
-use http::header::ACCEPT;
-use http::{HeaderValue, Request, Uri};
+use http::{Request, Uri};
 use http_body_util::Full;
-
 use zeroize::Zeroizing;
 
-use crate::aliyun::credential::lookup::{Miss, Plan};
-use crate::aliyun::credential::order::{Issuer, Means, Order, Temporary};
+use crate::aliyun::credential::lookup::{
+    FetchContext, Issuer, Lookup, NoCredential, Temporary, TemporarySource, shown_uri,
+};
 use crate::aliyun::credential::temporary;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::wire::echo::without_echo;
+use crate::wire::call::ApiCall;
 use crate::wire::percent;
-use crate::wire::response::{self as answer, Asked, Peer};
+use crate::wire::profile::{ApiProfile, Refusal};
 
 const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 
 /// Parts of the URI that are shorter are no secrets, and would mask half of what others say.
 const SHORTEST_SECRET: usize = 6;
 
-pub(super) fn plan(environment: &Environment) -> Result<Plan, Miss> {
-    let text = environment.text(VARIABLE).ok_or_else(|| Miss::absent(format!("{VARIABLE} is not set")))?;
+pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
+    let text = environment
+        .text(VARIABLE)
+        .ok_or_else(|| NoCredential::not_configured(format!("{VARIABLE} is not set")))?;
     let is_good = |uri: &Uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
     };
     match text.parse() {
         Ok(uri) if is_good(&uri) => {
-            Ok(Plan::Temporary(Order { from: Issuer::Uri(uri), provider: "credential_uri" }))
+            Ok(Lookup::Temporary(TemporarySource { from: Issuer::Uri(uri), provider: "credential_uri" }))
         }
-        _ => Err(Miss::fault(format!("{VARIABLE} is not a URI; expected `http://…` or `https://…`"))),
+        _ => {
+            Err(NoCredential::failed(format!("{VARIABLE} is not a URI; expected `http://…` or `https://…`")))
+        }
     }
 }
 
 /// Plain HTTP goes straight to its host, never through a proxy.
-pub(super) async fn fetch(uri: &Uri, provider: &'static str, means: &Means) -> Result<Temporary, Error> {
+pub(super) async fn fetch(
+    uri: &Uri,
+    provider: &'static str,
+    context: &FetchContext,
+) -> Result<Temporary, Error> {
     let transport = match uri.scheme_str() {
-        Some("https") => &means.transport,
-        _ => &means.direct,
+        Some("https") => &context.channel.transport,
+        _ => &context.direct,
     };
     let mut request = Request::new(Full::<Bytes>::default());
     *request.uri_mut() = uri.clone();
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let endpoint = shown(uri);
-    let response = transport.send(request, &endpoint).await;
-    let secrets = secrets(uri);
-    let response =
-        response.map_err(|error| without_echo(error, secrets.iter().map(|secret| secret.as_str())))?;
-    let asked = Asked {
-        peer: &CredentialsUri,
-        endpoint: &endpoint,
-        scope: "",
-        secrets: secrets.iter().map(|secret| secret.as_str()).collect(),
-        now: means.clock.now().system_time(),
-    };
-    let answer = answer::object(response.status(), response.headers(), response.body(), &asked)?;
-    temporary::read(&answer, &answer.object, provider, Some(asked.now))
+    let (endpoint, secrets) = (shown_uri(uri), secrets(uri));
+    let exposed = secrets.iter().map(|secret| secret.as_str());
+    let call = ApiCall::new(&CredentialsUri, &endpoint, "", &context.channel.clock, exposed);
+    let response = call.send(request, |request| transport.send(request, &endpoint)).await?;
+    temporary::read(&response, &response.object, provider, Some(response.received().system_time()))
 }
 
-/// Path and query, whole and in parts: whoever answers may echo any of them. Each part also as it reads decoded,
+/// Path and query, whole and in parts: the server may echo any of them. Each part also as it reads decoded,
 /// which is then found in every encoding.
 fn secrets(uri: &Uri) -> Vec<Zeroizing<String>> {
     let whole = uri.path_and_query().map(|target| target.as_str());
@@ -72,31 +69,24 @@ fn secrets(uri: &Uri) -> Vec<Zeroizing<String>> {
     parts.filter(|part| part.len() >= SHORTEST_SECRET).map(Zeroizing::new).collect()
 }
 
-/// Without path and query: there may be a secret in them.
-pub(super) fn shown(uri: &Uri) -> String {
-    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    format!("{}://{authority}/… ({VARIABLE})", uri.scheme_str().unwrap_or_default())
-}
-
-/// Whoever answers.
 #[derive(Debug)]
 struct CredentialsUri;
 
-impl Peer for CredentialsUri {
+impl ApiProfile for CredentialsUri {
     fn name(&self) -> &'static str {
         "the credentials URI"
     }
 
-    fn holds(&self) -> [&'static str; 2] {
+    fn contents(&self) -> [&'static str; 2] {
         ["a credential", "an error"]
     }
 
-    fn may_pass(&self, _code: &str) -> bool {
+    fn is_transient(&self, _code: &str) -> bool {
         false
     }
 
-    fn advice(&self, _code: &str, _scope: &str) -> String {
-        "check what answers there".into()
+    fn hint(&self, _refusal: &Refusal<'_>) -> String {
+        "check the server there".into()
     }
 }
 
@@ -106,12 +96,12 @@ mod tests {
     use crate::environment::ManualEnvironment;
 
     #[test]
-    fn what_is_no_uri_is_refused_unseen() {
+    fn what_is_not_a_uri_is_refused_and_not_shown() {
         for text in
             ["hunter2", "ftp://hunter2", "http://u:hunter2@h/", "http://", "/hunter2", "http://hunter2 x"]
         {
             let environment = Environment::Manual(ManualEnvironment::from_iter([(VARIABLE, text)]));
-            let Err(Miss::Fault(error)) = plan(&environment) else { panic!("{text}") };
+            let Err(NoCredential::Failed(error)) = lookup(&environment) else { panic!("{text}") };
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
     }
@@ -139,9 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn an_order_does_not_show_the_uris_path() {
+    fn a_source_does_not_show_the_uris_path() {
         let environment = ManualEnvironment::from_iter([(VARIABLE, "http://h:1/hunter2?x=hunter2")]);
-        let shown = format!("{:?}", plan(&Environment::Manual(environment)).unwrap());
+        let shown = format!("{:?}", lookup(&Environment::Manual(environment)).unwrap());
         assert!(shown.contains("http://h:1/…") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use http::Uri;
 
-use crate::aliyun::{DefaultChain, GenerateOauthToken, Injected};
+use crate::aliyun::{Channel, DefaultChain, GenerateOauthToken, Injected};
 use crate::cache::slot::Settings;
 use crate::client::builder::IdaasBuilder;
 use crate::config::Config;
 use crate::error::ConfigError;
-use crate::token::TokenSource;
+use crate::token::{Skew, TokenSource};
 use crate::transport::Transport;
 
 impl IdaasBuilder {
@@ -38,8 +38,11 @@ impl IdaasBuilder {
             instance_id: config.instance_id.clone(),
             client_id: config.client_id.clone(),
             credentials: Arc::new(chain.map_err(ConfigError::one)?),
-            transport: transport.clone(),
-            clock: self.clock.clone(),
+            channel: Channel {
+                transport: transport.clone(),
+                clock: self.clock.clone(),
+                skew: Skew::default(),
+            },
         };
         Ok(Arc::new(source))
     }

@@ -1,12 +1,29 @@
-//! Answers with a token in them, and how long it lives.
+//! Responses with a token in them, and how long it lives.
 
+use super::*;
 use crate::cache::window::LONGEST_LIFE;
-use crate::wire::response::tests::*;
+use crate::error::ErrorKind;
+use crate::wire::call::tests::{ENDPOINT, SECRET, read_from};
 
-/// The life that an answer with these further fields gives, by an issuer that tells no time.
+fn respond(status: u16, body: &str) -> Result<TokenResponse, Error> {
+    respond_with(status, &[("content-type", "application/json")], body)
+}
+
+fn respond_with(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Result<TokenResponse, Error> {
+    read_from(status, pairs, body, |response| issued(response, &response.object))
+}
+
+fn failure(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Error {
+    let error = respond_with(status, pairs, body).expect_err(body);
+    assert!(error.to_string().starts_with(ENDPOINT), "{error}");
+    assert!(!format!("{error} {error:?}").contains("MARKER"), "{error:?}");
+    error
+}
+
+/// The life that a response with these further fields gives, by an issuer that tells no time.
 fn life(fields: &str) -> Option<Duration> {
     let body = format!(r#"{{"access_token":"t","token_type":"Bearer"{fields}}}"#);
-    answer(200, &body).expect(fields).expires_in
+    respond(200, &body).expect(fields).expires_in
 }
 
 fn seconds(seconds: u64) -> Option<Duration> {
@@ -14,8 +31,8 @@ fn seconds(seconds: u64) -> Option<Duration> {
 }
 
 #[test]
-fn the_vendors_answer_is_a_token_with_a_life_and_a_scope() {
-    let response = answer(
+fn the_vendors_response_is_a_token_with_a_life_and_a_scope() {
+    let response = respond(
         200,
         r#"{"access_token":"opaque.token","token_type":"Bearer","expires_in":1200,
             "expires_at":1700001200,"scope":"api://orders|read","issued_token_type":"urn:x",
@@ -34,7 +51,7 @@ fn the_vendors_answer_is_a_token_with_a_life_and_a_scope() {
 fn an_empty_error_beside_a_token_is_none() {
     for empty in ["null", "\"\"", "false"] {
         let body = format!(r#"{{"access_token":"t","error":{empty},"code":"x","message":"y"}}"#);
-        assert!(answer(200, &body).is_ok(), "{body}");
+        assert!(respond(200, &body).is_ok(), "{body}");
     }
 }
 
@@ -42,10 +59,10 @@ fn an_empty_error_beside_a_token_is_none() {
 fn a_secret_or_the_token_itself_echoed_beside_the_token_is_not_kept() {
     let echo = format!("a {SECRET} b the.token");
     let body = serde_json::json!({ "access_token": "the.token", "scope": echo, "issued_token_type": echo, "request_id": echo });
-    let response = answer(200, &body.to_string()).unwrap();
+    let response = respond(200, &body.to_string()).unwrap();
     assert_eq!(response.granted_scope.as_deref(), Some("a [redacted] b [redacted]"));
     assert_eq!(response.issued_token_type.as_deref(), Some("a [redacted] b [redacted]"));
-    assert_eq!(response.request_id.as_deref(), Some("a [redacted] b [redacted]"));
+    assert_eq!(response.request_id.as_deref(), Some("[redacted]"));
 }
 
 #[test]
@@ -79,7 +96,7 @@ fn expires_in_is_read_however_it_is_written_and_clamped_to_what_makes_sense() {
 }
 
 #[test]
-fn the_life_comes_from_whichever_field_is_there_and_is_the_shorter_of_both() {
+fn expires_in_counts_alone_and_expires_at_without_it_in_whatever_unit() {
     for (fields, expected) in [
         ("", None),
         (r#","expires_in":900"#, seconds(900)),
@@ -87,32 +104,51 @@ fn the_life_comes_from_whichever_field_is_there_and_is_the_shorter_of_both() {
         (r#","expires_at":"1700000900""#, seconds(900)),
         (r#","expires_at":null,"expires_in":900"#, seconds(900)),
         (r#","expires_in":"x","expires_at":1700000900"#, seconds(900)),
-        (r#","expires_in":900,"expires_at":1700000300"#, seconds(300)),
+        (r#","expires_in":900,"expires_at":1700000300"#, seconds(900)),
+        (r#","expires_in":1200,"expires_at":1600000000"#, seconds(1200)),
         (r#","expires_in":300,"expires_at":1700000900"#, seconds(300)),
         // In the past, and long ago.
         (r#","expires_at":1699999999"#, seconds(0)),
         (r#","expires_at":0"#, seconds(0)),
         (r#","expires_at":-1e18"#, seconds(0)),
-        // In milliseconds: alone it is clamped, and beside `expires_in` it does no harm.
-        (r#","expires_at":1700000900000"#, Some(LONGEST_LIFE)),
+        // Milliseconds, microseconds, nanoseconds, text.
+        (r#","expires_at":1700000900000"#, seconds(900)),
+        (r#","expires_at":"1700000900000""#, seconds(900)),
+        (r#","expires_at":1700000900000000"#, seconds(900)),
+        (r#","expires_at":1700000900000000000"#, seconds(900)),
+        (r#","expires_at":"2023-11-14T22:28:20Z""#, seconds(900)),
+        (r#","expires_at":"2023-11-15T06:28:20.000+08:00""#, seconds(900)),
+        (r#","expires_at":"soon""#, None),
         (r#","expires_in":900,"expires_at":1700000900000"#, seconds(900)),
-        (r#","expires_at":1e18"#, Some(LONGEST_LIFE)),
+        (r#","expires_at":1e30"#, Some(LONGEST_LIFE)),
     ] {
-        assert_eq!(life(fields), expected, "{fields}");
+        assert_eq!(life(fields).map(rounded), expected, "{fields}");
     }
 }
 
+/// What the division of large numbers adds is no matter.
+fn rounded(life: Duration) -> Duration {
+    Duration::from_secs_f64(life.as_secs_f64().round())
+}
+
 #[test]
-fn expires_at_counts_by_the_issuers_clock_when_it_tells_the_time() {
+fn expires_at_counts_by_the_earlier_of_two_clocks_unless_one_of_them_says_it_is_past() {
     let life = |date: &str| {
         let body = r#"{"access_token":"t","expires_at":1700001200}"#;
-        answer_with(200, &[("date", date)], body).unwrap().expires_in
+        respond_with(200, &[("date", date)], body).unwrap().expires_in
     };
-    // The same clock, one ten minutes behind ours, one ten minutes ahead of it, and one that is no clock.
+    // The same clock, one ten minutes behind ours, one ten minutes ahead of it, one hours ahead, and one that is no clock.
     assert_eq!(life("Tue, 14 Nov 2023 22:13:20 GMT"), seconds(1200));
-    assert_eq!(life("Tue, 14 Nov 2023 22:03:20 GMT"), seconds(1800));
+    assert_eq!(life("Tue, 14 Nov 2023 22:03:20 GMT"), seconds(1200));
     assert_eq!(life("Tue, 14 Nov 2023 22:23:20 GMT"), seconds(600));
+    assert_eq!(life("Wed, 15 Nov 2023 02:23:20 GMT"), seconds(1200));
     assert_eq!(life("yesterday"), seconds(1200));
+    // Our clock is half an hour ahead.
+    let body = r#"{"access_token":"t","expires_at":1699999000}"#;
+    let date = "Tue, 14 Nov 2023 21:43:20 GMT";
+    assert_eq!(respond_with(200, &[("date", date)], body).unwrap().expires_in, seconds(800));
+    // A cache's date is no clock's.
+    assert_eq!(respond_with(200, &[("date", date), ("age", "1")], body).unwrap().expires_in, seconds(0));
 }
 
 #[test]
@@ -120,7 +156,7 @@ fn bearer_in_any_letter_case_or_no_token_type_passes() {
     for token_type in ["", r#","token_type":null"#, r#","token_type":"bearer""#, r#","token_type":"BEARER""#]
     {
         let body = format!(r#"{{"access_token":"t"{token_type}}}"#);
-        assert_eq!(answer(200, &body).expect(token_type).authorization().unwrap(), "Bearer t");
+        assert_eq!(respond(200, &body).expect(token_type).authorization().unwrap(), "Bearer t");
     }
 }
 
@@ -129,9 +165,9 @@ fn fields_that_mean_no_failure_do_not_spoil_a_success() {
     for field in [r#""error":null"#, r#""error":"""#, r#""Code":"Success""#, r#""code":200"#, r#""data":{}"#]
     {
         let body = format!(r#"{{{field},"access_token":"t"}}"#);
-        assert!(answer(200, &body).is_ok(), "{field}");
+        assert!(respond(200, &body).is_ok(), "{field}");
     }
-    assert!(answer(201, r#"{"access_token":"t"}"#).is_ok());
+    assert!(respond(201, r#"{"access_token":"t"}"#).is_ok());
 }
 
 #[test]
@@ -156,6 +192,33 @@ fn a_success_without_a_usable_token_is_a_definitive_error() {
         assert!(error.to_string().contains(reason), "{token}: {error}");
         assert_eq!(error.kind(), ErrorKind::InvalidResponse);
         assert!(!error.is_transient());
+    }
+}
+
+#[test]
+fn a_token_that_is_no_access_token_is_taken_where_its_type_is_named_and_goes_into_no_header() {
+    for token_type in ["N_A", "n_a"] {
+        let body = format!(
+            r#"{{"access_token":"<saml> {token_type}","token_type":"{token_type}","expires_in":60,
+                "issued_token_type":"urn:ietf:params:oauth:token-type:saml2"}}"#
+        );
+        let response = respond(200, &body).unwrap();
+        assert!(!response.is_bearer());
+        assert_eq!(response.expose_token(), format!("<saml> {token_type}"));
+        assert_eq!(response.issued_token_type(), Some("urn:ietf:params:oauth:token-type:saml2"));
+        assert_eq!(response.expires_in(), seconds(60));
+        assert!(!format!("{response:?}").contains("<saml>"));
+    }
+    for (kind, reason) in [
+        ("", "no `issued_token_type` says what it is"),
+        (r#","issued_token_type":"""#, "no `issued_token_type` says what it is"),
+        (
+            r#","issued_token_type":"urn:ietf:params:oauth:token-type:access_token""#,
+            "although `issued_token_type` says an access token",
+        ),
+    ] {
+        let error = failure(200, &[], &format!(r#"{{"access_token":"MARKER","token_type":"N_A"{kind}}}"#));
+        assert!(error.to_string().contains(reason), "{error}");
     }
 }
 

@@ -1,23 +1,25 @@
-//! The vendor's order of sources: the first that has an identity gives it.
+//! The vendor's chain of credential providers: the first that has a credential gives it.
 //!
-//! A source that is set up and may work soon ends the search: to sign as somebody else meanwhile would fail in
-//! ways that are hard to tell, or worse, succeed.
+//! A provider that is configured and may work soon ends the search: to sign with another identity meanwhile would fail
+//! in ways that are hard to tell, or worse, succeed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::aliyun::credential::order::Means;
-use crate::aliyun::credential::stand::{SOURCES, Stand};
-use crate::aliyun::credential::tried::Tried;
-use crate::aliyun::credential::{Credential, CredentialSource, instance_role};
+use crate::aliyun::credential::failed_lookups::FailedLookups;
+use crate::aliyun::credential::lookup::FetchContext;
+use crate::aliyun::credential::provider::{CachedProvider, PROVIDERS};
+use crate::aliyun::credential::{Credential, CredentialProvider, instance_role};
+use crate::aliyun::signed_call::Channel;
 use crate::cache::slot::Settings;
 use crate::environment::Environment;
 use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
+use crate::token::Skew;
 use crate::transport::metadata::{ALIBABA_CLOUD_ECS, MetadataService};
 use crate::transport::{self, Transport};
 
-/// No source has given anything yet.
+/// No provider has given a credential yet.
 const NONE: usize = usize::MAX;
 
 /// What the chain works with.
@@ -26,9 +28,9 @@ pub(crate) struct Injected {
     pub(crate) environment: Environment,
     /// For STS, and for a credentials URI with https.
     pub(crate) transport: Transport,
-    /// Of the caches of temporary credentials. A look at all sources takes no longer than one attempt may.
+    /// Of the caches of temporary credentials. Asking all providers takes no longer than one attempt may.
     pub(crate) settings: Settings,
-    /// The host of STS, `host[:port]`, instead of the one that the environment tells.
+    /// The host of STS, `host[:port]`, instead of the one that the environment names.
     pub(crate) sts_endpoint: Option<String>,
     /// Where the metadata service of ECS is, `http://host:port`, instead of where it always is.
     pub(crate) metadata_address: Option<String>,
@@ -37,12 +39,12 @@ pub(crate) struct Injected {
 /// The default chain of Alibaba Cloud's SDKs.
 #[derive(Debug)]
 pub(crate) struct DefaultChain {
-    means: Arc<Means>,
+    context: Arc<FetchContext>,
     settings: Settings,
-    stands: [Stand; SOURCES.len()],
-    /// The place of the source that is asked first: it gave a credential when none before it was set up.
+    providers: [CachedProvider; PROVIDERS.len()],
+    /// The place of the provider that is asked first: it gave a credential when none before it was configured.
     first: AtomicUsize,
-    /// The place of the source that gave a credential last, for the log.
+    /// The place of the provider that gave a credential last, for the log.
     last: AtomicUsize,
 }
 
@@ -51,14 +53,13 @@ impl DefaultChain {
     ///
     /// # Errors
     ///
-    /// When an address is none.
+    /// When an address is malformed.
     pub(crate) fn new(injected: Injected) -> Result<Self, ConfigFault> {
         let Injected { environment, transport, settings, sts_endpoint, metadata_address } = injected;
         let (connect, read) = transport.timeouts();
-        let means = Means {
+        let context = FetchContext {
             environment,
-            clock: settings.clock.clone(),
-            transport,
+            channel: Channel { transport, clock: settings.clock.clone(), skew: Skew::default() },
             direct: transport::direct(connect, read),
             metadata: MetadataService::new(
                 &ALIBABA_CLOUD_ECS,
@@ -68,43 +69,43 @@ impl DefaultChain {
             sts_endpoint: sts_endpoint.as_deref().map(checked).transpose()?,
         };
         Ok(Self {
-            means: Arc::new(means),
-            // What waits for the chain is a refresh itself, with the time of one attempt.
+            context: Arc::new(context),
+            // What waits for the chain is a fetch itself, and waits as long as one may take.
             settings: Settings { wait: settings.attempt_timeout, ..settings },
-            stands: SOURCES.map(Stand::new),
+            providers: PROVIDERS.map(CachedProvider::new),
             first: AtomicUsize::new(NONE),
             last: AtomicUsize::new(NONE),
         })
     }
 
     async fn find(&self) -> Result<Arc<Credential>, Error> {
-        let mut tried = Tried::default();
-        let found = tokio::time::timeout(self.settings.attempt_timeout, self.search(&mut tried)).await;
-        found.ok().flatten().ok_or_else(|| tried.into_error())
+        let mut failed = FailedLookups::default();
+        let found = tokio::time::timeout(self.settings.attempt_timeout, self.search(&mut failed)).await;
+        found.ok().flatten().ok_or_else(|| failed.into_error())
     }
 
-    async fn search(&self, tried: &mut Tried) -> Option<Arc<Credential>> {
-        if let Some(stand) = self.stands.get(self.first.load(Ordering::Relaxed)) {
-            tried.waiting_for = Some(stand.source.name);
-            if let Ok(credential) = stand.look(&self.means, &self.settings).await {
+    async fn search(&self, failed: &mut FailedLookups) -> Option<Arc<Credential>> {
+        if let Some(first) = self.providers.get(self.first.load(Ordering::Relaxed)) {
+            failed.waiting_for = Some(first.provider.name);
+            if let Ok(credential) = first.credential(&self.context, &self.settings).await {
                 return Some(credential);
             }
         }
-        for (place, stand) in self.stands.iter().enumerate() {
-            tried.waiting_for = Some(stand.source.name);
-            match stand.look(&self.means, &self.settings).await {
+        for (place, cached) in self.providers.iter().enumerate() {
+            failed.waiting_for = Some(cached.provider.name);
+            match cached.credential(&self.context, &self.settings).await {
                 Ok(credential) => {
                     // One that stands in for another is left as soon as that one is mended.
-                    let stands_in = tried.faults().next().is_some();
+                    let stands_in = failed.failed().next().is_some();
                     self.first.store(if stands_in { NONE } else { place }, Ordering::Relaxed);
                     if self.last.swap(place, Ordering::Relaxed) != place {
-                        report(&credential, tried);
+                        report(&credential, failed);
                     }
                     return Some(credential);
                 }
-                Err(miss) => tried.add(stand.source.name, miss),
+                Err(failure) => failed.add(cached.provider.name, failure),
             }
-            if tried.awaited().is_some() {
+            if failed.awaited().is_some() {
                 break;
             }
         }
@@ -112,14 +113,14 @@ impl DefaultChain {
     }
 }
 
-impl CredentialSource for DefaultChain {
+impl CredentialProvider for DefaultChain {
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>> {
         Box::pin(self.find())
     }
 
     fn forget(&self, credential: &Credential) {
-        for stand in &self.stands {
-            stand.forget(credential);
+        for cached in &self.providers {
+            cached.forget(credential);
         }
         self.reconsider();
     }
@@ -129,9 +130,9 @@ impl CredentialSource for DefaultChain {
     }
 }
 
-/// Once for each change of source: a source that is set up and passed over is worth a warning.
-fn report(credential: &Credential, tried: &Tried) {
-    for (source, error) in tried.faults() {
+/// Once for each change of provider: one that is configured and passed over is worth a warning.
+fn report(credential: &Credential, failed: &FailedLookups) {
+    for (source, error) in failed.failed() {
         tracing::warn!(target: "tower_idaas::credential", source, %error, "source passed over");
     }
     let provider = credential.provider;
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_whole_chain_ends_in_time_whoever_hangs_and_takes_nobody_elses_identity() {
+    async fn the_whole_chain_ends_in_time_whatever_hangs_and_takes_no_other_identity() {
         let folder = tempfile::tempdir().unwrap();
         let token_file = folder.path().join("token");
         std::fs::write(&token_file, "t0ken").unwrap();

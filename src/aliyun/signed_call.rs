@@ -1,41 +1,53 @@
-//! A call of an RPC-style OpenAPI: everything in the query, nothing in the body, signed.
+//! A signed call of an RPC-style OpenAPI: everything in the query, nothing in the body.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
-use serde_json::{Map, Value};
 
 use crate::aliyun::Credential;
-use crate::aliyun::answer::{self, OpenApi};
+use crate::aliyun::profile::{OpenApi, blames_clock};
 use crate::aliyun::signature::{Signable, canonical_query, sha256_hex};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
+use crate::token::Skew;
 use crate::transport::Transport;
-use crate::wire::echo::without_echo;
-use crate::wire::response::{Answer, Asked};
+use crate::wire::call::{ApiCall, ApiResponse};
 
 /// What is called, and with which parameters.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct SignedCall<'a> {
     /// Scheme, host and port; nothing else of it is used.
     pub(crate) endpoint: &'a Uri,
     /// Such as `GenerateOauthToken`.
     pub(crate) action: &'static str,
     /// The API's version, a date.
     pub(crate) version: &'static str,
-    /// In any order. They get into logs of servers, so there must be no secret among them.
+    /// In any order. They get into logs of servers.
     pub(crate) parameters: Vec<(Cow<'static, str>, Cow<'a, str>)>,
+    /// Those values among the parameters that must not be shown.
+    pub(crate) secrets: Vec<&'a str>,
     /// The scope that it is about, for messages; may be empty.
     pub(crate) scope: &'a str,
+    pub(crate) profile: OpenApi,
 }
 
-impl Call<'_> {
-    /// Signs the call, sends it, and passes a success to `read`.
+/// How calls of one API are sent.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) transport: Transport,
+    pub(crate) clock: Clock,
+    /// How far the API's clock is from this machine's.
+    pub(crate) skew: Skew,
+}
+
+impl SignedCall<'_> {
+    /// Signs the call, sends it, and passes a success to `read`. When the API refuses the timestamp and says what time
+    /// it is, the call is made once more with that time.
     ///
     /// # Errors
     ///
@@ -43,24 +55,36 @@ impl Call<'_> {
     pub(crate) async fn send<T>(
         &self,
         credential: &Credential,
-        transport: &Transport,
-        clock: &Clock,
-        read: impl FnOnce(&Answer<'_>) -> Result<T, Error>,
+        channel: &Channel,
+        read: impl Fn(&ApiResponse<'_>) -> Result<T, Error> + Sync,
     ) -> Result<T, Error> {
-        let request = self.request(credential, clock.now().system_time(), &nonce()?)?;
+        let blames_clock = |error: &Error| error.code().is_some_and(blames_clock);
+        channel
+            .skew
+            .corrected(blames_clock, |correction| {
+                let now = correction.apply(channel.clock.now().system_time());
+                self.attempt(credential, channel, now, &read)
+            })
+            .await
+    }
+
+    async fn attempt<T>(
+        &self,
+        credential: &Credential,
+        channel: &Channel,
+        now: SystemTime,
+        read: &(impl Fn(&ApiResponse<'_>) -> Result<T, Error> + Sync),
+    ) -> Result<T, Error> {
+        let request = self.request(credential, now, &nonce()?)?;
         let secrets = secrets(credential, request.headers());
         let endpoint = self.shown_endpoint();
-        let response = transport.send(request, &endpoint).await;
-        let exposed = secrets.iter().map(Secret::expose_secret);
-        let response = response.map_err(|error| without_echo(error, exposed))?;
-        let asked = Asked {
-            peer: &OpenApi,
-            endpoint: &endpoint,
-            scope: self.scope,
-            secrets: secrets.iter().map(Secret::expose_secret).collect(),
-            now: clock.now().system_time(),
-        };
-        read(&answer::read(&response, &asked)?)
+        let exposed = secrets.iter().map(Secret::expose_secret).chain(self.secrets.iter().copied());
+        let values = self.parameters.iter().map(|(_, value)| &**value);
+        let public = values.filter(|value| !self.secrets.contains(value));
+        let call =
+            ApiCall::new(&self.profile, &endpoint, self.scope, &channel.clock, exposed).with_public(public);
+        let response = call.send(request, |request| channel.transport.send(request, &endpoint)).await?;
+        read(&response)
     }
 
     /// The signed request. What is signed is `host` and every header of the API's own, so that nothing which a
@@ -137,17 +161,18 @@ fn value_of(name: &str, value: &str, credential: &Credential) -> Result<HeaderVa
     Ok(header)
 }
 
-/// What an answer must not make us show.
+/// What a response must not make us show.
 fn secrets(credential: &Credential, headers: &HeaderMap) -> Vec<Secret> {
     let Credential { access_key_id, access_key_secret, security_token, provider: _ } = credential;
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    // The rest of the header names algorithm and signed headers, as refusals do.
     let signature = authorization.and_then(|value| value.rsplit_once('=')).map(|(_, signature)| signature);
-    let sent = authorization.into_iter().chain(signature).map(Secret::new);
+    let signature = signature.into_iter().map(Secret::new);
     let id = Secret::new(access_key_id.as_str());
-    [id, access_key_secret.clone()].into_iter().chain(security_token.clone()).chain(sent).collect()
+    [id, access_key_secret.clone()].into_iter().chain(security_token.clone()).chain(signature).collect()
 }
 
-/// A number for one request only, which nobody can guess before it is sent.
+/// A number for one request only, which cannot be guessed before it is sent.
 fn nonce() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)
@@ -155,11 +180,14 @@ fn nonce() -> Result<String, Error> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// The object under this name, if the answer has it.
-pub(crate) fn member<'a>(answer: &'a Answer<'_>, name: &str) -> Result<&'a Map<String, Value>, Error> {
-    match answer.object.get(name) {
-        Some(Value::Object(object)) => Ok(object),
-        _ => Err(answer.unusable(&format!("carries no `{name}`"))),
+impl fmt::Debug for SignedCall<'_> {
+    /// Without the values of parameters: one may be a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.parameters.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("SignedCall")
+            .field("endpoint", &self.shown_endpoint())
+            .field("parameters", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -179,12 +207,14 @@ mod tests {
     }
 
     fn request(endpoint: &str, credential: &Credential) -> Result<Request<Full<Bytes>>, Error> {
-        let call = Call {
+        let call = SignedCall {
             endpoint: &endpoint.parse().unwrap(),
             action: "AssumeRole",
             version: "2015-04-01",
             parameters: vec![("RoleArn".into(), "acs:ram::1:role/x y".into()), ("A".into(), "b".into())],
+            secrets: Vec::new(),
             scope: "",
+            profile: OpenApi { permission: None, exchange: false },
         };
         call.request(credential, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000), "nonce-1")
     }

@@ -1,0 +1,144 @@
+//! The operation that gives a role's credentials: how it is asked for, and how its response is read.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, Issued, StsToken};
+use crate::aliyun::developer_api::{DeveloperApi, Operation};
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal, State, Window};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::token::Token;
+use crate::wire::call::{ApiResponse, text};
+use crate::wire::profile::Refusal;
+use crate::wire::redact::Redactor;
+use crate::wire::time::unix_seconds;
+
+/// As all of the vendor's clients do with STS credentials.
+pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
+
+/// What credentials are found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RoleKey {
+    pub(super) arn: Arc<str>,
+    pub(super) scope: Scope,
+    pub(super) session_seconds: Option<u64>,
+}
+
+/// Credentials that live, and how long, counted from when they were asked for.
+#[derive(Debug)]
+pub(super) struct Obtained {
+    pub(super) credentials: CloudCredentials,
+    pub(super) sent: Timestamp,
+    pub(super) life: Duration,
+    pub(super) request_id: Option<String>,
+}
+
+/// Makes one call.
+///
+/// # Errors
+///
+/// Everything that is not usable credentials, classified as at the token endpoint.
+pub(super) async fn obtain(api: &DeveloperApi, key: &RoleKey, token: &Token) -> Result<Obtained, Error> {
+    api.send(&operation(key), token, read).await
+}
+
+pub(super) fn operation(key: &RoleKey) -> Operation<'static> {
+    let mut query = vec![("cloudAccountRoleExternalId", key.arn.to_string())];
+    if let Some(seconds) = key.session_seconds {
+        query.push(("durationSeconds", seconds.to_string()));
+    }
+    Operation {
+        method: Method::GET,
+        path: "/cloudAccountRoles/_/actions/obtainAccessCredential",
+        query,
+        body: None,
+        subject: format!("role {}", key.arn),
+        hint: &|refusal: &Refusal<'_>| {
+            (refusal.status == StatusCode::BAD_REQUEST)
+                .then(|| "check the role's ARN and the session duration".into())
+        },
+    }
+}
+
+/// The credentials in a response.
+pub(super) fn read(response: &ApiResponse<'_>) -> Result<Obtained, Error> {
+    obtained(response).map_err(|problem| response.unusable(&problem))
+}
+
+/// A cloud's member of the response: its name, what it makes, and the names of access key id, access key secret
+/// and security token in it.
+type Cloud = (&'static str, fn(StsToken) -> CloudStsToken, [&'static str; 3]);
+
+const CLOUDS: [Cloud; 3] = [
+    (
+        "alibabaCloudStsToken",
+        CloudStsToken::AlibabaCloud,
+        ["accessKeyId", "accessKeySecret", "securityToken"],
+    ),
+    ("awsStsToken", CloudStsToken::Aws, ["accessKeyId", "secretAccessKey", "sessionToken"]),
+    ("tencentCloudStsToken", CloudStsToken::TencentCloud, ["tmpSecretId", "tmpSecretKey", "token"]),
+];
+
+/// The credentials, or what is wrong with the response.
+fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
+    let (top, sent, redactor) = (&response.object, response.sent(), response.redactor());
+    let Some(Value::Object(credential)) = top.get("cloudAccountRoleAccessCredential") else {
+        return Err("carries no `cloudAccountRoleAccessCredential`".into());
+    };
+    let found = CLOUDS.iter().find_map(|cloud| Some((cloud, credential.get(cloud.0)?.as_object()?)));
+    let Some(((member, cloud, names), sts)) = found else {
+        let vendor = redactor.text(text(top, &["cloudAccountVendorType"]).unwrap_or("nothing"));
+        return Err(format!("carries no STS token of a cloud that is known here (its type is `{vendor}`)"));
+    };
+    let [access_key_id, access_key_secret, security_token] = names.map(|name| {
+        let text = text(sts, &[name]).filter(|text| !text.trim().is_empty());
+        text.ok_or_else(|| format!("its `{member}` carries no `{name}`"))
+    });
+    let life = life(response, credential, sts);
+    if Window::new(sent, life, RENEWAL, 0.0).state(response.received()) == State::Dead {
+        return Err("the credentials in it have ended already (check this machine's clock)".into());
+    }
+    let expires_at = sent.after(life).system_time();
+    let issued =
+        Redactor::new([&access_key_secret, &security_token].map(|text| text.as_deref().unwrap_or_default()));
+    let request_id = response.request_id().map(|id| issued.id(id));
+    let token = cloud(StsToken {
+        access_key_id: redactor.value(access_key_id?).ok_or("the access key's id in it is too long")?,
+        access_key_secret: Secret::new(access_key_secret?),
+        security_token: Secret::new(security_token?),
+        expires_at,
+    });
+    // `Debug` shows these, and the access key's id has an accessor that is no `expose`.
+    let named = |name| text(top, &[name]).and_then(|text| redactor.value(text));
+    let credentials = CloudCredentials::new(Issued {
+        token,
+        expires_at,
+        account_id: named("cloudAccountId"),
+        vendor_type: named("cloudAccountVendorType"),
+        role_id: named("cloudAccountRoleId"),
+        role_name: named("cloudAccountRoleName"),
+        role_external_id: named("cloudAccountRoleExternalId"),
+    });
+    Ok(Obtained { credentials, sent, life, request_id })
+}
+
+/// How long the credentials live, from when they were asked for: until the earlier end, by the server's clock
+/// and by ours. A minute when the response names no end, or one so far away that it is a mistake.
+fn life(response: &ApiResponse<'_>, credential: &Map<String, Value>, sts: &Map<String, Value>) -> Duration {
+    let ends = [sts.get("expiration"), credential.get("accessCredentialExpiresAt")];
+    let ends = ends.into_iter().flatten().filter_map(|end| {
+        let since_epoch = Duration::try_from_secs_f64(unix_seconds(end)?).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch)
+    });
+    let Some(end) = ends.min() else { return DEFAULT_LIFE };
+    let left = |now: SystemTime| end.duration_since(now).unwrap_or_default();
+    let sent = response.sent().system_time();
+    let life = left(response.server_time().unwrap_or(sent)).min(left(sent));
+    if life > LONGEST_LIFE { DEFAULT_LIFE } else { life }
+}

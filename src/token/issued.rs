@@ -1,0 +1,108 @@
+//! The token in the response of a token endpoint (RFC 6749 section 5.1, RFC 8693 section 2.2.1), and its life.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use crate::cache::window::LONGEST_LIFE;
+use crate::error::Error;
+use crate::token::response::TokenResponse;
+use crate::wire::call::{ApiResponse, text};
+use crate::wire::redact::Redactor;
+use crate::wire::time::{number, unix_seconds};
+
+/// The types that RFC 8693 section 3 has for access tokens.
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// The token in this object of the response, which has the fields of RFC 6749 section 5.1.
+///
+/// # Errors
+///
+/// When there is none that can be used.
+pub(crate) fn issued(
+    response: &ApiResponse<'_>,
+    object: &Map<String, Value>,
+) -> Result<TokenResponse, Error> {
+    read(response, object).map_err(|problem| response.unusable(&problem))
+}
+
+fn read(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Result<TokenResponse, String> {
+    let Some(Value::String(access_token)) = object.get("access_token") else {
+        return Err("carries no access token".into());
+    };
+    // Beside what the request held, the token itself must not be shown.
+    let redactors = [response.redactor(), &Redactor::new([access_token.as_str()])];
+    let value = |name| {
+        let text = text(object, &[name])?;
+        redactors.iter().try_fold(text.to_owned(), |text, redactor| redactor.value(&text))
+    };
+    let issued_token_type = value("issued_token_type");
+    let is_access_token = match object.get("token_type") {
+        None | Some(Value::Null) => true,
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => true,
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("n_a") => match issued_token_type.as_deref() {
+            None => return Err("its token type is `N_A`, and no `issued_token_type` says what it is".into()),
+            Some(ACCESS_TOKEN) => {
+                return Err(
+                    "its token type is `N_A`, although `issued_token_type` says an access token".into()
+                );
+            }
+            Some(_) => false,
+        },
+        Some(Value::String(kind)) => {
+            let kind = redactors.iter().fold(kind.clone(), |kind, redactor| redactor.text(&kind));
+            return Err(format!("the token type `{kind}` is not supported, only Bearer is"));
+        }
+        Some(_) => return Err("the token type is not a string".into()),
+    };
+    if access_token.is_empty() {
+        return Err("carries no access token".into());
+    }
+    let mut token = match (is_access_token, issued_token_type) {
+        (false, Some(kind)) => TokenResponse::not_access_token(access_token.clone(), kind),
+        (_, kind) => TokenResponse::bearer(access_token).map(|token| match kind {
+            Some(kind) => token.with_issued_token_type(kind),
+            None => token,
+        }),
+    }
+    .map_err(|_| "its access token is blank or holds characters that no bearer token may hold")?;
+    if let Some(life) = life(response, object) {
+        token = token.with_expires_in(life);
+    }
+    if let Some(scope) = value("scope") {
+        token = token.with_granted_scope(scope);
+    }
+    if let Some(id) = response.request_id() {
+        token = token.with_request_id(redactors.iter().fold(id.to_owned(), |id, redactor| redactor.id(&id)));
+    }
+    Ok(token)
+}
+
+/// What `expires_in` says, for which no clock is needed; without it, what is left until `expires_at`. `None` when
+/// neither says anything.
+fn life(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Option<Duration> {
+    let seconds = match object.get("expires_in").and_then(number) {
+        Some(seconds) => seconds,
+        None => {
+            let end = object.get("expires_at").and_then(unix_seconds)?;
+            left(end, response.sent().system_time(), response.server_time())
+        }
+    };
+    Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_LIFE.as_secs_f64())))
+}
+
+/// How many seconds are left until `end`, which is by the server's clock. A token that was just issued lives: where one
+/// of the clocks says otherwise, that clock is wrong and the other one counts. Where both may be right, the earlier end
+/// does.
+fn left(end: f64, ours: SystemTime, theirs: Option<SystemTime>) -> f64 {
+    let by =
+        |now: SystemTime| end - now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    match (by(ours), theirs.map(by)) {
+        (ours, None) => ours,
+        (ours, Some(theirs)) if ours > 0.0 && theirs > 0.0 => ours.min(theirs),
+        (ours, Some(theirs)) => ours.max(theirs),
+    }
+}
