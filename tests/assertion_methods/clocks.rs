@@ -31,6 +31,7 @@ async fn a_machine_whose_clock_is_off_learns_the_issuers_time_from_the_refusal_a
 }
 
 /// A `Date` that is off by so much, as a proxy with a clock of its own stamps it.
+#[allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 fn dated(behaviour: Behaviour, off: Duration) -> Behaviour {
     let date = httpdate::fmt_http_date(std::time::SystemTime::now() + off);
     behaviour.with_header(http::header::DATE, http::HeaderValue::from_str(&date).unwrap())
