@@ -39,7 +39,7 @@ async fn cold_start(waiters: usize) -> (Duration, Duration) {
         requests.spawn(client.clone().oneshot(Request::get("https://api.example.com/").body(()).unwrap()));
     }
     for _ in 0..3 {
-        tokio::task::yield_now().await; // everybody waits
+        tokio::task::yield_now().await; // all of them wait
     }
     let arrival = Instant::now();
     release.notify_one();

@@ -1,4 +1,4 @@
-//! Domains under which strangers have names: a wildcard over them would send tokens to anybody.
+//! Domains under which strangers have names: a wildcard over them would send tokens to them.
 //!
 //! The public suffix list itself is 2.5 MB of generated code. These rules are coarser, and wrong on the safe side: one
 //! label, two labels of which the first is a registry's under a country's domain, and the domains of large hosting
