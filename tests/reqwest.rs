@@ -170,6 +170,7 @@ async fn a_stream_is_sent_once_and_its_rejected_token_is_withdrawn_all_the_same(
     assert_eq!((response.status(), grumpy.take().len()), (StatusCode::UNAUTHORIZED, 1));
     assert!(idaas.peek().is_none());
 
+    let (_issuer, _api, idaas) = protected().await?;
     let client = ServiceBuilder::new()
         .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())
@@ -351,6 +352,28 @@ async fn a_401_that_does_not_mean_the_token_costs_no_token_and_is_not_replayed()
     }
     assert!(idaas.peek().is_some());
     assert_eq!(issuer.token_requests(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_new_tokens_go_on_being_rejected_nothing_waits_and_nothing_is_replayed() -> Outcome {
+    let (issuer, api, idaas) = protected().await?;
+    idaas.prefetch().await?;
+    let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer())
+        .service(http());
+    let start = tokio::time::Instant::now();
+    for _ in 0..5 {
+        assert_eq!(idaas.send(http().get(&grumpy.url)).await?.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(client.clone().oneshot(get(&grumpy.url)).await?.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(idaas.send(http().get(api.url())).await?.status(), StatusCode::OK);
+    }
+    // One replay, for the first rejection; another where a second has passed by then.
+    assert!(grumpy.take().len() <= 12);
+    assert!(issuer.token_requests() <= 4, "{}", issuer.token_requests());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     Ok(())
 }
 
