@@ -11,18 +11,21 @@ use crate::authn::{AssertionSource, CheckContext, TokenRequest};
 use crate::clock::Timestamp;
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::Secret;
-use crate::transport::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, MetadataService};
+use crate::transport::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, AZURE, MetadataService};
 use crate::wire::percent;
 
-/// IDaaS accepts a document for 3600 s from its signing time. The last sixth is left for clocks that differ
-/// and for requests that take their time.
-const REUSE: Duration = Duration::from_secs(3_000);
+/// For how long IDaaS accepts a document from its signing time, unless its trust source says otherwise.
+const LIFE: Duration = Duration::from_secs(3_600);
+
+/// What a trust source may say.
+const LIVES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1_201)..=Duration::from_secs(1_314_000);
 
 /// A cloud whose metadata service signs documents for its machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cloud {
     AlibabaCloudEcs,
     AwsEc2,
+    Azure,
 }
 
 /// Asks the metadata service for documents, and keeps one while it is good.
@@ -33,6 +36,7 @@ pub(super) struct MetadataDocument {
     service: Result<Arc<MetadataService>, ConfigFault>,
     /// Locked while a document is fetched: requests that come meanwhile get the same one.
     kept: Arc<Mutex<Option<Document>>>,
+    life: Duration,
 }
 
 #[derive(Debug)]
@@ -44,20 +48,26 @@ struct Document {
 
 impl Document {
     /// By the monotonic clock, and by the wall clock, which alone notices that the machine slept.
-    fn is_good(&self, now: Timestamp) -> bool {
+    /// The last sixth of its life is left for clocks that differ and for requests that take their time.
+    fn is_good(&self, now: Timestamp, life: Duration) -> bool {
         let by_wall = Duration::from_nanos(now.wall.saturating_sub(self.signed.wall));
-        now.since(self.signed).max(by_wall) < REUSE
+        now.since(self.signed).max(by_wall) < life / 6 * 5
     }
 }
 
 impl MetadataDocument {
     pub(super) fn new(cloud: Cloud) -> Self {
-        Self { cloud, service: service(cloud, None), kept: Arc::default() }
+        Self { cloud, service: service(cloud, None), kept: Arc::default(), life: LIFE }
     }
 
     /// The same, from the metadata service at this address.
     pub(super) fn at(self, address: &str) -> Self {
         Self { service: service(self.cloud, Some(address)), ..self }
+    }
+
+    /// The same, with documents that IDaaS accepts for this long.
+    pub(super) fn with_life(self, life: Duration) -> Self {
+        Self { life, ..self }
     }
 
     async fn document(&self, request: &TokenRequest) -> Result<Secret, Error> {
@@ -68,7 +78,7 @@ impl MetadataDocument {
         let (now, instance_id) = (request.moment(), request.instance_id());
         let mut kept = self.kept.lock().await;
         if let Some(document) = &*kept
-            && document.is_good(now)
+            && document.is_good(now, self.life)
             && document.instance_id == instance_id
             && !request.was_refused(&document.text)
         {
@@ -103,7 +113,12 @@ impl MetadataDocument {
             .await?
             .get(&format!("{}{query}", self.cloud.path()))
             .await?;
-        compact(service.text(response)?.expose_secret()).ok_or_else(|| {
+        let text = service.text(response)?;
+        let document = match self.cloud {
+            Cloud::Azure => signature(&text).and_then(|text| compact(&text)),
+            Cloud::AlibabaCloudEcs | Cloud::AwsEc2 => compact(text.expose_secret()),
+        };
+        document.ok_or_else(|| {
             let problem = format!("the response of {} is no document", service.shown());
             Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
         })
@@ -116,7 +131,17 @@ impl AssertionSource for MetadataDocument {
     }
 
     fn check(&self, _: &CheckContext<'_>) -> Vec<ConfigFault> {
-        self.service.as_ref().err().cloned().into_iter().collect()
+        let mut faults: Vec<_> = self.service.as_ref().err().cloned().into_iter().collect();
+        let problem = match self.life {
+            LIFE => None,
+            _ if !self.cloud.signs_for_audience() => {
+                Some("is given for documents that are used once; remove it")
+            }
+            life if !LIVES.contains(&life) => Some("is out of range; expected 1201 to 1314000 seconds"),
+            _ => None,
+        };
+        faults.extend(problem.map(|problem| ConfigFault::new("document_life", problem)));
+        faults
     }
 }
 
@@ -125,6 +150,7 @@ impl Cloud {
         match self {
             Self::AlibabaCloudEcs => "/latest/dynamic/instance-identity/pkcs7",
             Self::AwsEc2 => "/latest/dynamic/instance-identity/rsa2048",
+            Self::Azure => "/metadata/attested/document?api-version=2020-09-01",
         }
     }
 
@@ -138,8 +164,16 @@ fn service(cloud: Cloud, address: Option<&str>) -> Result<Arc<MetadataService>, 
     let provider = match cloud {
         Cloud::AlibabaCloudEcs => &ALIBABA_CLOUD_ECS,
         Cloud::AwsEc2 => &AWS_EC2,
+        Cloud::Azure => &AZURE,
     };
     MetadataService::new(provider, address, "PKCS7 works").map(Arc::new)
+}
+
+/// The signature in Azure's response, `{"encoding":"pkcs7","signature":"…"}`.
+fn signature(response: &Secret) -> Option<String> {
+    let response: Value = serde_json::from_str(response.expose_secret()).ok()?;
+    let is_pkcs7 = response.get("encoding").and_then(Value::as_str) == Some("pkcs7");
+    response.get("signature").and_then(Value::as_str).filter(|_| is_pkcs7).map(str::to_owned)
 }
 
 /// As the vendor's own clients write it, blanks included: what is signed may be compared as text.
@@ -162,13 +196,13 @@ mod tests {
     #[test]
     fn a_document_is_good_until_ten_minutes_before_its_end_on_both_clocks() {
         let document = document(at(100));
-        assert!(document.is_good(at(100)));
-        assert!(document.is_good(at(3_099)));
-        assert!(!document.is_good(at(3_100)));
-        assert!(!document.is_good(Timestamp { wall: at(3_100).wall, ..at(100) }), "the machine slept");
-        assert!(!document.is_good(Timestamp { wall: 0, ..at(3_100) }), "the wall clock was set back");
-        assert!(document.is_good(at(99)), "another request fetched it since this one was begun");
-        assert!(!document.is_good(Timestamp { monotonic: u64::MAX, wall: u64::MAX }));
+        assert!(document.is_good(at(100), LIFE));
+        assert!(document.is_good(at(3_099), LIFE));
+        assert!(!document.is_good(at(3_100), LIFE));
+        assert!(!document.is_good(Timestamp { wall: at(3_100).wall, ..at(100) }, LIFE), "the machine slept");
+        assert!(!document.is_good(Timestamp { wall: 0, ..at(3_100) }, LIFE), "the wall clock was set back");
+        assert!(document.is_good(at(99), LIFE), "another request fetched it since this one was begun");
+        assert!(!document.is_good(Timestamp { monotonic: u64::MAX, wall: u64::MAX }, LIFE));
     }
 
     #[test]

@@ -34,6 +34,8 @@ mod client_assertion;
 mod client_secret;
 mod der;
 mod encrypted_key;
+#[cfg(feature = "transport")]
+mod identity_token;
 mod kept;
 #[cfg(feature = "transport")]
 mod metadata_document;
@@ -58,6 +60,9 @@ pub use self::check::CheckContext;
 pub(crate) use self::check::{BuiltIn, option};
 pub use self::client_assertion::{ClientSecretJwt, PrivateKeyJwt};
 pub use self::client_secret::{ClientSecretBasic, ClientSecretPost};
+#[cfg(feature = "transport")]
+#[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+pub use self::identity_token::{AzureIdentity, GithubActionsIdentity, GoogleCloudIdentity};
 #[cfg(feature = "transport")]
 pub(crate) use self::metadata_document::Cloud;
 pub use self::oidc::Oidc;

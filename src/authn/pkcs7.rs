@@ -1,6 +1,8 @@
 //! PKCS7: a document that the cloud's metadata service signs for the machine this program runs on.
 
 use std::sync::Arc;
+#[cfg(feature = "transport")]
+use std::time::Duration;
 
 use crate::authn::assertion_source::compact;
 #[cfg(feature = "transport")]
@@ -54,6 +56,13 @@ impl Pkcs7 {
         Self::of_cloud(credential_name, Cloud::AwsEc2)
     }
 
+    /// The document is the attested document from the metadata service of an Azure virtual machine.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    pub fn azure(credential_name: impl Into<String>) -> Self {
+        Self::of_cloud(credential_name, Cloud::Azure)
+    }
+
     #[cfg(feature = "transport")]
     pub(crate) fn of_cloud(credential_name: impl Into<String>, cloud: Cloud) -> Self {
         Self::new(credential_name, Document::Metadata(MetadataDocument::new(cloud)))
@@ -75,6 +84,23 @@ impl Pkcs7 {
             Document::Own(_) => self.misplaced.push(ConfigFault::new(
                 "metadata_address",
                 "is given for a source of documents that asks no metadata service; give it to the source",
+            )),
+        }
+        self
+    }
+
+    /// For how long IDaaS accepts a document from its signing time, as its trust source has it: 3600 seconds by
+    /// default, 1201 to 1314000. A document of Alibaba Cloud is used again for five sixths of it; those of other
+    /// clouds name no time and are used once, so that a life for them is a fault.
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[must_use]
+    pub fn document_life(mut self, life: Duration) -> Self {
+        match self.document {
+            Document::Metadata(document) => self.document = Document::Metadata(document.with_life(life)),
+            Document::Own(_) => self.misplaced.push(ConfigFault::new(
+                "document_life",
+                "is given for a source of documents of the program's own, which keeps them as it sees fit; remove it",
             )),
         }
         self

@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::{Expected, Secret, SecretSource, suspicious_ends};
+use crate::transport::Transport;
 
 /// The client a token is asked for, and where.
 #[derive(Clone)]
@@ -59,6 +60,9 @@ pub struct TokenRequest {
     /// The secrets read so far.
     read: Vec<Secret>,
     environment: Environment,
+    /// For sources of assertions that are asked over HTTP.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code, reason = "sources over HTTP need the feature"))]
+    transport: Option<Transport>,
     now: Timestamp,
     issuer_time: SystemTime,
     /// Whether what was added holds at about that time only.
@@ -84,6 +88,7 @@ impl TokenRequest {
             authorization: None,
             read: Vec::new(),
             environment: environment.clone(),
+            transport: None,
             now,
             issuer_time: now.system_time(),
             time_bound: false,
@@ -185,6 +190,17 @@ impl TokenRequest {
         self
     }
 
+    /// With the HTTP client that the request will be sent by.
+    pub(crate) fn over(mut self, transport: &Transport) -> Self {
+        self.transport = Some(transport.clone());
+        self
+    }
+
+    #[cfg(feature = "transport")]
+    pub(crate) fn transport(&self) -> Option<&Transport> {
+        self.transport.as_ref()
+    }
+
     /// With the time as the issuer would tell it.
     pub(crate) fn at_issuer_time(mut self, time: SystemTime) -> Self {
         self.issuer_time = time;
@@ -267,6 +283,7 @@ impl fmt::Debug for TokenRequest {
             authorization,
             read: _,
             environment: _,
+            transport: _,
             now: _,
             issuer_time: _,
             time_bound: _,

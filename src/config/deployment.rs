@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::authn::{Authenticator, Oidc};
 #[cfg(feature = "transport")]
-use crate::authn::{Cloud, Pkcs7};
+use crate::authn::{Cloud, GoogleCloudIdentity, Pkcs7};
 use crate::config::checker::Checker;
 use crate::config::keys::AuthnKeys;
 use crate::config::section::Field;
@@ -17,11 +17,30 @@ const DEFAULT_TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/
 
 pub(super) fn oidc(
     authn: &AuthnKeys,
-    _address: Option<&str>,
+    address: Option<&str>,
     checker: &mut Checker<'_>,
 ) -> Option<Arc<dyn Authenticator>> {
+    const PLACES: &[&str] =
+        if cfg!(feature = "transport") { &["KUBERNETES", "GOOGLE_VM"] } else { &["KUBERNETES"] };
     let credential_name = credential_name(authn, checker);
-    let environment = checker.required_one_of(&authn.client_deploy_environment, &["KUBERNETES"]);
+    let environment = checker.required_one_of(&authn.client_deploy_environment, PLACES);
+    #[cfg(feature = "transport")]
+    if environment.as_deref() == Some("GOOGLE_VM") {
+        for field in [&authn.oidc_token_file_path, &authn.oidc_token_file_path_env_var_name] {
+            if field.is_used() {
+                checker.warn(
+                    field.fault("is not used with GOOGLE_VM; remove it, or check clientDeployEnvironment"),
+                );
+            }
+        }
+        let token = GoogleCloudIdentity::new();
+        let token = match address {
+            Some(address) => token.metadata_address(address),
+            None => token,
+        };
+        return Some(Arc::new(Oidc::from_source(credential_name?, token)));
+    }
+    let _ = address;
     let token_file = token_file(authn, checker);
     environment?;
     Some(Arc::new(Oidc::from_file(credential_name?, token_file?)))

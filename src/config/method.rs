@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Uri;
 
 use crate::authn::{
-    Authenticator, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, Pca, PrivateKeyJwt,
+    AssertionKey, Authenticator, ClientSecretBasic, ClientSecretJwt, ClientSecretPost, Pca, PrivateKeyJwt,
     SigningAlgorithm, option,
 };
 use crate::config::checker::Checker;
@@ -123,6 +123,9 @@ fn check(method: &dyn Authenticator, authn: &AuthnKeys, checker: &mut Checker<'_
         match key_of(fault.key(), authn) {
             // What is missing has been put in as nothing, and the method finds that wanting.
             Some(field) if checker.is_faulty(field.path()) => {}
+            Some(_)
+                if fault.key() == option::PRIVATE_KEY
+                    && checker.is_faulty(authn.private_key_passphrase_env_var_name.path()) => {}
             Some(field) => checker.fault(field.take_over(fault)),
             None => checker.fault(fault),
         }
@@ -159,8 +162,26 @@ fn secret(authn: &AuthnKeys, checker: &mut Checker<'_>) -> SecretSource {
     place(&authn.client_secret_env_var_name, &authn.client_secret_file_path, CLIENT_SECRET, checker)
 }
 
-fn private_key_jwt(authn: &AuthnKeys, checker: &mut Checker<'_>) -> PrivateKeyJwt {
+fn private_key(authn: &AuthnKeys, checker: &mut Checker<'_>) -> AssertionKey {
     let key = place(&authn.private_key_env_var_name, &authn.private_key_file_path, PRIVATE_KEY, checker);
+    let key = AssertionKey::from(key);
+    let passphrase = &authn.private_key_passphrase_env_var_name;
+    if passphrase.is_absent() {
+        return key;
+    }
+    let name =
+        checker.required(passphrase, "the name of the environment variable that holds the key's passphrase");
+    let name = name.unwrap_or_default();
+    match checker.context.read_secret(&SecretSource::variable(&name)) {
+        Ok(_) => {}
+        Err(_) if checker.is_faulty(passphrase.path()) => {}
+        Err(error) => checker.fault(passphrase.fault(format!("cannot be used: {error}"))),
+    }
+    key.passphrase(SecretSource::variable(name))
+}
+
+fn private_key_jwt(authn: &AuthnKeys, checker: &mut Checker<'_>) -> PrivateKeyJwt {
+    let key = private_key(authn, checker);
     let mut method = PrivateKeyJwt::new(key);
     if let Some(algorithm) = algorithm(authn, checker) {
         method = method.algorithm(algorithm);
@@ -172,7 +193,7 @@ fn private_key_jwt(authn: &AuthnKeys, checker: &mut Checker<'_>) -> PrivateKeyJw
 }
 
 fn pca(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Pca {
-    let key = place(&authn.private_key_env_var_name, &authn.private_key_file_path, PRIVATE_KEY, checker);
+    let key = private_key(authn, checker);
     let name =
         checker.required(&authn.application_federated_credential_name, "the federated credential's name");
     let certificate = (&authn.client_x509_certificate, &authn.client_x509_certificate_path);
@@ -272,9 +293,11 @@ fn warn_of_unused(checker: &mut Checker<'_>, authn: &AuthnKeys, method: &str) {
 fn is_read_by(key: &str, method: &str) -> bool {
     match key {
         "clientSecretEnvVarName" | "clientSecretFilePath" => method.starts_with("CLIENT_SECRET_"),
-        "privateKeyEnvVarName" | "privateKeyFilePath" | "privateKeyId" | "signingAlgorithm" => {
-            ["PRIVATE_KEY_JWT", "PCA"].contains(&method)
-        }
+        "privateKeyEnvVarName"
+        | "privateKeyFilePath"
+        | "privateKeyPassphraseEnvVarName"
+        | "privateKeyId"
+        | "signingAlgorithm" => ["PRIVATE_KEY_JWT", "PCA"].contains(&method),
         "applicationFederatedCredentialName" => ["PKCS7", "OIDC", "PCA"].contains(&method),
         "clientDeployEnvironment" => ["PKCS7", "OIDC"].contains(&method),
         "oidcTokenFilePath" | "oidcTokenFilePathEnvVarName" => method == "OIDC",

@@ -105,6 +105,7 @@ impl TokenEndpoint {
     ) -> Result<TokenRequest, Error> {
         let now = self.clock.now();
         let mut request = TokenRequest::new(&self.client, &self.environment, now, &self.hasher)
+            .over(&self.transport)
             .at_issuer_time(correction.apply(now.system_time()))
             .after_refusal(refused);
         match grant {

@@ -1,4 +1,4 @@
-//! The metadata service of the machine this program runs on: plain HTTP on its own link, and a token first.
+//! The metadata service of the machine this program runs on: plain HTTP on its own link.
 
 use std::time::Duration;
 
@@ -22,11 +22,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(1);
 const TOKEN_PATH: &str = "/latest/api/token";
 const TOKEN_LIFE: HeaderValue = HeaderValue::from_static("3600");
 
-/// A metadata service that gives a token first (`PUT /latest/api/token`), so that a request forged from
-/// outside, which cannot set a header, gets nothing.
-///
-/// Where the token cannot be had, be it that the service is older or that a container is one hop too far for a
-/// response to a PUT, data are asked for without it, as the vendors' own clients do, unless a variable forbids that.
+/// A cloud's metadata service.
 #[derive(Debug)]
 pub(crate) struct Provider {
     /// The service's name, for messages.
@@ -34,6 +30,24 @@ pub(crate) struct Provider {
     /// Where the program has to run for the service to be there, for messages.
     machine: &'static str,
     address: &'static str,
+    access: Access,
+}
+
+/// What goes with each request, so that one forged from outside, which cannot set a header, gets nothing.
+#[derive(Debug)]
+enum Access {
+    /// A token that the service gives first (`PUT /latest/api/token`).
+    ///
+    /// Where the token cannot be had, be it that the service is older or that a container is one hop too far for a
+    /// response to a PUT, data are asked for without it, as the vendors' own clients do, unless a variable forbids
+    /// that.
+    Token(TokenFirst),
+    /// A header that is always the same.
+    Header(HeaderName, HeaderValue),
+}
+
+#[derive(Debug)]
+struct TokenFirst {
     /// Says how long the token shall live.
     life_header: HeaderName,
     /// Carries the token.
@@ -46,18 +60,36 @@ pub(crate) static ALIBABA_CLOUD_ECS: Provider = Provider {
     name: "the ECS metadata service",
     machine: "an ECS instance",
     address: "http://100.100.100.200",
-    life_header: HeaderName::from_static("x-aliyun-ecs-metadata-token-ttl-seconds"),
-    token_header: HeaderName::from_static("x-aliyun-ecs-metadata-token"),
-    only_with_token: "ALIBABA_CLOUD_IMDSV1_DISABLED",
+    access: Access::Token(TokenFirst {
+        life_header: HeaderName::from_static("x-aliyun-ecs-metadata-token-ttl-seconds"),
+        token_header: HeaderName::from_static("x-aliyun-ecs-metadata-token"),
+        only_with_token: "ALIBABA_CLOUD_IMDSV1_DISABLED",
+    }),
 };
 
 pub(crate) static AWS_EC2: Provider = Provider {
     name: "the EC2 metadata service",
     machine: "an EC2 instance",
     address: "http://169.254.169.254",
-    life_header: HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"),
-    token_header: HeaderName::from_static("x-aws-ec2-metadata-token"),
-    only_with_token: "AWS_EC2_METADATA_V1_DISABLED",
+    access: Access::Token(TokenFirst {
+        life_header: HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"),
+        token_header: HeaderName::from_static("x-aws-ec2-metadata-token"),
+        only_with_token: "AWS_EC2_METADATA_V1_DISABLED",
+    }),
+};
+
+pub(crate) static AZURE: Provider = Provider {
+    name: "the Azure metadata service",
+    machine: "an Azure virtual machine",
+    address: "http://169.254.169.254",
+    access: Access::Header(HeaderName::from_static("metadata"), HeaderValue::from_static("true")),
+};
+
+pub(crate) static GOOGLE_CLOUD: Provider = Provider {
+    name: "the Google Cloud metadata service",
+    machine: "a Google Cloud machine",
+    address: "http://metadata.google.internal",
+    access: Access::Header(HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google")),
 };
 
 /// A metadata service, and how to reach it.
@@ -87,24 +119,25 @@ impl MetadataService {
 
     /// Gets a token, for the requests that follow at once; or begins a session without one.
     pub(crate) async fn session(&self, environment: &Environment) -> Result<Session<'_>, Error> {
-        match self.token().await? {
-            Err(failure) if failure.is_unreachable || self.is_forbidden_without(environment) => {
+        let access = match &self.provider.access {
+            Access::Token(access) => access,
+            Access::Header(name, value) => {
+                return Ok(Session { service: self, name, token: Ok(value.clone()) });
+            }
+        };
+        match self.token(access).await? {
+            Err(failure) if failure.is_unreachable || access.is_forbidden_without(environment) => {
                 Err(self.error(failure.what.clone(), failure))
             }
-            token => Ok(Session { service: self, token }),
+            token => Ok(Session { service: self, name: &access.token_header, token }),
         }
     }
 
-    fn is_forbidden_without(&self, environment: &Environment) -> bool {
-        let value = environment.text(self.provider.only_with_token);
-        value.is_some_and(|value| ["true", "1"].contains(&&*value.to_ascii_lowercase()))
-    }
-
-    async fn token(&self) -> Result<Result<HeaderValue, Failure>, Error> {
+    async fn token(&self, access: &TokenFirst) -> Result<Result<HeaderValue, Failure>, Error> {
         let mut request = self.request(Method::PUT, TOKEN_PATH)?;
         // A PUT without it is refused by some servers (RFC 9110 section 8.6); hyper leaves it out.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        request.headers_mut().insert(self.provider.life_header.clone(), TOKEN_LIFE);
+        request.headers_mut().insert(access.life_header.clone(), TOKEN_LIFE);
         let response = match self.send(request).await {
             Ok(response) => response,
             Err(failure) => return Ok(Err(failure)),
@@ -173,12 +206,12 @@ impl MetadataService {
 
     /// Almost always the program runs in the wrong place.
     fn error(&self, what: String, failure: Failure) -> Error {
-        let Self { provider: Provider { machine, .. }, purpose, .. } = self;
-        let message = format!(
-            "{} {what}; {purpose} on {machine} only, and in a container only if the instance's metadata hop limit is 2 \
-             or more",
-            self.shown()
-        );
+        let Self { provider: Provider { machine, access, .. }, purpose, .. } = self;
+        let in_container = match access {
+            Access::Token(_) => ", and in a container only if the instance's metadata hop limit is 2 or more",
+            Access::Header(..) => "",
+        };
+        let message = format!("{} {what}; {purpose} on {machine} only{in_container}", self.shown());
         let Failure { kind, status, cause, .. } = failure;
         let mut error = Error::new(kind, message);
         if let Some(status) = status {
@@ -188,6 +221,13 @@ impl MetadataService {
             Some(cause) => error.with_source(cause),
             None => error,
         }
+    }
+}
+
+impl TokenFirst {
+    fn is_forbidden_without(&self, environment: &Environment) -> bool {
+        let value = environment.text(self.only_with_token);
+        value.is_some_and(|value| ["true", "1"].contains(&&*value.to_ascii_lowercase()))
     }
 }
 
@@ -207,6 +247,8 @@ struct Failure {
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     service: &'a MetadataService,
+    /// The header of the token.
+    name: &'a HeaderName,
     /// Or why there is none.
     token: Result<HeaderValue, Failure>,
 }
@@ -223,7 +265,7 @@ impl Session<'_> {
     pub(crate) async fn get(&self, target: &str) -> Result<Response<Bytes>, Error> {
         let mut request = self.service.request(Method::GET, target)?;
         if let Ok(token) = &self.token {
-            request.headers_mut().insert(self.service.provider.token_header.clone(), token.clone());
+            request.headers_mut().insert(self.name.clone(), token.clone());
         }
         self.service.send(request).await.map_err(|failure| {
             let what = match &self.token {

@@ -2,6 +2,7 @@
 #![cfg(feature = "transport")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod deployments;
 mod oidc;
 mod pkcs7;
 

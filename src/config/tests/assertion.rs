@@ -257,3 +257,26 @@ fn keys_and_certificates_may_be_in_files_which_are_read_again() {
         assert!(error.to_string().contains(reason), "{error}");
     }
 }
+
+#[test]
+fn a_key_under_a_passphrase_takes_it_from_the_variable_that_is_named() {
+    const ENCRYPTED: &str = include_str!("../../../tests/odd_keys/ec_p256.pkcs8.default.pem");
+    const PASSPHRASE_NAME: &str = "authnConfiguration.privateKeyPassphraseEnvVarName";
+    let text = method(
+        "PRIVATE_KEY_JWT",
+        json!({ "privateKeyEnvVarName": "K", "privateKeyPassphraseEnvVarName": "P" }),
+    );
+    let check = |passphrase: Option<&str>| {
+        let passphrase = passphrase.map(|passphrase| ("P", passphrase));
+        let variables: Vec<_> = [("K", ENCRYPTED)].into_iter().chain(passphrase).collect();
+        check_with(&text, &variables)
+    };
+    let (config, warnings) = check(Some("correct horse")).unwrap();
+    assert_eq!((config.method.name(), warnings), ("PRIVATE_KEY_JWT", Vec::new()));
+    for (passphrase, key) in [(None, PASSPHRASE_NAME), (Some(""), PASSPHRASE_NAME), (Some(MARKER), KEY_NAME)]
+    {
+        let error = check(passphrase).unwrap_err();
+        assert_eq!(keys(&error), [key], "{error}");
+        assert!(!format!("{error:?}").contains(MARKER), "{error:?}");
+    }
+}

@@ -109,8 +109,19 @@ fn each_method_runs_where_it_can() {
     let path = fixture.write("token", "t");
     for environment in ["ALIBABA_CLOUD_ECS", "kubernetes"] {
         let parameters = json!({ "clientDeployEnvironment": environment, "oidcTokenFilePath": path });
-        fixture.refused(parameters, DEPLOYED, &["expected KUBERNETES"]);
+        fixture.refused(parameters, DEPLOYED, &["expected KUBERNETES or GOOGLE_VM"]);
     }
+}
+
+#[test]
+fn a_google_machine_needs_no_token_file() {
+    let fixture = Fixture::new();
+    let on_google = |more: &str| json!({ "clientDeployEnvironment": "GOOGLE_VM", more: "/token" });
+    let (config, warnings) = fixture.check(on_google("_")).unwrap();
+    assert!(debug(&config.method).contains("alibaba-cloud-idaas-v2"), "{:?}", config.method);
+    assert_eq!(warnings, Vec::<String>::new());
+    let (_, warnings) = fixture.check(on_google("oidcTokenFilePath")).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("is not used with GOOGLE_VM"), "{warnings:?}");
 }
 
 #[test]
