@@ -42,6 +42,12 @@ pub mod clock;
 mod config;
 pub mod environment;
 mod error;
+pub mod explanation {
+    //! How a configuration is understood, for programs that explain it.
+
+    #[doc(inline)]
+    pub use crate::client::builder::explanation::{Explanation, Proxy, Route};
+}
 mod scope;
 mod secret;
 pub mod service;

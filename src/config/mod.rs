@@ -5,6 +5,7 @@ mod checker;
 mod deployment;
 mod document;
 mod endpoint;
+mod explanation;
 mod keys;
 mod load;
 mod method;

@@ -32,3 +32,12 @@ pub(crate) use self::client::direct;
 #[cfg(feature = "reqwest")]
 pub(crate) use self::over_reqwest::OverReqwest;
 pub(crate) use self::send::Transport;
+
+/// The proxy that the built-in client would use for this destination, by the variables as they are now.
+#[cfg(feature = "transport")]
+pub(crate) fn proxy_for(
+    environment: &crate::environment::Environment,
+    destination: &http::Uri,
+) -> Option<Result<hyper_util::client::proxy::matcher::Intercept, crate::error::ConfigFault>> {
+    proxy::Proxies::load(environment).proxy_for(destination)
+}

@@ -2,6 +2,7 @@
 
 mod build;
 mod cloud_role;
+pub(crate) mod explanation;
 #[cfg(feature = "test-util")]
 mod fixed;
 #[cfg(feature = "aliyun")]

@@ -17,13 +17,14 @@ const ON_THE_WAY: [Step; 4] = [Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
 pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, path: Option<&Path>) -> Report {
     let located = file::locate(path, surroundings);
     let built = Built::new(&located.path, surroundings);
-    let Some(text) = report.take(file::examine(&located, &built)) else {
+    if report.take(file::examine(&located, &built)).is_none() {
         return report.skip_rest(Step::File);
-    };
-    let Some(config) = ConfigFile::parse(&text) else {
+    }
+    if !located.explanation.is_object() {
         report.add(keys::not_json(&built));
         return report.skip_rest(Step::Keys);
-    };
+    }
+    let config = ConfigFile(located.explanation);
     let faults = built.faults(&config, surroundings);
     report.add(keys::examine(&config, &built, &faults));
     report.add(variables::examine(&config, &faults, surroundings));

@@ -2,35 +2,42 @@
 
 use std::path::{Path, PathBuf};
 
+use tower_idaas::Idaas;
+use tower_idaas::explanation::Explanation;
+
 use super::super::finding::{Finding, Step};
 use super::super::surroundings::{PATH_VARIABLE, Surroundings};
 use super::built::Built;
-
-const DEFAULT_PATH: &str = "~/.cloud_idaas/client-config.json";
 
 #[derive(Debug)]
 pub(crate) struct Located {
     pub(crate) path: PathBuf,
     by: &'static str,
+    pub(crate) explanation: Explanation,
 }
 
-/// The path that was given, else the variable's, else the vendor's default.
+/// The file that the crate would read.
 pub(crate) fn locate(given: Option<&Path>, surroundings: &Surroundings) -> Located {
-    let (path, by) = match (given, surroundings.first(&[PATH_VARIABLE])) {
-        (Some(path), _) => (path.to_owned(), "as given"),
-        (None, Some((_, path))) => (path.into(), "named by CLOUD_IDAAS_CONFIG_PATH"),
-        (None, None) => (DEFAULT_PATH.into(), "the default, as CLOUD_IDAAS_CONFIG_PATH is not set"),
+    let builder = match given {
+        Some(path) => Idaas::builder().config_file(path),
+        None => Idaas::builder().config_from_env(),
     };
-    Located { path: surroundings.expand(&path), by }
+    let explanation = surroundings.around(builder).explain();
+    let by = match (given, surroundings.first(&[PATH_VARIABLE])) {
+        (Some(_), _) => "as given",
+        (None, Some(_)) => "named by CLOUD_IDAAS_CONFIG_PATH",
+        (None, None) => "the default, as CLOUD_IDAAS_CONFIG_PATH is not set",
+    };
+    Located { path: explanation.path().unwrap_or(Path::new("")).to_owned(), by, explanation }
 }
 
-/// The file's text.
-pub(crate) fn examine(located: &Located, built: &Built) -> (Finding, Option<String>) {
-    let Located { path, by } = located;
-    match read(path) {
-        Some(text) => {
+/// Whether there is a text to look at. If not, the crate says why.
+pub(crate) fn examine(located: &Located, built: &Built) -> (Finding, Option<()>) {
+    let Located { path, by, explanation } = located;
+    match explanation.size() {
+        Some(size) => {
             let finding = Finding::ok(Step::File, path.display().to_string()).fact("found", by);
-            (finding.fact("size", format!("{} bytes", text.len())), Some(text))
+            (finding.fact("size", format!("{size} bytes")), Some(()))
         }
         None => {
             let finding = Finding::failed(Step::File, path.display().to_string()).fact("found", by);
@@ -38,16 +45,6 @@ pub(crate) fn examine(located: &Located, built: &Built) -> (Finding, Option<Stri
             (finding.advise("there is no configuration to work with", remedy(path)), None)
         }
     }
-}
-
-/// Why not is what the crate says.
-fn read(path: &Path) -> Option<String> {
-    const SIZE_LIMIT: u64 = 1 << 20;
-    let metadata = std::fs::metadata(path).ok()?;
-    let is_readable = metadata.is_file() && metadata.len() <= SIZE_LIMIT;
-    let text = is_readable.then(|| std::fs::read_to_string(path).ok()).flatten()?;
-    let text = text.trim_start_matches('\u{feff}');
-    (!text.trim().is_empty()).then(|| text.to_owned())
 }
 
 fn remedy(path: &Path) -> String {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::{ServiceExt, service_fn};
 use tower_idaas::BoxError;
+use tower_idaas::explanation::{Proxy, Route};
 
 use super::super::config_file::{ConfigFile, Endpoint};
 use super::super::finding::{Finding, Step};
@@ -44,22 +44,24 @@ pub(crate) async fn examine(
     if !faults.is_empty() {
         return (no_proxy().notes(faults), None);
     }
-    let Some((variable, value)) = surroundings.first(&VARIABLES) else {
-        return (Finding::ok(Step::Proxy, "none; straight to the endpoint"), Some(Way::Direct));
-    };
-    let exempt = surroundings.first(&["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
-    let proxy = Matcher::builder().https(value).no(exempt).build().intercept(&endpoint.uri);
-    let Some(proxy) = proxy.filter(|_| endpoint.is_tls && !endpoint.is_loopback()) else {
-        let summary = format!("{variable} is set, but not for {}; straight to the endpoint", endpoint.host);
-        return (Finding::ok(Step::Proxy, summary), Some(Way::Direct));
-    };
-    match proxy.uri().scheme_str() {
-        Some("http" | "https") => {}
-        Some("socks4" | "socks4a" | "socks5" | "socks5h") => {
-            let finding = Finding::ok(Step::Proxy, "a SOCKS proxy; what is behind it shows at `token`");
-            return (finding.fact("by", variable), Some(Way::Unseen));
+    let variable = surroundings.first(&VARIABLES).map(|(variable, _)| variable);
+    let proxy = match config.route(endpoint) {
+        Route::Proxy(proxy) => proxy,
+        Route::Unusable(fault) => return (no_proxy().notes([shown::chain(&fault)]), None),
+        _ => {
+            let summary = match variable {
+                Some(name) => {
+                    format!("{name} is set, but not for {}; straight to the endpoint", endpoint.host)
+                }
+                None => "none; straight to the endpoint".to_owned(),
+            };
+            return (Finding::ok(Step::Proxy, summary), Some(Way::Direct));
         }
-        _ => return (no_proxy().fact("by", variable), None),
+    };
+    let variable = variable.unwrap_or_default();
+    if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) {
+        let finding = Finding::ok(Step::Proxy, "a SOCKS proxy; what is behind it shows at `token`");
+        return (finding.fact("by", variable), Some(Way::Unseen));
     }
     // Host and port: there may be a password in the rest.
     let host = proxy.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -86,7 +88,7 @@ pub(crate) async fn examine(
 /// Asks for a tunnel to the endpoint (`CONNECT`, RFC 9110 section 9.3.6), as the crate does.
 async fn tunnel(
     tcp: TcpStream,
-    proxy: &Intercept,
+    proxy: &Proxy,
     host: &str,
     endpoint: &Endpoint,
     surroundings: &Surroundings,
@@ -106,7 +108,7 @@ async fn tunnel(
     let mut to_proxy = Some(TokioIo::new(to_proxy));
     let connect = service_fn(move |_: Uri| ready(to_proxy.take().ok_or("asked twice")));
     let mut tunnel = Tunnel::new(proxy.uri().clone(), connect);
-    if let Some(authorization) = proxy.basic_auth() {
+    if let Some(authorization) = proxy.expose_authorization() {
         tunnel = tunnel.with_auth(authorization.clone());
     }
     Ok(tunnel.oneshot(endpoint.uri.clone()).await?.into_inner())
