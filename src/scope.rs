@@ -54,11 +54,6 @@ impl Scope {
         self.0.text.get(..self.0.audience_end).unwrap_or_default()
     }
 
-    /// The text that equal scopes share.
-    pub(crate) fn key(&self) -> &str {
-        &self.0.key
-    }
-
     /// The permissions, in the order written.
     pub fn permissions(&self) -> impl Iterator<Item = &str> {
         items(&self.0.text).filter_map(|item| item.split_once('|').map(|(_, permission)| permission))

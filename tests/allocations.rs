@@ -12,7 +12,9 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{BoxFuture, Error, Idaas, IdaasService, Scope, TokenResponse, TokenSource};
+use tower_idaas::{
+    BoxFuture, Error, ErrorKind, Idaas, IdaasService, Scope, SubjectToken, TokenResponse, TokenSource,
+};
 
 /// Gives the request back as the response's body: allocates nothing itself.
 #[derive(Clone)]
@@ -125,7 +127,7 @@ async fn a_hit_allocates_nothing_on_two_threads_at_once() {
 async fn a_hit_allocates_nothing_for_scopes_of_the_requests_own_as_many_as_keep_their_tokens() {
     let (mut service, _clock, idaas) = warm().await;
     let mut requests = Vec::new();
-    for number in 0..64 {
+    for number in 0..1_000 {
         let scope: Scope = format!("api://{number}|read").parse().unwrap();
         idaas.token_for(&scope).await.unwrap();
         let mut scoped = request();
@@ -216,4 +218,87 @@ fn authority(number: usize) -> String {
     let mut parameters = rcgen::CertificateParams::new([format!("authority {number}")]).unwrap();
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     parameters.self_signed(&key).unwrap().pem()
+}
+
+/// Exchanges each `good…` token for one of this length, and refuses the rest.
+#[derive(Debug)]
+struct Exchanger {
+    length: usize,
+}
+
+impl TokenSource for Exchanger {
+    fn fetch<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async { Ok(TokenResponse::bearer("own")?.with_expires_in(Duration::from_secs(1200))) })
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        subject: &'a SubjectToken,
+        _scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async {
+            if !subject.expose_token().starts_with("good") {
+                return Err(Error::new(ErrorKind::Refused, "no, said the test"));
+            }
+            Ok(TokenResponse::bearer(&"t".repeat(self.length))?.with_expires_in(Duration::from_secs(1200)))
+        })
+    }
+}
+
+fn exchanging(length: usize) -> Idaas {
+    Idaas::builder().token_source(Exchanger { length }).scope("api://orders|.all").build().unwrap()
+}
+
+/// A subject token of this length.
+fn subject(kind: &str, number: usize, length: usize) -> SubjectToken {
+    SubjectToken::access_token(format!("{kind}-{number}-{}", "s".repeat(length)))
+}
+
+#[tokio::test]
+async fn a_hit_of_an_exchange_allocates_nothing_among_a_thousand() {
+    let idaas = exchanging(900);
+    let mut service = idaas.layer().layer(GiveBack);
+    let mut requests = Vec::new();
+    for number in 0..1_000 {
+        idaas.exchange(&subject("good", number, 1024)).await.unwrap();
+        let mut exchanged = request();
+        // Made anew, as for each request that comes in.
+        exchanged.extensions_mut().insert(subject("good", number, 1024));
+        requests.push(exchanged);
+    }
+    for exchanged in requests {
+        assert_eq!(allocations(exchanged, |request| call(&mut service, request)), 0);
+    }
+}
+
+/// The bytes that are held when these exchanges have been made, and what came of them.
+fn held_after(idaas: &Idaas, subjects: impl Iterator<Item = SubjectToken>) -> (i64, usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut good = 0;
+    let held = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for subject in subjects {
+                good += usize::from(idaas.exchange(&subject).await.is_ok());
+            }
+        });
+    });
+    (held.bytes_current, good)
+}
+
+#[test]
+fn ten_thousand_refused_subject_tokens_hold_less_than_32_mib_though_they_have_more_than_300() {
+    let idaas = exchanging(900);
+    let longest = SubjectToken::MAX_LENGTH - 20;
+    let (held, good) = held_after(&idaas, (0..10_000).map(|number| subject("bad", number, longest)));
+    assert_eq!(good, 0);
+    assert!(held < 32 << 20, "{} KiB", held >> 10);
+}
+
+#[test]
+fn ten_thousand_exchanged_tokens_of_4_kib_hold_no_more_than_the_bytes_allowed_and_no_subject_token() {
+    let idaas = exchanging(4096);
+    let (held, good) = held_after(&idaas, (0..10_000).map(|number| subject("good", number, 8192)));
+    assert_eq!(good, 10_000);
+    let (held, allowed) = (held >> 20, 64);
+    assert!((allowed / 2..allowed * 5 / 4).contains(&held), "{held} MiB");
 }

@@ -1,5 +1,6 @@
 //! Where a slot's value comes from, and what a failure to load it says about the server.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,12 @@ use crate::error::{Error, ErrorKind};
 pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
     /// One attempt.
     fn load(&self) -> BoxFuture<'_, Result<Loaded<V>, Error>>;
+
+    /// What the loader needs for as long as one refresh runs. Called when a refresh begins, kept by the refresh, and
+    /// dropped when that ends, in whatever way.
+    fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        None
+    }
 
     /// The value turned out to be no good, and the next attempt must bring another.
     fn rejected(&self, value: &V) {

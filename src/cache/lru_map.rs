@@ -1,58 +1,367 @@
-//! A bounded map that forgets what was not used for the longest time.
+//! A bounded map that is read without a lock and forgets what was not used for the longest time.
+//!
+//! Readers find an entry through a shard: a short list behind an `ArcSwap`, replaced whole when an entry comes or goes.
+//! The number of shards follows from the capacity, so a new key copies a handful of entries however many there are.
+//! What decides which entry makes room is behind a mutex that only writers take; a reader notes a use by one store into
+//! the entry, and only once between two insertions, so that readers on several cores do not contend for it.
+//!
+//! The map has two segments (a segmented LRU). A new key is on probation until its value has
+//! [proven](LruMap::promote) to be of use; then it is protected. Each segment is bounded and makes room within itself:
+//! keys that never had a value of use, however many, push out none that has one.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// So many of the oldest entries are looked at for some that can go.
+use arc_swap::ArcSwapOption;
+
+/// So many entries are looked at for one that can go.
 const LOOKS: usize = 8;
 
-/// A map of `capacity` entries, and of more only while so many are in use.
-#[derive(Debug)]
-pub(crate) struct LruMap<K, V> {
-    capacity: usize,
-    entries: HashMap<K, (V, u64)>,
-    /// By the turn of the last use; the first is the one to go.
-    turns: BTreeMap<u64, K>,
-    turn: u64,
+/// So many entries are in one shard when the map is full.
+const SHARD_LENGTH: usize = 8;
+
+const MOST_SHARDS: usize = 1 << 16;
+
+/// What the map holds: a cheap handle.
+pub(crate) trait Value: Clone {
+    /// Whether anything besides the map holds on to the value. Such an entry stays: there would be two of it.
+    fn is_in_use(&self) -> bool;
 }
 
-impl<K: Clone + Eq + Hash, T> LruMap<K, Arc<T>> {
-    /// A capacity of zero counts as one.
+impl<T> Value for Arc<T> {
+    fn is_in_use(&self) -> bool {
+        Self::strong_count(self) > 1
+    }
+}
+
+/// How much the map holds. An entry in use stays beyond that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Entries on probation; zero counts as one.
+    pub(crate) probation: usize,
+    /// Protected entries; zero counts as one.
+    pub(crate) protected: usize,
+    /// The sum of the protected entries' weights.
+    pub(crate) weight: usize,
+}
+
+/// A bounded map, read without a lock.
+#[derive(Debug)]
+pub(crate) struct LruMap<K, V, S = RandomState> {
+    limits: Limits,
+    hasher: S,
+    /// Mixed into each hash, so that no choice of keys fills one shard.
+    seed: u64,
+    /// A power of two in number; made when the first key comes.
+    shards: OnceLock<Shards<K, V>>,
+    /// Counts by two what comes, is promoted or asked for by its slot: all the time that there is.
+    ticks: AtomicU64,
+    ledger: Mutex<Ledger<K, V>>,
+}
+
+type Shards<K, V> = Box<[ArcSwapOption<Shard<K, V>>]>;
+
+/// Entries with the hashes of their keys.
+type Shard<K, V> = Vec<(u64, Arc<Node<K, V>>)>;
+
+#[derive(Debug)]
+struct Node<K, V> {
+    hash: u64,
+    key: K,
+    value: V,
+    id: u64,
+    /// By the count of ticks.
+    last_used: AtomicU64,
+    /// What follows is read and written under the ledger's mutex: where the entry stands in its segment's queue.
+    queued: AtomicU64,
+    is_protected: AtomicBool,
+    weight: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Ledger<K, V> {
+    last_id: u64,
+    weight: usize,
+    probation: Segment<K, V>,
+    protected: Segment<K, V>,
+}
+
+/// Entries in the order of their last use, as far as it was known when they were queued.
+#[derive(Debug)]
+struct Segment<K, V> {
+    queue: BTreeMap<(u64, u64), Arc<Node<K, V>>>,
+    /// So many times there is no use in looking: everything was in use the last time.
+    pause: usize,
+}
+
+impl<K: Clone + Eq + Hash, V: Value> LruMap<K, V> {
+    /// A map of this capacity in which nothing needs to prove itself: a plain LRU map.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), entries: HashMap::new(), turns: BTreeMap::new(), turn: 0 }
+        Self::with_limits(Limits { probation: capacity, protected: 1, weight: usize::MAX })
     }
 
     /// The value under this key, made if it is not there, and now the most recently used.
-    pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> Arc<T>) -> &Arc<T> {
-        if !self.entries.contains_key(&key) {
-            self.make_room();
+    pub(crate) fn get_or_insert_with(&self, key: &K, make: impl FnOnce() -> V) -> V {
+        self.get_or_insert(self.hash(key), |other| other == key, || (key.clone(), make())).0
+    }
+}
+
+impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        let Limits { probation, protected, weight } = limits;
+        Self {
+            limits: Limits { probation: probation.max(1), protected: protected.max(1), weight },
+            hasher: S::default(),
+            seed: RandomState::new().hash_one(0_u8),
+            shards: OnceLock::new(),
+            ticks: AtomicU64::new(0),
+            ledger: Mutex::default(),
         }
-        self.turn += 1;
-        let turn = self.turn;
-        let (value, last) = self.entries.entry(key.clone()).or_insert_with(|| (make(), turn));
-        self.turns.remove(last);
-        *last = turn;
-        self.turns.insert(turn, key);
-        value
     }
 
-    /// An entry that somebody holds on to is not forgotten: there would be two of it.
-    fn make_room(&mut self) {
-        for _ in 0..LOOKS {
-            if self.entries.len() < self.capacity {
-                return;
-            }
-            let Some((_, oldest)) = self.turns.pop_first() else { return };
-            match self.entries.get_mut(&oldest) {
-                Some((value, last)) if Arc::strong_count(value) > 1 => {
-                    self.turn += 1;
-                    *last = self.turn;
-                    self.turns.insert(self.turn, oldest);
-                }
-                _ => drop(self.entries.remove(&oldest)),
+    /// What a key, or whatever hashes as it does, is found by.
+    #[inline]
+    pub(crate) fn hash(&self, key: &(impl Hash + ?Sized)) -> u64 {
+        let mixed = u128::from(self.hasher.hash_one(key) ^ self.seed) * 0x9E37_79B9_7F4A_7C15;
+        #[allow(clippy::cast_possible_truncation, reason = "folded")]
+        let (low, high) = (mixed as u64, (mixed >> 64) as u64);
+        low ^ high
+    }
+
+    /// Looks at the value of the key with this hash for which `is_key` holds, and notes the use. Takes no lock and
+    /// counts no reference.
+    #[inline]
+    pub(crate) fn look<T>(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        look: impl FnOnce(&V) -> T,
+    ) -> Option<T> {
+        let shard = self.shard(hash)?.load();
+        let node = find(shard.as_ref()?, hash, is_key)?;
+        // After what came with this tick, and before what comes with the next one.
+        node.touch(self.ticks.load(Ordering::Relaxed) + 1);
+        Some(look(&node.value))
+    }
+
+    /// The value of that key, now the most recently used.
+    fn get(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<V> {
+        let shard = self.shard(hash)?.load();
+        let node = find(shard.as_ref()?, hash, is_key)?;
+        node.touch(self.tick());
+        Some(node.value.clone())
+    }
+
+    /// The value of that key, made on probation if it is not there, with the values that made room for it.
+    pub(crate) fn get_or_insert(
+        &self,
+        hash: u64,
+        is_key: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+    ) -> (V, Vec<V>) {
+        if let Some(value) = self.get(hash, &is_key) {
+            return (value, Vec::new());
+        }
+        let mut ledger = self.ledger();
+        if let Some(value) = self.get(hash, is_key) {
+            return (value, Vec::new());
+        }
+        let tick = self.tick();
+        let gone = ledger.probation.make_room(tick, |segment, _| segment.len() < self.limits.probation);
+        let gone = self.forget(&mut ledger, gone);
+        let (key, value) = make();
+        ledger.last_id += 1;
+        let node = Arc::new(Node {
+            hash,
+            key,
+            value: value.clone(),
+            id: ledger.last_id,
+            last_used: AtomicU64::new(tick),
+            queued: AtomicU64::new(tick),
+            is_protected: AtomicBool::new(false),
+            weight: AtomicUsize::new(0),
+        });
+        self.replace_shard(hash, |shard| shard.push((hash, Arc::clone(&node))));
+        ledger.probation.push(node);
+        drop(ledger);
+        (value, gone)
+    }
+
+    /// The value of that key is of use and weighs so much: its entry is protected from now on. With the values that
+    /// made room for it.
+    pub(crate) fn promote(&self, hash: u64, is_key: impl Fn(&K) -> bool, weight: usize) -> Vec<V> {
+        let mut guard = self.ledger();
+        let ledger = &mut *guard;
+        let Some(shard) = self.shard(hash).map(ArcSwapOption::load) else { return Vec::new() };
+        let Some(node) = shard.as_ref().and_then(|shard| find(shard, hash, is_key)) else {
+            return Vec::new();
+        };
+        let tick = self.tick();
+        node.touch(tick);
+        let before = node.weight.swap(weight, Ordering::Relaxed);
+        ledger.weight = ledger.weight.saturating_sub(before).saturating_add(weight);
+        if !node.is_protected.swap(true, Ordering::Relaxed) {
+            ledger.probation.remove(node);
+            ledger.protected.push(Arc::clone(node));
+        }
+        let (limits, mut total) = (self.limits, ledger.weight);
+        let gone = ledger.protected.make_room(tick, |segment, last| {
+            total = total.saturating_sub(last.map_or(0, |node| node.weight.load(Ordering::Relaxed)));
+            segment.len() <= limits.protected && (total <= limits.weight || segment.len() <= 1)
+        });
+        drop(shard);
+        let gone = self.forget(ledger, gone);
+        drop(guard);
+        gone
+    }
+
+    /// Every value, in no order.
+    #[cfg(any(test, feature = "metrics"))]
+    pub(crate) fn for_each(&self, mut look: impl FnMut(&V)) {
+        for shard in self.shards.get().into_iter().flatten() {
+            for (_, node) in shard.load().iter().flat_map(|shard| shard.iter()) {
+                look(&node.value);
             }
         }
+    }
+
+    fn forget(&self, ledger: &mut Ledger<K, V>, gone: Vec<Arc<Node<K, V>>>) -> Vec<V> {
+        for node in &gone {
+            ledger.weight = ledger.weight.saturating_sub(node.weight.load(Ordering::Relaxed));
+            self.replace_shard(node.hash, |shard| shard.retain(|(_, other)| !Arc::ptr_eq(other, node)));
+        }
+        gone.iter().map(|node| node.value.clone()).collect()
+    }
+
+    /// Called under the ledger's mutex.
+    fn replace_shard(&self, hash: u64, change: impl FnOnce(&mut Shard<K, V>)) {
+        let shards = self.shards.get_or_init(|| {
+            let entries = self.limits.probation.saturating_add(self.limits.protected);
+            let count = (entries / SHARD_LENGTH).clamp(1, MOST_SHARDS).next_power_of_two();
+            (0..count).map(|_| ArcSwapOption::empty()).collect()
+        });
+        let Some(shard) = shards.get(index(hash, shards.len())) else { return };
+        let mut copy = Vec::new();
+        if let Some(before) = shard.load().as_ref() {
+            copy.reserve_exact(before.len() + 1);
+            copy.extend(before.iter().cloned());
+        }
+        change(&mut copy);
+        shard.store((!copy.is_empty()).then(|| Arc::new(copy)));
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> Option<&ArcSwapOption<Shard<K, V>>> {
+        let shards = self.shards.get()?;
+        shards.get(index(hash, shards.len()))
+    }
+
+    fn tick(&self) -> u64 {
+        self.ticks.fetch_add(2, Ordering::Relaxed) + 2
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger<K, V>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A hash is spread well: its low bits are as good as any.
+#[inline]
+fn index(hash: u64, shards: usize) -> usize {
+    usize::try_from(hash & (shards as u64 - 1)).unwrap_or_default()
+}
+
+#[inline]
+fn find<K, V>(shard: &Shard<K, V>, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<&Arc<Node<K, V>>> {
+    let mut nodes = shard.iter();
+    nodes.find(|(other, node)| *other == hash && is_key(&node.key)).map(|(_, node)| node)
+}
+
+impl<K, V> Node<K, V> {
+    #[inline]
+    fn touch(&self, now: u64) {
+        if self.last_used.load(Ordering::Relaxed) != now {
+            self.last_used.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<K, V: Value> Segment<K, V> {
+    fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn push(&mut self, node: Arc<Node<K, V>>) {
+        let stamp = node.last_used.load(Ordering::Relaxed);
+        self.push_at(stamp, node);
+    }
+
+    fn push_at(&mut self, stamp: u64, node: Arc<Node<K, V>>) {
+        node.queued.store(stamp, Ordering::Relaxed);
+        self.queue.insert((stamp, node.id), node);
+    }
+
+    fn remove(&mut self, node: &Node<K, V>) -> Option<Arc<Node<K, V>>> {
+        self.queue.remove(&(node.queued.load(Ordering::Relaxed), node.id))
+    }
+
+    /// Takes entries out until there is room, as `has_room` judges after each one that it is shown, or until all that
+    /// are looked at are in use.
+    fn make_room(
+        &mut self,
+        tick: u64,
+        mut has_room: impl FnMut(&Self, Option<&Node<K, V>>) -> bool,
+    ) -> Vec<Arc<Node<K, V>>> {
+        let mut gone: Vec<Arc<Node<K, V>>> = Vec::new();
+        while !has_room(self, gone.last().map(|node| &**node)) {
+            match self.take_least_recently_used(tick) {
+                Some(node) => gone.push(node),
+                None => break,
+            }
+        }
+        gone
+    }
+
+    /// The least recently used entry that is not in use. Where the first entries of the queue were all used since they
+    /// were queued, it is the least recently used one of those: the time this takes does not grow with the map.
+    fn take_least_recently_used(&mut self, tick: u64) -> Option<Arc<Node<K, V>>> {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return None;
+        }
+        let mut least: Option<Arc<Node<K, V>>> = None;
+        for _ in 0..LOOKS {
+            let ((stamp, _), node) = self.queue.pop_first()?;
+            if node.value.is_in_use() {
+                self.push_at(tick, node);
+                continue;
+            }
+            let last_used = node.last_used.load(Ordering::Relaxed);
+            if last_used <= stamp {
+                return Some(node);
+            }
+            if least.as_ref().is_none_or(|least| last_used < least.queued.load(Ordering::Relaxed)) {
+                least = Some(Arc::clone(&node));
+            }
+            self.push(node);
+        }
+        match least {
+            Some(least) => self.remove(&least),
+            None => {
+                self.pause = LOOKS;
+                None
+            }
+        }
+    }
+}
+
+impl<K, V> Default for Ledger<K, V> {
+    fn default() -> Self {
+        let segment = || Segment { queue: BTreeMap::new(), pause: 0 };
+        Self { last_id: 0, weight: 0, probation: segment(), protected: segment() }
     }
 }
 
@@ -62,12 +371,38 @@ mod tests {
 
     use super::*;
 
+    fn len<K, V: Value>(map: &LruMap<K, V>) -> usize {
+        let mut len = 0;
+        map.for_each(|_| len += 1);
+        let ledger = map.ledger();
+        assert_eq!(len, ledger.probation.len() + ledger.protected.len());
+        len
+    }
+
+    fn segmented(probation: usize, protected: usize, weight: usize) -> LruMap<u32, Arc<u32>> {
+        LruMap::with_limits(Limits { probation, protected, weight })
+    }
+
+    fn promote(map: &LruMap<u32, Arc<u32>>, key: u32, weight: usize) -> Vec<u32> {
+        map.get_or_insert_with(&key, || Arc::new(key));
+        let mut gone: Vec<u32> =
+            map.promote(map.hash(&key), |other| *other == key, weight).iter().map(|value| **value).collect();
+        gone.sort_unstable();
+        gone
+    }
+
+    fn holds(map: &LruMap<u32, Arc<u32>>, key: u32) -> bool {
+        let mut found = false;
+        map.for_each(|value| found |= **value == key);
+        found
+    }
+
     #[test]
     fn the_least_recently_used_goes_first() {
-        let mut recent = LruMap::new(2);
+        let map = LruMap::new(2);
         let mut made = Vec::new();
         for key in ["a", "b", "a", "c", "a", "b"] {
-            recent.get_or_insert_with(key, || {
+            map.get_or_insert_with(&key, || {
                 made.push(key);
                 Arc::new(())
             });
@@ -77,16 +412,115 @@ mod tests {
 
     #[test]
     fn what_is_in_use_stays_and_room_is_made_when_it_is_not() {
-        let mut recent = LruMap::new(2);
-        let mut get = |key: &'static str| {
-            let value = Arc::clone(recent.get_or_insert_with(key, Arc::default));
-            (value, recent.entries.len())
+        let map = LruMap::new(2);
+        let get = |key: &'static str| {
+            let value: Arc<()> = map.get_or_insert_with(&key, Arc::default);
+            (value, len(&map))
         };
-        let in_use: Vec<(Arc<()>, usize)> = ["a", "b", "c"].map(&mut get).into();
+        let in_use: Vec<(Arc<()>, usize)> = ["a", "b", "c"].map(get).into();
         assert_eq!(get("d").1, 4);
         assert!(["a", "b", "c"].iter().zip(&in_use).all(|(key, (value, _))| Arc::ptr_eq(&get(key).0, value)));
         drop(in_use);
-        assert_eq!(get("e").1, 2);
+        for key in 0..=LOOKS {
+            get(["e", "f", "g", "h", "i", "j", "k", "l", "m"][key]);
+        }
+        assert_eq!(len(&map), 2);
+    }
+
+    #[test]
+    fn keys_on_probation_never_push_out_a_protected_one() {
+        let map = segmented(10, 100, usize::MAX);
+        for key in 0..100 {
+            assert!(promote(&map, key, 1).is_empty());
+        }
+        for key in 1_000..20_000 {
+            map.get_or_insert_with(&key, || Arc::new(key));
+        }
+        assert!((0..100).all(|key| holds(&map, key)));
+        assert_eq!(len(&map), 110);
+        // A protected one does, and it is the least recently used of them.
+        map.get_or_insert_with(&0, || unreachable!());
+        assert_eq!(promote(&map, 100, 1), [1]);
+    }
+
+    #[test]
+    fn the_weight_of_what_is_protected_is_bounded_and_a_change_of_weight_counts() {
+        let map = segmented(10, 100, 1_000);
+        for key in 0..10 {
+            assert!(promote(&map, key, 100).is_empty());
+        }
+        assert_eq!(promote(&map, 10, 250), [0, 1, 2]);
+        assert!(promote(&map, 10, 50).is_empty());
+        assert!(promote(&map, 11, 200).is_empty());
+        assert_eq!(promote(&map, 12, 60), [3]);
+        // One that weighs more than all may stays alone.
+        let last = promote(&map, 13, 5_000);
+        assert_eq!((last.len(), len(&map), holds(&map, 13)), (9, 1, true));
+        assert_eq!(map.ledger().weight, 5_000);
+    }
+
+    #[test]
+    fn a_key_that_is_gone_or_never_came_is_not_promoted() {
+        let map = segmented(1, 1, 10);
+        assert!(map.promote(map.hash(&1), |key| *key == 1, 5).is_empty());
+        map.get_or_insert_with(&2, || Arc::new(2));
+        assert!(map.promote(map.hash(&1), |key| *key == 1, 5).is_empty());
+        assert_eq!((len(&map), map.ledger().weight), (1, 0));
+    }
+
+    #[test]
+    fn the_entries_of_a_full_map_are_spread_over_shards_whatever_their_hashes_are() {
+        #[derive(Clone, Copy, Default, Debug)]
+        struct Low;
+        impl BuildHasher for Low {
+            type Hasher = LowHasher;
+            fn build_hasher(&self) -> LowHasher {
+                LowHasher(0)
+            }
+        }
+        struct LowHasher(u64);
+        impl std::hash::Hasher for LowHasher {
+            fn write(&mut self, _: &[u8]) {}
+            fn write_u32(&mut self, number: u32) {
+                // All low bits alike, as someone may choose them.
+                self.0 = u64::from(number) << 40;
+            }
+            fn finish(&self) -> u64 {
+                self.0
+            }
+        }
+        let map: LruMap<u32, Arc<u32>, Low> =
+            LruMap::with_limits(Limits { probation: 8_000, protected: 1, weight: 0 });
+        for key in 0..8_000 {
+            map.get_or_insert(map.hash(&key), |other| *other == key, || (key, Arc::new(key)));
+        }
+        let longest = map.shards.get().unwrap().iter().flat_map(|shard| shard.load_full()).map(|s| s.len());
+        assert!(longest.max().unwrap() <= 6 * SHARD_LENGTH);
+    }
+
+    #[test]
+    fn readers_see_each_key_with_its_own_value_while_others_come_and_go() {
+        let map = segmented(20, 20, usize::MAX);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let map = &map;
+                scope.spawn(move || {
+                    for step in 0..5_000_u32 {
+                        let key = (step * 7 + thread * 13) % 100;
+                        let value = map.get_or_insert_with(&key, || Arc::new(key));
+                        assert_eq!(*value, key);
+                        if step % 3 == 0 {
+                            map.promote(map.hash(&key), |other| *other == key, 1);
+                        }
+                        map.look(map.hash(&key), |other| *other == key, |value| assert_eq!(**value, key));
+                    }
+                });
+            }
+        });
+        for key in 200..260 {
+            map.get_or_insert_with(&key, || Arc::new(key));
+        }
+        assert!(len(&map) <= 40, "{}", len(&map));
     }
 
     proptest! {
@@ -94,11 +528,11 @@ mod tests {
         fn it_never_holds_more_than_its_capacity_and_agrees_with_a_plain_list(
             capacity in 1usize..6, keys in prop::collection::vec(0u8..10, 0..60),
         ) {
-            let mut recent = LruMap::new(capacity);
+            let map = LruMap::new(capacity);
             let mut list: Vec<u8> = Vec::new();
             for key in keys {
                 let mut made = false;
-                recent.get_or_insert_with(key, || {
+                map.get_or_insert_with(&key, || {
                     made = true;
                     Arc::new(())
                 });
@@ -109,8 +543,28 @@ mod tests {
                 if list.len() > capacity {
                     list.remove(0);
                 }
-                prop_assert_eq!(recent.entries.len(), list.len());
-                prop_assert_eq!(recent.turns.len(), list.len());
+                prop_assert_eq!(len(&map), list.len());
+            }
+        }
+
+        #[test]
+        fn segments_and_weights_stay_in_their_limits_and_the_ledger_adds_up(
+            probation in 1usize..5, protected in 1usize..5, limit in 1usize..50,
+            steps in prop::collection::vec((0u32..12, prop::option::of(1usize..20)), 0..80),
+        ) {
+            let map = segmented(probation, protected, limit);
+            for (key, weight) in steps {
+                match weight {
+                    Some(weight) => drop(promote(&map, key, weight)),
+                    None => drop(map.get_or_insert_with(&key, || Arc::new(key))),
+                }
+                len(&map);
+                let ledger = map.ledger();
+                let sum: usize =
+                    ledger.protected.queue.values().map(|node| node.weight.load(Ordering::Relaxed)).sum();
+                prop_assert_eq!(sum, ledger.weight);
+                prop_assert!(ledger.probation.len() <= probation && ledger.protected.len() <= protected);
+                prop_assert!(sum <= limit || ledger.protected.len() == 1);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! cancel it. It runs on the runtime of the waiter that began it; when that one is shut down, the refresh ends without a
 //! result, and when it is not driven, the heartbeat stands still and a waiter on another runtime replaces the refresh.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
@@ -172,6 +173,8 @@ pub(crate) struct Plan<V> {
 pub(crate) struct Refresh<V: Debug + Send + Sync + 'static> {
     plan: Plan<V>,
     loader: Arc<dyn Loader<V>>,
+    /// What the loader needs until the end.
+    _hold: Option<Box<dyn Any + Send + Sync>>,
     settings: Settings,
     completion: Arc<dyn Completion<V>>,
     outcome: watch::Sender<Option<Outcome<V>>>,
@@ -194,9 +197,19 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         let heartbeat = Heartbeat::default();
         let in_flight = InFlight { id: plan.id, outcome: receiver, heartbeat: Arc::clone(&heartbeat) };
         let (started, attempt, completed) = (plan.now, 0, false);
-        let outcome = sender;
-        let refresh =
-            Self { plan, loader, settings, completion, outcome, heartbeat, started, attempt, completed };
+        let (outcome, hold) = (sender, loader.hold());
+        let refresh = Self {
+            plan,
+            loader,
+            _hold: hold,
+            settings,
+            completion,
+            outcome,
+            heartbeat,
+            started,
+            attempt,
+            completed,
+        };
         (refresh, in_flight)
     }
 

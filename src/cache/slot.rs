@@ -149,6 +149,10 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         self.current.store(Some(Arc::new(entry)));
     }
 
+    pub(crate) fn label(&self) -> &str {
+        self.loader.label()
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.settings.clock
     }

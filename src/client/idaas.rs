@@ -109,21 +109,25 @@ impl Idaas {
         Ok(slot.acquire().await?.value.clone())
     }
 
-    /// A live token for another scope. Scopes do not share tokens; the 64 last used keep theirs.
+    /// A live token for another scope. Scopes do not share tokens; how many are cached is set by
+    /// [`IdaasBuilder::scope_capacity`].
     ///
     /// # Errors
     ///
     /// As for [`token`](Self::token).
     pub async fn token_for(&self, scope: &Scope) -> Result<Token, Error> {
-        Ok(self.tokens.slot(scope).acquire().await?.value.clone())
+        self.tokens.token(scope).await
     }
 
-    /// A token for the configured scope on a subject's behalf, exchanged for the subject's own (RFC 8693). Exchanged tokens
-    /// are cached by subject token, scope and type, and renewed like any other when they are used.
+    /// A token for the configured scope on the subject's behalf, exchanged for the subject token (RFC 8693). Exchanged
+    /// tokens are cached by subject token, scope and type, and renewed like any other when they are used.
     ///
     /// # Errors
     ///
-    /// As for [`token`](Self::token).
+    /// As for [`token`](Self::token). [`ErrorKind::Credential`](crate::ErrorKind::Credential) for a subject or actor token
+    /// that is blank or longer than [`SubjectToken::MAX_LENGTH`], and
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where tokens come from a source that exchanges none, as
+    /// PLUGIN does; nothing is sent then.
     pub async fn exchange(&self, subject: &SubjectToken) -> Result<Token, Error> {
         self.exchange_for(subject, self.tokens.default_scope()).await
     }
@@ -134,8 +138,7 @@ impl Idaas {
     ///
     /// As for [`token`](Self::token).
     pub async fn exchange_for(&self, subject: &SubjectToken, scope: &Scope) -> Result<Token, Error> {
-        let slot = self.tokens.exchange_slot(subject, scope)?;
-        Ok(slot.acquire().await?.value.clone())
+        self.tokens.exchange(subject, scope).await
     }
 
     /// Sends a request of reqwest's with a token: what a service needs that uses reqwest without Tower.

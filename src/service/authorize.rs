@@ -1,6 +1,7 @@
 //! The layer's work for a client that is no Tower service.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
@@ -58,7 +59,7 @@ impl Shared {
     ) -> Result<Authorized, Error> {
         let Some(slot) = self.slot_for(request, subject)? else { return Ok(Authorized(None)) };
         let deadline = Deadline::of(request, slot.clock());
-        let token = deadline.clone().bound(slot.clone(), slot.acquire()).await?;
+        let token = deadline.clone().bound(Arc::clone(&slot), Arc::clone(&slot).acquire()).await?;
         let header = token.value.header_shard().cloned().ok_or_else(|| token.value.not_for_headers())?;
         deadline.pass_on(request)?;
         Ok(Authorized(self.attach(request, header, true)))

@@ -10,7 +10,6 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::cache::entry::CacheEntry;
-use crate::cache::slot::Slot;
 use crate::cache::window::State as Age;
 use crate::error::{BoxError, BoxFuture, Error};
 use crate::service::deadline::Deadline;
@@ -19,7 +18,7 @@ use crate::service::rejection::LeftWith;
 use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
 use crate::service::service::Shared;
-use crate::token::Token;
+use crate::token::{RequestSlot, Token};
 
 pin_project! {
     /// The response of an [`IdaasService`](crate::IdaasService). On a hit it is the inner service's own
@@ -61,7 +60,7 @@ pub(super) struct Waiting<S, R> {
     pub(super) acquiring: BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>,
     /// The token, once it is there.
     pub(super) token: Option<Arc<CacheEntry<Token>>>,
-    pub(super) slot: Arc<Slot<Token>>,
+    pub(super) slot: RequestSlot,
     pub(super) deadline: Deadline,
     /// A clone that was not readied: it reserves nothing while the token is waited for.
     pub(super) inner: S,
@@ -99,7 +98,7 @@ where
             }
             self.inner = self.inner.clone();
             self.token = None;
-            let (slot, deadline) = (Arc::clone(&self.slot), self.deadline.clone());
+            let (slot, deadline) = (Arc::clone(&*self.slot), self.deadline.clone());
             self.acquiring = Box::pin(async move { deadline.bound(Arc::clone(&slot), slot.acquire()).await });
         }
     }

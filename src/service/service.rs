@@ -26,7 +26,7 @@ use crate::service::protocol::{Http, Protocol};
 use crate::service::rejection::{Classifier, LeftWith};
 use crate::service::request::{HttpRequest, NoToken};
 use crate::service::response::HttpResponse;
-use crate::token::{HeaderShard, ScopesView, SubjectToken, Token, TokenCache};
+use crate::token::{HeaderShard, RequestSlot, SubjectToken, Token, TokenCache};
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -68,7 +68,7 @@ impl Shared {
         &self,
         request: &mut R,
         subject: Option<&SubjectToken>,
-    ) -> Result<Option<Arc<Slot<Token>>>, Error> {
+    ) -> Result<Option<RequestSlot>, Error> {
         // A request that goes without our token may go anywhere.
         if request.extension::<NoToken>().is_some() || request.headers_mut().contains_key(AUTHORIZATION) {
             return Ok(None);
@@ -84,8 +84,8 @@ impl Shared {
             (Some(subject), scope) => {
                 self.cache.exchange_slot(subject, scope.unwrap_or(&self.scope)).map(Some)
             }
-            (None, Some(scope)) => Ok(Some(self.cache.slot(scope))),
-            (None, None) => Ok(Some(Arc::clone(&self.slot))),
+            (None, Some(scope)) => Ok(Some(self.cache.slot(scope).into())),
+            (None, None) => Ok(Some(Arc::clone(&self.slot).into())),
         }
     }
 
@@ -165,7 +165,6 @@ where
 #[derive(Default)]
 struct LocalCache {
     token: Local<(Arc<CacheEntry<Token>>, u64)>,
-    scopes: Local<ScopesView>,
 }
 
 #[derive(Default)]
@@ -217,27 +216,19 @@ impl LocalCache {
         let scope = request.extension::<Scope>();
         // Where a scope is all there is, nothing else needs to be looked for.
         let scope_alone = scope.is_some() && request.extensions() == 1;
-        if !scope_alone
-            && (request.extension::<NoToken>().is_some() || request.extension::<SubjectToken>().is_some())
-        {
-            return None;
+        if !scope_alone {
+            if request.extension::<NoToken>().is_some() {
+                return None;
+            }
+            if let Some(subject) = request.extension::<SubjectToken>() {
+                let scope = scope.unwrap_or(&shared.scope);
+                return shared.cache.with_servable_exchange(subject, scope, shard).flatten();
+            }
         }
         match scope {
-            Some(scope) if *scope != shared.scope => self.header_of_scope(shared, scope),
+            Some(scope) if *scope != shared.scope => shared.cache.with_servable(scope, shard).flatten(),
             _ => self.header(shared),
         }
-    }
-
-    #[inline]
-    fn header_of_scope(&mut self, shared: &Shared, scope: &Scope) -> Option<Arc<HeaderShard>> {
-        if let Local::Kept(view) = &mut self.scopes {
-            return shared.cache.with_servable_through(view, scope, shard).flatten();
-        }
-        self.scopes = match self.scopes {
-            Local::Unused => Local::UsedOnce,
-            Local::UsedOnce | Local::Kept(_) => Local::Kept(shared.cache.view()),
-        };
-        shared.cache.with_servable(scope, shard).flatten()
     }
 }
 

@@ -158,6 +158,19 @@ impl Telemetry {
         metrics::counter!("idaas_invalidated_total", self.labels(scope)).increment(1);
     }
 
+    /// A token made room while it was alive. `warn` is the count of them since the last warning, when one is due.
+    pub(crate) fn evicted_while_alive(&self, scope: &str, setting: &str, warn: Option<u64>) {
+        let Self { client, method, .. } = self;
+        if let Some(evicted) = warn {
+            tracing::warn!(
+                name: "idaas.evicted", target: "tower_idaas::cache", event = "idaas.evicted", %client, method, scope, evicted,
+                "a live token made room for another one, and is fetched again when it is asked for; raise `{setting}`"
+            );
+        }
+        #[cfg(feature = "metrics")]
+        metrics::counter!("idaas_evicted_live_total", self.client_labels()).increment(1);
+    }
+
     /// A request was refused because too many are in flight and queued.
     #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
     pub(crate) fn refused(&self) {
@@ -306,5 +319,6 @@ pub(crate) fn describe() {
         "Token requests not sent, because too many waited"
     );
     describe_counter!("idaas_invalidated_total", Count, "Tokens invalidated before they were due");
+    describe_counter!("idaas_evicted_live_total", Count, "Live tokens that made room in the cache");
     describe_counter!("idaas_unauthorized_total", Count, "Responses 401 to requests with our token");
 }

@@ -1,77 +1,80 @@
-//! The tokens of one handle: a slot per scope.
+//! The tokens of one handle: of the default scope, of other scopes, and exchanged ones.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Debug;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
 
-use arc_swap::{ArcSwap, Cache};
-
+use crate::cache::admission::Party;
 use crate::cache::entry::CacheEntry;
-use crate::cache::loader::{Loaded, Loader};
+use crate::cache::lru_map::Limits;
 use crate::cache::slot::{Settings, Slot};
 use crate::clock::Clock;
-use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::token::exchange::ExchangeCache;
+use crate::token::held_subject::{HeldSubject, SubjectHold};
+use crate::token::loader::{ExchangeLoader, ScopeLoader};
+use crate::token::sharded_header::ShardBudget;
+use crate::token::slot_map::{SlotMap, TokenSlot};
 use crate::token::source::TokenSource;
-use crate::token::subject::SubjectToken;
-use crate::token::{Token, fetched};
+use crate::token::subject::{ExchangeKey, SubjectToken};
+use crate::token::token::Token;
 
-/// How many scopes beside the default one keep their slot. The least recently used one beyond it goes.
-const SCOPES: usize = 64;
+/// How many shards of headers the exchanged tokens have together, beside the first one of each.
+const EXCHANGE_SHARDS: usize = 1_024;
 
-/// A token slot per scope.
+/// The slots of exchanges that never had a token are this part of those that have one, and a few at least.
+const EXCHANGE_PROBATION: usize = 8;
+const LEAST_EXCHANGE_PROBATION: usize = 64;
+
+/// How many tokens a handle caches, beside that of the default scope.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CacheLimits {
+    /// Of other scopes.
+    pub(crate) scopes: usize,
+    /// Exchanged ones.
+    pub(crate) exchanges: usize,
+    /// Bytes that exchanged tokens take.
+    pub(crate) exchange_bytes: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self { scopes: 1_000, exchanges: 10_000, exchange_bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// The tokens of one handle: a slot per scope, and per subject token, scope and type of an exchange.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     source: Arc<dyn TokenSource>,
-    settings: Settings,
     default_scope: Scope,
     default: Arc<Slot<Token>>,
-    exchange: ExchangeCache,
-    /// Whether the default slot is everybody's: see `fixed.rs`.
+    scopes: Arc<SlotMap<Scope>>,
+    exchanges: Arc<SlotMap<ExchangeKey>>,
+    exchange_shards: ShardBudget,
+    /// Whether the default slot is that of all scopes and subjects: see `fixed.rs`.
     pub(super) fixed: bool,
-    /// Read without a lock; replaced whole, under `writing`, when a scope comes or goes.
-    others: Arc<ArcSwap<Entries>>,
-    /// How many scopes have come. Only when one comes does another go, so this is all the time that there is.
-    arrivals: AtomicU64,
-    writing: Mutex<()>,
 }
 
-type Entries = HashMap<Scope, Arc<Entry>, BuildHasherDefault<AsHashed>>;
-
+/// A slot, with the subject token that a refresh of it needs where it is one of an exchange. Keep it for as long as a
+/// request waits.
 #[derive(Debug)]
-struct Entry {
+pub(crate) struct RequestSlot {
     slot: Arc<Slot<Token>>,
-    /// By the count of arrivals.
-    last_used: AtomicU64,
+    _subject: Option<SubjectHold>,
 }
 
-/// What the cache's scopes were when last looked at. As long as none comes or goes, looking again costs a
-/// comparison; a view that is not used keeps nothing from being fetched, served or withdrawn.
-pub(crate) struct ScopesView(Cache<Arc<ArcSwap<Entries>>, Arc<Entries>>);
-
-/// A scope is hashed when it is made.
-#[derive(Debug, Default)]
-struct AsHashed(u64);
-
-impl Hasher for AsHashed {
-    fn write(&mut self, bytes: &[u8]) {
-        // Scopes do not write this way; another key would find its entry all the same.
-        for byte in bytes {
-            self.0 = self.0.wrapping_mul(31).wrapping_add(u64::from(*byte));
-        }
+impl From<Arc<Slot<Token>>> for RequestSlot {
+    fn from(slot: Arc<Slot<Token>>) -> Self {
+        Self { slot, _subject: None }
     }
+}
 
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+impl Deref for RequestSlot {
+    type Target = Arc<Slot<Token>>;
 
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
+    fn deref(&self) -> &Self::Target {
+        &self.slot
     }
 }
 
@@ -80,18 +83,27 @@ impl TokenCache {
         source: Arc<dyn TokenSource>,
         default_scope: Scope,
         settings: Settings,
-        exchange_capacity: usize,
+        limits: CacheLimits,
     ) -> Self {
+        let exchange_settings = Settings {
+            party: Party::Other,
+            telemetry: settings.telemetry.of_exchanges(),
+            ..settings.clone()
+        };
+        let scope_limits = Limits { probation: limits.scopes, protected: limits.scopes, weight: usize::MAX };
+        let exchange_limits = Limits {
+            probation: (limits.exchanges / EXCHANGE_PROBATION).max(LEAST_EXCHANGE_PROBATION),
+            protected: limits.exchanges,
+            weight: limits.exchange_bytes,
+        };
         Self {
-            default: Arc::new(slot(&source, &default_scope, &settings)),
-            exchange: ExchangeCache::new(Arc::clone(&source), settings.clone(), exchange_capacity),
+            default: scope_slot(&source, &default_scope, &settings, Weak::new()),
             source,
-            settings,
             default_scope,
+            scopes: Arc::new(SlotMap::new(scope_limits, settings, "scope_capacity")),
+            exchanges: Arc::new(SlotMap::new(exchange_limits, exchange_settings, "exchange_capacity")),
+            exchange_shards: ShardBudget::new(EXCHANGE_SHARDS),
             fixed: false,
-            others: Arc::default(),
-            arrivals: AtomicU64::new(0),
-            writing: Mutex::new(()),
         }
     }
 
@@ -103,154 +115,122 @@ impl TokenCache {
         &self.default_scope
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        self.default.clock()
+    }
+
     /// Tells how long the tokens of all scopes still live.
     #[cfg(feature = "metrics")]
     pub(crate) fn record_lives(&self) {
         self.default.record_life();
-        self.others.load().values().for_each(|entry| entry.slot.record_life());
+        self.scopes.for_each(|TokenSlot { slot, .. }| slot.record_life());
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.settings.clock
-    }
-
-    /// The slot of an exchange; made on first use.
-    pub(crate) fn exchange_slot(
-        &self,
-        subject: &SubjectToken,
-        scope: &Scope,
-    ) -> Result<Arc<Slot<Token>>, Error> {
-        if self.fixed {
-            return Ok(Arc::clone(&self.default));
-        }
-        Ok(self.exchange.slot(subject, scope))
-    }
-
-    /// Looks at the token of a scope, if it may be served without a closer look, without counting a reference.
+    /// Looks at the token of a scope, if it may be served without a closer look. Takes no lock and counts no reference.
     #[inline]
     pub(crate) fn with_servable<T>(
         &self,
         scope: &Scope,
         look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
-        self.with_servable_in(&self.others.load(), scope, look)
-    }
-
-    /// A view of the scopes for one who asks again and again.
-    pub(crate) fn view(&self) -> ScopesView {
-        ScopesView(Cache::new(Arc::clone(&self.others)))
-    }
-
-    /// The same as [`with_servable`](Self::with_servable), through a view of this cache.
-    #[inline]
-    pub(crate) fn with_servable_through<T>(
-        &self,
-        view: &mut ScopesView,
-        scope: &Scope,
-        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
-    ) -> Option<T> {
-        self.with_servable_in(view.0.load(), scope, look)
-    }
-
-    #[inline]
-    fn with_servable_in<T>(
-        &self,
-        entries: &Entries,
-        scope: &Scope,
-        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
-    ) -> Option<T> {
-        match entries.get(scope) {
-            Some(entry) => entry.touched(&self.arrivals).with_servable(look),
-            None if *scope == self.default_scope => self.default.with_servable(look),
-            None => None,
+        if self.fixed || *scope == self.default_scope {
+            return self.default.with_servable(look);
         }
+        self.scopes.with_servable(scope, |key| key == scope, look)
     }
 
-    /// The slot of a scope; made on first use.
+    /// The slot of a scope; made at first use.
     pub(crate) fn slot(&self, scope: &Scope) -> Arc<Slot<Token>> {
         if self.fixed || *scope == self.default_scope {
             return Arc::clone(&self.default);
         }
-        match self.others.load().get(scope) {
-            Some(entry) => Arc::clone(entry.touched(&self.arrivals)),
-            None => self.add(scope),
+        let make = || {
+            let slots = Arc::downgrade(&self.scopes);
+            let slot = scope_slot(&self.source, scope, self.scopes.settings(), slots);
+            (scope.clone(), TokenSlot { slot, subject: None })
+        };
+        self.scopes.get_or_insert(scope, |key| key == scope, make).slot
+    }
+
+    /// A live token of a scope, waiting for it where need be.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and none can be fetched.
+    pub(crate) async fn token(&self, scope: &Scope) -> Result<Token, Error> {
+        match self.with_servable(scope, |live| live.value.clone()) {
+            Some(token) => Ok(token),
+            None => Ok(self.slot(scope).acquire().await?.value.clone()),
         }
     }
 
-    fn add(&self, scope: &Scope) -> Arc<Slot<Token>> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.others.load_full();
-        if let Some(entry) = before.get(scope) {
-            return Arc::clone(entry.touched(&self.arrivals));
-        }
-        let mut after = HashMap::clone(&before);
-        drop(before);
-        while after.len() >= SCOPES
-            && let Some(idle) = least_recently_used(&after)
-        {
-            let _gone = after.remove(&idle);
-            #[cfg(feature = "metrics")]
-            _gone.iter().for_each(|entry| entry.slot.record_end());
-        }
-        let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
-        let slot = Arc::new(slot(&self.source, scope, &self.settings));
-        let entry = Entry { slot: Arc::clone(&slot), last_used: AtomicU64::new(arrival) };
-        after.insert(scope.clone(), Arc::new(entry));
-        self.others.store(Arc::new(after));
-        slot
-    }
-}
-
-impl Entry {
-    /// The slot, noting that it is in use. The note is written once between two arrivals, so that readers on
-    /// several cores do not fight over it.
+    /// Looks at an exchanged token, if it may be served without a closer look. Takes no lock and counts no reference.
     #[inline]
-    fn touched(&self, arrivals: &AtomicU64) -> &Arc<Slot<Token>> {
-        let now = arrivals.load(Ordering::Relaxed);
-        if self.last_used.load(Ordering::Relaxed) != now {
-            self.last_used.store(now, Ordering::Relaxed);
+    pub(crate) fn with_servable_exchange<T>(
+        &self,
+        subject: &SubjectToken,
+        scope: &Scope,
+        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
+    ) -> Option<T> {
+        if self.fixed {
+            return self.default.with_servable(look);
         }
-        &self.slot
+        let query = subject.query(scope);
+        self.exchanges.with_servable(&query, |key| query.is(key), look)
+    }
+
+    /// The slot of an exchange; made at first use.
+    ///
+    /// # Errors
+    ///
+    /// When the subject or the actor token is blank or too long: nothing is sent for it.
+    pub(crate) fn exchange_slot(&self, subject: &SubjectToken, scope: &Scope) -> Result<RequestSlot, Error> {
+        if self.fixed {
+            return Ok(Arc::clone(&self.default).into());
+        }
+        subject.check()?;
+        let query = subject.query(scope);
+        let make = || {
+            let held = HeldSubject::default();
+            let settings = self.exchanges.settings();
+            let loader = ExchangeLoader {
+                source: Arc::clone(&self.source),
+                key: query.to_key(),
+                subject: held.clone(),
+                scope: scope.clone(),
+                clock: settings.clock.clone(),
+                budget: self.exchange_shards.clone(),
+                slots: Arc::downgrade(&self.exchanges),
+            };
+            let slot = Arc::new(Slot::new(Arc::new(loader), settings.clone()));
+            (query.to_key(), TokenSlot { slot, subject: Some(held) })
+        };
+        let TokenSlot { slot, subject: held } =
+            self.exchanges.get_or_insert(&query, |key| query.is(key), make);
+        Ok(RequestSlot { slot, _subject: held.map(|held| held.offer(subject)) })
+    }
+
+    /// A token for this scope on the subject's behalf, waiting for it where need be.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and the subject token cannot be exchanged.
+    pub(crate) async fn exchange(&self, subject: &SubjectToken, scope: &Scope) -> Result<Token, Error> {
+        if let Some(token) = self.with_servable_exchange(subject, scope, |live| live.value.clone()) {
+            return Ok(token);
+        }
+        let slot = self.exchange_slot(subject, scope)?;
+        Ok(Arc::clone(&slot).acquire().await?.value.clone())
     }
 }
 
-/// The idle scope to give up. One that a layer or a request holds on to is not idle: giving it up would
-/// make a second refresh for its scope possible.
-fn least_recently_used(entries: &Entries) -> Option<Scope> {
-    entries
-        .iter()
-        .filter(|(_, entry)| Arc::strong_count(&entry.slot) == 1)
-        .min_by_key(|(_, entry)| entry.last_used.load(Ordering::Relaxed))
-        .map(|(scope, _)| scope.clone())
-}
-
-fn slot(source: &Arc<dyn TokenSource>, scope: &Scope, settings: &Settings) -> Slot<Token> {
-    let fetch =
-        FetchToken { source: Arc::clone(source), scope: scope.clone(), clock: settings.clock.clone() };
-    Slot::new(Arc::new(fetch), settings.clone())
-}
-
-/// A token of one scope, from any source.
-#[derive(Debug)]
-struct FetchToken {
-    source: Arc<dyn TokenSource>,
-    scope: Scope,
-    clock: Clock,
-}
-
-impl Loader<Token> for FetchToken {
-    fn load(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
-        Box::pin(async move {
-            let sent = self.clock.now();
-            Ok(fetched(self.source.fetch(&self.scope).await?, &self.scope, sent))
-        })
-    }
-
-    fn rejected(&self, token: &Token) {
-        self.source.rejected(&self.scope, token);
-    }
-
-    fn label(&self) -> &str {
-        self.scope.as_str()
-    }
+fn scope_slot(
+    source: &Arc<dyn TokenSource>,
+    scope: &Scope,
+    settings: &Settings,
+    slots: Weak<SlotMap<Scope>>,
+) -> Arc<Slot<Token>> {
+    let (source, clock) = (Arc::clone(source), settings.clock.clone());
+    let loader = ScopeLoader { source, scope: scope.clone(), clock, slots };
+    Arc::new(Slot::new(Arc::new(loader), settings.clone()))
 }

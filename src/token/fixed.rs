@@ -1,4 +1,4 @@
-//! One token that a test made up, for every scope and subject and for ever.
+//! One token that a test gives, for every scope and subject, without an end.
 
 use std::sync::Arc;
 
@@ -6,10 +6,12 @@ use crate::cache::entry::{CacheEntry, Recheck};
 use crate::cache::slot::Settings;
 use crate::cache::window::Window;
 use crate::clock::Timestamp;
-use crate::error::BoxFuture;
-use crate::error::Error;
+use crate::error::{BoxFuture, Error};
 use crate::scope::Scope;
-use crate::token::{Token, TokenCache, TokenResponse, TokenSource};
+use crate::token::cache::{CacheLimits, TokenCache};
+use crate::token::response::TokenResponse;
+use crate::token::source::TokenSource;
+use crate::token::token::Token;
 
 /// The end of time.
 const NEVER: Timestamp = Timestamp { monotonic: u64::MAX, wall: u64::MAX };
@@ -17,15 +19,16 @@ const NEVER: Timestamp = Timestamp { monotonic: u64::MAX, wall: u64::MAX };
 impl TokenCache {
     /// A cache that holds this token and never asks for another.
     pub(crate) fn fixed(response: TokenResponse, scope: Scope, settings: Settings) -> Self {
-        // Who withdraws the token withdraws this; the slot watches its own.
-        let withdrawn_in_vain = Arc::new(Recheck::new());
-        let token = Token::new(response.clone(), scope.clone(), NEVER.system_time(), withdrawn_in_vain);
+        // Invalidating the token invalidates this one; the slot compares the clocks with its own.
+        let without_effect = Arc::new(Recheck::new());
+        let end = NEVER.system_time();
+        let token = Token::new(response.clone(), scope.clone(), end, without_effect, None);
         let endless = Window { advisory: NEVER, mandatory: NEVER, dead: NEVER };
-        let live = CacheEntry::new(token, endless, Arc::new(Recheck::new()));
+        let entry = CacheEntry::new(token, endless, Arc::new(Recheck::new()));
 
-        let mut cache = Self::new(Arc::new(Fixed(response)), scope, settings, 1);
+        let mut cache = Self::new(Arc::new(Fixed(response)), scope, settings, CacheLimits::default());
         cache.fixed = true;
-        cache.default_slot().hold(live);
+        cache.default_slot().hold(entry);
         cache
     }
 }

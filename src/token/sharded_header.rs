@@ -1,35 +1,46 @@
-//! A token's header value, once per core.
+//! A token's header value, sharded by core.
 //!
-//! Cloning a `HeaderValue` counts a reference, and two cores that count in the same cache line wait for
-//! each other: several times the cost of the clone itself. So each token has its header in several copies,
-//! each with counters in cache lines of their own, and a thread keeps to one copy.
+//! Cloning a `HeaderValue` counts a reference, and two cores that count in the same cache line wait for each other:
+//! several times the cost of the clone itself. So a token that several cores ask for has its header in several shards,
+//! each with counters in cache lines of their own, and a thread keeps to one shard. A token that only one core asks for
+//! has one.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::cache::entry::Recheck;
 
-/// More copies than this are not worth their memory.
+/// More shards than this are not worth their memory.
 const MOST: usize = 32;
 
-/// Every copy of one token's header.
+/// Stands for a first shard that no thread has asked for.
+const UNCLAIMED: usize = usize::MAX;
+
+/// Every shard of one token's header.
 pub(crate) struct ShardedHeader {
     first: Arc<HeaderShard>,
-    others: Box<[Arc<HeaderShard>]>,
+    /// The number, among the shards, of the threads that have the first shard: of those that asked first.
+    first_number: AtomicUsize,
+    /// One for each number; made when a thread with that number asks.
+    others: OnceLock<Box<[OnceLock<Arc<HeaderShard>>]>>,
+    /// The count of shards less one, a mask of bits.
+    mask: usize,
+    budget: Option<ShardBudget>,
 }
 
-/// One copy, with the means to withdraw the token when the API rejects it. Aligned so that neither its own
-/// reference count nor what it holds shares a cache line, or a pair of them, with another copy.
+/// One shard, with the means to invalidate the token when the API rejects it. Aligned so that neither its own
+/// reference count nor what it holds shares a cache line, or a pair of them, with another shard.
 #[repr(align(128))]
 pub(crate) struct HeaderShard {
     authorization: HeaderValue,
     recheck: Arc<Recheck>,
 }
 
-/// The text of one copy; the alignment keeps the reference count that `Bytes` puts beside it apart.
+/// The text of one shard; the alignment keeps the reference count that `Bytes` puts beside it apart.
 #[repr(align(128))]
 struct Text(Box<[u8]>);
 
@@ -39,28 +50,115 @@ impl AsRef<[u8]> for Text {
     }
 }
 
-impl ShardedHeader {
-    pub(crate) fn new(authorization: &HeaderValue, recheck: &Arc<Recheck>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = cores.next_power_of_two().min(MOST);
-        let copy = || {
-            let text = Bytes::from_owner(Text(authorization.as_bytes().into()));
-            // What was a header value once is one again; the shared value is as right, only slower.
-            let mut copy =
-                HeaderValue::from_maybe_shared(text).unwrap_or_else(|_invalid| authorization.clone());
-            copy.set_sensitive(true);
-            Arc::new(HeaderShard { authorization: copy, recheck: Arc::clone(recheck) })
-        };
-        Self { first: copy(), others: (1..count).map(|_| copy()).collect() }
+/// How many shards many tokens may have together, beside their first ones. A token that finds it used up serves all
+/// cores from its first shard: as right, only slower.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardBudget(Arc<AtomicUsize>);
+
+impl ShardBudget {
+    pub(crate) fn new(shards: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(shards)))
     }
 
-    /// This thread's copy.
+    fn take(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    fn give_back(&self, shards: usize) {
+        self.0.fetch_add(shards, Ordering::Relaxed);
+    }
+}
+
+impl ShardedHeader {
+    #[cfg(test)]
+    pub(crate) fn new(authorization: &HeaderValue, recheck: &Arc<Recheck>) -> Self {
+        Self::within(authorization, recheck, None)
+    }
+
+    /// With no more shards than the budget has left when they are asked for.
+    pub(crate) fn within(
+        authorization: &HeaderValue,
+        recheck: &Arc<Recheck>,
+        budget: Option<ShardBudget>,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with_mask(authorization, recheck, cores.next_power_of_two().min(MOST) - 1, budget)
+    }
+
+    fn with_mask(
+        authorization: &HeaderValue,
+        recheck: &Arc<Recheck>,
+        mask: usize,
+        budget: Option<ShardBudget>,
+    ) -> Self {
+        Self {
+            first: shard(authorization, recheck),
+            first_number: AtomicUsize::new(UNCLAIMED),
+            others: OnceLock::new(),
+            mask,
+            budget,
+        }
+    }
+
+    /// This thread's shard.
     #[inline]
     pub(crate) fn mine(&self) -> &Arc<HeaderShard> {
-        // All of them are a power of two in number, and all but the first one less: a mask.
-        let seat = seat() & self.others.len();
-        self.others.get(seat.wrapping_sub(1)).unwrap_or(&self.first)
+        let number = thread_number() & self.mask;
+        if self.first_number.load(Ordering::Relaxed) == number {
+            return &self.first;
+        }
+        let others = self.others.get();
+        match others.and_then(|others| others.get(number)).and_then(OnceLock::get) {
+            Some(shard) => shard,
+            None => self.claim(number),
+        }
     }
+
+    /// The first shard, if no other thread has it; else one of the thread's own, if there may be.
+    #[cold]
+    fn claim(&self, number: usize) -> &Arc<HeaderShard> {
+        let (order, unclaimed) = (Ordering::Relaxed, UNCLAIMED);
+        match self.first_number.compare_exchange(unclaimed, number, order, order) {
+            Ok(_) => return &self.first,
+            Err(other) if other == number => return &self.first,
+            Err(_) => {}
+        }
+        let others = self.others.get_or_init(|| (0..=self.mask).map(|_| OnceLock::new()).collect());
+        let Some(mine) = others.get(number) else { return &self.first };
+        let make = || shard(&self.first.authorization, &self.first.recheck);
+        match &self.budget {
+            None => mine.get_or_init(make),
+            Some(budget) if budget.take() => {
+                let mut made = false;
+                let shard = mine.get_or_init(|| {
+                    made = true;
+                    make()
+                });
+                if !made {
+                    budget.give_back(1);
+                }
+                shard
+            }
+            Some(_) => &self.first,
+        }
+    }
+}
+
+impl Drop for ShardedHeader {
+    fn drop(&mut self) {
+        if let (Some(budget), Some(others)) = (&self.budget, self.others.get()) {
+            budget.give_back(others.iter().filter(|other| other.get().is_some()).count());
+        }
+    }
+}
+
+fn shard(authorization: &HeaderValue, recheck: &Arc<Recheck>) -> Arc<HeaderShard> {
+    let text = Bytes::from_owner(Text(authorization.as_bytes().into()));
+    // What was a header value once is one again; the shared value is as right, only slower.
+    let mut copy = HeaderValue::from_maybe_shared(text).unwrap_or_else(|_invalid| authorization.clone());
+    copy.set_sensitive(true);
+    Arc::new(HeaderShard { authorization: copy, recheck: Arc::clone(recheck) })
 }
 
 impl HeaderShard {
@@ -90,13 +188,13 @@ impl HeaderShard {
 
 /// The number of this thread; consecutive for threads started one after the other.
 #[inline]
-fn seat() -> usize {
-    thread_local!(static SEAT: usize = thread_number());
-    SEAT.try_with(|seat| *seat).unwrap_or_default()
+fn thread_number() -> usize {
+    thread_local!(static NUMBER: usize = number_of_standard_library());
+    NUMBER.try_with(|number| *number).unwrap_or_default()
 }
 
 /// The standard library numbers threads but only lets the number out through `Hash`.
-fn thread_number() -> usize {
+fn number_of_standard_library() -> usize {
     struct LastNumber(u64);
     impl Hasher for LastNumber {
         fn write(&mut self, bytes: &[u8]) {
@@ -122,27 +220,65 @@ mod tests {
 
     use super::*;
 
+    /// As on a machine of eight cores.
+    fn header(recheck: &Arc<Recheck>, budget: Option<ShardBudget>) -> ShardedHeader {
+        ShardedHeader::with_mask(&HeaderValue::from_static("Bearer x"), recheck, 7, budget)
+    }
+
+    fn shards(header: &ShardedHeader) -> usize {
+        1 + header.others.get().into_iter().flatten().filter(|other| other.get().is_some()).count()
+    }
+
+    /// Has a hundred threads ask, and tells how many shards they got.
+    fn asked_by_a_hundred_threads(header: &ShardedHeader) -> usize {
+        let ask = || {
+            let shard = header.mine();
+            assert_eq!(shard.authorization(), "Bearer x");
+            assert!(shard.authorization().is_sensitive());
+            assert!(Arc::ptr_eq(shard, header.mine()), "a thread keeps to its shard");
+            Arc::as_ptr(shard).addr()
+        };
+        let seen: HashSet<usize> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        seen.len()
+    }
+
     #[test]
-    fn every_copy_says_the_same_and_is_sensitive() {
-        let copies = ShardedHeader::new(&HeaderValue::from_static("Bearer x"), &Arc::new(Recheck::new()));
-        for copy in copies.others.iter().chain([&copies.first]) {
-            assert_eq!(copy.authorization(), "Bearer x");
-            assert!(copy.authorization().is_sensitive());
+    fn one_thread_makes_no_shard_and_many_make_one_for_each_core() {
+        let header = header(&Arc::new(Recheck::new()), None);
+        for _ in 0..10 {
+            assert!(Arc::ptr_eq(header.mine(), &header.first));
         }
+        assert_eq!(shards(&header), 1);
+        assert_eq!(asked_by_a_hundred_threads(&header), 8);
+        assert_eq!(shards(&header), 8);
     }
 
     #[test]
-    fn a_thread_keeps_its_seat_and_no_other_thread_has_it() {
-        let seats: HashSet<usize> = (0..20).map(|_| std::thread::spawn(seat).join().unwrap()).collect();
-        assert_eq!(seats.len(), 20);
-        assert_eq!(seat(), seat());
+    fn many_tokens_together_have_no_more_shards_than_their_budget_and_give_them_back() {
+        let (recheck, budget) = (Arc::new(Recheck::new()), ShardBudget::new(10));
+        let headers: Vec<_> = (0..20).map(|_| header(&recheck, Some(budget.clone()))).collect();
+        for header in &headers {
+            asked_by_a_hundred_threads(header);
+        }
+        assert_eq!(headers.iter().map(shards).sum::<usize>(), 20 + 10);
+        drop(headers);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 10);
     }
 
     #[test]
-    fn withdrawing_through_a_copy_reaches_the_value() {
+    fn a_thread_keeps_its_number_and_no_other_thread_has_it() {
+        let threads = (0..20).map(|_| std::thread::spawn(thread_number).join().unwrap());
+        assert_eq!(threads.collect::<HashSet<usize>>().len(), 20);
+        assert_eq!(thread_number(), thread_number());
+    }
+
+    #[test]
+    fn invalidating_through_a_shard_reaches_the_value() {
         let recheck = Arc::new(Recheck::new());
-        let copies = ShardedHeader::new(&HeaderValue::from_static("Bearer x"), &recheck);
-        assert!(copies.mine().reject(0));
+        assert!(header(&recheck, None).mine().reject(0));
         assert!(recheck.is_invalidated());
     }
 }

@@ -8,8 +8,9 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxFuture, Error, ErrorKind};
 use crate::scope::Scope;
+use crate::token::response::TokenResponse;
 use crate::token::subject::SubjectToken;
-use crate::token::{Token, TokenResponse};
+use crate::token::token::Token;
 
 /// Where a token for a scope comes from.
 ///

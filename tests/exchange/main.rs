@@ -2,6 +2,7 @@
 #![cfg(feature = "transport")]
 #![allow(missing_docs)]
 
+mod isolation;
 mod methods;
 
 use std::time::Duration;

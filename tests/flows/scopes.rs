@@ -6,12 +6,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::{Scope, Token};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::{ConfigError, Idaas, Scope, Token};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::support::{Api, Mint, Outcome, client_of, fed_by, get, send, text};
 
 const URL: &str = "https://api.example.com/";
+
+/// A handle that keeps the tokens of so many scopes.
+fn with_capacity(mint: &Mint, scopes: usize) -> Result<(Idaas, ManualClock), ConfigError> {
+    let clock = ManualClock::new();
+    let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+    Ok((idaas.scope_capacity(scopes).build()?, clock))
+}
 
 fn scope(number: usize) -> Result<Scope, tower_idaas::ConfigError> {
     format!("api://{number}|read").parse()
@@ -69,7 +77,7 @@ async fn a_failure_of_one_scope_is_none_of_another() -> Outcome {
 #[tokio::test]
 async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
     let mint = Mint::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let (idaas, clock) = with_capacity(&mint, 64)?;
     idaas.prefetch().await?;
     for number in 0..200 {
         clock.advance(Duration::from_millis(10));
@@ -89,7 +97,7 @@ async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
 #[tokio::test]
 async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() -> Outcome {
     let mint = Mint::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let (idaas, _clock) = with_capacity(&mint, 16)?;
     let api = Api::default();
     let client = idaas.layer().scope(&scope(0)?).layer(api.clone());
     client.clone().oneshot(get(URL)).await?;
@@ -106,7 +114,7 @@ async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() ->
 #[tokio::test]
 async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_others_come() -> Outcome {
     let mint = Mint::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let (idaas, _clock) = with_capacity(&mint, 16)?;
     mint.hold();
     let first = scope(0)?;
     let mut waiting = task::spawn(idaas.token_for(&first));
@@ -125,7 +133,7 @@ async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_othe
 #[tokio::test]
 async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdrawn() -> Outcome {
     let mint = Mint::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let (idaas, _clock) = with_capacity(&mint, 64)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
     let mut ask = async |number| {
@@ -190,5 +198,36 @@ async fn under_contention_no_scope_ever_gets_the_token_of_another() -> Outcome {
     while let Some(caller) = callers.join_next().await {
         caller??;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_thousand_scopes_keep_their_tokens_by_default() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    for _ in 0..3 {
+        for number in 0..1_000 {
+            idaas.token_for(&scope(number)?).await?;
+        }
+    }
+    assert_eq!(mint.fetches(), 1_000);
+    Ok(())
+}
+
+#[test]
+fn a_layer_for_the_ten_thousandth_scope_costs_what_one_for_the_first_does() -> Outcome {
+    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let scopes: Vec<Scope> = (0..10_000).map(scope).collect::<Result<_, _>>()?;
+    let mut layers = Vec::new();
+    let times: Vec<Duration> = scopes
+        .chunks(1_000)
+        .map(|scopes| {
+            let start = tokio::time::Instant::now();
+            layers.extend(scopes.iter().map(|scope| idaas.layer().scope(scope)));
+            start.elapsed()
+        })
+        .collect();
+    // Copying the whole map made the last thousand twenty times as slow as the first.
+    assert!(times[9] < times[0] * 5 + Duration::from_millis(20), "{times:?}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The credentials of one handle: a slot per role, scope and session duration.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -24,7 +24,7 @@ pub(crate) struct CloudRoles {
     /// Or what is missing for it.
     api: Result<Arc<DeveloperApi>, ConfigFault>,
     settings: Settings,
-    slots: Mutex<LruMap<RoleKey, Arc<Slot<CloudCredentials>>>>,
+    slots: LruMap<RoleKey, Arc<Slot<CloudCredentials>>>,
 }
 
 impl CloudRoles {
@@ -33,8 +33,7 @@ impl CloudRoles {
         api: Result<DeveloperApi, ConfigFault>,
         settings: Settings,
     ) -> Self {
-        let slots = Mutex::new(LruMap::new(ROLES));
-        Self { tokens, api: api.map(Arc::new), settings, slots }
+        Self { tokens, api: api.map(Arc::new), settings, slots: LruMap::new(ROLES) }
     }
 
     /// # Errors
@@ -46,8 +45,7 @@ impl CloudRoles {
 
     /// The slot of a role; made on first use, and the least recently used one gone for it.
     pub(super) fn slot(&self, api: &Arc<DeveloperApi>, key: &RoleKey) -> Arc<Slot<CloudCredentials>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.get_or_insert_with(key.clone(), || {
+        self.slots.get_or_insert_with(key, || {
             let fetch = FetchCredentials {
                 subject: format!("STS credentials of {}", key.arn),
                 tokens: Arc::clone(&self.tokens),
@@ -55,8 +53,7 @@ impl CloudRoles {
                 key: key.clone(),
             };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
-        });
-        Arc::clone(slot)
+        })
     }
 }
 

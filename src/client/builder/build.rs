@@ -41,7 +41,7 @@ impl IdaasBuilder {
         let (source, settings) = self.wrapped(source, &config, settings)?;
         let roles = self.roles(&config, transport, &settings)?;
         let label = Label { client_id: config.client_id, method: config.method.name().to_owned() };
-        Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.exchange_capacity), label))
+        Ok(roles.handle(TokenCache::new(source, config.scope, settings, self.cache_limits), label))
     }
 
     fn configuration(&mut self) -> Result<Config, ConfigError> {

@@ -30,7 +30,7 @@ use crate::environment::Environment;
 use crate::environment::ManualEnvironment;
 use crate::error::{BoxError, ConfigError};
 use crate::secret::Secret;
-use crate::token::{SourceContext, TokenSource};
+use crate::token::{CacheLimits, SourceContext, TokenSource};
 use crate::transport::Transport;
 
 /// Builds an [`Idaas`]: from the vendor's file, in code, or from both, where code wins.
@@ -63,14 +63,11 @@ pub struct IdaasBuilder {
     transport: Option<MakeTransport>,
     root_certificates: Vec<Vec<u8>>,
     wait_timeout: Option<Duration>,
-    exchange_capacity: usize,
+    cache_limits: CacheLimits,
     max_token_requests_in_flight: usize,
     environment: Environment,
     clock: Clock,
 }
-
-/// A few kilobytes each.
-const EXCHANGED_TOKENS: usize = 10_000;
 
 /// Gives the user's service its limits, which are known once the configuration is.
 type MakeTransport = Box<dyn FnOnce(Duration, Duration) -> Transport + Send>;
@@ -92,7 +89,7 @@ impl IdaasBuilder {
             transport: None,
             root_certificates: Vec::new(),
             wait_timeout: None,
-            exchange_capacity: EXCHANGED_TOKENS,
+            cache_limits: CacheLimits::default(),
             max_token_requests_in_flight: DEFAULT_LIMIT,
             environment: Environment::default(),
             clock: Clock::default(),
@@ -404,9 +401,25 @@ impl IdaasBuilder {
         self
     }
 
-    /// How many exchanged tokens are cached: the least recently used one makes room. 10,000 by default.
+    /// How many scopes keep their tokens, beside the configured one and those that a layer asks for: the least recently
+    /// used one makes room, which an event of level `WARN` tells when its token is alive. 1,000 by default.
+    pub fn scope_capacity(mut self, scopes: usize) -> Self {
+        self.cache_limits.scopes = scopes;
+        self
+    }
+
+    /// How many exchanged tokens are cached: the least recently used one makes room, which an event of level `WARN` tells
+    /// when it is alive. 10,000 by default. Subject tokens that were never exchanged do not count, and push out none that
+    /// was: an eighth of this number of them are remembered beside it, for their failures.
     pub fn exchange_capacity(mut self, tokens: usize) -> Self {
-        self.exchange_capacity = tokens;
+        self.cache_limits.exchanges = tokens;
+        self
+    }
+
+    /// How much memory exchanged tokens take, in bytes: beyond it the least recently used one makes room, as beyond the
+    /// [number](Self::exchange_capacity). 64 MiB by default; an exchanged token takes twice its length and about 1 KiB.
+    pub fn exchange_capacity_bytes(mut self, bytes: usize) -> Self {
+        self.cache_limits.exchange_bytes = bytes;
         self
     }
 
