@@ -131,18 +131,27 @@ impl Admission {
                 priority: applicant.priority,
                 _queued: telemetry.queued(),
             });
-            drop(timeout(LOOK, freed).await);
+            // It keeps its turn while it waits.
+            while timeout(LOOK, freed.as_mut()).await.is_err() {
+                self.remove_stalled(clock.now());
+            }
         }
+    }
+
+    /// Gives the places of stalled requests to others.
+    fn remove_stalled(&self, now: Timestamp) {
+        let mut state = self.state();
+        let permits = state.limiter.remove_stalled(now);
+        let freed = permits.len();
+        let probe_lost = permits.into_iter().fold(false, |lost, permit| state.release(permit) | lost);
+        let admissible = state.limiter.admissible(freed);
+        drop(state);
+        self.wake(probe_lost, admissible);
     }
 
     fn decide(self: &Arc<Self>, applicant: &Applicant<'_>, queued: bool, now: Timestamp) -> Decision {
         let Applicant { party, priority, .. } = *applicant;
         let mut state = self.state();
-        if queued {
-            for permit in state.limiter.remove_stalled(now) {
-                state.release(permit);
-            }
-        }
         let State { way, own, limiter, next_permit, .. } = &mut *state;
         let mut circuits = [way, own];
         let concerned = if party == Party::Own { 2 } else { 1 };
@@ -150,7 +159,9 @@ impl Admission {
             return Decision::Refused(refused);
         }
         let probed = circuits.iter().take(concerned).any(|circuit| circuit.is_probed());
-        if probed || !limiter.has_room(priority) {
+        // Those that wait go before those that come.
+        let must_queue = !queued && limiter.has_queue_of(priority);
+        if probed || must_queue || !limiter.has_room(priority) {
             if queued || limiter.queue(priority) {
                 return Decision::Wait;
             }
@@ -163,13 +174,18 @@ impl Admission {
         limiter.enter(id, priority, applicant.heartbeat);
         drop(state);
         let admission = Arc::clone(self);
-        Decision::Granted(Permit { admission, id, party, probes, counted: false, in_flight: None })
+        Decision::Granted(Permit { admission, id, party, probes, counted: false, frees: 1, in_flight: None })
     }
 
     /// Whether no circuit that requests for this party depend on is open.
     pub(crate) fn is_closed(&self, party: Party) -> bool {
         let state = self.state();
         state.way.is_closed() && (party == Party::Other || state.own.is_closed())
+    }
+
+    /// Whether requests wait for a place.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.state().limiter.has_queue()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -200,10 +216,9 @@ impl State {
         way || own
     }
 
-    /// The server responds to requests of this party.
+    /// The server responds to requests of this party. Tells whether a circuit was open.
     fn responded(&mut self, party: Party) -> bool {
         let next = self.next_permit;
-        self.limiter.grow();
         let was_open = self.way.close(next);
         if party == Party::Other {
             return was_open;
@@ -235,6 +250,8 @@ pub(crate) struct Permit {
     probes: bool,
     /// Whether a failure under this permit was counted.
     counted: bool,
+    /// How many places become free when it goes: its own, and those that its response has made.
+    frees: usize,
     in_flight: Option<Gauged>,
 }
 
@@ -245,8 +262,12 @@ impl Permit {
     }
 
     /// The request has a response.
-    pub(crate) fn responded(self) {
-        let was_open = self.admission.state().responded(self.party);
+    pub(crate) fn responded(mut self) {
+        let mut state = self.admission.state();
+        let grown = state.limiter.grow();
+        let was_open = state.responded(self.party);
+        drop(state);
+        self.frees += grown;
         if was_open {
             self.admission.wake(true, Queued::default());
         }
@@ -270,6 +291,7 @@ impl Permit {
             (Evidence::Nothing, _) => return Effect::Own,
             (Evidence::Unreachable, _) => Some(&mut state.way),
             (Evidence::Responds, _) | (Evidence::Doubtful, Party::Other) => {
+                self.frees += state.limiter.grow();
                 was_open = state.responded(self.party);
                 None
             }
@@ -313,7 +335,7 @@ impl Drop for Permit {
         let mut state = self.admission.state();
         state.limiter.leave(self.id);
         let probe_lost = state.release(self.id);
-        let admissible = state.limiter.admissible();
+        let admissible = state.limiter.admissible(self.frees);
         drop(state);
         self.admission.wake(probe_lost, admissible);
     }

@@ -80,7 +80,7 @@ impl Limiter {
     pub(crate) fn leave(&mut self, permit: u64) {
         let Some(holder) = self.holders.remove(&permit) else { return };
         self.ordinary -= usize::from(!holder.priority);
-        if self.holders.is_empty() && self.queued.priority + self.queued.ordinary == 0 {
+        if self.holders.is_empty() && !self.has_queue() {
             self.start_again();
         }
     }
@@ -94,23 +94,34 @@ impl Limiter {
         !full
     }
 
+    pub(crate) fn has_queue(&self) -> bool {
+        self.queued.priority + self.queued.ordinary > 0
+    }
+
+    pub(crate) fn has_queue_of(&self, priority: bool) -> bool {
+        if priority { self.queued.priority > 0 } else { self.queued.ordinary > 0 }
+    }
+
     pub(crate) fn leave_queue(&mut self, priority: bool) {
         let queued = self.queued.of(priority);
         *queued = queued.saturating_sub(1);
     }
 
-    /// How many of those that wait may go now.
-    pub(crate) fn admissible(&self) -> Queued {
-        let free = self.window.saturating_sub(self.holders.len());
+    /// How many of those that wait may go now that this many places have become free. Others may be free as well, and on
+    /// their way to those that were woken before.
+    pub(crate) fn admissible(&self, freed: usize) -> Queued {
+        let free = self.window.saturating_sub(self.holders.len()).min(freed);
         let priority = free.min(self.queued.priority);
         let kept = (self.window / 8).max(1);
         let ordinary = (self.window - kept).saturating_sub(self.ordinary);
         Queued { priority, ordinary: (free - priority).min(ordinary).min(self.queued.ordinary) }
     }
 
-    /// The server responds: more may go.
-    pub(crate) fn grow(&mut self) {
+    /// The server responds: so many more may go.
+    pub(crate) fn grow(&mut self) -> usize {
+        let before = self.window;
         self.window = self.window.saturating_add(START).min(self.limit);
+        self.window - before
     }
 
     pub(crate) fn start_again(&mut self) {
@@ -195,10 +206,10 @@ mod tests {
             assert!(limiter.queue(priority));
         }
         limiter.leave(0);
-        let Queued { priority, ordinary } = limiter.admissible();
+        let Queued { priority, ordinary } = limiter.admissible(1);
         assert_eq!((priority, ordinary), (1, 0));
         limiter.leave(1);
-        let Queued { priority, ordinary } = limiter.admissible();
+        let Queued { priority, ordinary } = limiter.admissible(2);
         assert_eq!((priority, ordinary), (1, 1));
     }
 

@@ -261,8 +261,11 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
                 Err(error) => error,
             };
             let now = self.settings.clock.now();
-            let again =
-                self.attempt < attempts && now.since(self.started) < RETRY_BUDGET && may_pass_soon(&error);
+            let again = self.attempt < attempts
+                && now.since(self.started) < RETRY_BUDGET
+                && may_pass_soon(&error)
+                // Other parties' failures do not make each other wait for their further attempts.
+                && !(party == Party::Other && self.settings.admission.is_busy());
             let effect = permit.failed(&label, &error, again, now, fastrand::f64());
             self.report_circuit(party);
             match effect {
