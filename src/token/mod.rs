@@ -32,5 +32,7 @@ pub(crate) use self::sharded_header::HeaderShard;
 pub(crate) use self::sharded_header::ShardedHeader;
 pub(crate) use self::skew::Skew;
 pub use self::source::{SourceContext, TokenSource, token_source_fn};
+#[cfg(feature = "aliyun")]
+pub(crate) use self::subject::ExchangeKey;
 pub use self::subject::SubjectToken;
 pub use self::token::Token;

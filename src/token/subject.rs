@@ -56,7 +56,7 @@ struct Typed {
 type Digest = [u8; 32];
 
 /// What a cached exchange is found by. It holds a digest instead of the token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ExchangeKey {
     digest: Digest,
     scope: Scope,

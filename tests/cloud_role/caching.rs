@@ -12,6 +12,36 @@ use tower_idaas_testing::{Behaviour, CloudVendor};
 use crate::support::{Outcome, PAM, ROLE, SESSION, World, key_id, seconds};
 
 #[tokio::test]
+async fn one_token_serves_tokens_and_roles_where_the_configured_scope_is_that_of_privileged_access() -> Outcome
+{
+    const NARROW: &str = "urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential";
+    for (scope, tokens) in [(NARROW, 1), ("api://test|read", 2)] {
+        let world = World::with(|builder| builder.scope(scope)).await?;
+        world.idaas.token().await?;
+        world.role()?.credentials().await?;
+        assert_eq!(world.issuer.token_requests(), tokens, "{scope}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_role_for_a_user_has_credentials_of_its_own_with_the_users_exchanged_token() -> Outcome {
+    let world = World::new().await?;
+    let user = |name: &str| -> Result<_, tower_idaas::BoxError> {
+        let token = world.issuer.user_token(name, &"api://front|call".parse()?)?;
+        Ok(tower_idaas::SubjectToken::access_token(token.expose_secret().to_owned()))
+    };
+    let own = key_id(&world.role()?.credentials().await?);
+    let (alice, bob) = (user("alice")?, user("bob")?);
+    let of_alice = key_id(&world.role()?.with_subject(alice.clone()).credentials().await?);
+    let of_bob = key_id(&world.role()?.with_subject(bob).credentials().await?);
+    assert!(own != of_alice && own != of_bob && of_alice != of_bob);
+    assert_eq!(key_id(&world.role()?.with_subject(alice).credentials().await?), of_alice);
+    assert_eq!((world.calls(), world.issuer.token_requests()), (3, 3));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_role_gets_credentials_with_all_that_the_answer_tells() -> Outcome {
     let world = World::new().await?;
     let credentials = world.role()?.credentials().await?;

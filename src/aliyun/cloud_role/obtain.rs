@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::token::ExchangeKey;
 use crate::token::Token;
 use crate::wire::call::{ApiResponse, text};
 use crate::wire::profile::Refusal;
@@ -28,6 +29,8 @@ pub(super) struct RoleKey {
     pub(super) arn: Arc<str>,
     pub(super) scope: Scope,
     pub(super) session_seconds: Option<u64>,
+    /// The exchange whose token is the bearer, if the client's own token is not.
+    pub(super) exchange: Option<ExchangeKey>,
 }
 
 /// Credentials that live, and how long, counted from when they were asked for.

@@ -10,6 +10,10 @@ use crate::aliyun::cloud_role::roles::CloudRoles;
 use crate::aliyun::developer_api::DeveloperApi;
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
+use crate::token::SubjectToken;
+
+/// The audience of IDaaS's own application for privileged access.
+const PAM: &str = "urn:cloud:idaas:pam";
 
 /// All that the client is granted in IDaaS's own application for privileged access.
 const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|.all";
@@ -42,6 +46,7 @@ pub struct CloudRole {
     roles: Arc<CloudRoles>,
     api: Arc<DeveloperApi>,
     key: RoleKey,
+    subject: Option<SubjectToken>,
 }
 
 impl CloudRole {
@@ -58,17 +63,30 @@ impl CloudRole {
         if arn.contains(char::is_control) {
             return fault("has a control character; expected the role's ARN");
         }
-        let scope = Scope::parse(DEFAULT_SCOPE)
-            .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?;
-        Ok(Self { roles, api, key: RoleKey { arn: arn.into(), scope, session_seconds: None } })
+        // One token then serves both.
+        let scope = match roles.configured_scope() {
+            configured if configured.audience() == PAM => configured.clone(),
+            _ => Scope::parse(DEFAULT_SCOPE)
+                .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?,
+        };
+        let key = RoleKey { arn: arn.into(), scope, session_seconds: None, exchange: None };
+        Ok(Self { roles, api, key, subject: None })
     }
 
     /// Asks with a token for this scope, such as
-    /// `urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`. Default:
-    /// `urn:cloud:idaas:pam|.all`, all that the client is granted there.
+    /// `urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`. Default: the configuration's own scope if its
+    /// audience is `urn:cloud:idaas:pam`, or else `urn:cloud:idaas:pam|.all`, all that the client is granted there.
     #[must_use]
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.key.scope = scope;
+        self
+    }
+
+    /// Asks on behalf of a user: with the token that this one is exchanged for, in the role's scope (RFC 8693).
+    /// Credentials are cached by subject token as well, so that no user gets those of another.
+    #[must_use]
+    pub fn with_subject(mut self, subject: SubjectToken) -> Self {
+        self.subject = Some(subject);
         self
     }
 
@@ -106,7 +124,9 @@ impl CloudRole {
     /// When there are no live ones and none can be fetched: for want of a token, or because the DeveloperAPI
     /// refuses, fails, or gives credentials that have ended. Concurrent callers share one fetch and one error.
     pub async fn credentials(&self) -> Result<CloudCredentials, Error> {
-        Ok(self.roles.slot(&self.api, &self.key).acquire().await?.value.clone())
+        let exchange = self.subject.as_ref().map(|subject| subject.query(&self.key.scope).to_key());
+        let key = RoleKey { exchange, ..self.key.clone() };
+        Ok(self.roles.slot(&self.api, &key, self.subject.as_ref()).acquire().await?.value.clone())
     }
 
     /// Invalidates credentials that a cloud has rejected.
@@ -120,7 +140,7 @@ impl CloudRole {
 
 impl fmt::Debug for CloudRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RoleKey { arn, scope, session_seconds } = &self.key;
+        let RoleKey { arn, scope, session_seconds, exchange: _ } = &self.key;
         f.debug_struct("CloudRole")
             .field("arn", arn)
             .field("scope", scope)

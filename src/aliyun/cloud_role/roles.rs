@@ -12,7 +12,8 @@ use crate::cache::lru_map::LruMap;
 use crate::cache::slot::{Settings, Slot};
 use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
-use crate::token::{Token, TokenCache};
+use crate::scope::Scope;
+use crate::token::{SubjectToken, Token, TokenCache};
 
 /// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
 const ROLES: usize = 1_000;
@@ -36,6 +37,11 @@ impl CloudRoles {
         Self { tokens, api: api.map(Arc::new), settings, slots: LruMap::new(ROLES) }
     }
 
+    /// The scope of the configuration.
+    pub(super) fn configured_scope(&self) -> &Scope {
+        self.tokens.default_scope()
+    }
+
     /// # Errors
     ///
     /// What is missing for the DeveloperAPI.
@@ -44,10 +50,16 @@ impl CloudRoles {
     }
 
     /// The slot of a role; made on first use, and the least recently used one gone for it.
-    pub(super) fn slot(&self, api: &Arc<DeveloperApi>, key: &RoleKey) -> Arc<Slot<CloudCredentials>> {
+    pub(super) fn slot(
+        &self,
+        api: &Arc<DeveloperApi>,
+        key: &RoleKey,
+        subject: Option<&SubjectToken>,
+    ) -> Arc<Slot<CloudCredentials>> {
         self.slots.get_or_insert_with(key, || {
             let fetch = FetchCredentials {
-                subject: format!("STS credentials of {}", key.arn),
+                label: format!("STS credentials of {}", key.arn),
+                subject: subject.cloned(),
                 tokens: Arc::clone(&self.tokens),
                 api: Arc::clone(api),
                 key: key.clone(),
@@ -60,7 +72,9 @@ impl CloudRoles {
 /// The credentials of one role.
 #[derive(Debug)]
 struct FetchCredentials {
-    subject: String,
+    label: String,
+    /// Of the user for whom the role is assumed.
+    subject: Option<SubjectToken>,
     tokens: Arc<TokenCache>,
     api: Arc<DeveloperApi>,
     key: RoleKey,
@@ -68,7 +82,11 @@ struct FetchCredentials {
 
 impl FetchCredentials {
     async fn token(&self) -> Result<Token, Error> {
-        Ok(self.tokens.slot(&self.key.scope).acquire().await?.value.clone())
+        let scope = &self.key.scope;
+        match &self.subject {
+            Some(subject) => self.tokens.exchange(subject, scope).await,
+            None => Ok(self.tokens.slot(scope).acquire().await?.value.clone()),
+        }
     }
 
     /// Makes one call, or two when the token of the first was refused: it may have been revoked meanwhile.
@@ -92,7 +110,7 @@ impl Loader<CloudCredentials> for FetchCredentials {
     }
 
     fn label(&self) -> &str {
-        &self.subject
+        &self.label
     }
 
     fn what(&self) -> &'static str {

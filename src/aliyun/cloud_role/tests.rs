@@ -23,7 +23,8 @@ fn read_response(status: u16, date: Option<&str>, body: &Value) -> Result<Obtain
         headers.insert("date", date);
     }
     let scope = Scope::parse("urn:cloud:idaas:pam|.all").unwrap();
-    let operation = operation(&RoleKey { arn: "acs:ram::1:role/a".into(), scope, session_seconds: None });
+    let operation =
+        operation(&RoleKey { arn: "acs:ram::1:role/a".into(), scope, session_seconds: None, exchange: None });
     let body = body.to_string();
     let response = (StatusCode::from_u16(status).unwrap(), headers, body.as_bytes());
     read_as(&operation, &[TOKEN], response, (SENT, SENT.after(Duration::from_millis(100))), read)
