@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../tests/hostile_input/entry.rs"]
+#[path = "../../tests/network/hostile_input/entry.rs"]
 mod entry;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| entry::configuration(input));

@@ -1,0 +1,75 @@
+//! Our requests equal those that the vendor's own client was seen to send, from the same configuration,
+//! variables and files.
+//!
+//! The captures are in `tests/golden`, one file per case, with throwaway keys. A case does with our client what
+//! was done with the vendor's; then every request, in its order, must be equal in method, scheme, host, path,
+//! query, content type, `Authorization` and decoded form, whose order has no meaning. What differs on purpose
+//! is in the module of the method, with the reason, and nowhere else.
+
+mod assertion;
+mod attested;
+mod capture;
+mod client;
+mod exchange;
+mod plugin;
+mod secret;
+mod sent;
+
+use std::collections::BTreeMap;
+
+use capture::Capture;
+
+/// How many captures each method has: of its own, and of exchanges.
+const COUNTS: [(&str, usize, usize); 8] = [
+    ("CLIENT_SECRET_BASIC", 10, 1),
+    ("CLIENT_SECRET_JWT", 11, 1),
+    ("CLIENT_SECRET_POST", 15, 2),
+    ("OIDC", 5, 1),
+    ("PCA", 2, 1),
+    ("PKCS7", 1, 1),
+    ("PLUGIN", 8, 1),
+    ("PRIVATE_KEY_JWT", 14, 1),
+];
+
+/// All captures: the sum of `COUNTS`.
+const CASES: usize = 75;
+
+/// Runs the case as its method asks for.
+async fn check(capture: Capture) {
+    match capture.method() {
+        "CLIENT_SECRET_BASIC" => secret::check_basic(&capture).await,
+        "CLIENT_SECRET_POST" => secret::check_post(&capture).await,
+        "CLIENT_SECRET_JWT" | "PRIVATE_KEY_JWT" | "PCA" => assertion::check(capture).await,
+        "OIDC" => attested::check_oidc(capture).await,
+        "PKCS7" => attested::check_pkcs7(&capture).await,
+        "PLUGIN" => plugin::check(capture).await,
+        other => panic!("{}: no module runs `{other}`", capture.name),
+    }
+}
+
+/// Runs every case of the method but its exchanges.
+async fn check_all(method: &str) {
+    let captures: Vec<Capture> = Capture::all().into_iter().filter(|it| it.method() == method).collect();
+    let captures: Vec<Capture> = captures.into_iter().filter(|it| !it.is_exchange()).collect();
+    let count = COUNTS.iter().find(|count| count.0 == method).unwrap().1;
+    assert_eq!(captures.len(), count, "{method}");
+    for capture in captures {
+        check(capture).await;
+    }
+}
+
+#[test]
+fn the_75_captures_are_all_accounted_for() {
+    let mut found = BTreeMap::<String, (usize, usize)>::new();
+    for capture in Capture::all() {
+        let count = found.entry(capture.method().to_owned()).or_default();
+        if capture.is_exchange() {
+            count.1 += 1;
+        } else {
+            count.0 += 1;
+        }
+    }
+    let expected = COUNTS.map(|(method, own, exchanges)| (method.to_owned(), (own, exchanges)));
+    assert_eq!(found, BTreeMap::from(expected));
+    assert_eq!(found.values().map(|(own, exchanges)| own + exchanges).sum::<usize>(), CASES);
+}

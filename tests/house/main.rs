@@ -1,0 +1,9 @@
+//! The public names, the rooms, and the index of guarantees.
+
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "each test uses its part of what they share")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
+
+mod guarantees;
+mod public_names;
+mod rooms;

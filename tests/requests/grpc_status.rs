@@ -1,0 +1,99 @@
+//! A gRPC server answers UNAUTHENTICATED: a 200 with `grpc-status: 16` in its headers.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_idaas::{BoxError, NoToken};
+
+use crate::handles::{Body, Mint, Outcome, fed_by, get, text};
+
+const CALL: &str = "https://api.example.com/orders.v1.Orders/List";
+
+/// Answers with this status in the headers.
+fn with_status(
+    status: &'static str,
+) -> impl Service<Request<Body>, Response = Response<()>, Error = BoxError, Future: Send> + Clone {
+    service_fn(move |_| async move {
+        Ok(Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", status)
+            .body(())?)
+    })
+}
+
+#[tokio::test]
+async fn unauthenticated_invalidates_the_token_when_asked_to_look() -> Outcome {
+    for warm in [false, true] {
+        let mint = Mint::new();
+        let (idaas, _clock) = fed_by(&mint)?;
+        if warm {
+            idaas.prefetch().await?;
+        }
+        let response = idaas.layer().grpc().layer(with_status("16")).oneshot(get(CALL)).await?;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["grpc-status"], "16");
+        assert!(idaas.peek().is_none());
+        assert_eq!(mint.fetches(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_being_asked_and_at_any_other_status_nothing_happens() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    idaas.layer().layer(with_status("16")).oneshot(get(CALL)).await?;
+    for status in ["0", "1", "7", "14", "160", " 16", ""] {
+        idaas.layer().grpc().layer(with_status(status)).oneshot(get(CALL)).await?;
+    }
+    let mut own = get(CALL);
+    own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer the-callers-own"));
+    let mut none = get(CALL);
+    none.extensions_mut().insert(NoToken);
+    for request in [own, none] {
+        idaas.layer().grpc().layer(with_status("16")).oneshot(request).await?;
+    }
+    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-1", 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn unauthenticated_for_lack_of_rights_leaves_the_token_alone() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let lacking = service_fn(|_: Request<Body>| async {
+        Response::builder()
+            .header("grpc-status", "16")
+            .header("www-authenticate", "Bearer error=\"insufficient_scope\"")
+            .body(())
+    });
+    idaas.layer().grpc().layer(lacking).oneshot(get(CALL)).await?;
+    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-1", 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_401_counts_still() -> Outcome {
+    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let refusing = service_fn(|_: Request<Body>| async { Response::builder().status(401).body(()) });
+    idaas.layer().grpc().layer(refusing).oneshot(get(CALL)).await?;
+    assert!(idaas.peek().is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unauthenticated_call_is_replayed_with_the_next_token() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let picky = service_fn(|request: Request<Body>| async move {
+        let status = if request.headers()[AUTHORIZATION] == "Bearer token-1" { "16" } else { "0" };
+        Response::builder().header("grpc-status", status).body(())
+    });
+    let client = ServiceBuilder::new()
+        .retry(tower_idaas::RetryUnauthorized::new())
+        .layer(idaas.layer().grpc())
+        .service(picky);
+    assert_eq!(client.oneshot(get(CALL)).await?.headers()["grpc-status"], "0");
+    assert_eq!(mint.fetches(), 2);
+    Ok(())
+}

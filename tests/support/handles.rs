@@ -1,0 +1,235 @@
+//! What the tests share: a handle for a test IDaaS, a source of tokens that does as told, and clients.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::watch;
+use tower::Service;
+use tower_idaas::authn::ClientSecretPost;
+use tower_idaas::clock::ManualClock;
+use tower_idaas::{
+    BoxError, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource, Token, TokenResponse,
+    TokenSource,
+};
+use tower_idaas_testing::TestIdaas;
+
+pub type Outcome = Result<(), BoxError>;
+
+pub const LIFE: Duration = Duration::from_secs(1200);
+/// Ages of a token of that life, jitter considered.
+pub const FRESH: Duration = Duration::from_secs(600);
+pub const ADVISORY: Duration = Duration::from_secs(900);
+pub const MANDATORY: Duration = Duration::from_secs(1150);
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A handle's builder with everything it needs to get tokens from the issuer.
+pub fn client_of(issuer: &TestIdaas) -> IdaasBuilder {
+    Idaas::builder()
+        .environment(issuer.environment())
+        .instance_id(TestIdaas::INSTANCE_ID)
+        .client_id(issuer.client_id())
+        .issuer(issuer.issuer())
+        .token_endpoint(issuer.token_endpoint())
+        .scope(issuer.scope().as_str())
+        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
+        .root_certificate(issuer.root_certificate_pem())
+}
+
+/// An issuer and a handle that follow one clock.
+pub async fn turned_by_hand() -> Result<(TestIdaas, Idaas, ManualClock), BoxError> {
+    let clock = ManualClock::new();
+    let issuer = TestIdaas::builder().clock(clock.clone()).token_life(LIFE).start().await?;
+    let idaas = client_of(&issuer).clock(clock.clone()).build()?;
+    Ok((issuer, idaas, clock))
+}
+
+/// A handle whose tokens come from the mint, with a clock to turn.
+pub fn fed_by(mint: &Mint) -> Result<(Idaas, ManualClock), BoxError> {
+    let clock = ManualClock::new();
+    let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+    Ok((idaas.build()?, clock))
+}
+
+/// A source of tokens that does as told: `token-1`, `token-2` and so on, or failures, or nothing yet.
+#[derive(Clone, Debug)]
+pub struct Mint(Arc<watch::Sender<Minting>>);
+
+#[derive(Debug)]
+struct Minting {
+    fetches: u64,
+    holds: bool,
+    life: Duration,
+    failure: Option<Error>,
+    panics: bool,
+}
+
+impl Mint {
+    pub fn new() -> Self {
+        let minting = Minting { fetches: 0, holds: false, life: LIFE, failure: None, panics: false };
+        Self(Arc::new(watch::Sender::new(minting)))
+    }
+
+    /// How often a token was asked for.
+    pub fn fetches(&self) -> u64 {
+        self.0.borrow().fetches
+    }
+
+    /// Fetches wait until [`release`](Self::release).
+    pub fn hold(&self) {
+        self.0.send_modify(|minting| minting.holds = true);
+    }
+
+    pub fn release(&self) {
+        self.0.send_modify(|minting| minting.holds = false);
+    }
+
+    pub fn set_life(&self, life: Duration) {
+        self.0.send_modify(|minting| minting.life = life);
+    }
+
+    pub fn fail_with(&self, error: Error) {
+        self.0.send_modify(|minting| minting.failure = Some(error));
+    }
+
+    pub fn mend(&self) {
+        self.0.send_modify(|minting| (minting.failure, minting.panics) = (None, false));
+    }
+
+    pub fn panic_from_now_on(&self) {
+        self.0.send_modify(|minting| minting.panics = true);
+    }
+
+    /// Returns when that many fetches have begun.
+    pub async fn wait_for_fetches(&self, count: u64) {
+        self.0.subscribe().wait_for(|minting| minting.fetches >= count).await.unwrap();
+    }
+}
+
+impl TokenSource for Mint {
+    fn fetch<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async move {
+            let mut number = 0;
+            self.0.send_modify(|minting| {
+                minting.fetches += 1;
+                number = minting.fetches;
+            });
+            self.0.subscribe().wait_for(|minting| !minting.holds).await.unwrap();
+            let minting = self.0.borrow();
+            assert!(!minting.panics, "a panic that the test asked for");
+            match &minting.failure {
+                Some(error) => Err(error.clone()),
+                None => Ok(TokenResponse::bearer(&format!("token-{number}"))?.with_expires_in(minting.life)),
+            }
+        })
+    }
+}
+
+/// A failure that passes.
+pub fn unavailable() -> Error {
+    Error::new(ErrorKind::Unavailable, "busy, said the test")
+}
+
+/// Returns once the condition holds: for what ends behind the scenes, with no event of its own.
+pub async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..30_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("in vain");
+}
+
+/// Lets tasks that are ready to run do so, on a runtime of one thread.
+pub async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+pub type Body = Empty<Bytes>;
+pub type Http = Client<HttpConnector, Body>;
+
+/// A real client; requests share one connection, so that a thousand of them do not need a thousand sockets.
+pub fn http() -> Http {
+    Client::builder(TokioExecutor::new()).http2_only(true).build_http()
+}
+
+pub fn get(url: &str) -> Request<Body> {
+    Request::get(url).body(Body::new()).unwrap()
+}
+
+/// Our error in a boxed one.
+pub fn ours(error: &BoxError) -> &Error {
+    error.downcast_ref().unwrap()
+}
+
+/// An inner service that notes each `Authorization` header and answers as told.
+#[derive(Clone, Debug, Default)]
+pub struct Api(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    authorizations: Vec<Option<HeaderValue>>,
+    status: StatusCode,
+}
+
+impl Api {
+    pub fn answer_with(&self, status: StatusCode) {
+        self.0.lock().unwrap().status = status;
+    }
+
+    /// What the requests carried, in order, and forgets it.
+    pub fn take(&self) -> Vec<Option<HeaderValue>> {
+        std::mem::take(&mut self.0.lock().unwrap().authorizations)
+    }
+
+    /// The one token that came since the last look.
+    pub fn take_token(&self) -> String {
+        match self.take().as_slice() {
+            [Some(header)] => header.to_str().unwrap().trim_start_matches("Bearer ").to_owned(),
+            other => format!("not one token but {other:?}"),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Api {
+    type Response = Response<()>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut seen = self.0.lock().unwrap();
+        seen.authorizations.push(request.headers().get(AUTHORIZATION).cloned());
+        let mut response = Response::new(());
+        *response.status_mut() = seen.status;
+        std::future::ready(Ok(response))
+    }
+}
+
+pub fn text(token: Result<Token, Error>) -> Result<String, Error> {
+    token.map(|token| token.expose_token().to_owned())
+}
+
+/// Waits until the service is ready and calls it: the response to come.
+pub async fn send<S: Service<Request<Body>>>(
+    client: &mut S,
+    request: Request<Body>,
+) -> Result<S::Future, S::Error> {
+    std::future::poll_fn(|context| client.poll_ready(context)).await?;
+    Ok(client.call(request))
+}

@@ -1,0 +1,94 @@
+//! Sources and authenticators of the user's that panic, hang, or leave.
+
+#![allow(clippy::panic)] // asked for
+
+use tokio::runtime::Handle;
+use tokio_test::{assert_pending, assert_ready, task};
+use tower_idaas::authn::{Authenticator, TokenRequest};
+use tower_idaas::{BoxFuture, Error, ErrorKind};
+use tower_idaas_testing::TestIdaas;
+
+use crate::handles::{ADVISORY, Mint, Outcome, client_of, fed_by, seconds, settle, text};
+
+#[tokio::test]
+async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    mint.panic_from_now_on();
+    let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
+    for caller in &mut callers {
+        assert_pending!(caller.poll());
+    }
+    for caller in callers {
+        let error = caller.await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Runtime, false));
+    }
+    assert_eq!(mint.fetches(), 1);
+    mint.mend();
+    clock.advance(seconds(5));
+    assert_eq!(text(idaas.token().await)?, "token-2");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_that_panics_behind_a_live_token_disturbs_nobody() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    idaas.prefetch().await?;
+    clock.advance(ADVISORY);
+    mint.panic_from_now_on();
+    for _ in 0..10 {
+        assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
+        settle().await;
+    }
+    assert_eq!(mint.fetches(), 2);
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl Authenticator for Panics {
+    fn authenticate<'a>(&'a self, _: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+        panic!("a panic that the test asked for");
+    }
+}
+
+#[tokio::test]
+async fn an_authenticator_that_panics_is_an_error() -> Outcome {
+    let issuer = TestIdaas::start().await?;
+    let idaas = client_of(&issuer).authenticator(Panics).build()?;
+    assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Runtime);
+    assert_eq!(issuer.token_requests(), 0);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_never_answers_is_an_error_and_leaves_no_task_behind() -> Outcome {
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.hold();
+    assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Timeout);
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
+    assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_task_is_left_when_nothing_is_fetched() -> Outcome {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let _layer = idaas.layer();
+    assert_eq!(tasks(), before, "building starts nothing");
+    for age in [ADVISORY, ADVISORY, 2 * ADVISORY] {
+        idaas.token().await?;
+        settle().await;
+        assert_eq!(tasks(), before);
+        clock.advance(age);
+    }
+    Ok(())
+}

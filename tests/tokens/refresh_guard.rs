@@ -1,0 +1,120 @@
+//! Tokens kept warm without requests.
+
+use tokio::runtime::Handle;
+use tower_idaas::{ErrorKind, Idaas};
+
+use crate::handles::{ADVISORY, MANDATORY, Mint, Outcome, fed_by, seconds, settle, unavailable, until};
+
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+fn held(idaas: &Idaas) -> Option<String> {
+    idaas.peek().map(|token| token.expose_token().to_owned())
+}
+
+#[tokio::test]
+async fn a_token_kept_warm_is_there_and_renewed_though_nobody_asks() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let _warm = idaas.keep_fresh()?;
+    until(|| held(&idaas).as_deref() == Some("token-1")).await;
+    for renewal in 2..5 {
+        settle().await;
+        clock.advance(ADVISORY);
+        until(|| held(&idaas) == Some(format!("token-{renewal}"))).await;
+    }
+    assert_eq!(mint.fetches(), 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_scope_is_kept_warm_by_itself() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let _warm = idaas.keep_fresh_for(&"api://b|read".parse()?)?;
+    mint.wait_for_fetches(1).await;
+    settle().await;
+    clock.advance(ADVISORY);
+    mint.wait_for_fetches(2).await;
+    assert!(idaas.peek().is_none());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_issuer_is_asked_at_the_pace_of_its_gate_and_the_token_is_back_when_it_is() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let _warm = idaas.keep_fresh()?;
+    until(|| idaas.peek().is_some()).await;
+    mint.fail_with(unavailable());
+    settle().await;
+    clock.advance(MANDATORY);
+    let before = mint.fetches();
+    for _ in 0..600 {
+        // Time for the attempts of one fetch.
+        tokio::time::sleep(seconds(2)).await;
+        clock.advance(seconds(1));
+    }
+    let asked = mint.fetches() - before;
+    assert!((20..=60).contains(&asked), "{asked} in ten minutes");
+    mint.mend();
+    for _ in 0..40 {
+        // Time for the attempts of one fetch.
+        tokio::time::sleep(seconds(2)).await;
+        clock.advance(seconds(1));
+    }
+    until(|| idaas.peek().is_some()).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_the_guard_stops_it() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let warm = idaas.keep_fresh()?;
+    until(|| idaas.peek().is_some()).await;
+    drop(warm);
+    until(|| tasks() == 0).await;
+    clock.advance(ADVISORY);
+    settle().await;
+    assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_the_handle_stops_it_too() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let _warm = idaas.keep_fresh()?;
+    until(|| idaas.peek().is_some()).await;
+    settle().await;
+    drop(idaas);
+    clock.advance(seconds(30));
+    until(|| tasks() == 0).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_withdrawn_token_is_replaced_within_half_a_minute() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let _warm = idaas.keep_fresh()?;
+    until(|| idaas.peek().is_some()).await;
+    settle().await;
+    idaas.invalidate(&idaas.token().await?);
+    clock.advance(seconds(30));
+    until(|| held(&idaas).as_deref() == Some("token-2")).await;
+    Ok(())
+}
+
+#[test]
+fn outside_a_runtime_it_is_an_error_and_the_guard_may_be_dropped_anywhere() -> Outcome {
+    let (idaas, _clock) = fed_by(&Mint::new())?;
+    assert_eq!(idaas.keep_fresh().unwrap_err().kind(), ErrorKind::Runtime);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let warm = runtime.block_on(async { idaas.keep_fresh() })?;
+    drop(runtime);
+    drop(warm);
+    Ok(())
+}

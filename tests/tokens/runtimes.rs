@@ -1,0 +1,309 @@
+//! One handle, many runtimes, or none.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_test::{assert_pending, assert_ready, task};
+use tower::{Layer, ServiceExt};
+use tower_idaas::clock::{Clock, ManualClock};
+use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
+use tower_idaas_testing::{Behaviour, TestIdaas};
+
+use crate::handles::{
+    ADVISORY, Api, LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, get, text, unavailable,
+};
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// An issuer on a runtime of its own, and a handle that belongs to none.
+fn issuer_apart() -> Result<(Runtime, TestIdaas, Idaas, ManualClock), tower_idaas::BoxError> {
+    let home = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let clock = ManualClock::new();
+    let issuer = home.block_on(TestIdaas::builder().clock(clock.clone()).token_life(LIFE).start())?;
+    let idaas = client_of(&issuer).clock(clock.clone()).build()?;
+    Ok((home, issuer, idaas, clock))
+}
+
+#[test]
+fn two_runtimes_share_a_handle_in_any_order() -> Outcome {
+    let (_home, issuer, idaas, clock) = issuer_apart()?;
+    let (one, other) = (runtime()?, runtime()?);
+    for (turn, runtime) in [&one, &other, &one, &one, &other].into_iter().enumerate() {
+        runtime.block_on(idaas.prefetch())?;
+        assert_eq!(issuer.token_requests(), turn + 1);
+        clock.advance(LIFE);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_handle_outlives_the_runtime_whose_connections_it_used() -> Outcome {
+    let (_home, issuer, idaas, clock) = issuer_apart()?;
+    for turn in 1..=3 {
+        let runtime = runtime()?;
+        runtime.block_on(idaas.prefetch())?;
+        assert_eq!(issuer.token_requests(), turn);
+        drop(runtime);
+        clock.advance(LIFE);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_runtime_dropped_in_the_middle_of_a_refresh_leaves_the_next_one_to_start_another() -> Outcome {
+    let (home, issuer, idaas, _clock) = issuer_apart()?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let first = runtime()?;
+    first.block_on(async {
+        assert_pending!(task::spawn(idaas.token()).poll());
+        issuer.wait_for_held(1).await;
+    });
+    // A waiter on another runtime waits for it, too.
+    let waiter = std::thread::spawn({
+        let (idaas, second) = (idaas.clone(), runtime()?);
+        let (waits, waiting) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            second.block_on(async {
+                let mut caller = task::spawn(idaas.token());
+                assert_pending!(caller.poll());
+                let _ = waits.send(());
+                text(caller.await)
+            })
+        });
+        waiting.recv()?;
+        || thread.join()
+    });
+    drop(first);
+    home.block_on(issuer.wait_for_requests(2));
+    issuer.release();
+    let token = waiter.join().map_err(|_| "panicked")?.map_err(|_| "panicked")??;
+    assert_eq!(idaas.peek().map(|token| token.expose_token().to_owned()), Some(token));
+    assert_eq!(issuer.token_requests(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let first = runtime()?;
+    first.block_on(async {
+        idaas.prefetch().await?;
+        clock.advance(ADVISORY);
+        mint.hold();
+        idaas.token().await?;
+        mint.wait_for_fetches(2).await;
+        Ok::<_, tower_idaas::Error>(())
+    })?;
+    drop(first);
+    mint.release();
+    runtime()?.block_on(async {
+        assert_eq!(text(idaas.token().await)?, "token-1");
+        mint.wait_for_fetches(3).await;
+        assert_eq!(text(idaas.token().await)?, "token-3");
+        Ok(())
+    })
+}
+
+#[test]
+fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let client = idaas.layer().layer(Api::default());
+    let error = assert_ready!(task::spawn(idaas.token()).poll()).unwrap_err();
+    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 0));
+    let request = get("https://api.example.com/");
+    assert!(assert_ready!(task::spawn(client.clone().oneshot(request)).poll()).is_err());
+
+    runtime()?.block_on(idaas.prefetch())?;
+    for age in [Duration::ZERO, ADVISORY, MANDATORY - ADVISORY] {
+        clock.advance(age);
+        assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
+        let request = get("https://api.example.com/");
+        assert_ready!(task::spawn(client.clone().oneshot(request)).poll())?;
+    }
+    assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_makes_an_error_and_no_endless_loop() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let gone = runtime()?;
+    let handle = gone.handle().clone();
+    drop(gone);
+    let (ends, ended) = mpsc::channel();
+    std::thread::spawn({
+        let idaas = idaas.clone();
+        move || {
+            let _entered = handle.enter();
+            let _ = ends.send(task::spawn(idaas.token()).poll().map(text));
+        }
+    });
+    let polled = ended.recv_timeout(Duration::from_secs(10))?;
+    assert_eq!(assert_ready!(polled).unwrap_err().kind(), ErrorKind::Runtime);
+    runtime()?.block_on(idaas.prefetch())?;
+    Ok(())
+}
+
+#[test]
+fn a_handle_is_dropped_outside_a_runtime_in_silence() -> Outcome {
+    let (home, issuer, idaas, _clock) = issuer_apart()?;
+    let client = idaas.layer().layer(Api::default());
+    let runtime = runtime()?;
+    runtime.block_on(idaas.prefetch())?;
+    // Once before its runtime and once after.
+    let again = client_of(&issuer).build()?;
+    runtime.block_on(again.prefetch())?;
+    drop(again);
+    drop(runtime);
+    drop((client, idaas));
+    drop(home);
+    drop(issuer);
+    Ok(())
+}
+
+#[test]
+fn runtimes_with_many_threads_share_one_refresh() -> Outcome {
+    let (home, issuer, idaas, _clock) = issuer_apart()?;
+    issuer.set_behaviour(Behaviour::Hold);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let idaas = idaas.clone();
+            std::thread::spawn(move || runtime()?.block_on(async { Ok(text(idaas.token().await)?) }))
+        })
+        .collect();
+    home.block_on(issuer.wait_for_held(1));
+    issuer.release();
+    for thread in threads {
+        let outcome: Result<String, tower_idaas::BoxError> = thread.join().map_err(|_| "panicked")?;
+        outcome?;
+    }
+    assert_eq!(issuer.token_requests(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_probe_on_a_runtime_that_is_not_driven_holds_up_other_scopes_for_no_longer_than_an_attempt() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let (undriven, other) =
+        (runtime()?, Builder::new_current_thread().enable_all().start_paused(true).build()?);
+    mint.fail_with(unavailable());
+    undriven.block_on(async { idaas.token().await.unwrap_err() });
+    clock.advance(Duration::from_secs(2));
+    mint.mend();
+    mint.hold();
+    // It probes, for all scopes.
+    undriven.block_on(async {
+        assert_pending!(task::spawn(idaas.token()).poll());
+        mint.wait_for_fetches(4).await;
+    });
+    mint.release();
+    let scope = "api://b|read".parse()?;
+    other.block_on(async {
+        assert_eq!(idaas.token_for(&scope).await.unwrap_err().kind(), ErrorKind::Timeout);
+        clock.advance(Duration::from_secs(60));
+        // The refresh that was queued all the time may ask as well.
+        assert!(["token-5", "token-6"].contains(&&*text(idaas.token_for(&scope).await)?));
+        Ok(())
+    })
+}
+
+/// Takes 300 ms, on the runtime of the refresh.
+#[derive(Debug, Default)]
+struct Slow(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl TokenSource for Slow {
+    fn fetch<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async move {
+            let number = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(TokenResponse::bearer(&format!("token-{number}"))?.with_expires_in(LIFE))
+        })
+    }
+}
+
+#[test]
+fn a_refresh_whose_runtime_is_not_driven_is_replaced_by_a_waiter_on_another_and_its_result_is_void() -> Outcome
+{
+    let idaas = Idaas::builder().scope("api://a|read").token_source(Slow::default()).build()?;
+    let (idle, other) = (runtime()?, runtime()?);
+    let hasty = async { tokio::time::timeout(Duration::from_millis(100), idaas.token()).await };
+    assert!(idle.block_on(hasty).is_err());
+    let asked = Clock::System.now();
+    let token = other.block_on(async {
+        // All of its waiters replace it once.
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                tokio::spawn({
+                    let idaas = idaas.clone();
+                    async move { text(idaas.token().await) }
+                })
+            })
+            .collect();
+        let mut tokens = Vec::new();
+        for caller in callers {
+            tokens.push(caller.await??);
+        }
+        tokens.dedup();
+        Ok::<_, tower_idaas::BoxError>(tokens)
+    })?;
+    assert_eq!(token, ["token-2"]);
+    let took = Clock::System.now().since(asked);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    // The first runtime goes on.
+    idle.block_on(async { tokio::time::sleep(Duration::from_millis(600)).await });
+    assert_eq!(idle.block_on(async { text(idaas.token().await) })?, "token-2");
+    Ok(())
+}
+
+#[test]
+fn a_slow_refresh_on_a_driven_runtime_is_not_replaced() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.hold();
+    let (home, other) = (Builder::new_multi_thread().worker_threads(1).enable_all().build()?, runtime()?);
+    let first = home.spawn({
+        let idaas = idaas.clone();
+        async move { text(idaas.token().await) }
+    });
+    home.block_on(mint.wait_for_fetches(1));
+    let second = other.block_on(async {
+        let waiting = tokio::time::timeout(Duration::from_millis(2_000), idaas.token()).await;
+        assert!(waiting.is_err(), "the source has not responded yet");
+        mint.release();
+        text(idaas.token().await)
+    })?;
+    assert_eq!((home.block_on(first)??, mint.fetches()), (second, 1));
+    Ok(())
+}
+
+#[test]
+fn a_runtime_without_timers_makes_an_error_and_a_live_token_is_served_there() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    let bare = Builder::new_current_thread().build()?;
+    let error = bare.block_on(idaas.token()).unwrap_err();
+    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 0));
+    assert!(error.to_string().contains("enable_all"), "{error}");
+    assert!(bare.block_on(async { idaas.keep_fresh() }).is_err());
+    runtime()?.block_on(idaas.prefetch())?;
+    assert_eq!(text(bare.block_on(idaas.token()))?, "token-1");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_ends_because_time_is_paused_says_so() -> Outcome {
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.hold();
+    let error = idaas.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("tokio::time::pause"), "{error}");
+    Ok(())
+}
