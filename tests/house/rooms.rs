@@ -65,7 +65,7 @@ fn imports_go_down_and_never_round() {
             }
         }
     }
-    for (start, _) in &arrows {
+    for start in arrows.keys() {
         if let Some(circle) = circle_through(start, &arrows)
             && start[0] != NATURAL_PAIR
         {

@@ -1,6 +1,5 @@
 //! What one subject token can do to the rest: nothing. And what a token that is no access token is good for.
 
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
