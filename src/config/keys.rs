@@ -188,7 +188,7 @@ impl ClientConfig {
     }
 
     /// Every known key, in the order in which faults are told.
-    pub(super) fn paths() -> Vec<&'static str> {
+    pub(crate) fn paths() -> Vec<&'static str> {
         let sections = [
             ClientKeys::PATHS,
             &["authnConfiguration"],

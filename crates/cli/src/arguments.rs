@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tower_idaas::Scope;
 
+use crate::config::ConfigCommand;
 use crate::doctor::demo::Fault;
 use crate::doctor::{self, Subject};
 use crate::failure::{EXIT_CODES, Failure};
@@ -22,6 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Token(TokenArguments),
     CloudRole(CloudRoleArguments),
+    Config(ConfigCommand),
     Doctor(DoctorArguments),
 }
 

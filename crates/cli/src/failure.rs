@@ -14,20 +14,28 @@ Exit codes:
   2  the arguments are not understood
   3  the configuration cannot be used";
 
+const UNUSABLE_CONFIG: u8 = 3;
+
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// What failed is told already, or stdout is closed and its reader has gone.
     Told,
+    /// What keeps the configuration from use is told already.
+    UnusableConfig,
     Error(BoxError),
 }
 
 impl Failure {
     /// Tells the error on stderr.
     pub(crate) fn report(&self) -> ExitCode {
-        let Self::Error(error) = self else { return ExitCode::FAILURE };
+        let error = match self {
+            Self::Told => return ExitCode::FAILURE,
+            Self::UnusableConfig => return ExitCode::from(UNUSABLE_CONFIG),
+            Self::Error(error) => error,
+        };
         let _ = stderr().write_all(text(error).as_bytes());
         match error.downcast_ref::<ConfigError>() {
-            Some(_) => ExitCode::from(3),
+            Some(_) => ExitCode::from(UNUSABLE_CONFIG),
             None => ExitCode::FAILURE,
         }
     }

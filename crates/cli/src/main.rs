@@ -5,6 +5,7 @@
 
 mod arguments;
 mod cloud_role;
+mod config;
 mod doctor;
 mod failure;
 mod output;
@@ -21,12 +22,14 @@ use self::arguments::{Arguments, Command};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
-    if !matches!(command, Command::Doctor(_)) {
+    // The doctor and the check read the library's events themselves.
+    if !matches!(command, Command::Config(_) | Command::Doctor(_)) {
         log();
     }
     let done = match command {
         Command::Doctor(arguments) => arguments.run().await,
         Command::Token(arguments) => token::run(arguments).await,
+        Command::Config(command) => command.run(),
         Command::CloudRole(arguments) => cloud_role::run(arguments).await,
     };
     match done {

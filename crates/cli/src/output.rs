@@ -1,6 +1,6 @@
-//! What goes to stdout.
+//! What goes to stdout, and what goes to stderr.
 
-use std::io::{self, Write, stdout};
+use std::io::{self, Write, stderr, stdout};
 
 /// Prints the text and flushes, so that a full disk is noticed.
 ///
@@ -11,4 +11,9 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Writes to stderr, where nothing that goes wrong can be reported any more.
+pub(crate) fn note(text: &str) {
+    let _ = stderr().write_all(text.as_bytes());
 }

@@ -78,6 +78,12 @@ impl Explanation {
         self.keys.value(key)
     }
 
+    /// Every key that is read, with the name of its section: `clientId`, `authnConfiguration.authnMethod`. Each is read
+    /// in the vendor's snake_case as well.
+    pub fn known_keys() -> Vec<&'static str> {
+        ClientConfig::paths()
+    }
+
     /// Where tokens are asked for, and the key that says so: plain HTTP is raised to HTTPS, but for loopback hosts.
     pub fn endpoint(&self) -> Option<(&'static str, Uri)> {
         self.keys.endpoint()

@@ -16,7 +16,7 @@ const ON_THE_WAY: [Step; 4] = [Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
 /// Looks at everything, and notes it in the report. `path` is the configuration file, if one is given.
 pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, path: Option<&Path>) -> Report {
     let located = file::locate(path, surroundings);
-    let built = Built::new(&located.path, surroundings);
+    let built = Built::new(file::builder(path, surroundings), &located.path);
     if report.take(file::examine(&located, &built)).is_none() {
         return report.skip_rest(Step::File);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tower_idaas::{ConfigError, ConfigFault, Idaas};
+use tower_idaas::{ConfigError, ConfigFault, Idaas, IdaasBuilder};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -20,8 +20,8 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    pub(crate) fn new(path: &Path, surroundings: &Surroundings) -> Self {
-        let builder = surroundings.around(Idaas::builder().config_file(path));
+    /// `path` is that of the file.
+    pub(crate) fn new(builder: IdaasBuilder, path: &Path) -> Self {
         let warnings = Warnings::default();
         let subscriber = tracing_subscriber::registry().with(warnings.clone());
         let result = tracing::subscriber::with_default(subscriber, || builder.build());
@@ -47,7 +47,7 @@ impl Built {
         Faults(self.all().iter().map(owned).collect())
     }
 
-    fn all(&self) -> &[ConfigFault] {
+    pub(crate) fn all(&self) -> &[ConfigFault] {
         self.result.as_ref().err().map(ConfigError::faults).unwrap_or_default()
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use tower_idaas::Idaas;
 use tower_idaas::explanation::Explanation;
+use tower_idaas::{Idaas, IdaasBuilder};
 
 use super::super::finding::{Finding, Step};
 use super::super::surroundings::{PATH_VARIABLE, Surroundings};
@@ -16,13 +16,17 @@ pub(crate) struct Located {
     pub(crate) explanation: Explanation,
 }
 
-/// The file that the crate would read.
-pub(crate) fn locate(given: Option<&Path>, surroundings: &Surroundings) -> Located {
-    let builder = match given {
+/// A client with this file, or with the one that a service here would find.
+pub(crate) fn builder(given: Option<&Path>, surroundings: &Surroundings) -> IdaasBuilder {
+    surroundings.around(match given {
         Some(path) => Idaas::builder().config_file(path),
         None => Idaas::builder().config_from_env(),
-    };
-    let explanation = surroundings.around(builder).explain();
+    })
+}
+
+/// The file that the library would read.
+pub(crate) fn locate(given: Option<&Path>, surroundings: &Surroundings) -> Located {
+    let explanation = builder(given, surroundings).explain();
     let by = match (given, surroundings.first(&[PATH_VARIABLE])) {
         (Some(_), _) => "as given",
         (None, Some(_)) => "named by CLOUD_IDAAS_CONFIG_PATH",
@@ -31,7 +35,7 @@ pub(crate) fn locate(given: Option<&Path>, surroundings: &Surroundings) -> Locat
     Located { path: explanation.path().unwrap_or(Path::new("")).to_owned(), by, explanation }
 }
 
-/// Whether there is a text to look at. If not, the crate says why.
+/// Whether there is a text to look at. If not, the library says why.
 pub(crate) fn examine(located: &Located, built: &Built) -> (Finding, Option<()>) {
     let Located { path, by, explanation } = located;
     match explanation.size() {

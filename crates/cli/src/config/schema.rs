@@ -1,0 +1,120 @@
+//! `idaas config schema`: the JSON Schema (2020-12) of `client-config.json`.
+//!
+//! It is stricter than the library in one way: an unknown key, which the library warns of, is a fault here, so that
+//! an editor marks it.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{Key, Kind, METHODS, MILLISECONDS, Method};
+
+const AUTHN: &str = "authnConfiguration";
+
+pub(crate) fn schema() -> Value {
+    let mut root = object("");
+    let head = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "client-config.json of Alibaba Cloud IDaaS, as tower-idaas reads it",
+    });
+    if let (Value::Object(root), Value::Object(head)) = (&mut root, head) {
+        root.extend(head);
+        if let Some(Value::Array(all)) = root.get_mut("allOf") {
+            all.push(json!({ "if": has_method("PLUGIN"), "then": used("openApiEndpoint") }));
+        }
+    }
+    root
+}
+
+/// The keys of a section: each in both spellings, the required ones, and no others but those that are ignored.
+fn object(section: &str) -> Value {
+    let mut properties = Map::new();
+    for key in Key::of_section(section) {
+        let value = value(key);
+        let snake = key.snake_name();
+        if snake != key.name() {
+            properties.insert(snake, value.clone());
+        }
+        properties.insert(key.name().to_owned(), value);
+    }
+    for ignored in ["$schema", "authenticationSubject", "humanAuthenticateClientId", "jwkEndpoint"] {
+        properties.insert(ignored.to_owned(), json!(true));
+    }
+    let required = Key::of_section(section).filter(|key| key.is_required);
+    let mut all: Vec<Value> = required.map(|key| used(key.name())).collect();
+    if section == AUTHN {
+        all.extend(METHODS.iter().map(of_method));
+    }
+    json!({
+        "type": "object",
+        "properties": properties,
+        "patternProperties": { "^_": true },
+        "additionalProperties": false,
+        "allOf": all,
+    })
+}
+
+fn value(key: &Key) -> Value {
+    let mut schema = match key.kind {
+        Kind::Object => object(key.path),
+        Kind::Text => json!({ "type": ["string", "null"] }),
+        Kind::Endpoint => json!({ "type": ["string", "null"], "pattern": "^\\s*[^\\s@#\\\\]*\\s*$" }),
+        Kind::Word(words) => json!({ "enum": words }),
+        Kind::Milliseconds => json!({
+            "type": "integer",
+            "minimum": MILLISECONDS.start(),
+            "maximum": MILLISECONDS.end(),
+        }),
+        Kind::Flag => json!({ "type": "boolean" }),
+    };
+    if let Value::Object(schema) = &mut schema {
+        schema.insert("description".to_owned(), key.meaning.into());
+    }
+    schema
+}
+
+/// What a method needs, and which of its keys exclude each other.
+fn of_method(method: &Method) -> Value {
+    let mut all: Vec<Value> = method.needs.iter().map(|group| one_of(group)).collect();
+    let pairs = method.reads.iter().filter(|group| group.len() > 1);
+    all.extend(pairs.map(|group| json!({ "not": { "allOf": uses(group) } })));
+    if !method.environments.is_empty() {
+        let environments = json!({ "enum": method.environments });
+        all.push(json!({ "properties": {
+            "clientDeployEnvironment": environments,
+            "client_deploy_environment": environments,
+        } }));
+    }
+    json!({ "if": is_method(method.name), "then": { "allOf": all } })
+}
+
+fn one_of(group: &[&str]) -> Value {
+    match group {
+        [name] => used(name),
+        group => json!({ "oneOf": uses(group) }),
+    }
+}
+
+fn uses(group: &[&str]) -> Vec<Value> {
+    group.iter().map(|name| used(name)).collect()
+}
+
+/// The key is there, in one of its spellings, and is not blank.
+fn used(name: &str) -> Value {
+    let spelled = |name: &str| json!({ "required": [name], "properties": { name: { "type": ["string", "object"], "pattern": "\\S" } } });
+    let snake = Key::find(name).map(Key::snake_name).filter(|snake| snake != name);
+    match snake {
+        Some(snake) => json!({ "anyOf": [spelled(name), spelled(&snake)] }),
+        None => spelled(name),
+    }
+}
+
+/// Within `authnConfiguration`.
+fn is_method(name: &str) -> Value {
+    let spelled = |key: &str| json!({ "required": [key], "properties": { key: { "const": name } } });
+    json!({ "anyOf": [spelled("authnMethod"), spelled("authn_method")] })
+}
+
+/// At the top level.
+fn has_method(name: &str) -> Value {
+    let spelled = |key: &str| json!({ "required": [key], "properties": { key: is_method(name) } });
+    json!({ "anyOf": [spelled(AUTHN), spelled("authn_configuration")] })
+}

@@ -1,0 +1,203 @@
+//! `idaas config`: templates, faults, explanations, the schema.
+
+use boon::{Compiler, SchemaIndex, Schemas};
+use serde_json::{Value, json};
+
+use super::{assert_fails, done, run, text};
+
+const METHODS: [&str; 8] = [
+    "CLIENT_SECRET_BASIC",
+    "CLIENT_SECRET_POST",
+    "CLIENT_SECRET_JWT",
+    "PRIVATE_KEY_JWT",
+    "PKCS7",
+    "OIDC",
+    "PCA",
+    "PLUGIN",
+];
+
+/// The JSON in a template, whose comments are lines of their own.
+fn json_of(template: &str) -> Value {
+    let lines = template.lines().filter(|line| !line.trim_start().starts_with("//"));
+    serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap()
+}
+
+async fn template(method: &str) -> String {
+    done(&run(&["config", "new", method], &[]).await).to_owned()
+}
+
+async fn schema() -> (Schemas, SchemaIndex) {
+    let schema: Value = serde_json::from_str(done(&run(&["config", "schema"], &[]).await)).unwrap();
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.add_resource("client-config.schema.json", schema).unwrap();
+    let index = compiler.compile("client-config.schema.json", &mut schemas).unwrap();
+    (schemas, index)
+}
+
+#[tokio::test]
+async fn the_schema_accepts_every_file_that_is_written_and_its_other_spelling() {
+    let (schemas, index) = schema().await;
+    for method in METHODS {
+        let file = json_of(&template(method).await);
+        schemas.validate(&file, index).unwrap_or_else(|fault| panic!("{method}: {fault:#}"));
+        let snake = file
+            .to_string()
+            .replace("clientId", "client_id")
+            .replace("authnConfiguration", "authn_configuration")
+            .replace("authnMethod", "authn_method")
+            .replace("applicationFederatedCredentialName", "application_federated_credential_name");
+        let snake: Value = serde_json::from_str(&snake).unwrap();
+        schemas.validate(&snake, index).unwrap_or_else(|fault| panic!("{method}: {fault:#}"));
+    }
+}
+
+#[tokio::test]
+async fn the_schema_refuses_what_the_library_refuses() {
+    let (schemas, index) = schema().await;
+    let good = json_of(&template("CLIENT_SECRET_BASIC").await);
+    let changed = |pointer: &str, value: Option<Value>| {
+        let mut file = good.clone();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = file.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        match value {
+            Some(value) => drop(parent.insert(key.to_owned(), value)),
+            None => drop(parent.remove(key).unwrap()),
+        }
+        file
+    };
+    let authn = "/authnConfiguration";
+    let faults = [
+        ("/clientId", None),
+        ("/clientId", Some(json!(7))),
+        ("/clientId", Some(json!("  "))),
+        ("/issuer", None),
+        ("/tokenEndpoint", Some(json!("https://user:password@host/token"))),
+        ("/clientID", Some(json!("app_x"))),
+        ("/authnConfiguration", None),
+        ("/authnConfiguration", Some(json!("CLIENT_SECRET_BASIC"))),
+        ("/httpConfiguration", Some(json!({ "readTimeout": 1_999 }))),
+        ("/httpConfiguration", Some(json!({ "read_timeout": 60_001 }))),
+        ("/httpConfiguration", Some(json!({ "connectTimeout": "5000" }))),
+        ("/httpConfiguration", Some(json!({ "unsafeIgnoreSslCert": "yes" }))),
+    ]
+    .map(|(pointer, value)| (pointer.to_owned(), value))
+    .into_iter()
+    .chain(
+        [
+            ("authnMethod", None),
+            ("authnMethod", Some(json!("client_secret_basic"))),
+            ("authnMethod", Some(json!("PLUGIN"))),
+            ("authnMethod", Some(json!("PCA"))),
+            ("clientSecretEnvVarName", None),
+            ("clientSecretFilePath", Some(json!("/both"))),
+            ("clientSecret", Some(json!("x"))),
+            ("identityType", Some(json!("HUMAN"))),
+        ]
+        .map(|(key, value)| (format!("{authn}/{key}"), value)),
+    );
+    for (pointer, value) in faults {
+        let file = changed(&pointer, value.clone());
+        assert!(schemas.validate(&file, index).is_err(), "{pointer} {value:?} passes");
+    }
+    for fine in [
+        changed("/authnConfiguration/clientSecretFilePath", Some(json!(""))),
+        changed("/_comment", Some(json!({ "of": "mine" }))),
+        changed("/$schema", Some(json!("client-config.schema.json"))),
+        changed("/jwkEndpoint", Some(json!("x"))),
+        changed("/httpConfiguration", Some(json!({ "readTimeout": 2_000 }))),
+    ] {
+        schemas.validate(&fine, index).unwrap_or_else(|fault| panic!("{fault:#}"));
+    }
+}
+
+#[tokio::test]
+async fn a_template_is_valid_once_its_placeholders_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("client-config.json");
+    let file = path.to_str().unwrap();
+    let variables = [("IDAAS_CLIENT_SECRET", "a-secret")];
+    let raw = template("CLIENT_SECRET_POST").await;
+    std::fs::write(&path, &raw).unwrap();
+    let line = raw.lines().position(|line| line.contains("app_REPLACE_ME")).unwrap() + 1;
+    let expected = format!("`clientId` still holds REPLACE_ME (line {line})");
+    assert_fails(&run(&["config", "check", file], &variables).await, 3, &[&expected, "has 5 faults"]);
+
+    let arguments = "config new client_secret_post --instance-id idaas_x --client-id app_x --issuer \
+        https://x.aliyunidaas.com/api/v2/iauths_system/oauth2/ --scope api://x|read";
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    std::fs::write(&path, done(&run(&arguments, &[]).await)).unwrap();
+    assert!(std::fs::read_to_string(&path).unwrap().contains("iauths_system/oauth2/token\""));
+    let output = run(&["config", "check", file], &variables).await;
+    assert_eq!(done(&output), format!("{file} can be used: CLIENT_SECRET_POST\n"));
+    let output = run(&["config", "check"], &[variables[0], ("CLOUD_IDAAS_CONFIG_PATH", file)]).await;
+    assert_eq!(done(&output), format!("{file} can be used: CLIENT_SECRET_POST\n"));
+    assert_fails(&run(&["config", "check", file], &[]).await, 3, &["IDAAS_CLIENT_SECRET is not set"]);
+}
+
+#[tokio::test]
+async fn a_check_tells_every_fault_with_its_key_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("client-config.json");
+    let file = path.to_str().unwrap();
+    let text_of_file = "{\n\"clientID\": \"app_x\",\n\"scope\": 7,\n\"authnConfiguration\": {\n\
+        \"authnMethod\": \"CLIENT_SECRET_BASIK\"\n}\n}";
+    std::fs::write(&path, text_of_file).unwrap();
+    let output = run(&["config", "check", file], &[]).await;
+    let expected = [
+        "`idaasInstanceId` is missing",
+        "`scope` expected a string, found a number (line 3)",
+        "did you mean `CLIENT_SECRET_BASIC`? (line 5)",
+        "did you mean `clientId`? (line 2)",
+    ];
+    assert_fails(&output, 3, &expected);
+
+    let output = run(&["config", "check", "--json", file], &[]).await;
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(3), ""));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.get("usable"), Some(&json!(false)));
+    let faults = report.get("faults").and_then(Value::as_array).unwrap();
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.get("key") == Some(&json!("scope")) && fault.get("line") == Some(&json!(3)))
+    );
+
+    assert_fails(
+        &run(&["config", "check", "/nowhere/c.json"], &[]).await,
+        3,
+        &["/nowhere/c.json", "does not exist"],
+    );
+    assert_fails(&run(&["config", "check"], &[("HOME", "")]).await, 3, &["HOME is not set"]);
+}
+
+#[tokio::test]
+async fn a_warning_is_told_and_leaves_the_file_usable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("client-config.json");
+    let raw = template("CLIENT_SECRET_POST").await.replace("REPLACE_ME", "x");
+    std::fs::write(&path, raw.replace("\"identityType\"", "\"pluginName\": \"p\", \"identityType\""))
+        .unwrap();
+    let output = run(&["config", "check", path.to_str().unwrap()], &[("IDAAS_CLIENT_SECRET", "s")]).await;
+    assert!(output.status.success());
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("warning: ") && stderr.contains("pluginName` is not used by"), "{stderr}");
+}
+
+#[tokio::test]
+async fn keys_are_explained_in_either_spelling_and_unknown_ones_are_refused() {
+    let all = run(&["config", "explain"], &[]).await;
+    let keys: Vec<&str> = done(&all).lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(keys.len() > 25);
+    for key in &keys {
+        let output = run(&["config", "explain", key], &[]).await;
+        assert!(done(&output).starts_with(&format!("{key}\n  ")), "{key}");
+    }
+    let output = run(&["config", "explain", "client_secret_env_var_name"], &[]).await;
+    for part in ["CLIENT_SECRET_JWT (or clientSecretFilePath)", "authnConfiguration.clientSecretEnvVarName"] {
+        assert!(done(&output).contains(part), "{}", done(&output));
+    }
+    let output = run(&["config", "explain", "clientSecret"], &[]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`idaas config explain` lists them"));
+    assert_eq!(run(&["config", "new", "NONE"], &[]).await.status.code(), Some(2));
+}
