@@ -424,17 +424,19 @@ mod tests {
     fn a_method_reads_what_the_library_reads_for_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("client-config.json");
-        // The methods whose credential is nothing but text: their files can be used here.
-        for method in METHODS.iter().filter(|method| method.name.starts_with("CLIENT_SECRET_")) {
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let surroundings =
+            Surroundings::of_demo([("IDAAS_CLIENT_SECRET", "s"), ("IDAAS_PRIVATE_KEY", key.as_str())]);
+        // Those whose files can be used here, since only then the library warns.
+        let usable =
+            |method: &&Method| method.name.starts_with("CLIENT_SECRET_") || method.name == "PRIVATE_KEY_JWT";
+        for method in METHODS.iter().filter(usable) {
             for key in Key::of_section("authnConfiguration").filter(|key| !method.needs(key.name())) {
                 let Kind::Text = key.kind else { continue };
                 let text = crate::config::template::text(method, &Default::default());
                 let with = format!("{{\n\"{}\": \"x\",\n\"identityType\"", key.name());
                 std::fs::write(&path, text.replace("{\n    \"identityType\"", &with)).unwrap();
-                let built = Built::new(
-                    file::builder(Some(&path), &Surroundings::of_demo([("IDAAS_CLIENT_SECRET", "s")])),
-                    &path,
-                );
+                let built = Built::new(file::builder(Some(&path), &surroundings), &path);
                 let is_unused = built.warnings.iter().any(|warning| warning.contains("is not used by"));
                 assert_eq!(is_unused, !method.reads(key.name()), "{} {built:?}", key.path);
             }

@@ -43,13 +43,18 @@ fn object(section: &str) -> Value {
     if section == AUTHN {
         all.extend(METHODS.iter().map(of_method));
     }
-    json!({
+    let mut schema = json!({
         "type": "object",
         "properties": properties,
         "patternProperties": { "^_": true },
         "additionalProperties": false,
-        "allOf": all,
-    })
+    });
+    if let Value::Object(schema) = &mut schema
+        && !all.is_empty()
+    {
+        schema.insert("allOf".to_owned(), all.into());
+    }
+    schema
 }
 
 fn value(key: &Key) -> Value {

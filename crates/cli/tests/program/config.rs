@@ -167,7 +167,13 @@ async fn a_check_tells_every_fault_with_its_key_and_line() {
         3,
         &["/nowhere/c.json", "does not exist"],
     );
-    assert_fails(&run(&["config", "check"], &[("HOME", "")]).await, 3, &["HOME is not set"]);
+    let nowhere = folder.path().to_str().unwrap();
+    assert_fails(
+        &run(&["config", "check"], &[("HOME", nowhere)]).await,
+        3,
+        &[".cloud_idaas/client-config.json"],
+    );
+    assert_fails(&run(&["config", "check"], &[]).await, 3, &["client-config.json"]);
 }
 
 #[tokio::test]

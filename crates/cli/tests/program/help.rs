@@ -11,6 +11,8 @@ async fn help_and_version_fetch_nothing() {
         &["token", "--help"],
         &["cloud-role", "--help"],
         &["doctor", "--help"],
+        &["config", "--help"],
+        &["config", "new", "--help"],
         &["help", "token"],
     ] {
         let output = fixture.run(arguments).await;
