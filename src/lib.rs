@@ -17,17 +17,64 @@
 //! # }
 //! ```
 //!
-#![doc = include_str!("../docs/manual.md")]
+//! [`Idaas`] is the client: built once, from the vendor's `client-config.json` or in code ([`IdaasBuilder`]), and
+//! cloned freely; clones share the tokens. [`Idaas::layer`] wraps HTTP clients, `Idaas::send` sends requests of
+//! reqwest's, [`Idaas::token`] gives the token itself. Nothing is fetched before a request needs a token, and no task
+//! runs between refreshes.
+//!
+//! ```text
+//!   your code
+//!       │
+//!   IdaasLayer ── may this destination get a token? ── no ──► error
+//!       │ yes
+//!       ├── a live token in the cache ── no lock, no allocation
+//!       └── none: wait for the one refresh
+//!       │
+//!       │  + authorization: Bearer …
+//!   your HTTP client
+//! ```
+//!
+//! # The manual
+//!
+//! | page | |
+//! |---|---|
+//! | [Getting started](docs::getting_started) | each method, by file and in code; the order of layers |
+//! | [Configuration](docs::configuration) | each key and variable |
+//! | [Failures](docs::failures) | when a token is fetched, what requests see when something fails, what to do |
+//! | [Observability](docs::observability) | events, metrics, alerts |
+//! | [Deploy](docs::deploy) | probes, secrets, proxies, authorities |
+//! | [Verify](docs::verify) | the receiving side |
+//! | [Scale](docs::scale) | many scopes, many users, many instances |
+//! | [Security](docs::security) | where tokens go, and what is kept secret |
+//! | [Performance](docs::performance) | figures, and how to repeat them |
+//! | [Testing](docs::testing) | your own tests |
+//! | [Migrating](docs::migrating) | from the Python SDK and its adapters |
+//! | [The world](docs::world) | what networks, clocks and files do, and what is done about it |
+//!
+//! # What to look up first
+//!
+//! | | |
+//! |---|---|
+//! | [`IdaasBuilder`] | everything that can be set |
+//! | [`authn`] | one type for each method |
+//! | [`IdaasLayer`] | scopes, origins, gRPC, any other client |
+//! | [`ErrorKind`] | what can fail |
+//! | [`TokenSource`], [`authn::Authenticator`] | tokens and methods of your own |
 //!
 //! # Features
 //!
 //! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
 //!   give [`IdaasBuilder::transport`] a Tower service of your own.
-//! - `reqwest`: `Idaas::send` for requests of reqwest's, and the layer over `reqwest::Client`. Reqwest's own
-//!   features are yours to choose.
+//! - `rustls-aws-lc-rs` (default): TLS of `transport` on aws-lc. Without it, `transport` takes the provider that your
+//!   program installs, and [`IdaasBuilder::build`] says so if there is none. If your program panics with "Could not
+//!   automatically determine the process-level CryptoProvider from Rustls crate features", there is another provider in
+//!   its tree: leave this feature out, or call `install_default()` on a provider in `main`.
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
 //!   credentials of cloud roles for a token, `Idaas::cloud_role`.
-//! - `metrics`: counters and gauges through the `metrics` facade, see above.
+//! - `reqwest`: `Idaas::send` for requests of reqwest's, the layer over `reqwest::Client`, and token requests through
+//!   one. Reqwest's own features are yours to choose.
+//! - `reqwest-middleware`: the layer as a middleware of that crate.
+//! - `metrics`: metrics through the `metrics` facade.
 //! - `test-util`: a clock and an environment to set by hand, and `Idaas::fixed`. The crate `tower-idaas-testing` has
 //!   an IDaaS in your test's process.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -40,6 +87,80 @@ mod cache;
 mod client;
 pub mod clock;
 mod config;
+/// The manual, a page each. It is here for readers alone: there is nothing in these modules to use.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(doctest, feature = "aliyun", feature = "metrics", feature = "reqwest", feature = "test-util")
+))]
+pub mod docs {
+    /// A page, with its links to other pages as rustdoc has them: the first definition of a link counts, and those in
+    /// the file are for readers of the repository.
+    macro_rules! pages {
+        ($($name:ident = $file:literal,)*) => {$(
+            #[doc = "[configuration.md]: crate::docs::configuration"]
+            #[doc = "[deploy.md]: crate::docs::deploy"]
+            #[doc = "[failures.md]: crate::docs::failures"]
+            #[doc = "[getting-started.md]: crate::docs::getting_started"]
+            #[doc = "[scale.md]: crate::docs::scale"]
+            #[doc = "[alerts]: crate::docs::samples#alertsyaml"]
+            #[doc = "[basic]: crate::docs::samples#client_secret_basicjson"]
+            #[doc = "[post]: crate::docs::samples#client_secret_postjson"]
+            #[doc = "[jwt]: crate::docs::samples#client_secret_jwtjson"]
+            #[doc = "[key]: crate::docs::samples#private_key_jwtjson"]
+            #[doc = "[pca]: crate::docs::samples#pcajson"]
+            #[doc = "[k8s]: crate::docs::samples#oidc_kubernetesjson"]
+            #[doc = "[google]: crate::docs::samples#oidc_googlejson"]
+            #[doc = "[pkcs7]: crate::docs::samples#pkcs7json"]
+            #[doc = "[plugin]: crate::docs::samples#pluginjson"]
+            #[doc = "[policy]: crate::docs::security_policy"]
+            #[doc = ""]
+            #[doc = include_str!(concat!("../docs/", $file))]
+            pub mod $name {}
+        )*};
+    }
+
+    pages! {
+        configuration = "configuration.md",
+        deploy = "deploy.md",
+        failures = "failures.md",
+        getting_started = "getting-started.md",
+        migrating = "migrating.md",
+        observability = "observability.md",
+        performance = "performance.md",
+        scale = "scale.md",
+        security = "security.md",
+        security_policy = "../SECURITY.md",
+        testing = "testing.md",
+        verify = "verify.md",
+        world = "world.md",
+    }
+
+    /// The files of `docs/samples`, one behind another.
+    macro_rules! samples {
+        ($($language:ident $file:literal,)*) => {
+            /// A complete configuration file for each method, and alert rules for Prometheus.
+            $(
+                #[doc = concat!("\n# ", $file, "\n\n```", stringify!($language), "\n")]
+                #[doc = include_str!(concat!("../docs/samples/", $file))]
+                #[doc = "```"]
+            )*
+            pub mod samples {}
+        };
+    }
+
+    samples! {
+        json "client_secret_basic.json",
+        json "client_secret_post.json",
+        json "client_secret_jwt.json",
+        json "private_key_jwt.json",
+        json "pca.json",
+        json "oidc_kubernetes.json",
+        json "oidc_google.json",
+        json "pkcs7.json",
+        json "plugin.json",
+        yaml "alerts.yaml",
+    }
+}
 pub mod environment;
 mod error;
 pub mod explanation {

@@ -17,7 +17,7 @@
 //! | 13 | no log, error or `Debug` of a whole life shows a secret | `no_life_shows_a_secret_or_a_token` |
 //! | 14 | assertions verify with every kind of key, and each attempt makes its own | `every_algorithm_is_verified_by_the_other_side`, `each_attempt_makes_an_assertion_of_its_own`, `an_assertion_says_who_to_whom_and_for_how_long_and_no_two_are_alike` |
 //! | 15 | a handle is shared by runtimes, and dropped anywhere | `two_runtimes_share_a_handle_in_any_order`, `a_handle_is_dropped_outside_a_runtime_in_silence` |
-//! | 16 | back-pressure of inner services is respected, and no permit is lost | `a_request_dropped_while_it_waits_gives_its_permit_back`, `a_buffer_works_inside_and_outside_and_a_dropped_request_frees_its_place`, `the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_token_or_not` |
+//! | 16 | back-pressure of inner services is respected, and no permit is lost | `a_request_that_waits_for_a_token_holds_no_permit_and_takes_one_when_it_leaves`, `a_request_dropped_while_it_waits_for_a_permit_leaves_it_to_others`, `a_buffer_works_inside_and_outside_and_a_dropped_request_frees_its_place`, `the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_token_or_not` |
 //! | 17 | a hit allocates nothing, on one thread or several; its time is measured by `benches/hot_path.rs` | `a_hit_allocates_nothing_when_the_service_is_kept`, `a_hit_allocates_nothing_on_two_threads_at_once` |
 //! | 18 | the vendor's file is understood, and what is not supported is told with what is | `what_people_write_is_understood`, `every_method_of_the_vendor_is_known_be_it_supported_or_not`, `a_method_that_cannot_be_used_is_refused_with_what_can` |
 
@@ -37,7 +37,7 @@ fn rows() -> Vec<(String, Vec<String>)> {
 }
 
 /// The names of all tests in the Rust files of a folder and the ones below it.
-fn collect_tests(folder: &Path, found: &mut HashSet<String>) {
+pub(super) fn collect_tests(folder: &Path, found: &mut HashSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 
+mod documents;
 mod guarantees;
 mod public_names;
 mod rooms;

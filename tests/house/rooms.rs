@@ -8,10 +8,11 @@ use syn::visit::Visit;
 
 /// The floors, lowest first. A room is a folder or a file of `src`.
 const FLOORS: &[&[&str]] = &[
-    &["error", "clock", "environment"],
+    &["error", "clock"],
+    &["environment"],
     &["secret", "scope", "telemetry"],
-    &["transport"],
     &["wire", "cache"],
+    &["transport"],
     &["authn"],
     &["config", "token"],
     &["service"],
@@ -19,8 +20,9 @@ const FLOORS: &[&[&str]] = &[
     &["client"],
 ];
 
-/// The handle and its builder make each other; so they are one room and may be one circle.
-const NATURAL_PAIR: &str = "client";
+/// Rooms with a circle of files that is left to undo. The test fails when one of them has none any more, so that this
+/// list only gets shorter.
+const CIRCLES: &[&str] = &["config", "service"];
 
 /// The path of a module from the crate's root; empty for the root itself.
 type Module = Vec<String>;
@@ -65,13 +67,16 @@ fn imports_go_down_and_never_round() {
             }
         }
     }
+    let mut circles = BTreeSet::new();
     for start in arrows.keys() {
-        if let Some(circle) = circle_through(start, &arrows)
-            && start[0] != NATURAL_PAIR
-        {
+        let Some(circle) = circle_through(start, &arrows) else { continue };
+        circles.insert(start[0].as_str());
+        if !CIRCLES.contains(&start[0].as_str()) {
             faults.push(format!("a circle of files: {}", circle.join(" -> ")));
         }
     }
+    let undone = CIRCLES.iter().filter(|room| !circles.contains(*room));
+    faults.extend(undone.map(|room| format!("`{room}` has no circle any more: take it off the list")));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

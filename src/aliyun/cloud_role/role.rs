@@ -115,7 +115,7 @@ impl CloudRole {
     ///
     /// They are renewed 15 minutes before they end, by chance up to 3 minutes earlier, or like tokens at two thirds
     /// of a life under half an hour, and while they live a failed renewal changes nothing: all that
-    /// [tokens](crate#when-a-token-is-fetched) have, they have too. A caller waits for
+    /// [tokens](crate::docs::failures#when-a-token-is-fetched) have, they have too. A caller waits for
     /// [`wait_timeout`](crate::IdaasBuilder::wait_timeout) at most; if none is set, for twice what a token may
     /// take, because there may be a token to fetch before.
     ///

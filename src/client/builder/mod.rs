@@ -33,7 +33,7 @@ use crate::secret::Secret;
 use crate::token::{CacheLimits, SourceContext, TokenSource};
 use crate::transport::Transport;
 
-/// Builds an [`Idaas`]: from the vendor's file, in code, or from both, where code wins.
+/// Builds an [`Idaas`](crate::Idaas): from the vendor's file, in code, or from both, where code wins.
 ///
 /// ```
 /// use tower_idaas::authn::ClientSecretPost;
