@@ -6,9 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tower_idaas::Scope;
 
 use crate::config::ConfigCommand;
+use crate::credentials_server::CredentialsServerArguments;
 use crate::doctor::demo::Fault;
 use crate::doctor::{self, Subject};
+use crate::exec_credential::ExecCredentialArguments;
 use crate::failure::{EXIT_CODES, Failure};
+use crate::generated::{CompletionsArguments, ManArguments};
 use crate::output;
 
 /// Tokens of Alibaba Cloud IDaaS for shells and for other programs.
@@ -23,8 +26,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Token(TokenArguments),
     CloudRole(CloudRoleArguments),
+    ExecCredential(ExecCredentialArguments),
+    CredentialsServer(CredentialsServerArguments),
     Config(ConfigCommand),
     Doctor(DoctorArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }
 
 /// Which configuration is used.

@@ -6,9 +6,13 @@
 mod arguments;
 mod cloud_role;
 mod config;
+mod credentials_server;
 mod doctor;
+mod exec_credential;
 mod failure;
+mod generated;
 mod output;
+mod shutdown;
 mod token;
 
 use std::io::{IsTerminal, stderr};
@@ -30,6 +34,10 @@ async fn main() -> ExitCode {
         Command::Doctor(arguments) => arguments.run().await,
         Command::Token(arguments) => token::run(arguments).await,
         Command::Config(command) => command.run(),
+        Command::ExecCredential(arguments) => exec_credential::run(arguments).await,
+        Command::CredentialsServer(arguments) => credentials_server::run(arguments).await,
+        Command::Completions(arguments) => generated::completions(&arguments),
+        Command::Man(arguments) => generated::man(&arguments),
         Command::CloudRole(arguments) => cloud_role::run(arguments).await,
     };
     match done {

@@ -5,10 +5,10 @@ use tower_idaas_testing::{CloudVendor, DeveloperApi};
 
 use super::{Fixture, assert_fails, done};
 
-const ALIBABA: &str = "acs:ram::1234567890123456:role/reader";
-const AWS: &str = "arn:aws:iam::123456789012:role/reader";
+pub(crate) const ALIBABA: &str = "acs:ram::1234567890123456:role/reader";
+pub(crate) const AWS: &str = "arn:aws:iam::123456789012:role/reader";
 
-async fn fixture() -> (Fixture, DeveloperApi) {
+pub(crate) async fn fixture() -> (Fixture, DeveloperApi) {
     let fixture = Fixture::new().await;
     let api = fixture.server.start_developer_api().await.unwrap();
     api.add_role(ALIBABA, CloudVendor::AlibabaCloud);

@@ -12,6 +12,8 @@ async fn help_and_version_fetch_nothing() {
         &["cloud-role", "--help"],
         &["doctor", "--help"],
         &["config", "--help"],
+        &["exec-credential", "--help"],
+        &["credentials-server", "--help"],
         &["config", "new", "--help"],
         &["help", "token"],
     ] {
@@ -32,6 +34,9 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
         &["token", "--format", "yaml"],
         &["token", "api://a|read"],
         &["cloud-role"],
+        &["credentials-server"],
+        &["credentials-server", "acs:ram::1:role/x", "--port", "65536"],
+        &["exec-credential", "--scope", "no scope at all"],
         &["doctor", "--demo=nothing"],
     ] {
         let output = fixture.run(arguments).await;
@@ -43,7 +48,7 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
 
 #[tokio::test]
 async fn the_help_of_each_command_tells_the_exit_codes() {
-    for command in ["token", "cloud-role", "doctor"] {
+    for command in ["token", "cloud-role", "doctor", "config", "exec-credential", "credentials-server"] {
         let output = super::run(&[command, "--help"], &[]).await;
         assert!(done(&output).contains("3  the configuration cannot be used"), "{command}");
     }

@@ -3,7 +3,11 @@
 
 mod cloud_role;
 mod config;
+mod credentials_server;
+mod exec_credential;
+mod generated;
 mod help;
+mod server;
 mod token;
 
 use std::io::Write;

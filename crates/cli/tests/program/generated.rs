@@ -1,0 +1,59 @@
+//! What is made from the definitions of the arguments, and what holds for all that is printed.
+
+use std::process::{Command, Stdio};
+
+use super::{Fixture, done, run, text};
+
+const COMMANDS: [&str; 8] = [
+    "token",
+    "cloud-role",
+    "exec-credential",
+    "credentials-server",
+    "config",
+    "doctor",
+    "completions",
+    "man",
+];
+
+#[tokio::test]
+async fn completions_and_pages_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell], &[]).await;
+        let script = done(&output);
+        for command in COMMANDS {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let page = run(&["man"], &[]).await;
+    assert!(done(&page).contains(".TH idaas 1"));
+    for command in COMMANDS {
+        let page = run(&["man", command], &[]).await;
+        assert!(done(&page).contains(".SH SYNOPSIS"), "{command}");
+        assert!(done(&page).contains(&format!("idaas {command}").replace('-', "\\-")), "{command}");
+    }
+    assert_eq!(run(&["man", "nothing"], &[]).await.status.code(), Some(2));
+    assert_eq!(run(&["completions", "csh"], &[]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_panic_whatever_is_printed() {
+    let fixture = Fixture::new().await;
+    let secret = fixture.server.secret();
+    let variables = fixture.variables(secret.expose_secret()).map(|(name, value)| (name, value.to_owned()));
+    for arguments in [
+        &["exec-credential"][..],
+        &["config", "new", "OIDC"],
+        &["config", "explain"],
+        &["config", "schema"],
+        &["config", "check"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idaas"));
+        command.args(arguments).env_clear().envs(variables.clone());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""), "{arguments:?}");
+    }
+}
