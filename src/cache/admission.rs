@@ -1,9 +1,9 @@
-//! Whether the next request may go to the server now: what all slots that ask the same one share.
+//! Whether a request may be sent to the server now. All slots that load from the same server share one [`Admission`].
 //!
-//! Each kind of request has its circuit breaker. One more is about the way to the server, and opens when no
-//! connection can be made: that alone concerns all kinds. The handle's own requests open theirs when the server does
-//! not respond, or cannot serve. Of requests made for other parties a response, or its absence, concerns that party
-//! alone, and its slot backs off by itself. The limiter bounds what is in flight.
+//! It has two circuit breakers. The one for connections opens when no connection can be made, and refuses all requests.
+//! The one for the handle's own requests opens when the server does not respond to them, or cannot serve them, and
+//! refuses own requests alone. A request for another party opens neither by its response or the lack of one: that says
+//! something about this party only, and its slot backs off. The limiter bounds how many requests are in flight.
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::{Gauged, Telemetry};
 
-/// How often a request in the queue looks for stalled ones in front of it.
+/// How often a queued request checks whether requests in flight have stalled.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// For whom a request is made.
@@ -32,11 +32,11 @@ pub(crate) enum Party {
     Other,
 }
 
-/// What a request says about itself when it wants to go.
+/// What the admission needs to know of a request.
 #[derive(Debug)]
 pub(crate) struct Applicant<'a> {
     pub(crate) party: Party,
-    /// Whether it goes before others, and may use the places that are kept.
+    /// Whether it precedes requests without priority, and may use the places kept for priority.
     pub(crate) priority: bool,
     pub(crate) heartbeat: &'a Heartbeat,
 }
@@ -51,10 +51,10 @@ pub(crate) struct Admission {
 
 #[derive(Debug)]
 struct State {
-    way: CircuitBreaker,
+    connection: CircuitBreaker,
     own: CircuitBreaker,
-    /// The one label whose requests have failed in a doubtful way since the server last responded.
-    suspect: Option<String>,
+    /// The only label whose requests have failed with doubtful evidence since the server last responded.
+    doubtful_label: Option<String>,
     limiter: Limiter,
     next_permit: u64,
 }
@@ -84,19 +84,19 @@ impl Default for Admission {
 }
 
 impl Admission {
-    /// Lets this many requests be in flight at most.
+    /// At most this many requests are in flight at a time.
     pub(crate) fn new(limit: usize) -> Self {
         let state = State {
-            way: CircuitBreaker::default(),
+            connection: CircuitBreaker::default(),
             own: CircuitBreaker::default(),
-            suspect: None,
+            doubtful_label: None,
             limiter: Limiter::new(limit),
             next_permit: 1,
         };
         Self { state: Mutex::new(state), priority: Notify::new(), ordinary: Notify::new() }
     }
 
-    /// Waits until the request may go.
+    /// Waits for a permit to send the request.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Admission {
     ) -> Result<Permit, Refused> {
         let mut in_queue = None;
         loop {
-            // Registered before the look, so that no place that is freed in between is missed.
+            // Registered before the decision, so that a place freed in between is not missed.
             let mut freed = pin!(self.notify(applicant.priority).notified());
             freed.as_mut().enable();
             match self.decide(&applicant, in_queue.is_some(), clock.now()) {
@@ -131,14 +131,14 @@ impl Admission {
                 priority: applicant.priority,
                 _queued: telemetry.queued(),
             });
-            // It keeps its turn while it waits.
+            // The registration lasts, so that the request keeps its position in the queue.
             while timeout(LOOK, freed.as_mut()).await.is_err() {
                 self.remove_stalled(clock.now());
             }
         }
     }
 
-    /// Gives the places of stalled requests to others.
+    /// Takes their places from stalled requests, and wakes queued ones.
     fn remove_stalled(&self, now: Timestamp) {
         let mut state = self.state();
         let permits = state.limiter.remove_stalled(now);
@@ -152,14 +152,14 @@ impl Admission {
     fn decide(self: &Arc<Self>, applicant: &Applicant<'_>, queued: bool, now: Timestamp) -> Decision {
         let Applicant { party, priority, .. } = *applicant;
         let mut state = self.state();
-        let State { way, own, limiter, next_permit, .. } = &mut *state;
-        let mut circuits = [way, own];
-        let concerned = if party == Party::Own { 2 } else { 1 };
-        if let Some(refused) = circuits.iter().take(concerned).find_map(|circuit| circuit.refusal(now)) {
+        let State { connection, own, limiter, next_permit, .. } = &mut *state;
+        let mut circuits = [connection, own];
+        let depends_on = if party == Party::Own { 2 } else { 1 };
+        if let Some(refused) = circuits.iter().take(depends_on).find_map(|circuit| circuit.refusal(now)) {
             return Decision::Refused(refused);
         }
-        let probed = circuits.iter().take(concerned).any(|circuit| circuit.is_probed());
-        // Those that wait go before those that come.
+        let probed = circuits.iter().take(depends_on).any(|circuit| circuit.is_probed());
+        // Queued requests precede new ones.
         let must_queue = !queued && limiter.has_queue_of(priority);
         if probed || must_queue || !limiter.has_room(priority) {
             if queued || limiter.queue(priority) {
@@ -169,8 +169,8 @@ impl Admission {
         }
         let id = *next_permit;
         *next_permit += 1;
-        let concerned = circuits.iter_mut().take(concerned);
-        let probes = concerned.fold(false, |probes, circuit| circuit.let_through(id) | probes);
+        let circuits = circuits.iter_mut().take(depends_on);
+        let probes = circuits.fold(false, |probes, circuit| circuit.start(id) | probes);
         limiter.enter(id, priority, applicant.heartbeat);
         drop(state);
         let admission = Arc::clone(self);
@@ -180,10 +180,10 @@ impl Admission {
     /// Whether no circuit that requests for this party depend on is open.
     pub(crate) fn is_closed(&self, party: Party) -> bool {
         let state = self.state();
-        state.way.is_closed() && (party == Party::Other || state.own.is_closed())
+        state.connection.is_closed() && (party == Party::Other || state.own.is_closed())
     }
 
-    /// Whether requests wait for a place.
+    /// Whether requests are queued.
     pub(crate) fn is_busy(&self) -> bool {
         self.state().limiter.has_queue()
     }
@@ -196,7 +196,7 @@ impl Admission {
         if priority { &self.priority } else { &self.ordinary }
     }
 
-    /// Wakes as many as may go now, or all, to look again.
+    /// Wakes as many queued requests as have a place now, or all of them, to decide again.
     fn wake(&self, all: bool, admissible: Queued) {
         for (notify, count) in [(&self.priority, admissible.priority), (&self.ordinary, admissible.ordinary)]
         {
@@ -212,23 +212,23 @@ impl Admission {
 impl State {
     /// Takes the probe from a permit; tells whether it had one.
     fn release(&mut self, permit: u64) -> bool {
-        let (way, own) = (self.way.release(permit), self.own.release(permit));
-        way || own
+        let (connection, own) = (self.connection.release(permit), self.own.release(permit));
+        connection || own
     }
 
     /// The server responds to requests of this party. Tells whether a circuit was open.
     fn responded(&mut self, party: Party) -> bool {
         let next = self.next_permit;
-        let was_open = self.way.close(next);
+        let was_open = self.connection.close(next);
         if party == Party::Other {
             return was_open;
         }
-        self.suspect = None;
+        self.doubtful_label = None;
         self.own.close(next) || was_open
     }
 }
 
-/// A place in the queue.
+/// A position in the queue, given up when dropped.
 struct InQueue<'a> {
     admission: &'a Admission,
     priority: bool,
@@ -241,7 +241,7 @@ impl Drop for InQueue<'_> {
     }
 }
 
-/// Leave to have one request in flight. Dropping it gives the place to another.
+/// The permit to have one request in flight. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Permit {
     admission: Arc<Admission>,
@@ -250,18 +250,18 @@ pub(crate) struct Permit {
     probes: bool,
     /// Whether a failure under this permit was counted.
     counted: bool,
-    /// How many places become free when it goes: its own, and those that its response has made.
+    /// How many places are free once it is dropped: its own, and those by which its response has widened the window.
     frees: usize,
     in_flight: Option<Gauged>,
 }
 
 impl Permit {
-    /// Whether the other requests wait for the result of this one.
+    /// Whether this request is the probe of a half-open circuit: other requests wait for its result.
     pub(crate) fn probes(&self) -> bool {
         self.probes
     }
 
-    /// The request has a response.
+    /// The server has responded.
     pub(crate) fn responded(mut self) {
         let mut state = self.admission.state();
         let grown = state.limiter.grow();
@@ -273,7 +273,7 @@ impl Permit {
         }
     }
 
-    /// The request failed. `again` says whether the refresh would try once more at once.
+    /// The request failed. `again` says whether the refresh would make another attempt at once.
     pub(crate) fn failed(
         &mut self,
         label: &str,
@@ -289,44 +289,41 @@ impl Permit {
         let mut was_open = false;
         let breaker = match (evidence, self.party) {
             (Evidence::Nothing, _) => return Effect::Own,
-            (Evidence::Unreachable, _) => Some(&mut state.way),
+            (Evidence::Unreachable, _) => Some(&mut state.connection),
             (Evidence::Responds, _) | (Evidence::Doubtful, Party::Other) => {
                 self.frees += state.limiter.grow();
                 was_open = state.responded(self.party);
                 None
             }
             (Evidence::Unavailable, Party::Other) => {
-                was_open = state.way.close(next);
+                was_open = state.connection.close(next);
                 None
             }
             (Evidence::Doubtful | Evidence::Unavailable, Party::Own) => {
-                was_open = state.way.close(next);
+                was_open = state.connection.close(next);
                 let alone = evidence == Evidence::Doubtful
                     && state.own.is_closed()
-                    && state.suspect.get_or_insert_with(|| label.to_owned()) == label;
+                    && state.doubtful_label.get_or_insert_with(|| label.to_owned()) == label;
                 (!alone).then_some(&mut state.own)
             }
         };
         let failed = Failed { permit: self.id, error, again, counted: self.counted };
-        let Some((until, opened)) = breaker.and_then(|breaker| breaker.fail(failed, next, now, jitter))
-        else {
-            drop(guard);
-            if was_open {
-                self.admission.wake(true, Queued::default());
-            }
-            return Effect::Own;
-        };
-        if !opened {
-            return Effect::Open(until);
+        let result = breaker.and_then(|breaker| breaker.fail(failed, next, now, jitter));
+        let opened = matches!(result, Some((_, true)));
+        if opened {
+            state.limiter.start_again();
+            (self.counted, self.probes) = (true, again);
         }
-        state.limiter.start_again();
-        (self.counted, self.probes) = (true, again);
         drop(guard);
-        if again {
-            return Effect::Probe;
+        // Queued requests may be sent once a circuit is closed, and are refused once one is open.
+        if was_open || (opened && !again) {
+            self.admission.wake(true, Queued::default());
         }
-        self.admission.wake(true, Queued::default());
-        Effect::Open(until)
+        match result {
+            None => Effect::Own,
+            Some((_, true)) if again => Effect::Probe,
+            Some((until, _)) => Effect::Open(until),
+        }
     }
 }
 

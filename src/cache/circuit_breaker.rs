@@ -1,10 +1,10 @@
 //! A circuit breaker: arithmetic alone, no clock, no lock, no waiting.
 //!
-//! Closed, it lets all requests through, and a failure that concerns it opens it. Open, it refuses all requests with
-//! that failure until a pause is over, which doubles with each failure in a row and is as long as the server asks for
-//! at least. Half-open, when the pause is over, it lets one request through as a probe, and the others wait for its
-//! result. A response closes it, a failed probe opens it anew, and a probe that ends without either makes room for the
-//! next. What was sent before it last opened or closed says nothing new, except how long the server asks for.
+//! Closed, it permits all requests, and a failure opens it. Open, it refuses all requests with that failure until a
+//! pause is over, which doubles with each failure in a row and is at least as long as the server asks for. Half-open,
+//! when the pause is over, it permits one request as a probe, and the others wait for its result. A response closes it,
+//! a failed probe opens it again, and when a probe ends without either, the next request probes. A request sent before
+//! the circuit last opened or closed counts for nothing, except for the pause that the server asks for.
 
 use crate::cache::backoff::{pause_after, retry_after};
 use crate::clock::Timestamp;
@@ -27,7 +27,7 @@ struct Open {
     probe: Option<u64>,
 }
 
-/// Why a request may not go, and until when.
+/// Why a request is refused, and until when.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) error: Error,
@@ -62,20 +62,20 @@ impl CircuitBreaker {
         self.open.as_ref().is_some_and(|open| open.probe.is_some())
     }
 
-    /// The request goes; tells whether it probes.
-    pub(crate) fn let_through(&mut self, permit: u64) -> bool {
+    /// The request is sent. Returns whether it is the probe.
+    pub(crate) fn start(&mut self, permit: u64) -> bool {
         let Some(open) = &mut self.open else { return false };
         open.probe = Some(permit);
         true
     }
 
-    /// The request has ended; tells whether it was the probe and left no result.
+    /// The request has ended. Returns whether it was the probe and ended without a result.
     pub(crate) fn release(&mut self, permit: u64) -> bool {
         let probe = self.open.as_mut().map(|open| &mut open.probe);
         probe.and_then(|probe| probe.take_if(|probe| *probe == permit)).is_some()
     }
 
-    /// A response came. `next` is the number of the next permit. Tells whether the circuit was open.
+    /// The server responded. `next` is the number of the next permit. Returns whether the circuit was open.
     pub(crate) fn close(&mut self, next: u64) -> bool {
         self.failures = 0;
         let was_open = self.open.take().is_some();
@@ -85,7 +85,7 @@ impl CircuitBreaker {
         was_open
     }
 
-    /// The request failed in a way that concerns the circuit. Gives the end of the pause if the circuit is open, and
+    /// The request failed with evidence against the server. Returns the end of the pause if the circuit is open, and
     /// whether this failure opened it.
     pub(crate) fn fail(
         &mut self,

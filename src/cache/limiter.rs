@@ -1,8 +1,8 @@
 //! How many requests may be in flight: arithmetic alone, no lock, no waiting.
 //!
-//! A burst begins with [`START`] requests, and each response lets as many more go beside those that follow it, up to
-//! the limit: a start that grows as fast as the server responds. Once none is in flight, and after a failure that opens
-//! a circuit, it begins again. Some places are kept for requests with priority.
+//! A slow start, as in TCP: the window begins at [`START`] requests, and each response widens it by as many, up to the
+//! limit. It begins again once no request is in flight or queued, and after a failure that opens a circuit. One place in
+//! eight is kept for requests with priority.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use std::time::Duration;
 
 use crate::clock::{Timestamp, nanos};
 
-/// How many requests go before any response has come.
+/// How many requests are in flight at most before the first response.
 pub(crate) const START: usize = 8;
 
 /// How many requests are in flight at most unless set otherwise: leaves room under 1,024 file descriptors.
 pub(crate) const DEFAULT_LIMIT: usize = 256;
 
-/// So many requests without priority may queue for each place.
+/// How many requests without priority may be queued for each place.
 const QUEUED_PER_PLACE: usize = 16;
 
-/// A holder whose heartbeat stands still for this long does not count any more.
+/// A holder whose heartbeat stands still for this long loses its place.
 const STALLED: Duration = Duration::from_millis(1_500);
 
 /// Counted up by a running refresh several times a second; on a runtime that is not driven it stands still.
 pub(crate) type Heartbeat = Arc<AtomicU64>;
 
-/// Who holds a place, and how many wait for one.
+/// The requests in flight, and how many are queued.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit: usize,
-    /// How many may be in flight now; `limit` at most.
+    /// How many may be in flight now, at most `limit`.
     window: usize,
     holders: BTreeMap<u64, Holder>,
     /// How many of them have no priority.
@@ -107,8 +107,8 @@ impl Limiter {
         *queued = queued.saturating_sub(1);
     }
 
-    /// How many of those that wait may go now that this many places have become free. Others may be free as well, and on
-    /// their way to those that were woken before.
+    /// How many queued requests to wake now that this many places have become free. Further free places are not counted:
+    /// requests woken before are about to take them.
     pub(crate) fn admissible(&self, freed: usize) -> Queued {
         let free = self.window.saturating_sub(self.holders.len()).min(freed);
         let priority = free.min(self.queued.priority);
@@ -117,7 +117,7 @@ impl Limiter {
         Queued { priority, ordinary: (free - priority).min(ordinary).min(self.queued.ordinary) }
     }
 
-    /// The server responds: so many more may go.
+    /// The server responded: widens the window, and returns by how much.
     pub(crate) fn grow(&mut self) -> usize {
         let before = self.window;
         self.window = self.window.saturating_add(START).min(self.limit);
@@ -128,7 +128,7 @@ impl Limiter {
         self.window = START.min(self.limit);
     }
 
-    /// Takes the places of stalled holders from them, and gives their permits.
+    /// Removes stalled holders, and returns their permits.
     pub(crate) fn remove_stalled(&mut self, now: Timestamp) -> Vec<u64> {
         let stalled = |holder: &mut Holder| {
             let beats = holder.heartbeat.load(Ordering::Relaxed);

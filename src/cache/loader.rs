@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::entry::Recheck;
+use crate::cache::recheck::Recheck;
 use crate::cache::window::Renewal;
 use crate::clock::Timestamp;
 use crate::error::BoxFuture;
@@ -22,7 +22,7 @@ pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// The value turned out to be no good, and the next attempt must bring another.
+    /// The value was rejected, and the next attempt must bring another.
     fn rejected(&self, value: &V) {
         let _ = value;
     }
@@ -40,7 +40,7 @@ pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Loaded<V> {
     pub(crate) value: V,
-    /// Shared with each consumer that may find out that the value is no good.
+    /// Shared with each consumer, which can reject the value.
     pub(crate) recheck: Arc<Recheck>,
     pub(crate) sent: Timestamp,
     pub(crate) life: Duration,

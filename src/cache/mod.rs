@@ -9,7 +9,10 @@ pub(crate) mod limiter;
 pub(crate) mod loader;
 pub(crate) mod lru_map;
 #[cfg(all(test, shuttle))]
+mod memory_model;
+#[cfg(all(test, shuttle))]
 mod model;
+pub(crate) mod recheck;
 pub(crate) mod refresh;
 pub(crate) mod rejections;
 pub(crate) mod slot;

@@ -1,9 +1,7 @@
 //! The slot and the admission under a model checker: thousands of schedules, each step of each thread chosen by it.
 //! A waiter that waits for ever is found as a deadlock.
 //!
-//! ```sh
-//! RUSTFLAGS="--cfg shuttle" cargo test --lib --no-default-features --features test-util model
-//! ```
+//! `cargo model` runs it, an alias that builds everything anew with `--cfg shuttle`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +12,9 @@ use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shuttle::thread;
 
 use crate::cache::admission::{Admission, Party};
-use crate::cache::entry::{CacheEntry, Recheck};
+use crate::cache::entry::CacheEntry;
 use crate::cache::loader::{Loaded, Loader};
+use crate::cache::recheck::Recheck;
 use crate::cache::slot::{Resolution, Settings, Slot};
 use crate::cache::sync::Handle;
 use crate::cache::window::Renewal;

@@ -102,6 +102,9 @@ impl From<Error> for Failure {
 
 /// Where a refresh leaves its result.
 pub(crate) trait Completion<V>: Debug + Send + Sync {
+    /// Whether the result of the refresh of this number would still count.
+    fn is_awaited(&self, refresh: u64) -> bool;
+
     /// Takes the result of the refresh of this number, and says what it means for the waiters.
     fn complete(&self, refresh: u64, result: Result<Loaded<V>, Failure>) -> Outcome<V>;
 
@@ -160,10 +163,10 @@ pub(crate) struct Plan<V> {
     pub(crate) cause: Cause,
     /// Whether requests wait and nothing has failed before: then it makes further attempts.
     pub(crate) patient: bool,
-    /// Whether it goes before others, see [`Applicant`].
+    /// See [`Applicant`].
     pub(crate) priority: bool,
     pub(crate) start_delay: Duration,
-    /// A value that turned out to be no good, for the loader.
+    /// The value that was rejected, for the loader.
     pub(crate) rejected: Option<Arc<CacheEntry<V>>>,
     pub(crate) now: Timestamp,
 }
@@ -193,15 +196,14 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         settings: Settings,
         completion: Arc<dyn Completion<V>>,
     ) -> (Self, InFlight<V>) {
-        let (sender, receiver) = watch::channel(None);
+        let (outcome, receiver) = watch::channel(None);
         let heartbeat = Heartbeat::default();
         let in_flight = InFlight { id: plan.id, outcome: receiver, heartbeat: Arc::clone(&heartbeat) };
-        let (started, attempt, completed) = (plan.now, 0, false);
-        let (outcome, hold) = (sender, loader.hold());
+        let (started, attempt, completed, _hold) = (plan.now, 0, false, loader.hold());
         let refresh = Self {
             plan,
             loader,
-            _hold: hold,
+            _hold,
             settings,
             completion,
             outcome,
@@ -264,6 +266,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
             let again = self.attempt < attempts
                 && now.since(self.started) < RETRY_BUDGET
                 && may_pass_soon(&error)
+                && self.is_awaited()
                 // Other parties' failures do not make each other wait for their further attempts.
                 && !(party == Party::Other && self.settings.admission.is_busy());
             let effect = permit.failed(&label, &error, again, now, fastrand::f64());
@@ -284,13 +287,21 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         }
     }
 
-    /// Waits until a request may go.
+    /// Whether the slot has not replaced this refresh.
+    fn is_awaited(&self) -> bool {
+        self.completion.is_awaited(self.plan.id)
+    }
+
+    /// Waits for a permit. A refresh that was replaced meanwhile sends no request: its result would not count.
     async fn enter(&self) -> Result<Permit, Failure> {
         let Settings { clock, telemetry, attempt_timeout, admission, party, .. } = &self.settings;
         let priority = self.plan.priority;
         let applicant = Applicant { party: *party, priority, heartbeat: &self.heartbeat };
         match timeout(*attempt_timeout, admission.enter(applicant, clock, telemetry)).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) if self.is_awaited() => Ok(permit),
+            Ok(Ok(_)) => {
+                Err(Error::new(ErrorKind::Timeout, "replaced by another refresh while it waited").into())
+            }
             Ok(Err(Refused { error, until })) => Err(Failure { error, until: Some(until) }),
             Err(_elapsed) => Err(self.no_response().into()),
         }
@@ -324,7 +335,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
                 (event, request_id.clone())
             }
         };
-        let failed = result.is_err();
+        // A request that failed is reported as failed even when its result no longer counts.
+        let failed = result.is_err() && self.attempt > 0;
         let outcome = self.completion.complete(self.plan.id, result);
         let void = matches!(outcome, Outcome::Void) && !failed;
         let event = if void { telemetry::Outcome::Void } else { event };
@@ -338,7 +350,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
             scope: self.loader.label(),
             cause: self.cause(),
             attempt: self.attempt,
-            elapsed: self.settings.clock.now().since(self.started),
+            started: self.started,
+            ended: self.settings.clock.now(),
             outcome,
             request_id,
         });

@@ -19,7 +19,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(64);
 const FORGET_ACCEPTING: Duration = Duration::from_secs(60);
 const FORGET: Duration = Duration::from_secs(5 * 60);
 
-/// How many rejecting consumers are told apart.
+/// How many rejecting consumers are remembered.
 const CONSUMERS: usize = 16;
 
 /// What a rejection leads to.
@@ -68,8 +68,14 @@ impl Rejections {
         Self { clock, interval, state: Mutex::default() }
     }
 
-    /// A consumer rejects the value that is served.
-    pub(crate) fn reject(&self, id: u64, accepted_by_another: bool) -> Reaction {
+    /// A consumer rejects the value that is served. `react` is called under the lock, so that a consumer that rejects
+    /// the same value a moment later finds it as the reaction leaves it.
+    pub(crate) fn reject(
+        &self,
+        id: u64,
+        accepted_by_another: bool,
+        react: impl FnOnce(Reaction),
+    ) -> Reaction {
         let now = self.clock.now();
         let mut state = self.state();
         let state = &mut *state;
@@ -82,6 +88,7 @@ impl Rejections {
             state.forced = Some(now);
         }
         state.requested |= reaction == Reaction::Refresh;
+        react(reaction);
         reaction
     }
 
@@ -127,7 +134,7 @@ impl State {
         interval: Duration,
         now: Timestamp,
     ) -> Reaction {
-        // The more consumers reject what others may find good, the less one more of them says.
+        // With each consumer that rejects values, one more rejection is weaker evidence against the value.
         let others = u32::try_from(self.consumers.len()).unwrap_or(u32::MAX);
         let spacing = interval.saturating_mul(others).min(LONGEST_INTERVAL);
         let due = self.forced.filter(|_| others > 0).map_or(now, |forced| forced.after(spacing));
@@ -190,7 +197,7 @@ mod tests {
             .map(|_| {
                 let mut forced = 0;
                 for _ in 0..steps {
-                    forced += usize::from(rejections.reject(BAD, false) != Reaction::Serve);
+                    forced += usize::from(rejections.reject(BAD, false, |_| ()) != Reaction::Serve);
                     between(&rejections);
                     clock.advance(step);
                 }
@@ -219,54 +226,54 @@ mod tests {
     #[test]
     fn the_value_is_invalidated_once_and_served_from_then_on() {
         let (rejections, clock) = rejections();
-        assert_eq!(rejections.reject(BAD, false), Reaction::Invalidate);
-        assert_eq!(rejections.reject(BAD, false), Reaction::Serve);
+        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Invalidate);
+        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Serve);
         assert!(!rejections.take_request());
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(BAD, false), Reaction::Refresh);
+        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Refresh);
         assert!(rejections.take_request() && !rejections.take_request());
-        assert_eq!(rejections.reject(BAD, false), Reaction::Serve);
+        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Serve);
     }
 
     #[test]
     fn a_value_that_is_accepted_and_then_revoked_is_invalidated_again_after_a_second() {
         let (rejections, clock) = rejections();
-        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
         rejections.accept(GOOD);
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
         rejections.accept(GOOD);
         clock.advance(FORGET_ACCEPTING);
-        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate, "the rest is forgotten");
+        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate, "the rest is forgotten");
     }
 
     #[test]
     fn one_consumers_rejections_do_not_hold_up_what_another_one_says() {
         let (rejections, clock) = rejections();
         for _ in 0..100 {
-            rejections.reject(BAD, false);
+            rejections.reject(BAD, false, |_| ());
             clock.advance(SECOND);
         }
         // A value that the bad one rejects and no other is known to accept.
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
+        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
     }
 
     #[test]
     fn what_another_consumer_accepts_or_what_is_new_is_not_taken_from_the_others() {
         let (rejections, clock) = rejections();
-        assert_eq!(rejections.reject(GOOD, false), Reaction::Invalidate);
-        assert_eq!(rejections.reject(BAD, false), Reaction::Serve, "forced a moment ago");
+        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
+        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Serve, "forced a moment ago");
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(BAD, true), Reaction::Refresh);
-        assert_eq!(rejections.reject(3, true), Reaction::Serve);
+        assert_eq!(rejections.reject(BAD, true, |_| ()), Reaction::Refresh);
+        assert_eq!(rejections.reject(3, true, |_| ()), Reaction::Serve);
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_forgotten() {
         let (rejections, clock) = rejections();
         for id in 0..100 {
-            rejections.reject(id, false);
+            rejections.reject(id, false, |_| ());
         }
         assert_eq!(rejections.state().consumers.len(), CONSUMERS);
         clock.advance(FORGET);

@@ -1,5 +1,5 @@
-//! Locks, atomics and tasks as the cache uses them: the real ones, or those of a model checker that runs the
-//! same code under thousands of schedules (`--cfg shuttle`, see `model.rs`).
+//! Locks, atomics and tasks of the cache: the real ones, or those of a model checker that runs the same code under
+//! thousands of schedules (`--cfg shuttle`, see `model.rs`).
 
 #[cfg(not(all(test, shuttle)))]
 mod real {
@@ -8,9 +8,14 @@ mod real {
 
     pub(crate) use arc_swap::ArcSwapOption;
     pub(crate) use tokio::runtime::Handle;
+    pub(crate) use tokio::task::AbortHandle;
     pub(crate) use tokio::time::{sleep, timeout};
 
-    /// Whether the runtime has a time driver. There is no other way to ask: without one, making a timer panics.
+    /// Whether the runtime has a time driver.
+    ///
+    /// Tokio has no way to ask: neither a handle nor its metrics tell, and without a driver each use of a timer
+    /// panics. So one is made and the panic is caught, which leaves its message on stderr; a program that aborts at a
+    /// panic is aborted, as it would be at the first timer of its own. With a driver, nothing is registered.
     pub(crate) fn has_timers() -> bool {
         std::panic::catch_unwind(|| drop(sleep(std::time::Duration::ZERO))).is_ok()
     }
@@ -21,6 +26,7 @@ mod model {
     use std::sync::{Arc, PoisonError};
     use std::time::Duration;
 
+    pub(crate) use shuttle::future::{AbortHandle, JoinHandle};
     pub(crate) use shuttle::sync::atomic::AtomicU64;
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
 
@@ -55,7 +61,7 @@ mod model {
     }
 
     shuttle::lazy_static! {
-        static ref TASKS: Mutex<Vec<shuttle::future::AbortHandle>> = Mutex::new(Vec::new());
+        static ref TASKS: Mutex<Vec<AbortHandle>> = Mutex::new(Vec::new());
     }
 
     /// A runtime, as far as a refresh needs one.
@@ -67,9 +73,10 @@ mod model {
             Ok(Self)
         }
 
-        pub(crate) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) {
+        pub(crate) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
             let task = shuttle::future::spawn(refresh);
             TASKS.lock().unwrap().push(task.abort_handle());
+            task
         }
 
         /// The runtime of the refreshes so far is shut down, and they with it.

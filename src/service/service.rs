@@ -353,7 +353,7 @@ impl<S: fmt::Debug, P> fmt::Debug for IdaasService<S, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::entry::Recheck;
+    use crate::cache::recheck::Recheck;
     use crate::token::ShardedHeader;
 
     #[test]

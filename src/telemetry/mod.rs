@@ -4,11 +4,18 @@
 //! The names are listed in the crate's documentation, under "Observability". Events have theirs in the field `event`
 //! too, where formatted logs show it.
 
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
+
+/// A failure that comes again within this time is no warning again.
+const WARNED_FOR: Duration = Duration::from_secs(1);
+
+/// So many different failures are warned of within that time.
+const WARNINGS: usize = 16;
 
 /// What events and metrics are about: labels of all metrics, fields of all events.
 #[derive(Clone, Debug)]
@@ -21,6 +28,34 @@ pub(crate) struct Telemetry {
     /// [`Idaas::record_metrics`](crate::Idaas::record_metrics) brings up to date.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
     gauges_lives: bool,
+    warnings: Arc<Warnings>,
+}
+
+/// The failures of a moment ago: what fails again and again, or for many callers, does not fill the log.
+#[derive(Debug, Default)]
+struct Warnings(Mutex<Vec<Warning>>);
+
+#[derive(Debug)]
+struct Warning {
+    /// Of the scope and the message.
+    hash: u64,
+    until: Timestamp,
+}
+
+impl Warnings {
+    /// Whether this failure is to be warned of, and not only noted.
+    fn is_due(&self, scope: &str, error: &Error, now: Timestamp) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (scope, error.to_string()).hash(&mut hasher);
+        let hash = hasher.finish();
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.retain(|warning| now.monotonic < warning.until.monotonic);
+        let due = warnings.len() < WARNINGS && warnings.iter().all(|warning| warning.hash != hash);
+        if due {
+            warnings.push(Warning { hash, until: now.after(WARNED_FOR) });
+        }
+        due
+    }
 }
 
 /// How a refresh ended.
@@ -50,7 +85,8 @@ pub(crate) struct Refreshed<'a> {
     pub(crate) scope: &'a str,
     pub(crate) cause: &'static str,
     pub(crate) attempt: u32,
-    pub(crate) elapsed: Duration,
+    pub(crate) started: Timestamp,
+    pub(crate) ended: Timestamp,
     pub(crate) outcome: &'a Outcome,
     /// The issuer's id of the last request that it responded to.
     pub(crate) request_id: Option<&'a str>,
@@ -60,13 +96,13 @@ const REFRESH: &str = "idaas.refresh";
 
 impl Telemetry {
     pub(crate) fn new(client: &str, method: &'static str) -> Self {
-        Self { client: client.into(), method, gauges_lives: true }
+        Self { client: client.into(), method, gauges_lives: true, warnings: Arc::default() }
     }
 
     /// The same client with something else than tokens.
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
     pub(crate) fn of(&self, method: &'static str) -> Self {
-        Self { client: Arc::clone(&self.client), method, gauges_lives: false }
+        Self { client: Arc::clone(&self.client), method, gauges_lives: false, warnings: Arc::default() }
     }
 
     /// The same client with exchanged tokens. They have no life in common.
@@ -84,17 +120,23 @@ impl Telemetry {
         span
     }
 
-    /// One event for each refresh.
+    /// One event for each refresh: a warning when it failed, unless the same was warned of a moment ago.
     pub(crate) fn refreshed(&self, refreshed: &Refreshed<'_>) {
-        let Self { client, method, .. } = self;
-        let Refreshed { what, scope, cause, attempt, elapsed, outcome, request_id } = refreshed;
-        let (seconds, name) = (elapsed.as_secs_f64(), outcome.as_str());
+        let Self { client, method, warnings, .. } = self;
+        let Refreshed { what, scope, cause, attempt, started, ended, outcome, request_id } = refreshed;
+        let (seconds, name) = (ended.since(*started).as_secs_f64(), outcome.as_str());
         match outcome {
             Outcome::Loaded(life) | Outcome::Shared(life) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
                 attempt, elapsed = seconds, outcome = name, request_id, expires_in = life.as_secs_f64(), "{what} fetched"
             ),
-            Outcome::Failed(error) | Outcome::Panicked(error) => tracing::warn!(
+            Outcome::Failed(error) | Outcome::Panicked(error) if warnings.is_due(scope, error, *ended) => {
+                tracing::warn!(
+                    name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
+                    attempt, elapsed = seconds, outcome = name, request_id, %error, "{what} not fetched"
+                );
+            }
+            Outcome::Failed(error) | Outcome::Panicked(error) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
                 attempt, elapsed = seconds, outcome = name, request_id, %error, "{what} not fetched"
             ),
@@ -113,7 +155,7 @@ impl Telemetry {
 
     #[cfg(feature = "metrics")]
     fn count(&self, refreshed: &Refreshed<'_>) {
-        let Refreshed { scope, cause, attempt, elapsed, outcome, .. } = refreshed;
+        let Refreshed { scope, cause, attempt, started, ended, outcome, .. } = refreshed;
         let labels = |more: &[(&'static str, &'static str)]| {
             let own = self.labels(scope).into_iter();
             own.chain(more.iter().map(|(name, value)| metrics::Label::new(*name, *value))).collect::<Vec<_>>()
@@ -123,7 +165,7 @@ impl Telemetry {
         metrics::counter!("idaas_refreshes_total", by_cause).increment(1);
         if *attempt > 0 {
             metrics::histogram!("idaas_refresh_seconds", labels(&[outcome_label]))
-                .record(elapsed.as_secs_f64());
+                .record(ended.since(*started).as_secs_f64());
         }
         if let Outcome::Loaded(life) | Outcome::Shared(life) = outcome {
             self.expires_in(scope, *life);

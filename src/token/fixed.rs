@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cache::entry::{CacheEntry, Recheck};
+use crate::cache::entry::CacheEntry;
+use crate::cache::recheck::Recheck;
 use crate::cache::slot::Settings;
 use crate::cache::window::Window;
 use crate::clock::Timestamp;

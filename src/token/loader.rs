@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
-use crate::cache::entry::Recheck;
 use crate::cache::loader::{Loaded, Loader};
+use crate::cache::recheck::Recheck;
 use crate::cache::window::Renewal;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{BoxFuture, Error, ErrorKind};

@@ -23,7 +23,7 @@ mod token;
 
 pub(crate) use self::cache::{CacheLimits, RequestSlot, TokenCache};
 pub(crate) use self::endpoint::TokenEndpoint;
-#[cfg(feature = "aliyun")]
+#[cfg(any(feature = "aliyun", test))]
 pub(crate) use self::issued::issued;
 pub use self::refresh_guard::RefreshGuard;
 pub use self::response::TokenResponse;

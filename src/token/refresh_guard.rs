@@ -3,10 +3,9 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use tokio::task::AbortHandle;
-
 use crate::cache::refresh::current_runtime;
 use crate::cache::slot::Resolution;
+use crate::cache::sync::AbortHandle;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::scope::Scope;

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::cache::entry::Recheck;
+use crate::cache::recheck::Recheck;
 
 /// More shards than this are not worth their memory.
 const MOST: usize = 32;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use http::HeaderValue;
 
-use crate::cache::entry::Recheck;
+use crate::cache::recheck::Recheck;
 use crate::error::{Error, ErrorKind};
 use crate::scope::Scope;
 use crate::token::response::{TokenResponse, TokenText};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tower_idaas::{Error, ErrorKind};
 use tracing::field::{Field, Visit};
@@ -138,6 +139,44 @@ async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
     mint.panic_from_now_on();
     idaas.token().await.unwrap_err();
     assert_eq!(told(&lines), [line("panicked", "WARN", false)]);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once() -> Outcome {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let mint = Mint::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    let torn = |text: &str| Error::new(ErrorKind::Credential, text).with_transient(true);
+    mint.fail_with(torn("the file is empty, said the test"));
+    // Looked at each 200 ms, from the first second to the last.
+    for _ in 0..16 {
+        idaas.token().await.unwrap_err();
+        clock.advance(Duration::from_millis(200));
+    }
+    let levels: Vec<_> = told(&lines).into_iter().map(|(_, level, _)| level).collect();
+    let warned = levels.iter().filter(|level| *level == "WARN").count();
+    assert_eq!((levels.len(), warned, levels[0].as_str()), (16, 4, "WARN"));
+    mint.fail_with(torn("the file is gone, said the test"));
+    idaas.token().await.unwrap_err();
+    assert_eq!(told(&lines), [line("failed", "WARN", false)]);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_failures_at_once_do_not_fill_the_log() -> Outcome {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let mint = Mint::new();
+    let (idaas, _clock) = fed_by(&mint)?;
+    mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
+    for scope in 0..100 {
+        idaas.token_for(&format!("api://{scope}|read").parse()?).await.unwrap_err();
+    }
+    let levels: Vec<_> = told(&lines).into_iter().map(|(_, level, _)| level).collect();
+    let warned = levels.iter().filter(|level| *level == "WARN").count();
+    assert_eq!((levels.len(), warned), (100, 16));
     Ok(())
 }
 

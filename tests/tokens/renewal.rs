@@ -221,3 +221,32 @@ async fn a_token_once_found_dead_stays_dead_when_the_clock_is_set_back() -> Outc
     assert_eq!(api.take_token(), "token-2");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_refresh_that_was_replaced_while_it_waited_for_its_turn_asks_nothing() -> Outcome {
+    let (mint, clock) = (Mint::new(), ManualClock::new());
+    let builder = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+    let idaas = builder.max_token_requests_in_flight(2).build()?;
+    let first = idaas.token().await?;
+    mint.hold();
+    let others = ["api://b|read", "api://c|read"].map(|scope| {
+        let (idaas, scope) = (idaas.clone(), scope.parse().unwrap());
+        tokio::spawn(async move { idaas.token_for(&scope).await })
+    });
+    // Both places are taken.
+    mint.wait_for_fetches(3).await;
+    clock.advance(ADVISORY);
+    assert_eq!(text(idaas.token().await)?, "token-1");
+    settle().await;
+    idaas.invalidate(&first);
+    let mut replacing = task::spawn(idaas.token());
+    assert_pending!(replacing.poll());
+    settle().await;
+    mint.release();
+    assert_eq!(text(replacing.await)?, "token-4");
+    for other in others {
+        other.await??;
+    }
+    assert_eq!(mint.fetches(), 4);
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::cache::entry::Recheck;
+use crate::cache::recheck::Recheck;
 use crate::secret::Secret;
 
 /// Live STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::aliyun::credential::lookup::{FetchContext, Issuer, Temporary, TemporarySource};
 use crate::aliyun::credential::{Credential, instance_role, sts, uri};
-use crate::cache::entry::Recheck;
 use crate::cache::loader::{Loaded, Loader};
+use crate::cache::recheck::Recheck;
 use crate::cache::window::Renewal;
 use crate::error::BoxFuture;
 use crate::error::Error;

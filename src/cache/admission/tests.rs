@@ -324,3 +324,16 @@ async fn the_longest_retry_after_counts_for_all() {
     scene.advance(1);
     assert!(scene.try_enter().unwrap().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_503_to_the_probe_of_the_connection_lets_requests_for_other_parties_go_before_its_next_attempt() {
+    let scene = Scene::new();
+    scene.fail(scene.permit(), "a", &unreachable_server());
+    scene.advance(1);
+    let mut probe = scene.permit();
+    let mut other = task::spawn(scene.enter(Party::Other));
+    assert_pending!(other.poll());
+    assert_eq!(probe.failed("a", &busy(), true, scene.clock.now(), 0.0), Effect::Probe);
+    assert!(other.is_woken());
+    assert!(assert_ready!(other.poll()).is_ok());
+}

@@ -220,6 +220,7 @@ fn what_code_gives_is_checked_likewise() {
     assert_eq!(keys(&check(Arc::new(Pkcs7::from_source("", source()))).unwrap_err()), ["credential_name"]);
 }
 
+#[cfg(feature = "transport")]
 #[test]
 fn an_address_that_cannot_be_used_is_a_fault_and_one_that_is_not_used_too() {
     let source = assertion_source_fn(|_| async { Ok(Secret::new("MIIB")) });

@@ -1,0 +1,150 @@
+//! When a request must look at a cached value more closely: all that a hit reads, shared by the value's consumers.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use super::sync::AtomicU64;
+use crate::cache::rejections::{Reaction, Rejections};
+use crate::clock::{Clock, Timestamp};
+
+/// When a request must look at a value more closely.
+///
+/// A hit compares the coarse clocks with this and nothing else. Past it, the precise clocks and the slot's state
+/// decide, and move it ahead where nothing needs to be done for a while: so serving during a refresh costs what serving
+/// a fresh value costs.
+///
+/// It is shared with each consumer of the value, which can invalidate the value through it: by identity, so that a late
+/// rejection of an old value says nothing about its successor.
+#[derive(Debug)]
+pub(crate) struct Recheck {
+    monotonic: AtomicU64,
+    wall: AtomicU64,
+    /// The consumer whose acceptance was noted last, [`NONE_YET`], or [`UNWATCHED`] while acceptances are not noted.
+    accepted_by: AtomicU64,
+    /// Those of the slot that holds the value.
+    rejections: OnceLock<Arc<Rejections>>,
+}
+
+/// Stands in `monotonic` for an invalidated value. No clock reads it: it is the origin.
+const INVALIDATED: u64 = 0;
+
+const UNWATCHED: u64 = 0;
+const NONE_YET: u64 = 1;
+
+impl Recheck {
+    /// Needed at once.
+    pub(crate) fn new() -> Self {
+        Self {
+            monotonic: AtomicU64::new(1),
+            wall: AtomicU64::new(1),
+            accepted_by: AtomicU64::new(UNWATCHED),
+            rejections: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_ahead(&self, clock: &Clock, last_tick: &mut u64) -> bool {
+        let tick = clock.coarse_monotonic();
+        if tick >= self.monotonic.load(Ordering::Relaxed) {
+            return false;
+        }
+        if tick == *last_tick {
+            return true;
+        }
+        let ahead = clock.coarse_wall() < self.wall.load(Ordering::Relaxed);
+        if ahead {
+            *last_tick = tick;
+        }
+        ahead
+    }
+
+    /// When the next closer look is due.
+    pub(crate) fn due(&self) -> Timestamp {
+        Timestamp {
+            monotonic: self.monotonic.load(Ordering::Relaxed),
+            wall: self.wall.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The value is not to be served any more. There is no way back.
+    pub(crate) fn invalidate(&self) {
+        // A read-modify-write like those of `set`, so that each of them comes before it or finds it.
+        self.monotonic.swap(INVALIDATED, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_invalidated(&self) -> bool {
+        self.monotonic.load(Ordering::Acquire) == INVALIDATED
+    }
+
+    /// The value becomes that of a slot. With `watched`, the consumers that accept it are noted.
+    pub(crate) fn attach(&self, rejections: &Arc<Rejections>, watched: bool) {
+        if self.rejections.set(Arc::clone(rejections)).is_ok() && watched {
+            self.accepted_by.store(NONE_YET, Ordering::Relaxed);
+        }
+    }
+
+    /// A consumer of the value, identified by a hash, rejects it. True when the next request gets another
+    /// value, false when this one is still served: see [`Rejections`].
+    pub(crate) fn reject(&self, consumer: u64) -> bool {
+        if self.is_invalidated() {
+            return true;
+        }
+        let consumer = consumer.max(NONE_YET + 1);
+        let accepted_by = self.accepted_by.load(Ordering::Relaxed);
+        let by_another = accepted_by > NONE_YET && accepted_by != consumer;
+        match self.rejections.get() {
+            Some(rejections) => {
+                rejections.reject(consumer, by_another, |reaction| self.react(reaction));
+            }
+            None => self.invalidate(),
+        }
+        // From now on it is of interest which consumer accepts the value.
+        let _ = self.accepted_by.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |noted| {
+            (noted == UNWATCHED || noted == consumer).then_some(NONE_YET)
+        });
+        // By this consumer, or by another one meanwhile.
+        self.is_invalidated()
+    }
+
+    fn react(&self, reaction: Reaction) {
+        match reaction {
+            Reaction::Invalidate => self.invalidate(),
+            Reaction::Refresh => self.set(Timestamp { monotonic: 1, wall: 1 }),
+            Reaction::Serve => {}
+        }
+    }
+
+    /// Whether it matters which consumer accepts the value.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.accepted_by.load(Ordering::Relaxed) != UNWATCHED
+    }
+
+    /// A consumer of the value accepts it.
+    #[inline]
+    pub(crate) fn accept(&self, consumer: u64) {
+        let noted = self.accepted_by.load(Ordering::Relaxed);
+        if noted != UNWATCHED && noted != consumer {
+            self.note(consumer);
+        }
+    }
+
+    #[cold]
+    fn note(&self, consumer: u64) {
+        let consumer = consumer.max(NONE_YET + 1);
+        if self.accepted_by.swap(consumer, Ordering::Relaxed) != consumer
+            && let Some(rejections) = self.rejections.get()
+        {
+            rejections.accept(consumer);
+        }
+    }
+
+    /// Not needed before then, unless the value is invalidated, before or meanwhile.
+    pub(crate) fn set(&self, timestamp: Timestamp) {
+        self.wall.store(timestamp.wall, Ordering::Relaxed);
+        let monotonic = timestamp.monotonic.max(INVALIDATED + 1);
+        let unless_invalidated = |now| (now != INVALIDATED).then_some(monotonic);
+        // Refused for an invalidated value, and rightly so.
+        let _ = self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_invalidated);
+    }
+}

@@ -1,0 +1,140 @@
+//! What a slot remembers besides its value: arithmetic alone, no lock, no clock and no I/O.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::backoff::pause_after;
+use crate::cache::entry::CacheEntry;
+use crate::cache::refresh::{Failure, InFlight};
+use crate::clock::{Timestamp, nanos};
+use crate::error::Error;
+
+/// Refreshes after an invalidated value, and fetches after a value that lives for less than this, are at least this far
+/// apart: a broken API or a broken issuer must not become a storm of token requests.
+pub(super) const FORCED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a slot remembers besides its value. Nothing waits, does I/O, emits an event or calls user code under its lock.
+#[derive(Debug)]
+pub(super) struct State<V> {
+    pub(super) in_flight: Option<InFlight<V>>,
+    /// No waiter joins the refresh in flight after this.
+    pub(super) overdue: Timestamp,
+    pub(super) last_id: u64,
+    /// In a row.
+    pub(super) failures: u32,
+    /// Until then requests get this error, and nothing is fetched.
+    pub(super) failure: Option<(Timestamp, Error)>,
+    pub(super) has_had_value: bool,
+    /// No request leaves before this reading of the monotonic clock.
+    pub(super) not_before: u64,
+    /// No request for the sake of an invalidated value leaves before this one.
+    pub(super) next_forced: u64,
+    pub(super) forced: bool,
+    /// The value that was rejected, until a refresh takes the news along.
+    pub(super) rejected: Option<Arc<CacheEntry<V>>>,
+}
+
+impl<V> Default for State<V> {
+    fn default() -> Self {
+        Self {
+            in_flight: None,
+            overdue: Timestamp { monotonic: 0, wall: 0 },
+            last_id: 0,
+            failures: 0,
+            failure: None,
+            has_had_value: false,
+            not_before: 0,
+            next_forced: 0,
+            forced: false,
+            rejected: None,
+        }
+    }
+}
+
+impl<V> State<V> {
+    /// The refresh to wait for, if one is in flight and not overdue.
+    pub(super) fn in_flight(&self, now: Timestamp) -> Option<&InFlight<V>> {
+        self.in_flight.as_ref().filter(|_| now.monotonic < self.overdue.monotonic)
+    }
+
+    /// The remembered failure, while it counts.
+    pub(super) fn failure(&self, now: Timestamp) -> Option<&Error> {
+        self.failure.as_ref().filter(|(until, _)| now.monotonic < until.monotonic).map(|(_, error)| error)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Timestamp> {
+        self.failure.as_ref().map(|(until, _)| *until)
+    }
+
+    /// Takes note that the refresh has ended; false when it no longer counts.
+    pub(super) fn end(&mut self, refresh: u64) -> bool {
+        self.in_flight.take_if(|in_flight| in_flight.id == refresh).is_some()
+    }
+
+    /// Remembers the failure, until the server may be asked again, and gives that time.
+    pub(super) fn fail(
+        &mut self,
+        Failure { error, until }: &Failure,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Timestamp {
+        self.failures = self.failures.saturating_add(1);
+        let until = until.unwrap_or_else(|| now.after(pause_after(self.failures, error, jitter)));
+        self.failure = Some((until, error.clone()));
+        until
+    }
+
+    /// The value was invalidated: a refresh begun before is void, and the next one leaves at once unless another was
+    /// forced a moment ago.
+    pub(super) fn invalidate(&mut self, value: Arc<CacheEntry<V>>, now: Timestamp) {
+        self.in_flight = None;
+        self.force(value);
+        self.not_before = self.not_before.max(self.next_forced);
+        self.next_forced = now.monotonic.max(self.not_before).saturating_add(nanos(FORCED_INTERVAL));
+    }
+
+    /// The next refresh must bring another value than this one.
+    pub(super) fn force(&mut self, value: Arc<CacheEntry<V>>) {
+        self.forced = true;
+        self.rejected = Some(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::recheck::Recheck;
+    use crate::cache::window::{Renewal, Window};
+    use crate::error::ErrorKind;
+
+    const NOW: Timestamp = Timestamp { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
+
+    fn later(millis: u64) -> Timestamp {
+        NOW.after(Duration::from_millis(millis))
+    }
+
+    fn entry() -> Arc<CacheEntry<()>> {
+        let window = Window::new(NOW, Duration::from_secs(60), Renewal::TwoThirds, 0.0);
+        Arc::new(CacheEntry::new((), window, Arc::new(Recheck::new())))
+    }
+
+    #[test]
+    fn invalidations_in_quick_succession_force_one_fetch_a_second() {
+        let mut state = State::<()>::default();
+        let mut delay_after = |at: Timestamp| {
+            state.invalidate(entry(), at);
+            Duration::from_nanos(state.not_before.saturating_sub(at.monotonic)).as_millis()
+        };
+        assert_eq!([0, 100, 1_100, 60_000].map(|millis| delay_after(later(millis))), [0, 900, 900, 0]);
+    }
+
+    #[test]
+    fn a_failure_is_forgotten_in_time() {
+        let mut state = State::<()>::default();
+        let failure = Failure::from(Error::new(ErrorKind::Unavailable, "busy"));
+        let until = state.fail(&failure, NOW, 0.0);
+        assert!(state.failure(NOW).is_some());
+        assert!(state.failure(until).is_none());
+        assert_eq!(state.failures, 1);
+    }
+}

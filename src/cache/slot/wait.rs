@@ -1,0 +1,121 @@
+//! How a request waits for a slot's value.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::entry::CacheEntry;
+use crate::cache::refresh::{Outcome, current_runtime};
+use crate::cache::slot::{Resolution, Slot};
+use crate::cache::sync::timeout;
+use crate::cache::window::State as Stage;
+use crate::error::{Error, ErrorKind};
+
+/// How long a request waits for the next value while the overdue one is still alive: a server that hangs must not hold
+/// up what can be served.
+const OVERDUE_PATIENCE: Duration = Duration::from_secs(2);
+
+impl<V: Debug + Send + Sync + 'static> Slot<V> {
+    /// The value, waiting for it where need be.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the refresh, or of the wait for it, when there is no live value either.
+    pub(crate) async fn acquire(self: Arc<Self>) -> Result<Arc<CacheEntry<V>>, Error> {
+        match self.with_servable(Arc::clone) {
+            Some(entry) => Ok(entry),
+            None => Arc::clone(&self).wait_for(self.resolve()).await,
+        }
+    }
+
+    /// What comes of a resolution, within the time that a request waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub(crate) async fn wait_for(
+        self: Arc<Self>,
+        resolution: Resolution<V>,
+    ) -> Result<Arc<CacheEntry<V>>, Error> {
+        // Without timers there is no limit to the wait but the end of the refresh.
+        if current_runtime().is_err() {
+            return self.follow(resolution, false).await;
+        }
+        let waiting = self.settings.telemetry.wait(self.loader.label());
+        let wait = self.settings.wait;
+        let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
+        let mut following = pin!(self.follow(resolution, true));
+        if let Ok(result) = timeout(patience, following.as_mut()).await {
+            waiting.ended(result.as_ref().err());
+            return result;
+        }
+        let result = match self.peek() {
+            Some(entry) => Ok(entry),
+            None => timeout(wait.saturating_sub(patience), following)
+                .await
+                .unwrap_or_else(|_elapsed| Err(self.waited_in_vain(waiting.elapsed()))),
+        };
+        waiting.ended(result.as_ref().err());
+        result
+    }
+
+    async fn follow(
+        self: &Arc<Self>,
+        mut resolution: Resolution<V>,
+        timers: bool,
+    ) -> Result<Arc<CacheEntry<V>>, Error> {
+        let mut expired_before = false;
+        loop {
+            let in_flight = match resolution {
+                Resolution::Serve(entry) => return Ok(entry),
+                Resolution::Refuse(error) => return Err(error),
+                Resolution::Wait(in_flight) => in_flight,
+            };
+            let id = in_flight.id;
+            let outcome = match timers {
+                true => in_flight.wait_while_running().await,
+                false => Some(in_flight.wait().await),
+            };
+            match outcome {
+                // A waiter that wakes late may find that the value is dead meanwhile.
+                Some(Outcome::Cached(entry)) if entry.state(self.settings.clock.now()) < Stage::Dead => {
+                    return Ok(entry);
+                }
+                Some(Outcome::Uncacheable(entry)) => return Ok(self.peek().unwrap_or(entry)),
+                Some(Outcome::Failed(error)) => return self.peek().ok_or(error),
+                // Once, that was a suspended machine or a clock set ahead; a server so slow is asked again by the
+                // next request.
+                Some(Outcome::Expired) if expired_before => return self.peek().ok_or_else(|| self.expired()),
+                Some(Outcome::Expired) => expired_before = true,
+                Some(Outcome::Cached(_) | Outcome::Void) => {}
+                // Its runtime is not driven: this waiter's is.
+                None => self.abandon(id),
+            }
+            resolution = self.resolve();
+        }
+    }
+
+    fn expired(&self) -> Error {
+        let message = format!(
+            "what came for {} had expired on the way, twice in a row; the issuer is too slow for so short a life, or \
+             the clock jumps",
+            self.loader.label()
+        );
+        Error::new(ErrorKind::Timeout, message)
+    }
+
+    /// `elapsed` is what the machine's clock says of the wait.
+    fn waited_in_vain(&self, elapsed: Duration) -> Error {
+        let (label, wait) = (self.loader.label(), self.settings.wait);
+        let paused = match elapsed < wait / 2 {
+            true => {
+                "; the runtime's time ran ahead of the machine's clock: is it paused (`tokio::time::pause`)?"
+            }
+            false => "",
+        };
+        let message =
+            format!("no response for {label} within {wait:?}; the fetch goes on, try again{paused}");
+        Error::new(ErrorKind::Timeout, message)
+    }
+}
