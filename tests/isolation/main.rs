@@ -1,6 +1,6 @@
 //! One party's trouble stays its own: load with a trouble-maker beside the same load without one.
 //!
-//! `IDAAS_ISOLATION_SECONDS` sets how long each scene lasts (1.2 s by default); `--nocapture` shows the tables. What is
+//! `IDAAS_ISOLATION_SECONDS` sets how long each scene lasts (1 s by default); `--nocapture` shows the tables. What is
 //! measured on a busy machine is compared with a control by a generous ratio, and measured once more before it fails.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::panic)]
@@ -30,7 +30,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn scene_length() -> Duration {
     let seconds = std::env::var("IDAAS_ISOLATION_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs_f64(seconds.unwrap_or(1.2))
+    Duration::from_secs_f64(seconds.unwrap_or(1.0))
 }
 
 /// Whether the scenes are longer than in CI.

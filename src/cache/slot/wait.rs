@@ -38,23 +38,20 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         self: Arc<Self>,
         resolution: Resolution<V>,
     ) -> Result<Arc<CacheEntry<V>>, Error> {
-        // Without timers there is no limit to the wait but the end of the refresh.
-        if current_runtime().is_err() {
+        // Without timers the wait has no limit but the end of the refresh.
+        if !matches!(resolution, Resolution::Wait(_)) || current_runtime().is_err() {
             return self.follow(resolution, false).await;
         }
         let waiting = self.settings.telemetry.wait(self.loader.label());
         let wait = self.settings.wait;
         let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
         let mut following = pin!(self.follow(resolution, true));
-        if let Ok(result) = timeout(patience, following.as_mut()).await {
-            waiting.ended(result.as_ref().err());
-            return result;
-        }
-        let result = match self.peek() {
-            Some(entry) => Ok(entry),
-            None => timeout(wait.saturating_sub(patience), following)
+        let result = match (timeout(patience, following.as_mut()).await, self.peek()) {
+            (Ok(result), _) => result,
+            (Err(_elapsed), Some(entry)) => Ok(entry),
+            (Err(_elapsed), None) => timeout(wait.saturating_sub(patience), following)
                 .await
-                .unwrap_or_else(|_elapsed| Err(self.waited_in_vain(waiting.elapsed()))),
+                .unwrap_or_else(|_elapsed| Err(self.no_response(waiting.elapsed()))),
         };
         waiting.ended(result.as_ref().err());
         result
@@ -84,12 +81,12 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 }
                 Some(Outcome::Uncacheable(entry)) => return Ok(self.peek().unwrap_or(entry)),
                 Some(Outcome::Failed(error)) => return self.peek().ok_or(error),
-                // Once, that was a suspended machine or a clock set ahead; a server so slow is asked again by the
-                // next request.
+                // Once: the machine was suspended, or its clock set ahead. Twice: the server is that slow, and is left
+                // to the next request.
                 Some(Outcome::Expired) if expired_before => return self.peek().ok_or_else(|| self.expired()),
                 Some(Outcome::Expired) => expired_before = true,
                 Some(Outcome::Cached(_) | Outcome::Void) => {}
-                // Its runtime is not driven: this waiter's is.
+                // The runtime of the refresh is not driven, and this waiter's is.
                 None => self.abandon(id),
             }
             resolution = self.resolve();
@@ -98,15 +95,15 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
 
     fn expired(&self) -> Error {
         let message = format!(
-            "what came for {} had expired on the way, twice in a row; the issuer is too slow for so short a life, or \
-             the clock jumps",
+            "the response for {} had expired on the way, twice in a row; the issuer is too slow for so short a life, \
+             or the clock jumps",
             self.loader.label()
         );
         Error::new(ErrorKind::Timeout, message)
     }
 
-    /// `elapsed` is what the machine's clock says of the wait.
-    fn waited_in_vain(&self, elapsed: Duration) -> Error {
+    /// `elapsed` is how long the wait was by the machine's clock.
+    fn no_response(&self, elapsed: Duration) -> Error {
         let (label, wait) = (self.loader.label(), self.settings.wait);
         let paused = match elapsed < wait / 2 {
             true => {
