@@ -32,6 +32,8 @@ pub(crate) struct Operation<'a> {
     pub(crate) query: Vec<(&'static str, String)>,
     /// JSON.
     pub(crate) body: Option<String>,
+    /// What the body holds that must not be shown.
+    pub(crate) secrets: Vec<&'a str>,
     /// What it is about, for messages: "role acs:ram::1:role/a". It is no secret, nor are the values of the query.
     pub(crate) subject: String,
     /// What to do when the server does not know the subject, or refuses something else about it.
@@ -61,7 +63,8 @@ impl DeveloperApi {
         let request = operation.request(&endpoint, token)?;
         let public = operation.query.iter().map(|(_, value)| value.as_str());
         let scope = token.scope().as_str();
-        let call = ApiCall::new(operation, &endpoint, scope, &self.clock, [token.expose_token()])
+        let secrets = operation.secrets.iter().copied().chain([token.expose_token()]);
+        let call = ApiCall::new(operation, &endpoint, scope, &self.clock, secrets)
             .with_public(public.chain([operation.subject.as_str()]));
         let response = call.send(request, |request| self.transport.send(request, &endpoint)).await;
         read(&response.map_err(Error::of_issuer)?).map_err(Error::of_issuer)

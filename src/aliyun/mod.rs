@@ -1,10 +1,15 @@
-//! The Alibaba Cloud side: STS credentials of cloud roles.
+//! The Alibaba Cloud side: STS credentials of cloud roles, and secrets that IDaaS keeps.
 //!
-//! [`Idaas::cloud_role`](crate::Idaas::cloud_role) is the way in.
+//! [`Idaas::cloud_role`](crate::Idaas::cloud_role), [`Idaas::api_key`](crate::Idaas::api_key),
+//! [`Idaas::oauth_client`](crate::Idaas::oauth_client) and [`Idaas::oauth_token`](crate::Idaas::oauth_token) are the ways
+//! in.
 
+mod bearer;
 mod cloud_role;
 mod credential;
 mod developer_api;
+mod kept;
+mod life;
 mod openapi;
 mod profile;
 mod signature;
@@ -14,5 +19,9 @@ pub(crate) use self::cloud_role::CloudRoles;
 pub use self::cloud_role::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
 pub(crate) use self::credential::{Credential, CredentialProvider, DefaultChain, Injected};
 pub(crate) use self::developer_api::DeveloperApi;
+pub(crate) use self::kept::KeptSecrets;
+pub use self::kept::{
+    ApiKey, ConsentRequired, OauthAccessToken, OauthClient, OauthClientCredentials, OauthToken,
+};
 pub(crate) use self::openapi::GenerateOauthToken;
 pub(crate) use self::signed_call::Channel;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(feature = "aliyun")]
-use crate::aliyun::{CloudRole, CloudRoles};
+use crate::aliyun::{ApiKey, CloudRole, CloudRoles, KeptSecrets, OauthClient, OauthToken};
 use crate::client::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
@@ -41,6 +41,8 @@ pub struct Idaas {
     pub(crate) label: Arc<Label>,
     #[cfg(feature = "aliyun")]
     pub(crate) cloud_roles: Arc<CloudRoles>,
+    #[cfg(feature = "aliyun")]
+    pub(crate) kept_secrets: Arc<KeptSecrets>,
 }
 
 /// Who the client is and how it proves that, for people.
@@ -188,6 +190,43 @@ impl Idaas {
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn cloud_role(&self, role_arn: impl AsRef<str>) -> Result<CloudRole, ConfigError> {
         CloudRole::new(&self.cloud_roles, role_arn.as_ref())
+    }
+
+    /// An API key that IDaaS keeps, by its credential's identifier: that of a language model or of another service. It is
+    /// cached, and its [layer](ApiKey::layer) puts it on requests. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the name cannot
+    /// be one.
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn api_key(&self, name: impl AsRef<str>) -> Result<ApiKey, ConfigError> {
+        ApiKey::new(&self.kept_secrets, name.as_ref())
+    }
+
+    /// An OAuth client that IDaaS keeps, by its credential's identifier: its `client_id` and secret at another issuer.
+    /// Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// As for [`api_key`](Self::api_key).
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn oauth_client(&self, name: impl AsRef<str>) -> Result<OauthClient, ConfigError> {
+        OauthClient::new(&self.kept_secrets, name.as_ref())
+    }
+
+    /// The access token of a third party, which IDaaS gets there, by the credential provider's identifier. It is cached
+    /// until it ends, and its [layer](OauthToken::layer) puts it on requests. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// As for [`api_key`](Self::api_key).
+    #[cfg(feature = "aliyun")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+    pub fn oauth_token(&self, provider: impl AsRef<str>) -> Result<OauthToken, ConfigError> {
+        OauthToken::new(&self.kept_secrets, provider.as_ref())
     }
 
     /// Whether there is a live token for the configured scope: for readiness probes.

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Transport,
     /// The server refused: wrong credentials, or a scope that is not granted. Waiting does not help.
     Refused,
+    /// A user must consent at a third party before IDaaS can get its token: `aliyun::ConsentRequired` has the address.
+    ConsentRequired,
     /// The server, or a gateway in front of it, cannot answer now: 429, 5xx, a gateway's page.
     Unavailable,
     /// The response cannot be understood: not JSON, no token in it, a redirect.
@@ -40,7 +42,12 @@ impl ErrorKind {
             | Self::Unavailable
             | Self::InvalidResponse
             | Self::Overloaded => true,
-            Self::Credential | Self::Refused | Self::Destination | Self::Unsupported | Self::Runtime => false,
+            Self::Credential
+            | Self::Refused
+            | Self::ConsentRequired
+            | Self::Destination
+            | Self::Unsupported
+            | Self::Runtime => false,
         }
     }
 }

@@ -17,6 +17,10 @@ mod reqwest;
 mod reqwest_middleware;
 mod response;
 mod retry;
+#[cfg(feature = "aliyun")]
+mod secret_layer;
+#[cfg(feature = "aliyun")]
+mod secret_service;
 #[cfg(feature = "reqwest")]
 mod send;
 #[expect(clippy::module_inception, reason = "the file a reader looks for in a Tower middleware")]
@@ -31,6 +35,12 @@ pub use self::rejection::rejects_token;
 pub use self::request::{HttpRequest, NoToken};
 pub use self::response::HttpResponse;
 pub use self::retry::{Cloned, RetryUnauthorized};
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use self::secret_layer::SecretLayer;
+#[cfg(feature = "aliyun")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
+pub use self::secret_service::{SecretFuture, SecretService};
 #[cfg(feature = "reqwest")]
 pub use self::send::SendError;
 pub use self::service::IdaasService;

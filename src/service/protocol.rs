@@ -73,7 +73,7 @@ fn code(error: &Error) -> u16 {
     match error.kind() {
         ErrorKind::Timeout => DEADLINE_EXCEEDED,
         ErrorKind::Overloaded => RESOURCE_EXHAUSTED,
-        ErrorKind::Destination | ErrorKind::Unsupported => FAILED_PRECONDITION,
+        ErrorKind::Destination | ErrorKind::Unsupported | ErrorKind::ConsentRequired => FAILED_PRECONDITION,
         ErrorKind::Runtime => INTERNAL,
         _ if error.is_transient() => UNAVAILABLE,
         ErrorKind::Credential | ErrorKind::Refused => UNAUTHENTICATED,
@@ -124,6 +124,7 @@ mod tests {
             (ErrorKind::Overloaded, 8),
             (ErrorKind::Destination, 9),
             (ErrorKind::Unsupported, 9),
+            (ErrorKind::ConsentRequired, 9),
             (ErrorKind::Runtime, 13),
         ] {
             assert_eq!(code(&Error::new(kind, "no")), expected, "{kind:?}");

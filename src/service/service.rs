@@ -332,7 +332,7 @@ impl<S, P> IdaasService<S, P> {
 
 /// Gives back what the readied service has reserved: there is no request for it to make now. A clone, yet to be
 /// readied, stays.
-fn release<S: Clone>(inner: &mut S) {
+pub(super) fn release<S: Clone>(inner: &mut S) {
     let clone = inner.clone();
     drop(mem::replace(inner, clone));
 }

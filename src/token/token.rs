@@ -47,6 +47,17 @@ impl Token {
         Self(Arc::new(inner))
     }
 
+    /// Of a secret that IDaaS keeps and that goes onto requests as a token does.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn kept(
+        response: TokenResponse,
+        scope: Scope,
+        expires_at: SystemTime,
+        recheck: Arc<Recheck>,
+    ) -> Self {
+        Self::new(response, scope, expires_at, recheck, None)
+    }
+
     /// The token's text. Keep it out of logs, errors and `Debug`.
     pub fn expose_token(&self) -> &str {
         self.0.text.expose()

@@ -12,4 +12,6 @@ mod cloud_role;
 #[cfg(feature = "aliyun")]
 mod credentials;
 #[cfg(feature = "aliyun")]
+mod kept;
+#[cfg(feature = "aliyun")]
 mod plugin;

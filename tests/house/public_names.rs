@@ -119,7 +119,11 @@ fn what_tests_are_written_with_crosses_threads_too() {
 #[cfg(feature = "aliyun")]
 #[test]
 fn so_does_what_clouds_add() {
-    use tower_idaas::aliyun::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
+    use tower_idaas::aliyun::{
+        ApiKey, CloudCredentials, CloudRole, CloudStsToken, ConsentRequired, OauthAccessToken, OauthClient,
+        OauthClientCredentials, OauthToken, StsToken,
+    };
+    use tower_idaas::service::{SecretFuture, SecretLayer, SecretService};
     use tower_idaas_testing::{CloudVendor, DeveloperApi};
 
     crosses_threads::<CloudRole>();
@@ -128,13 +132,32 @@ fn so_does_what_clouds_add() {
     crosses_threads::<CloudStsToken>();
     crosses_threads::<CloudVendor>();
     crosses_threads::<DeveloperApi>();
+    crosses_threads::<ApiKey>();
+    crosses_threads::<ConsentRequired>();
+    crosses_threads::<OauthAccessToken>();
+    crosses_threads::<OauthClient>();
+    crosses_threads::<OauthClientCredentials>();
+    crosses_threads::<OauthToken>();
+    crosses_threads::<SecretLayer>();
+    crosses_threads::<SecretService<()>>();
+    moves_to_threads::<SecretFuture<Inner, Request<String>>>();
+    is_cloned::<ApiKey>();
+    is_cloned::<OauthClient>();
+    is_cloned::<OauthToken>();
+    is_cloned::<SecretLayer>();
+    is_cloned::<SecretService<Inner>>();
     is_cloned::<CloudRole>();
     is_cloned::<CloudCredentials>();
     is_cloned::<StsToken>();
     fn of_a_role(role: &CloudRole) {
         is_sent(role.credentials());
     }
-    let _ = of_a_role;
+    fn of_kept_secrets(key: &ApiKey, client: &OauthClient, token: &OauthToken) {
+        is_sent(key.key_text());
+        is_sent(client.credentials());
+        is_sent(token.token());
+    }
+    let _ = (of_a_role, of_kept_secrets);
 }
 
 #[test]
@@ -303,6 +326,7 @@ fn the_names_behind_the_doors_are_these() {
     );
     assert_eq!(
         of(include_str!("../../src/aliyun/mod.rs")),
-        "CloudCredentials CloudRole CloudStsToken StsToken"
+        "ApiKey CloudCredentials CloudRole CloudStsToken ConsentRequired OauthAccessToken OauthClient OauthClientCredentials \
+         OauthToken StsToken"
     );
 }

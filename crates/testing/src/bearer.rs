@@ -54,6 +54,15 @@ impl Doorkeeper {
     }
 
     pub(super) fn judge(&self, headers: &HeaderMap) -> Result<Claims, ApiRefusal> {
+        self.judge_for(headers, &self.permissions)
+    }
+
+    /// The same for an operation that takes one of these permissions.
+    pub(super) fn judge_for<P: AsRef<str>>(
+        &self,
+        headers: &HeaderMap,
+        permissions: &[P],
+    ) -> Result<Claims, ApiRefusal> {
         let mut authorizations = headers.get_all(AUTHORIZATION).iter();
         let authorization = authorizations.next().ok_or(ApiRefusal::NoToken)?;
         if authorizations.next().is_some() {
@@ -76,8 +85,8 @@ impl Doorkeeper {
         if claims.serial <= revoked.up_to || revoked.ids.contains(&claims.id) {
             return Err(ApiRefusal::Revoked);
         }
-        let enough = |has: &str| has == ALL || self.permissions.iter().any(|needed| has == needed);
-        if !self.permissions.is_empty() && !claims.scope.split(' ').any(enough) {
+        let enough = |has: &str| has == ALL || permissions.iter().any(|needed| has == needed.as_ref());
+        if !permissions.is_empty() && !claims.scope.split(' ').any(enough) {
             return Err(ApiRefusal::MissingPermission);
         }
         Ok(claims)

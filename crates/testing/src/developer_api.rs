@@ -1,4 +1,5 @@
-//! The DeveloperAPI, as far as it hands out STS credentials of cloud roles.
+//! The DeveloperAPI, as far as it hands out STS credentials of cloud roles, credentials that it keeps, and tokens of third
+//! parties.
 
 use std::fmt;
 use std::io;
@@ -17,6 +18,7 @@ use super::behaviour::AnswerChange;
 use super::cloud_account::{CloudAccount, CloudVendor};
 use super::controls::Controls;
 use super::desk::{Call, Desk};
+use super::kept_secrets::{FETCH, KeptSecrets, OBTAIN};
 use super::open_api_refusal::OpenApiRefusal;
 use super::server::reserve;
 use super::service::IdaasService;
@@ -30,8 +32,8 @@ const PERMISSIONS: [&str; 2] =
 /// In seconds, what a session may last.
 const SESSION: std::ops::RangeInclusive<u64> = 900..=43_200;
 
-/// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles for tokens of one
-/// [`TestIdaas`]; started by [`TestIdaas::start_developer_api`].
+/// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles, credentials that it keeps, and
+/// tokens of third parties, for tokens of one [`TestIdaas`]; started by [`TestIdaas::start_developer_api`].
 ///
 /// It speaks HTTPS under the authority of the IDaaS, and wants a live token of it for `urn:cloud:idaas:pam`.
 /// The credentials open nothing, and end by the clock of the IDaaS. It has [`Controls`], and stops when it is
@@ -49,6 +51,7 @@ struct DeveloperDesk {
 struct State {
     account: CloudAccount,
     session: Duration,
+    kept: KeptSecrets,
 }
 
 impl TestIdaas {
@@ -67,7 +70,11 @@ impl DeveloperApi {
     fn start(idaas: Arc<IdaasService>, tls: Arc<ServerConfig>) -> io::Result<Self> {
         let permissions = PERMISSIONS.map(str::to_owned).to_vec();
         let clock = idaas.endpoint.clock.clone();
-        let state = State { account: CloudAccount::default(), session: Duration::from_secs(3600) };
+        let state = State {
+            account: CloudAccount::default(),
+            session: Duration::from_secs(3600),
+            kept: KeptSecrets::default(),
+        };
         let desk = Arc::new(DeveloperDesk {
             doorkeeper: Doorkeeper::new(idaas, AUDIENCE.to_owned(), permissions),
             state: Mutex::new(state),
@@ -84,6 +91,43 @@ impl DeveloperApi {
     /// Hands out credentials of this role from now on, in the shape of this cloud.
     pub fn add_role(&self, arn: impl Into<String>, vendor: CloudVendor) {
         self.desk.state().account.add(arn.into(), vendor);
+    }
+
+    /// Keeps this API key under this identifier from now on, in the place of what was there.
+    pub fn keep_api_key(&self, name: impl Into<String>, key: impl Into<String>) {
+        self.desk.state().kept.keep_api_key(name.into(), key.into());
+    }
+
+    /// Keeps this OAuth client under this identifier from now on, in the place of what was there.
+    pub fn keep_oauth_client(
+        &self,
+        name: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+    ) {
+        self.desk.state().kept.keep_oauth_client(name.into(), client_id.into(), client_secret.into());
+    }
+
+    /// Disables a kept credential, or enables it again.
+    pub fn set_credential_enabled(&self, name: &str, enabled: bool) {
+        self.desk.state().kept.set_enabled(name, enabled);
+    }
+
+    /// Gets tokens of this third party from now on, which live this long. They may have these scopes, separated by
+    /// spaces, or any if there are none, and take these custom parameters.
+    pub fn add_credential_provider(
+        &self,
+        name: impl Into<String>,
+        token_life: Duration,
+        scopes: &str,
+        parameters: &[&str],
+    ) {
+        self.desk.state().kept.add_provider(name.into(), token_life, scopes, parameters);
+    }
+
+    /// Has a user consent before there are tokens of this third party; `false` once the user has.
+    pub fn require_consent(&self, provider: &str, required: bool) {
+        self.desk.state().kept.require_consent(provider, required);
     }
 
     /// How long credentials live when the request does not say. Default: an hour.
@@ -123,8 +167,29 @@ impl fmt::Debug for DeveloperApi {
 
 impl Desk for DeveloperDesk {
     fn judge(&self, call: &Call, change: Option<&AnswerChange>) -> Result<Answer, Refused> {
-        self.doorkeeper.judge(&call.head.headers)?;
-        Ok(Answer::success(self.obtain(&call.head)?, change))
+        let headers = &call.head.headers;
+        let below = call
+            .head
+            .uri
+            .path()
+            .strip_prefix("/v2/")
+            .and_then(|path| path.strip_prefix(TestIdaas::INSTANCE_ID));
+        let now = self.doorkeeper.idaas.endpoint.clock.now();
+        let answer = match below {
+            Some(path) if path == OBTAIN.0 => {
+                self.doorkeeper.judge_for(headers, &[OBTAIN.1])?;
+                self.state().kept.obtain(&call.head, now)?
+            }
+            Some(path) if path == FETCH.0 => {
+                self.doorkeeper.judge_for(headers, &[FETCH.1])?;
+                self.state().kept.fetch(call, now)?
+            }
+            _ => {
+                self.doorkeeper.judge(headers)?;
+                self.obtain(&call.head)?
+            }
+        };
+        Ok(Answer::success(answer, change))
     }
 }
 

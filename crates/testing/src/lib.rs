@@ -135,6 +135,7 @@
 //! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | give a [`MetadataService`] a [`Behaviour`] |
 //! | its document is no good | [`MetadataService::set_document`] |
+//! | a kept API key is exchanged, disabled, of another kind; a user must consent | start a `DeveloperApi`, and have it keep what you need |
 //! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
 //! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
@@ -176,6 +177,7 @@ mod form;
 mod generate_oauth_token;
 mod grants;
 mod idaas;
+mod kept_secrets;
 mod ledger;
 mod metadata_document;
 mod metadata_service;

@@ -1,24 +1,23 @@
 //! The operation that gives a role's credentials: how it is asked for, and how its response is read.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, Issued, StsToken};
-use crate::aliyun::developer_api::{DeveloperApi, Operation};
-use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal, State, Window};
+use crate::aliyun::developer_api::Operation;
+use crate::aliyun::life::{has_ended, life_until};
+use crate::cache::window::Renewal;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::token::ExchangeKey;
-use crate::token::Token;
 use crate::wire::call::{ApiResponse, text};
 use crate::wire::profile::Refusal;
 use crate::wire::redact::Redactor;
-use crate::wire::time::unix_seconds;
 
 /// As all of the vendor's clients do with STS credentials.
 pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
@@ -42,15 +41,6 @@ pub(super) struct Obtained {
     pub(super) request_id: Option<String>,
 }
 
-/// Makes one call.
-///
-/// # Errors
-///
-/// Everything that is not usable credentials, classified as at the token endpoint.
-pub(super) async fn obtain(api: &DeveloperApi, key: &RoleKey, token: &Token) -> Result<Obtained, Error> {
-    api.send(&operation(key), token, read).await
-}
-
 pub(super) fn operation(key: &RoleKey) -> Operation<'static> {
     let mut query = vec![("cloudAccountRoleExternalId", key.arn.to_string())];
     if let Some(seconds) = key.session_seconds {
@@ -61,6 +51,7 @@ pub(super) fn operation(key: &RoleKey) -> Operation<'static> {
         path: "/cloudAccountRoles/_/actions/obtainAccessCredential",
         query,
         body: None,
+        secrets: Vec::new(),
         subject: format!("role {}", key.arn),
         hint: &|refusal: &Refusal<'_>| {
             (refusal.status == StatusCode::BAD_REQUEST)
@@ -103,8 +94,9 @@ fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
         let text = text(sts, &[name]).filter(|text| !text.trim().is_empty());
         text.ok_or_else(|| format!("its `{member}` carries no `{name}`"))
     });
-    let life = life(response, credential, sts);
-    if Window::new(sent, life, RENEWAL, 0.0).state(response.received()) == State::Dead {
+    let ends = [sts.get("expiration"), credential.get("accessCredentialExpiresAt")];
+    let life = life_until(response, ends);
+    if has_ended(response, life, RENEWAL) {
         return Err("the credentials in it have ended already (check this machine's clock)".into());
     }
     let expires_at = sent.after(life).system_time();
@@ -129,19 +121,4 @@ fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
         role_external_id: named("cloudAccountRoleExternalId"),
     });
     Ok(Obtained { credentials, sent, life, request_id })
-}
-
-/// How long the credentials live, from when they were asked for: until the earlier end, by the server's clock
-/// and by ours. A minute when the response names no end, or one so far away that it is a mistake.
-fn life(response: &ApiResponse<'_>, credential: &Map<String, Value>, sts: &Map<String, Value>) -> Duration {
-    let ends = [sts.get("expiration"), credential.get("accessCredentialExpiresAt")];
-    let ends = ends.into_iter().flatten().filter_map(|end| {
-        let since_epoch = Duration::try_from_secs_f64(unix_seconds(end)?).ok()?;
-        SystemTime::UNIX_EPOCH.checked_add(since_epoch)
-    });
-    let Some(end) = ends.min() else { return DEFAULT_LIFE };
-    let left = |now: SystemTime| end.duration_since(now).unwrap_or_default();
-    let sent = response.sent().system_time();
-    let life = left(response.server_time().unwrap_or(sent)).min(left(sent));
-    if life > LONGEST_LIFE { DEFAULT_LIFE } else { life }
 }

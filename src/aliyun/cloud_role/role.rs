@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::aliyun::bearer::default_scope;
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
 use crate::aliyun::cloud_role::obtain::RoleKey;
 use crate::aliyun::cloud_role::roles::CloudRoles;
@@ -11,12 +12,6 @@ use crate::aliyun::developer_api::DeveloperApi;
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
 use crate::token::SubjectToken;
-
-/// The audience of IDaaS's own application for privileged access.
-const PAM: &str = "urn:cloud:idaas:pam";
-
-/// All that the client is granted in IDaaS's own application for privileged access.
-const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|.all";
 
 /// What the DeveloperAPI takes, in seconds: from 15 minutes to 12 hours.
 const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;
@@ -63,12 +58,7 @@ impl CloudRole {
         if arn.contains(char::is_control) {
             return fault("has a control character; expected the role's ARN");
         }
-        // One token then serves both.
-        let scope = match roles.configured_scope() {
-            configured if configured.audience() == PAM => configured.clone(),
-            _ => Scope::parse(DEFAULT_SCOPE)
-                .map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))?,
-        };
+        let scope = default_scope(roles.configured_scope())?;
         let key = RoleKey { arn: arn.into(), scope, session_seconds: None, exchange: None };
         Ok(Self { roles, api, key, subject: None })
     }

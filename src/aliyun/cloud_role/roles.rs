@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-
+use crate::aliyun::bearer::Bearer;
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
-use crate::aliyun::cloud_role::obtain::{Obtained, RENEWAL, RoleKey, obtain};
+use crate::aliyun::cloud_role::obtain::{Obtained, RENEWAL, RoleKey, operation, read};
 use crate::aliyun::developer_api::DeveloperApi;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::lru_map::LruMap;
@@ -13,7 +12,7 @@ use crate::cache::slot::{Settings, Slot};
 use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{SubjectToken, Token, TokenCache};
+use crate::token::{SubjectToken, TokenCache};
 
 /// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
 const ROLES: usize = 1_000;
@@ -31,10 +30,10 @@ pub(crate) struct CloudRoles {
 impl CloudRoles {
     pub(crate) fn new(
         tokens: Arc<TokenCache>,
-        api: Result<DeveloperApi, ConfigFault>,
+        api: Result<Arc<DeveloperApi>, ConfigFault>,
         settings: Settings,
     ) -> Self {
-        Self { tokens, api: api.map(Arc::new), settings, slots: LruMap::new(ROLES) }
+        Self { tokens, api, settings, slots: LruMap::new(ROLES) }
     }
 
     /// The scope of the configuration.
@@ -59,9 +58,12 @@ impl CloudRoles {
         self.slots.get_or_insert_with(key, || {
             let fetch = FetchCredentials {
                 label: format!("STS credentials of {}", key.arn),
-                subject: subject.cloned(),
-                tokens: Arc::clone(&self.tokens),
-                api: Arc::clone(api),
+                bearer: Bearer {
+                    tokens: Arc::clone(&self.tokens),
+                    api: Arc::clone(api),
+                    scope: key.scope.clone(),
+                    subject: subject.cloned(),
+                },
                 key: key.clone(),
             };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
@@ -73,37 +75,15 @@ impl CloudRoles {
 #[derive(Debug)]
 struct FetchCredentials {
     label: String,
-    /// Of the user for whom the role is assumed.
-    subject: Option<SubjectToken>,
-    tokens: Arc<TokenCache>,
-    api: Arc<DeveloperApi>,
+    bearer: Bearer,
     key: RoleKey,
-}
-
-impl FetchCredentials {
-    async fn token(&self) -> Result<Token, Error> {
-        let scope = &self.key.scope;
-        match &self.subject {
-            Some(subject) => self.tokens.exchange(subject, scope).await,
-            None => Ok(self.tokens.slot(scope).acquire().await?.value.clone()),
-        }
-    }
-
-    /// Makes one call, or two when the token of the first was refused: it may have been revoked meanwhile.
-    async fn obtain(&self) -> Result<Obtained, Error> {
-        let token = self.token().await?;
-        match obtain(&self.api, &self.key, &token).await {
-            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => token.invalidate(),
-            result => return result,
-        }
-        obtain(&self.api, &self.key, &self.token().await?).await
-    }
 }
 
 impl Loader<CloudCredentials> for FetchCredentials {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<CloudCredentials>, Error>> {
         Box::pin(async move {
-            let Obtained { credentials: value, sent, life, request_id } = self.obtain().await?;
+            let obtained = self.bearer.send(&operation(&self.key), read).await?;
+            let Obtained { credentials: value, sent, life, request_id } = obtained;
             let recheck = Arc::clone(value.recheck());
             Ok(Loaded { value, recheck, sent, life, renewal: RENEWAL, from_issuer: true, request_id })
         })

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "aliyun")]
-use crate::aliyun::{CloudRoles, DeveloperApi};
+use crate::aliyun::{CloudRoles, DeveloperApi, KeptSecrets};
 #[cfg(feature = "aliyun")]
 use crate::cache::admission::Party;
 use crate::cache::slot::Settings;
@@ -94,9 +94,15 @@ impl Roles {
     /// The handle with these tokens.
     pub(super) fn handle(self, tokens: TokenCache, label: Label) -> Idaas {
         let tokens = Arc::new(tokens);
+        #[cfg(feature = "aliyun")]
+        let (api, settings) = (self.api.map(Arc::new), self.settings);
+        #[cfg(feature = "aliyun")]
+        let of_secrets = Settings { telemetry: settings.telemetry.of("kept secret"), ..settings.clone() };
         Idaas {
             #[cfg(feature = "aliyun")]
-            cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), self.api, self.settings)),
+            kept_secrets: Arc::new(KeptSecrets::new(Arc::clone(&tokens), api.clone(), of_secrets)),
+            #[cfg(feature = "aliyun")]
+            cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), api, settings)),
             label: Arc::new(label),
             tokens,
         }

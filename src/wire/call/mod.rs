@@ -201,6 +201,14 @@ impl<'a> ApiResponse<'a> {
         self.head.call.redactor()
     }
 
+    /// The error of a success that does not hold what was asked for, for a reason that is in the server's settings.
+    /// `problem` goes after "responded with 200 OK, but", says what to do, and shows nothing that is secret.
+    #[cfg(feature = "aliyun")]
+    pub(crate) fn refused(&self, kind: ErrorKind, problem: &str) -> Error {
+        let Head { call, status, .. } = &self.head;
+        self.head.error(kind, format!("{} responded with {status}, but {problem}", call.endpoint))
+    }
+
     /// The error that says what is wrong with the response. `problem` goes after "responded with 200 OK, but it", and
     /// shows nothing that is secret.
     pub(crate) fn unusable(&self, problem: &str) -> Error {

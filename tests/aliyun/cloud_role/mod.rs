@@ -3,7 +3,7 @@
 //! Tokens come from a real IDaaS on the loopback interface, credentials from a DeveloperAPI that verifies them,
 //! and the clock is turned by hand.
 
-mod support;
+pub(crate) mod support;
 
 mod answers;
 mod caching;

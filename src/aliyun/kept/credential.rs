@@ -1,0 +1,118 @@
+//! The operation that gives a credential kept in IDaaS: how it is asked for, and how its response is read.
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::aliyun::developer_api::Operation;
+use crate::error::{Error, ErrorKind};
+use crate::token::TokenResponse;
+use crate::wire::call::{ApiResponse, text};
+use crate::wire::profile::Refusal;
+use crate::wire::redact::Redactor;
+
+/// What a credential holds.
+pub(super) struct Content {
+    /// `credentialType`.
+    kind: &'static str,
+    /// The member of `credentialContent`.
+    member: &'static str,
+    /// With its article, for messages.
+    shown: &'static str,
+    /// What asks for one of that kind.
+    way_in: &'static str,
+}
+
+pub(super) static API_KEY: Content =
+    Content { kind: "api_key", member: "apiKeyContent", shown: "an API key", way_in: "Idaas::api_key" };
+
+pub(super) static OAUTH_CLIENT: Content = Content {
+    kind: "oauth_client",
+    member: "oauthClientContent",
+    shown: "an OAuth client",
+    way_in: "Idaas::oauth_client",
+};
+
+/// Asks for the credential of this name.
+pub(super) fn operation(name: &str) -> Operation<'static> {
+    Operation {
+        method: Method::GET,
+        path: "/credentials/_/actions/obtain",
+        query: vec![("credentialIdentifier", name.to_owned())],
+        body: None,
+        secrets: Vec::new(),
+        subject: format!("credential {name}"),
+        hint: &|refusal: &Refusal<'_>| {
+            let is_disabled = refusal.code.to_ascii_lowercase().contains("disabled");
+            (is_disabled || refusal.status == StatusCode::BAD_REQUEST).then(|| match is_disabled {
+                true => "enable the credential in the IDaaS console".into(),
+                false => "check the credential's identifier".into(),
+            })
+        },
+    }
+}
+
+impl Content {
+    /// What the credential holds.
+    ///
+    /// # Errors
+    ///
+    /// When it is disabled, or of another kind.
+    pub(super) fn of<'a>(
+        &self,
+        response: &'a ApiResponse<'_>,
+        name: &str,
+    ) -> Result<&'a Map<String, Value>, Error> {
+        let refused = |problem: String| Err(response.refused(ErrorKind::Refused, &problem));
+        if let Some(status) = text(&response.object, &["status"])
+            && !status.eq_ignore_ascii_case("enabled")
+        {
+            let status = response.redactor().code(status);
+            return refused(format!(
+                "credential {name} is not enabled, its status is `{status}`; enable it in the IDaaS console"
+            ));
+        }
+        let content = response.member("credentialContent")?;
+        if let Some(Value::Object(content)) = content.get(self.member) {
+            return Ok(content);
+        }
+        let Self { shown, kind, member, .. } = self;
+        let is = |other: &&&Self| {
+            content.contains_key(other.member)
+                || text(&response.object, &["credentialType"]) == Some(other.kind)
+        };
+        if let Some(other) = [&API_KEY, &OAUTH_CLIENT].iter().filter(|other| other.kind != *kind).find(is) {
+            return refused(format!(
+                "credential {name} is {}, not {shown}; ask for it with `{}`",
+                other.shown, other.way_in
+            ));
+        }
+        match text(&response.object, &["credentialType"]) {
+            Some(other) if other != *kind => {
+                let other = response.redactor().code(other);
+                refused(format!("credential {name} is of type `{other}`, not {shown}; ask for another one"))
+            }
+            _ => Err(response.unusable(&format!("its `credentialContent` carries no `{member}`"))),
+        }
+    }
+}
+
+/// The key in the response.
+///
+/// # Errors
+///
+/// When there is none that can be used.
+pub(super) fn read_api_key(response: &ApiResponse<'_>, name: &str) -> Result<TokenResponse, Error> {
+    let content = API_KEY.of(response, name)?;
+    let key = text(content, &["apiKey"]).unwrap_or_default();
+    let value = TokenResponse::bearer(key).map_err(|_| {
+        let problem = format!(
+            "the key of credential {name} is empty or holds characters that no header may hold, such as a blank or a \
+             line break; mend it in the IDaaS console"
+        );
+        response.refused(ErrorKind::Refused, &problem)
+    })?;
+    Ok(match response.request_id() {
+        Some(id) => value.with_request_id(Redactor::new([key]).id(id)),
+        None => value,
+    })
+}

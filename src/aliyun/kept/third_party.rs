@@ -1,0 +1,135 @@
+//! The operation that gives a third party's access token: how it is asked for, and how its response is read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::aliyun::developer_api::Operation;
+use crate::aliyun::kept::consent::ConsentRequired;
+use crate::aliyun::life::{has_ended, life_until};
+use crate::cache::window::Renewal;
+use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
+use crate::token::TokenResponse;
+use crate::wire::call::{ApiResponse, text};
+use crate::wire::profile::Refusal;
+use crate::wire::redact::Redactor;
+
+/// What is asked of IDaaS.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Request {
+    pub(super) provider: Arc<str>,
+    /// The third party's.
+    pub(super) scope: Option<String>,
+    pub(super) parameters: BTreeMap<String, String>,
+}
+
+impl Request {
+    pub(super) fn operation(&self) -> Operation<'_> {
+        let mut body = Map::from_iter([
+            ("credentialProviderIdentifier".to_owned(), json!(&*self.provider)),
+            // A flow that begins anew each time would ask a user each time.
+            ("forceAuthentication".to_owned(), json!(false)),
+        ]);
+        if let Some(scope) = &self.scope {
+            body.insert("scope".to_owned(), json!(scope));
+        }
+        if !self.parameters.is_empty() {
+            body.insert("customParameters".to_owned(), json!(self.parameters));
+        }
+        Operation {
+            method: Method::POST,
+            path: "/authenticationTokens/_/actions/fetchOAuthAccessToken",
+            query: Vec::new(),
+            body: Some(Value::Object(body).to_string()),
+            secrets: self.parameters.values().map(String::as_str).collect(),
+            subject: format!("credential provider {}", self.provider),
+            hint: &|refusal: &Refusal<'_>| {
+                (refusal.status == StatusCode::BAD_REQUEST)
+                    .then(|| "check the provider's identifier, the scope and the custom parameters".into())
+            },
+        }
+    }
+
+    /// The token in the response.
+    ///
+    /// # Errors
+    ///
+    /// When there is none that can be used, or a user must consent first.
+    pub(super) fn read(&self, response: &ApiResponse<'_>) -> Result<TokenResponse, Error> {
+        let top = &response.object;
+        let Some(Value::Object(content)) = top.get("oauthAccessTokenContent") else {
+            return Err(match top.get("oauthAuthorizationSession") {
+                Some(Value::Object(session)) => self.consent_required(response, session),
+                _ => response.unusable("carries no `oauthAccessTokenContent`"),
+            });
+        };
+        if top.get("revoked") == Some(&Value::Bool(true)) {
+            let problem =
+                format!("the token of provider {} is revoked; have IDaaS get another one", self.provider);
+            return Err(response.refused(ErrorKind::Refused, &problem));
+        }
+        let token = text(content, &["accessTokenValue"]).unwrap_or_default();
+        if let Some(kind) = text(content, &["tokenType"])
+            && !kind.eq_ignore_ascii_case("bearer")
+        {
+            let kind = Redactor::new([token]).text(&response.redactor().text(kind));
+            return Err(
+                response.unusable(&format!("the token type `{kind}` is not supported, only Bearer is"))
+            );
+        }
+        let life = life_until(response, [top.get("expirationTime")]);
+        if has_ended(response, life, Renewal::TwoThirds) {
+            return Err(response.unusable("the token in it has ended already (check this machine's clock)"));
+        }
+        let unusable = |_| {
+            response.unusable("its `accessTokenValue` is blank or holds characters that no header may hold")
+        };
+        let mut value = TokenResponse::bearer(token).map_err(unusable)?;
+        let issued = Redactor::new([token]);
+        if let Some(scope) = text(content, &["scope"])
+            && let Some(scope) = response.redactor().value(scope).and_then(|scope| issued.value(&scope))
+        {
+            value = value.with_granted_scope(scope);
+        }
+        if let Some(id) = response.request_id() {
+            value = value.with_request_id(issued.id(id));
+        }
+        Ok(value.with_expires_in(life))
+    }
+
+    fn consent_required(&self, response: &ApiResponse<'_>, session: &Map<String, Value>) -> Error {
+        let Self { provider, .. } = self;
+        let status = response.redactor().code(text(session, &["sessionStatus"]).unwrap_or("unknown"));
+        let Some(url) = text(session, &["authorizationUrl"]) else {
+            return response.unusable(&format!(
+                "a user must consent at provider {provider} first (session `{status}`), and it carries no \
+                 `authorizationUrl`"
+            ));
+        };
+        let problem = format!(
+            "a user must consent at provider {provider} first (session `{status}`); hand the address of \
+             `ConsentRequired::of` to that user, then ask again"
+        );
+        let consent = ConsentRequired {
+            provider: provider.to_string(),
+            authorization_url: Secret::new(url),
+            session_uri: text(session, &["sessionUri"]).map(Secret::new),
+        };
+        response.refused(ErrorKind::ConsentRequired, &problem).with_source(consent)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, scope, parameters } = self;
+        f.debug_struct("Request")
+            .field("provider", provider)
+            .field("scope", scope)
+            .field("parameters", &parameters.keys())
+            .finish()
+    }
+}

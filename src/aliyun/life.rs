@@ -1,0 +1,28 @@
+//! How long something lives whose end a response of the DeveloperAPI tells.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal, State, Window};
+use crate::wire::call::ApiResponse;
+use crate::wire::time::unix_seconds;
+
+/// The life from when it was asked for until the earliest of these ends, by the server's clock and by ours. A minute
+/// when the response names none, or one so far away that it is a mistake.
+pub(super) fn life_until<const N: usize>(response: &ApiResponse<'_>, ends: [Option<&Value>; N]) -> Duration {
+    let ends = ends.into_iter().flatten().filter_map(|end| {
+        let since_epoch = Duration::try_from_secs_f64(unix_seconds(end)?).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch)
+    });
+    let Some(end) = ends.min() else { return DEFAULT_LIFE };
+    let left = |now: SystemTime| end.duration_since(now).unwrap_or_default();
+    let sent = response.sent().system_time();
+    let life = left(response.server_time().unwrap_or(sent)).min(left(sent));
+    if life > LONGEST_LIFE { DEFAULT_LIFE } else { life }
+}
+
+/// Whether what lives so long was over when its response was there.
+pub(super) fn has_ended(response: &ApiResponse<'_>, life: Duration, renewal: Renewal) -> bool {
+    Window::new(response.sent(), life, renewal, 0.0).state(response.received()) == State::Dead
+}

@@ -1,0 +1,282 @@
+//! The layer for secrets that are no tokens of IDaaS: the API key of another service, a third party's access token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tower::Layer;
+
+use crate::cache::slot::Slot;
+use crate::error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
+use crate::secret::Secret;
+use crate::service::authorize::Authorized;
+use crate::service::deadline::Deadline;
+use crate::service::destination::{Destinations, Elsewhere};
+use crate::service::rejection::{Classifier, LeftWith};
+use crate::service::request::{HttpRequest, NoToken};
+use crate::service::secret_service::SecretService;
+use crate::token::Token;
+
+/// Wraps an HTTP client so that each request leaves with a secret that IDaaS keeps: an API key, or the access token of a
+/// third party.
+///
+/// Made by [`ApiKey::layer`](crate::aliyun::ApiKey::layer) and
+/// [`OauthToken::layer`](crate::aliyun::OauthToken::layer), with a list of origins: the secret goes there, over HTTPS or
+/// to this machine, and nowhere else. It goes onto requests as `Authorization: Bearer`, unless told otherwise.
+///
+/// What holds for [`IdaasLayer`](super::IdaasLayer) holds here, too: a header of the caller's own stays as it is,
+/// [`NoToken`] sends a request without the secret, a request waits as long as its caller does and holds nothing of the
+/// inner service meanwhile, a response that [rejects](super::rejects_token) the secret invalidates it, and
+/// [`RetryUnauthorized`](super::RetryUnauthorized) around the layer replays that request.
+///
+/// # Redirects
+///
+/// Those that the inner client follows are the client's: most take `Authorization` off on the way to another origin, and
+/// no other header. With [`header`](Self::header) or [`with`](Self::with), use a client that follows none.
+#[derive(Clone, Debug)]
+pub struct SecretLayer {
+    shared: SecretShared,
+}
+
+/// What all services of one layer have in common.
+#[derive(Clone, Debug)]
+pub(super) struct SecretShared {
+    pub(super) slot: Arc<Slot<Token>>,
+    destinations: Destinations,
+    placement: Placement,
+    classifier: Option<Classifier>,
+}
+
+/// Where the secret goes on a request.
+#[derive(Clone)]
+enum Placement {
+    Bearer,
+    Header(HeaderName),
+    Function(Arc<PlaceFn>),
+}
+
+type PlaceFn = dyn Fn(&Secret, &mut HeaderMap) -> Result<(), BoxError> + Send + Sync;
+
+impl SecretLayer {
+    /// # Errors
+    ///
+    /// When the list is empty, and every entry that is no origin.
+    pub(crate) fn new<I>(slot: Arc<Slot<Token>>, origins: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut any = false;
+        let mut destinations = Destinations::default();
+        destinations.allow_origins(origins.into_iter().inspect(|_| any = true))?;
+        if !any {
+            let problem =
+                "is empty; name the origins that may get the secret, such as `https://api.example.com`";
+            return Err(ConfigError::one(ConfigFault::new("origins", problem)));
+        }
+        let shared = SecretShared { slot, destinations, placement: Placement::Bearer, classifier: None };
+        Ok(Self { shared })
+    }
+
+    /// Puts the secret into this header instead, such as `x-api-key`, as it is. See [above](Self#redirects) about
+    /// redirects.
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
+    /// use http::HeaderName;
+    ///
+    /// let layer = idaas.api_key("model")?.layer(["https://llm.example.com"])?;
+    /// let layer = layer.header(HeaderName::from_static("x-api-key"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn header(mut self, name: HeaderName) -> Self {
+        self.shared.placement = Placement::Header(name);
+        self
+    }
+
+    /// Has this function put the secret on each request instead, for another form. The headers that it writes the secret
+    /// into are marked as sensitive.
+    ///
+    /// ```
+    /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
+    /// let layer = idaas.api_key("search")?.layer(["https://search.example.com"])?.with(|key, headers| {
+    ///     headers.insert("authorization", format!("Key {}", key.expose_secret()).try_into()?);
+    ///     Ok(())
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It is called for requests to the origins of the list alone. Where it fails, the request is not sent.
+    #[must_use]
+    pub fn with(
+        mut self,
+        place: impl Fn(&Secret, &mut HeaderMap) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.placement = Placement::Function(Arc::new(place));
+        self
+    }
+
+    /// Adds to the list of origins, as [`IdaasLayer::allow_origins`](super::IdaasLayer::allow_origins) does.
+    ///
+    /// # Errors
+    ///
+    /// Every entry that is no origin, at once.
+    pub fn allow_origins<I>(mut self, origins: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.shared.destinations.allow_origins(origins)?;
+        Ok(self)
+    }
+
+    /// Lets the secret go to this host over plain HTTP if its origin is on the list, as
+    /// [`IdaasLayer::allow_plaintext`](super::IdaasLayer::allow_plaintext) does.
+    ///
+    /// # Errors
+    ///
+    /// When no request can match the entry, or when those of strangers could.
+    pub fn allow_plaintext(mut self, host: impl AsRef<str>) -> Result<Self, ConfigError> {
+        self.shared.destinations.allow_plaintext(host.as_ref())?;
+        Ok(self)
+    }
+
+    /// Sends requests to other destinations without the secret, instead of failing them.
+    #[must_use]
+    pub fn without_secret_elsewhere(mut self) -> Self {
+        self.shared.destinations.elsewhere = Elsewhere::WithoutToken;
+        self
+    }
+
+    /// Judges by this function which responses say that the secret is bad, instead of by
+    /// [`rejects_token`](super::rejects_token).
+    #[must_use]
+    pub fn rejection_classifier(
+        mut self,
+        rejects: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.classifier = Some(Classifier::new(rejects));
+        self
+    }
+
+    /// Puts the secret on a request, for an adapter of any client that is no Tower service, as
+    /// [`IdaasLayer::authorize`](super::IdaasLayer::authorize) does with a token.
+    ///
+    /// # Errors
+    ///
+    /// When there is no secret and none can be fetched, or when the destination may not get it
+    /// ([`ErrorKind::Destination`]).
+    pub async fn authorize<R: HttpRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
+        let shared = &self.shared;
+        if !shared.applies_to(request)? {
+            return Ok(Authorized(None));
+        }
+        let deadline = Deadline::of(request, shared.slot.clock());
+        let slot = Arc::clone(&shared.slot);
+        let secret = deadline.clone().bound(Arc::clone(&slot), slot.acquire()).await?;
+        deadline.pass_on(request)?;
+        Ok(Authorized(shared.attach(request, &secret.value, true)?))
+    }
+}
+
+impl<S> Layer<S> for SecretLayer {
+    type Service = SecretService<S>;
+
+    fn layer(&self, inner: S) -> SecretService<S> {
+        SecretService::new(inner, Arc::new(self.shared.clone()))
+    }
+}
+
+impl SecretShared {
+    /// Whether the request gets the secret.
+    ///
+    /// # Errors
+    ///
+    /// When it would, and its destination may not.
+    pub(super) fn applies_to<R: HttpRequest>(&self, request: &mut R) -> Result<bool, Error> {
+        if request.extension::<NoToken>().is_some() || self.placement.is_taken(request.headers_mut()) {
+            return Ok(false);
+        }
+        match self.destinations.check(request.target()) {
+            Ok(()) => Ok(true),
+            Err(_) if self.destinations.elsewhere == Elsewhere::WithoutToken => Ok(false),
+            Err(unfit) => Err(unfit.error(request.target())),
+        }
+    }
+
+    /// Puts the secret on the request.
+    ///
+    /// # Errors
+    ///
+    /// That of the function which does it.
+    pub(super) fn attach<R: HttpRequest>(
+        &self,
+        request: &mut R,
+        secret: &Token,
+        origin_matters: bool,
+    ) -> Result<Option<LeftWith>, Error> {
+        let header = secret.header_shard().cloned().ok_or_else(|| secret.not_for_headers())?;
+        let origin = match origin_matters || header.is_watched() {
+            true => request.target().origin(),
+            false => 0,
+        };
+        let headers = request.headers_mut();
+        match &self.placement {
+            Placement::Bearer => {
+                headers.insert(AUTHORIZATION, header.authorization());
+            }
+            Placement::Header(name) => {
+                let value = HeaderValue::from_str(secret.expose_token());
+                let mut value = value.map_err(|_invalid| {
+                    Error::new(ErrorKind::Credential, "the secret cannot stand in a header")
+                })?;
+                value.set_sensitive(true);
+                headers.insert(name.clone(), value);
+            }
+            Placement::Function(place) => {
+                let text = Secret::new(secret.expose_token());
+                place(&text, headers).map_err(|cause| {
+                    let message =
+                        "the program's function could not put the secret on the request, which was not sent";
+                    Error::new(ErrorKind::Credential, message).with_source(cause)
+                })?;
+                mark_sensitive(headers, text.expose_secret().as_bytes());
+            }
+        }
+        Ok(Some(LeftWith { header, origin, classifier: self.classifier.clone() }))
+    }
+}
+
+impl Placement {
+    /// Whether the caller has set the header already.
+    fn is_taken(&self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Bearer => headers.contains_key(AUTHORIZATION),
+            Self::Header(name) => headers.contains_key(name),
+            Self::Function(_) => false,
+        }
+    }
+}
+
+impl fmt::Debug for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer => f.write_str("Bearer"),
+            Self::Header(name) => f.debug_tuple("Header").field(name).finish(),
+            Self::Function(_) => f.write_str("Function"),
+        }
+    }
+}
+
+/// Marks each header that holds the secret as sensitive, so that no `Debug` shows it.
+fn mark_sensitive(headers: &mut HeaderMap, secret: &[u8]) {
+    for value in headers.values_mut() {
+        if value.as_bytes().windows(secret.len().max(1)).any(|part| part == secret) {
+            value.set_sensitive(true);
+        }
+    }
+}
