@@ -20,6 +20,8 @@ mod retry;
 #[cfg(feature = "aliyun")]
 mod secret_layer;
 #[cfg(feature = "aliyun")]
+mod secret_placement;
+#[cfg(feature = "aliyun")]
 mod secret_service;
 #[cfg(feature = "reqwest")]
 mod send;

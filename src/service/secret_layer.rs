@@ -1,20 +1,19 @@
 //! The layer for secrets that are no tokens of IDaaS: the API key of another service, a third party's access token.
 
-use std::fmt;
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use tower::Layer;
 
 use crate::cache::slot::Slot;
-use crate::error::{BoxError, ConfigError, ConfigFault, Error, ErrorKind};
+use crate::error::{BoxError, ConfigError, ConfigFault, Error};
 use crate::secret::Secret;
 use crate::service::authorize::Authorized;
 use crate::service::deadline::Deadline;
 use crate::service::destination::{Destinations, Elsewhere};
-use crate::service::rejection::{Classifier, LeftWith};
-use crate::service::request::{HttpRequest, NoToken};
+use crate::service::rejection::Classifier;
+use crate::service::request::HttpRequest;
+use crate::service::secret_placement::{Placement, SecretShared};
 use crate::service::secret_service::SecretService;
 use crate::token::Token;
 
@@ -26,7 +25,7 @@ use crate::token::Token;
 /// to this machine, and nowhere else. It goes onto requests as `Authorization: Bearer`, unless told otherwise.
 ///
 /// What holds for [`IdaasLayer`](super::IdaasLayer) holds here, too: a header of the caller's own stays as it is,
-/// [`NoToken`] sends a request without the secret, a request waits as long as its caller does and holds nothing of the
+/// [`NoToken`](super::NoToken) sends a request without the secret, a request waits as long as its caller does and holds nothing of the
 /// inner service meanwhile, a response that [rejects](super::rejects_token) the secret invalidates it, and
 /// [`RetryUnauthorized`](super::RetryUnauthorized) around the layer replays that request.
 ///
@@ -38,25 +37,6 @@ use crate::token::Token;
 pub struct SecretLayer {
     shared: SecretShared,
 }
-
-/// What all services of one layer have in common.
-#[derive(Clone, Debug)]
-pub(super) struct SecretShared {
-    pub(super) slot: Arc<Slot<Token>>,
-    destinations: Destinations,
-    placement: Placement,
-    classifier: Option<Classifier>,
-}
-
-/// Where the secret goes on a request.
-#[derive(Clone)]
-enum Placement {
-    Bearer,
-    Header(HeaderName),
-    Function(Arc<PlaceFn>),
-}
-
-type PlaceFn = dyn Fn(&Secret, &mut HeaderMap) -> Result<(), BoxError> + Send + Sync;
 
 impl SecretLayer {
     /// # Errors
@@ -169,7 +149,7 @@ impl SecretLayer {
     /// # Errors
     ///
     /// When there is no secret and none can be fetched, or when the destination may not get it
-    /// ([`ErrorKind::Destination`]).
+    /// ([`ErrorKind::Destination`](crate::ErrorKind::Destination)).
     pub async fn authorize<R: HttpRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
         let shared = &self.shared;
         if !shared.applies_to(request)? {
@@ -188,95 +168,5 @@ impl<S> Layer<S> for SecretLayer {
 
     fn layer(&self, inner: S) -> SecretService<S> {
         SecretService::new(inner, Arc::new(self.shared.clone()))
-    }
-}
-
-impl SecretShared {
-    /// Whether the request gets the secret.
-    ///
-    /// # Errors
-    ///
-    /// When it would, and its destination may not.
-    pub(super) fn applies_to<R: HttpRequest>(&self, request: &mut R) -> Result<bool, Error> {
-        if request.extension::<NoToken>().is_some() || self.placement.is_taken(request.headers_mut()) {
-            return Ok(false);
-        }
-        match self.destinations.check(request.target()) {
-            Ok(()) => Ok(true),
-            Err(_) if self.destinations.elsewhere == Elsewhere::WithoutToken => Ok(false),
-            Err(unfit) => Err(unfit.error(request.target())),
-        }
-    }
-
-    /// Puts the secret on the request.
-    ///
-    /// # Errors
-    ///
-    /// That of the function which does it.
-    pub(super) fn attach<R: HttpRequest>(
-        &self,
-        request: &mut R,
-        secret: &Token,
-        origin_matters: bool,
-    ) -> Result<Option<LeftWith>, Error> {
-        let header = secret.header_shard().cloned().ok_or_else(|| secret.not_for_headers())?;
-        let origin = match origin_matters || header.is_watched() {
-            true => request.target().origin(),
-            false => 0,
-        };
-        let headers = request.headers_mut();
-        match &self.placement {
-            Placement::Bearer => {
-                headers.insert(AUTHORIZATION, header.authorization());
-            }
-            Placement::Header(name) => {
-                let value = HeaderValue::from_str(secret.expose_token());
-                let mut value = value.map_err(|_invalid| {
-                    Error::new(ErrorKind::Credential, "the secret cannot stand in a header")
-                })?;
-                value.set_sensitive(true);
-                headers.insert(name.clone(), value);
-            }
-            Placement::Function(place) => {
-                let text = Secret::new(secret.expose_token());
-                place(&text, headers).map_err(|cause| {
-                    let message =
-                        "the program's function could not put the secret on the request, which was not sent";
-                    Error::new(ErrorKind::Credential, message).with_source(cause)
-                })?;
-                mark_sensitive(headers, text.expose_secret().as_bytes());
-            }
-        }
-        Ok(Some(LeftWith { header, origin, classifier: self.classifier.clone() }))
-    }
-}
-
-impl Placement {
-    /// Whether the caller has set the header already.
-    fn is_taken(&self, headers: &HeaderMap) -> bool {
-        match self {
-            Self::Bearer => headers.contains_key(AUTHORIZATION),
-            Self::Header(name) => headers.contains_key(name),
-            Self::Function(_) => false,
-        }
-    }
-}
-
-impl fmt::Debug for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bearer => f.write_str("Bearer"),
-            Self::Header(name) => f.debug_tuple("Header").field(name).finish(),
-            Self::Function(_) => f.write_str("Function"),
-        }
-    }
-}
-
-/// Marks each header that holds the secret as sensitive, so that no `Debug` shows it.
-fn mark_sensitive(headers: &mut HeaderMap, secret: &[u8]) {
-    for value in headers.values_mut() {
-        if value.as_bytes().windows(secret.len().max(1)).any(|part| part == secret) {
-            value.set_sensitive(true);
-        }
     }
 }

@@ -16,7 +16,7 @@ use crate::service::deadline::Deadline;
 use crate::service::rejection::LeftWith;
 use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
-use crate::service::secret_layer::SecretShared;
+use crate::service::secret_placement::SecretShared;
 use crate::service::service::release;
 use crate::token::Token;
 
