@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::aliyun::bearer::Bearer;
 use crate::aliyun::kept::credential::{self, OAUTH_CLIENT};
-use crate::cache::entry::Recheck;
 use crate::cache::loader::{Loaded, Loader};
+use crate::cache::recheck::Recheck;
 use crate::cache::slot::Slot;
 use crate::cache::window::Renewal;
 use crate::error::{BoxFuture, Error};
