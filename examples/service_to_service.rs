@@ -67,9 +67,9 @@ impl Shop {
     }
 }
 
-/// Ready once there is a token: the probe fetches none.
+/// Ready while there is a token. The probe never waits: without one it starts a refresh in the background.
 async fn ready(State(shop): State<Shop>) -> StatusCode {
-    if shop.idaas.peek().is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    if shop.idaas.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// As the shop itself.

@@ -48,6 +48,7 @@
 //! | [Security](docs::security) | where tokens go, and what is kept secret |
 //! | [Performance](docs::performance) | figures, and how to repeat them |
 //! | [Testing](docs::testing) | your own tests |
+//! | [The program `idaas`](docs::program) | tokens for shells and other programs; the doctor |
 //! | [Migrating](docs::migrating) | from the Python SDK and its adapters |
 //! | [The world](docs::world) | what networks, clocks and files do, and what is done about it |
 //!
@@ -127,6 +128,7 @@ pub mod docs {
         migrating = "migrating.md",
         observability = "observability.md",
         performance = "performance.md",
+        program = "program.md",
         scale = "scale.md",
         security = "security.md",
         security_policy = "../SECURITY.md",

@@ -222,6 +222,21 @@ fn each_kind_of_error_has_its_row() {
 }
 
 #[test]
+fn each_command_of_the_program_has_its_row() {
+    let cells = first_cells(&text("docs/program.md"));
+    let source = text("crates/cli/src/arguments.rs");
+    let commands = between(&source, "enum Command {", "}").concat();
+    let names = commands.lines().filter_map(|line| line.trim().split_once('(').map(|(name, _)| name));
+    let kebab = |name: &str| {
+        let words = name
+            .chars()
+            .map(|c| if c.is_uppercase() { format!("-{}", c.to_lowercase()) } else { c.to_string() });
+        words.collect::<String>().trim_start_matches('-').to_owned()
+    };
+    assert_eq!(names.map(kebab).collect::<BTreeSet<_>>(), cells);
+}
+
+#[test]
 fn each_row_of_the_world_names_a_test() {
     let mut tests = HashSet::new();
     for folder in ["src", "tests", "crates"] {

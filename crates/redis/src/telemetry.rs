@@ -16,7 +16,7 @@ impl Telemetry {
     pub(crate) fn looked(&self, scope: &str, outcome: &'static str) {
         let Self { client, method } = self;
         tracing::debug!(
-            name: "idaas.store", target: "tower_idaas::store", client, method, scope, outcome,
+            name: "idaas.store", target: "tower_idaas::store", event = "idaas.store", client, method, scope, outcome,
             "looked into the token store"
         );
         #[cfg(feature = "metrics")]
@@ -33,13 +33,13 @@ impl Telemetry {
         let Self { client, method } = self;
         if news {
             tracing::warn!(
-                name: "idaas.store_failed", target: "tower_idaas::store", client, method, operation, %error,
+                name: "idaas.store_failed", target: "tower_idaas::store", event = "idaas.store_failed", client, method, operation, %error,
                 "the token store is not used for a while"
             );
             self.breaker(false);
         } else {
             tracing::debug!(
-                name: "idaas.store_failed", target: "tower_idaas::store", client, method, operation, %error,
+                name: "idaas.store_failed", target: "tower_idaas::store", event = "idaas.store_failed", client, method, operation, %error,
                 "the token store still fails"
             );
         }
@@ -52,12 +52,12 @@ impl Telemetry {
         let operation = "key";
         if news {
             tracing::warn!(
-                name: "idaas.store_failed", target: "tower_idaas::store", client, method, operation, %error,
+                name: "idaas.store_failed", target: "tower_idaas::store", event = "idaas.store_failed", client, method, operation, %error,
                 "tokens are not shared until the keys of the token store can be read"
             );
         } else {
             tracing::debug!(
-                name: "idaas.store_failed", target: "tower_idaas::store", client, method, operation, %error,
+                name: "idaas.store_failed", target: "tower_idaas::store", event = "idaas.store_failed", client, method, operation, %error,
                 "the keys of the token store still cannot be read"
             );
         }
@@ -78,7 +78,7 @@ impl Telemetry {
     /// Whether the store is used, or not called for a while after failures.
     pub(crate) fn breaker(&self, in_use: bool) {
         #[cfg(feature = "metrics")]
-        metrics::gauge!("idaas_store_gate_open", self.labels()).set(u8::from(in_use));
+        metrics::gauge!("idaas_store_circuit_closed", self.labels()).set(u8::from(in_use));
         #[cfg(not(feature = "metrics"))]
         let _ = in_use;
     }
@@ -102,7 +102,7 @@ pub fn describe_metrics() {
     metrics::describe_counter!("idaas_store_lookups_total", "Lookups in the token store, by outcome");
     metrics::describe_counter!("idaas_store_faults_total", "Failures of the token store, by operation");
     metrics::describe_gauge!(
-        "idaas_store_gate_open",
+        "idaas_store_circuit_closed",
         "1, or 0 while the token store is not used after failures"
     );
 }

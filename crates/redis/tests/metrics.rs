@@ -125,7 +125,7 @@ impl TokenStore for Switched {
 #[test]
 fn the_gauge_follows_the_store_and_not_its_keys() {
     let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-    let gauge = |open: u8| format!(r#"idaas_store_gate_open{{client="",method="token source"}} {open}"#);
+    let gauge = |open: u8| format!(r#"idaas_store_circuit_closed{{client="",method="token source"}} {open}"#);
     // Up, down, and up again; and then the keys are gone.
     for (steps, keys_go, open) in [(1, false, 1), (2, false, 0), (3, false, 1), (1, true, 1), (2, true, 0)] {
         let text = recorded(|clock| async move {
