@@ -15,6 +15,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod end_to_end;
+#[cfg(feature = "transport")]
+mod handles;
 mod rows;
 mod service;
 mod waiters;
@@ -73,7 +75,7 @@ fn ratios(rows: &[Row]) {
 
 fn main() {
     let asked_for = |mode: &str| std::env::args().any(|argument| argument == mode);
-    let modes = ["ratios", "waiters", "end-to-end"];
+    let modes = ["ratios", "waiters", "handles", "end-to-end"];
     let all = !modes.into_iter().any(asked_for);
     let rows = rows::rows();
     if all {
@@ -90,6 +92,10 @@ fn main() {
     }
     if all || asked_for("waiters") {
         waiters::print();
+    }
+    #[cfg(feature = "transport")]
+    if all || asked_for("handles") {
+        handles::print();
     }
     if all || asked_for("end-to-end") {
         end_to_end::print();

@@ -6,18 +6,24 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use tokio::runtime::Runtime;
 use tokio::sync::RwLock;
 use tower::{Layer, Service};
 use tower_http::set_header::SetRequestHeaderLayer;
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
+use tower_idaas::{BoxFuture, Error, Idaas, Scope, SubjectToken, TokenResponse, TokenSource};
 
 use crate::service::{Carrying, Contestant, Nothing, Shape, run_on};
 
-/// CacheEntry scopes beside the configured one: as many as keep their tokens.
-const SCOPES: usize = 64;
+/// Scopes beside the configured one: as many as keep their tokens by default.
+const SCOPES: usize = 1_000;
+
+/// Subject tokens whose exchanged tokens are cached.
+const SUBJECTS: usize = 1_000;
+
+/// As long as a caller's token may be.
+const SUBJECT_LENGTH: usize = 1_024;
 
 /// A row of the table.
 pub(crate) struct Row {
@@ -44,18 +50,58 @@ pub(crate) fn rows() -> Vec<Row> {
         for scope in &scopes {
             idaas.token_for(scope).await.unwrap();
         }
+        for number in 0..SUBJECTS {
+            idaas.exchange(&subject(number)).await.unwrap();
+        }
     });
     let mut scoped = request();
     scoped.extensions_mut().insert(scopes[SCOPES / 2].clone());
+    let mut exchanged = request();
+    exchanged.extensions_mut().insert(subject(SUBJECTS / 2));
     let listed = idaas.layer().allow_origins(["https://*.example.org", "https://api.example.com"]).unwrap();
     vec![
         Row::new("constant header", constant_layer().layer(Nothing), request()),
         Row::new("no layer", Nothing, request()),
         Row::new("live token", idaas.layer().layer(Nothing), request()),
-        Row::new("live token, 1 of 64 scopes", idaas.layer().layer(Nothing), scoped),
+        Row::new("live token, 1 of 1,000 scopes", idaas.layer().layer(Nothing), scoped),
+        Row::new("exchanged token, 1 of 1,000", idaas.layer().layer(Nothing), exchanged),
+        Row::new("the same for a caller's header", OnBehalf::new(idaas.layer().layer(Nothing)), request()),
         Row::new("live token, for listed origins", listed.layer(Nothing), request()),
         Row::new("by hand", ByHand::new(), request()),
     ]
+}
+
+/// The first hop of a request on a caller's behalf: the subject token comes from the header of the request that came
+/// in, anew for each one, so its digest is computed anew. All other rows find it computed.
+#[derive(Clone)]
+struct OnBehalf<S> {
+    inner: S,
+    inbound: HeaderMap,
+}
+
+impl<S> OnBehalf<S> {
+    fn new(inner: S) -> Self {
+        let bearer = format!("Bearer {}", subject(SUBJECTS / 2).expose_token());
+        Self {
+            inner,
+            inbound: HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(bearer).unwrap())]),
+        }
+    }
+}
+
+impl<S: Service<Request<()>>> Service<Request<()>> for OnBehalf<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<()>) -> Self::Future {
+        request.extensions_mut().insert(SubjectToken::from_bearer(&self.inbound).unwrap());
+        self.inner.call(request)
+    }
 }
 
 /// The same around an inner service whose future carries its response.
@@ -68,7 +114,7 @@ pub(crate) fn carrying() -> Vec<Row> {
     ]
 }
 
-/// A fresh token, and one that is being renewed; by a clock of the test's, which is turned by hand.
+/// A fresh token, and one whose refresh is in flight; by a clock that is set by hand.
 pub(crate) fn states() -> Vec<Row> {
     let with_clock = |clock: &ManualClock| {
         let source = Issuer { tokens: AtomicUsize::new(1) };
@@ -76,20 +122,20 @@ pub(crate) fn states() -> Vec<Row> {
     };
     let fresh = with_clock(&ManualClock::new());
     let clock = ManualClock::new();
-    let renewing = with_clock(&clock);
+    let refreshing = with_clock(&clock);
     clock.advance(LIFE * 9 / 10);
-    // Begins the renewal, which never ends; it would if its runtime did.
+    // Begins the refresh, which never ends; it would if its runtime did.
     let runtime = Box::leak(Box::new(runtime()));
-    runtime.block_on(renewing.token()).unwrap();
+    runtime.block_on(refreshing.token()).unwrap();
     vec![
         Row::new("fresh", fresh.layer().layer(Nothing), request()),
-        Row::new("a renewal is under way", renewing.layer().layer(Nothing), request()),
+        Row::new("a refresh is in flight", refreshing.layer().layer(Nothing), request()),
     ]
 }
 
 const LIFE: Duration = Duration::from_secs(86_400);
 
-/// Issues that many tokens, and never answers again.
+/// Issues that many tokens, and then never responds.
 #[derive(Debug)]
 pub(crate) struct Issuer {
     tokens: AtomicUsize,
@@ -110,6 +156,18 @@ impl TokenSource for Issuer {
             Ok(TokenResponse::bearer(&text())?.with_expires_in(LIFE))
         })
     }
+
+    fn exchange<'a>(
+        &'a self,
+        _subject: &'a SubjectToken,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        self.fetch(scope)
+    }
+}
+
+fn subject(number: usize) -> SubjectToken {
+    SubjectToken::access_token(format!("{number:-<SUBJECT_LENGTH$}"))
 }
 
 /// As long as the access tokens of IDaaS are.

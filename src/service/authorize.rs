@@ -10,7 +10,7 @@ use crate::service::deadline::Deadline;
 use crate::service::layer::IdaasLayer;
 use crate::service::rejection::LeftWith;
 use crate::service::request::HttpRequest;
-use crate::service::service::Shared;
+use crate::service::shared::Shared;
 use crate::token::SubjectToken;
 
 impl<P> IdaasLayer<P> {

@@ -17,7 +17,7 @@ use crate::service::protocol::{Http, Protocol};
 use crate::service::rejection::LeftWith;
 use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
-use crate::service::service::Shared;
+use crate::service::shared::Shared;
 use crate::token::{RequestSlot, Token};
 
 pin_project! {

@@ -12,7 +12,8 @@ use crate::scope::Scope;
 use crate::service::destination::{Destinations, Elsewhere};
 use crate::service::protocol::{Grpc, Http};
 use crate::service::rejection::Classifier;
-use crate::service::service::{IdaasService, Shared};
+use crate::service::service::IdaasService;
+use crate::service::shared::Shared;
 use crate::token::TokenCache;
 
 /// Wraps an HTTP client so that each request leaves with a token.

@@ -5,6 +5,7 @@ mod authorize;
 mod deadline;
 mod destination;
 mod future;
+mod grpc_timeout;
 mod layer;
 mod origin;
 mod protocol;
@@ -27,6 +28,7 @@ mod secret_service;
 mod send;
 #[expect(clippy::module_inception, reason = "the file a reader looks for in a Tower middleware")]
 mod service;
+mod shared;
 mod target;
 
 pub use self::authorize::Authorized;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Request, Uri};
 
-use crate::service::deadline::grpc_timeout;
+use crate::service::grpc_timeout;
 use crate::service::sealed::Sealed;
 use crate::service::target::Target;
 

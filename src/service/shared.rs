@@ -1,0 +1,214 @@
+//! What all services of one layer share, and what one of them keeps of it: which token a request leaves with, and how
+//! its header gets onto the request.
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+use crate::cache::entry::CacheEntry;
+use crate::cache::slot::Slot;
+use crate::error::Error;
+use crate::scope::Scope;
+use crate::service::destination::{Destinations, Elsewhere};
+use crate::service::rejection::{Classifier, LeftWith};
+use crate::service::request::{HttpRequest, NoToken};
+use crate::token::{HeaderShard, RequestSlot, SubjectToken, Token, TokenCache};
+
+/// What all services of one layer have in common. Aligned so that the reference count, which clones on other
+/// cores write, stands in another cache line than what each request reads.
+#[derive(Clone, Debug)]
+#[repr(align(128))]
+pub(super) struct Shared {
+    pub(super) cache: Arc<TokenCache>,
+    pub(super) scope: Scope,
+    pub(super) slot: Arc<Slot<Token>>,
+    pub(super) destinations: Destinations,
+    pub(super) classifier: Option<Classifier>,
+}
+
+/// Stands for an origin that was not read: that of a request which left before anything was rejected.
+const UNKNOWN_ORIGIN: u64 = 0;
+
+impl Shared {
+    /// The slot whose token the request leaves with; none when it leaves without one.
+    ///
+    /// # Errors
+    ///
+    /// When its destination may not get a token, or there is no slot for what it asks for.
+    pub(super) fn slot_for<R: HttpRequest>(
+        &self,
+        request: &mut R,
+        subject: Option<&SubjectToken>,
+    ) -> Result<Option<RequestSlot>, Error> {
+        // A request that goes without our token may go anywhere.
+        if request.extension::<NoToken>().is_some() || request.headers_mut().contains_key(AUTHORIZATION) {
+            return Ok(None);
+        }
+        if let Err(unfit) = self.destinations.check(request.target()) {
+            return match self.destinations.elsewhere {
+                Elsewhere::WithoutToken => Ok(None),
+                Elsewhere::Refused => Err(unfit.error(request.target())),
+            };
+        }
+        let scope = request.extension::<Scope>();
+        match (subject.or_else(|| request.extension::<SubjectToken>()), scope) {
+            (Some(subject), scope) => {
+                self.cache.exchange_slot(subject, scope.unwrap_or(&self.scope)).map(Some)
+            }
+            (None, Some(scope)) => Ok(Some(self.cache.slot(scope).into())),
+            (None, None) => Ok(Some(Arc::clone(&self.slot).into())),
+        }
+    }
+
+    /// Puts the header on the request; none when the request leaves without ours. The origin is read where the
+    /// response tells its own, and for a while after a rejection.
+    #[inline]
+    pub(super) fn attach<R: HttpRequest>(
+        &self,
+        request: &mut R,
+        header: Arc<HeaderShard>,
+        origin_matters: bool,
+    ) -> Option<LeftWith> {
+        let origin =
+            if origin_matters || header.is_watched() { request.target().origin() } else { UNKNOWN_ORIGIN };
+        attach(request.headers_mut(), &header).then(|| LeftWith {
+            header,
+            origin,
+            classifier: self.classifier.clone(),
+        })
+    }
+}
+
+/// What one service keeps of the cache that all services share, so that a hit reads as little of it as possible.
+///
+/// To keep a token costs a reference count that all cores share, so a service that is used once, cloned for a
+/// single request, keeps nothing.
+#[derive(Default)]
+pub(super) struct LocalCache {
+    token: Local<(Arc<CacheEntry<Token>>, u64)>,
+}
+
+#[derive(Default)]
+enum Local<T> {
+    #[default]
+    Unused,
+    UsedOnce,
+    Kept(T),
+}
+
+impl LocalCache {
+    /// The header that the request leaves with, when neither the request nor the token needs a closer look.
+    #[inline]
+    pub(super) fn header_for<R: HttpRequest>(
+        &mut self,
+        shared: &Shared,
+        request: &R,
+    ) -> Option<Arc<HeaderShard>> {
+        if request.extensions() == 0 {
+            self.header(shared)
+        } else {
+            self.header_by_extensions(shared, request)
+        }
+    }
+
+    /// The header of the layer's own token.
+    #[inline]
+    fn header(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
+        if let Local::Kept((token, last_tick)) = &mut self.token
+            && token.is_servable_since(shared.slot.clock(), last_tick)
+        {
+            return shard(token);
+        }
+        self.header_of_slot(shared)
+    }
+
+    fn header_of_slot(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
+        let header = shared.slot.with_servable(|token| {
+            self.token = match self.token {
+                Local::Unused => Local::UsedOnce,
+                Local::UsedOnce | Local::Kept(_) => Local::Kept((Arc::clone(token), 0)),
+            };
+            shard(token)
+        });
+        header.flatten()
+    }
+
+    fn header_by_extensions<R: HttpRequest>(
+        &mut self,
+        shared: &Shared,
+        request: &R,
+    ) -> Option<Arc<HeaderShard>> {
+        let scope = request.extension::<Scope>();
+        // Where a scope is all there is, nothing else needs to be looked for.
+        let scope_alone = scope.is_some() && request.extensions() == 1;
+        if !scope_alone {
+            if request.extension::<NoToken>().is_some() {
+                return None;
+            }
+            if let Some(subject) = request.extension::<SubjectToken>() {
+                let scope = scope.unwrap_or(&shared.scope);
+                return shared.cache.with_servable_exchange(subject, scope, shard).flatten();
+            }
+        }
+        match scope {
+            Some(scope) if *scope != shared.scope => shared.cache.with_servable(scope, shard).flatten(),
+            _ => self.header(shared),
+        }
+    }
+}
+
+/// This thread's shard of the token's header; none for a token that may not go into one.
+#[inline]
+pub(super) fn shard(token: &Arc<CacheEntry<Token>>) -> Option<Arc<HeaderShard>> {
+    token.value.header_shard().cloned()
+}
+
+/// Puts the header among the others, unless the caller set one. False when the request leaves without ours.
+#[inline]
+fn attach(headers: &mut HeaderMap, header: &HeaderShard) -> bool {
+    // One look-up: almost never is one there, and then it is put right afterwards.
+    match headers.try_append(AUTHORIZATION, header.authorization()) {
+        Ok(false) => true,
+        Ok(true) => {
+            take_last_back(headers);
+            false
+        }
+        Err(_full) => false,
+    }
+}
+
+/// The caller's own headers stay as they were.
+#[cold]
+#[inline(never)]
+fn take_last_back(headers: &mut HeaderMap) {
+    let mut values: Vec<HeaderValue> = headers.get_all(AUTHORIZATION).iter().cloned().collect();
+    values.pop();
+    headers.remove(AUTHORIZATION);
+    for value in values {
+        headers.append(AUTHORIZATION, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::recheck::Recheck;
+    use crate::token::ShardedHeader;
+
+    #[test]
+    fn what_the_caller_set_stays_be_it_one_value_or_two() {
+        let ours = HeaderValue::from_static("Bearer ours");
+        let header = ShardedHeader::new(&ours, &Arc::new(Recheck::new()));
+        for own in [&[][..], &["Basic a"], &["Basic a", "Basic b"]] {
+            let mut headers = HeaderMap::new();
+            for value in own {
+                headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            assert_eq!(attach(&mut headers, header.mine()), own.is_empty());
+            let expected = if own.is_empty() { &["Bearer ours"][..] } else { own };
+            let sent: Vec<&HeaderValue> = headers.get_all(AUTHORIZATION).iter().collect();
+            assert_eq!(sent, expected);
+        }
+    }
+}
