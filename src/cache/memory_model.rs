@@ -30,7 +30,7 @@ fn scene() -> (Arc<Recheck>, Timestamp, ManualClock) {
 }
 
 fn is_ahead(recheck: &Recheck, clock: &ManualClock) -> bool {
-    recheck.is_ahead(&Clock::Manual(clock.clone()), &mut 0)
+    recheck.is_ahead(&Clock::Manual(clock.clone()))
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::clock::{Clock, Timestamp};
 pub(crate) struct Recheck {
     monotonic: AtomicU64,
     wall: AtomicU64,
+    /// The tick of the coarse monotonic clock at which the wall clock was read last and the recheck was still ahead.
+    last_tick: AtomicU64,
     /// The consumer whose acceptance was noted last, [`NONE_YET`], or [`UNWATCHED`] while acceptances are not noted.
     accepted_by: AtomicU64,
     /// Those of the slot that holds the value.
@@ -37,23 +39,26 @@ impl Recheck {
         Self {
             monotonic: AtomicU64::new(1),
             wall: AtomicU64::new(1),
+            last_tick: AtomicU64::new(0),
             accepted_by: AtomicU64::new(UNWATCHED),
             rejections: OnceLock::new(),
         }
     }
 
+    /// Within one tick of the coarse monotonic clock, the wall clock is read once. A tick is far shorter than the margin
+    /// that is left between a recheck and the end of the value.
     #[inline]
-    pub(crate) fn is_ahead(&self, clock: &Clock, last_tick: &mut u64) -> bool {
+    pub(crate) fn is_ahead(&self, clock: &Clock) -> bool {
         let tick = clock.coarse_monotonic();
         if tick >= self.monotonic.load(Ordering::Relaxed) {
             return false;
         }
-        if tick == *last_tick {
+        if tick == self.last_tick.load(Ordering::Relaxed) {
             return true;
         }
         let ahead = clock.coarse_wall() < self.wall.load(Ordering::Relaxed);
-        if ahead {
-            *last_tick = tick;
+        if ahead && Clock::HAS_TICKS {
+            self.last_tick.store(tick, Ordering::Relaxed);
         }
         ahead
     }

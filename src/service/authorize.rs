@@ -19,7 +19,7 @@ impl<P> IdaasLayer<P> {
     /// token where it must, and leaves an `Authorization` header of the caller's alone.
     ///
     /// The request is an `http::Request`, its `http::request::Parts`, a `reqwest::Request`, or the pair of its URI and
-    /// its headers. What comes back is told of the response, so that a rejected token is replaced:
+    /// its headers. Report the response to what comes back, so that a rejected token is replaced:
     ///
     /// ```
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::Error> {

@@ -1,4 +1,4 @@
-//! Where a token may go: to the origins on a list, if there is one, and nowhere in plain text, unless told so.
+//! Where a token may go: to the origins on a list, if there is one, and nowhere in plain text, unless the layer allows it.
 
 use std::sync::Arc;
 

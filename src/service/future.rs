@@ -30,6 +30,8 @@ pin_project! {
     {
         #[pin]
         state: State<S, R>,
+        // Beside the state and not in it: so the inner service's future is moved once, into its place.
+        left_with: Option<LeftWith>,
         protocol: PhantomData<fn() -> P>,
     }
 }
@@ -43,7 +45,6 @@ pin_project! {
         Sent {
             #[pin]
             response: S::Future,
-            left_with: Option<LeftWith>,
         },
         Waiting {
             // Boxed, so that a hit does not carry the room for it.
@@ -104,15 +105,11 @@ where
     }
 
     /// Sends the request with the token.
-    fn send(mut self, token: &CacheEntry<Token>) -> State<S, R> {
-        let Some(header) = token.value.header_shard().cloned() else {
-            return State::Failed { error: Some(token.value.not_for_headers()) };
-        };
-        if let Err(error) = self.deadline.pass_on(&mut self.request) {
-            return State::Failed { error: Some(error) };
-        }
+    fn send(mut self, token: &CacheEntry<Token>) -> Result<(S::Future, Option<LeftWith>), Error> {
+        let header = token.value.header_shard().cloned().ok_or_else(|| token.value.not_for_headers())?;
+        self.deadline.pass_on(&mut self.request)?;
         let left_with = self.shared.attach(&mut self.request, header, S::Response::TELLS_ORIGIN);
-        State::Sent { response: self.inner.call(self.request), left_with }
+        Ok((self.inner.call(self.request), left_with))
     }
 }
 
@@ -122,15 +119,16 @@ where
 {
     #[inline]
     pub(super) fn sent(response: S::Future, left_with: Option<LeftWith>) -> Self {
-        Self { state: State::Sent { response, left_with }, protocol: PhantomData }
+        Self { state: State::Sent { response }, left_with, protocol: PhantomData }
     }
 
     pub(super) fn waiting(waiting: Waiting<S, R>) -> Self {
-        Self { state: State::Waiting { waiting: Some(Box::new(waiting)) }, protocol: PhantomData }
+        let state = State::Waiting { waiting: Some(Box::new(waiting)) };
+        Self { state, left_with: None, protocol: PhantomData }
     }
 
     pub(super) fn failed(error: Error) -> Self {
-        Self { state: State::Failed { error: Some(error) }, protocol: PhantomData }
+        Self { state: State::Failed { error: Some(error) }, left_with: None, protocol: PhantomData }
     }
 }
 
@@ -145,26 +143,32 @@ where
     type Output = Result<S::Response, BoxError>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
         loop {
-            let next = match self.as_mut().project().state.project() {
-                StateProjection::Sent { response, left_with } => {
-                    // Arm by arm, so that the response is moved once.
-                    return match response.poll(context) {
+            match this.state.as_mut().project() {
+                StateProjection::Sent { response } => {
+                    let mut polled = response.poll(context);
+                    // Judged in place, and moved once after that.
+                    if let Poll::Ready(Ok(response)) = &mut polled
+                        && let Some(left_with) = this.left_with
+                        && left_with.needs_a_look(P::GRPC, response)
+                    {
+                        left_with.judge(P::GRPC, response);
+                    }
+                    return match polled {
                         Poll::Pending => Poll::Pending,
+                        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-                        Poll::Ready(Ok(response)) => match left_with {
-                            Some(left_with) if left_with.needs_a_look(P::GRPC, &response) => {
-                                Poll::Ready(Ok(left_with.judge(P::GRPC, response)))
-                            }
-                            _ => Poll::Ready(Ok(response)),
-                        },
                     };
                 }
-                StateProjection::Waiting { waiting } => match poll_waiting(waiting, context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(state)) => state,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                StateProjection::Waiting { waiting } => match ready!(poll_waiting(waiting, context)) {
+                    Ok((response, left_with)) => {
+                        *this.left_with = left_with;
+                        this.state.set(State::Sent { response });
+                    }
+                    Err(Unsent::Ours(error)) => return Poll::Ready(P::failure(error)),
+                    Err(Unsent::Inner(error)) => return Poll::Ready(Err(error)),
                 },
                 StateProjection::Failed { error } => {
                     return match error.take() {
@@ -172,18 +176,18 @@ where
                         None => Poll::Pending, // polled again after its end
                     };
                 }
-            };
-            self.as_mut().project().state.set(next);
+            }
         }
     }
 }
 
-/// The state after the wait. What the wait holds is given back when it ends, not when the future goes.
+/// The inner service's future, after the wait. What the wait holds is given back when it ends, not when the future goes.
 #[cold]
+#[expect(clippy::type_complexity, reason = "what is put into a future, and beside it")]
 fn poll_waiting<S, R>(
     waiting: &mut Option<Box<Waiting<S, R>>>,
     context: &mut Context<'_>,
-) -> Poll<Result<State<S, R>, BoxError>>
+) -> Poll<Result<(S::Future, Option<LeftWith>), Unsent>>
 where
     S: Service<R> + Clone,
     S::Response: HttpResponse,
@@ -192,13 +196,8 @@ where
 {
     let Some(request) = waiting else { return Poll::Pending }; // polled again after its end
     let outcome = ready!(request.poll(context));
-    let request = waiting.take();
-    Poll::Ready(match (outcome, request) {
-        (Ok(token), Some(request)) => Ok(request.send(&token)),
-        (Ok(_), None) => Ok(State::Failed { error: None }),
-        (Err(Unsent::Ours(error)), _) => Ok(State::Failed { error: Some(error) }),
-        (Err(Unsent::Inner(error)), _) => Err(error),
-    })
+    let Some(request) = waiting.take() else { return Poll::Pending };
+    Poll::Ready(outcome.and_then(|token| request.send(&token).map_err(Unsent::Ours)))
 }
 
 impl<S, R, P> fmt::Debug for ResponseFuture<S, R, P>

@@ -62,15 +62,13 @@ impl LeftWith {
         false
     }
 
-    /// By value, so that a response which needs no closer look is not moved about for it.
     #[cold]
     #[inline(never)]
-    pub(super) fn judge<A: HttpResponse>(&self, grpc: bool, mut response: A) -> A {
+    pub(super) fn judge<A: HttpResponse>(&self, grpc: bool, response: &mut A) {
         // Where a redirect led elsewhere, the token did not go along.
         if response.is_from(self.origin) && self.report(grpc, response.status(), response.headers()) {
             response.mark_rejection();
         }
-        response
     }
 
     /// True when the token is rejected and the next request gets another one.

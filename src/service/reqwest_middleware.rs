@@ -18,8 +18,8 @@ use crate::service::target::Target;
 ///
 /// It does what [`Idaas::send`](crate::Idaas::send) does, the replay after a rejection included. A
 /// [`Scope`](crate::Scope), [`SubjectToken`](crate::SubjectToken) or [`NoToken`](crate::NoToken) that a request carries
-/// by `RequestBuilder::with_extension` counts. Add it after middleware that retries, so that each attempt gets a live
-/// token. Errors of ours are in [`Error::Middleware`] and found by downcast.
+/// by `RequestBuilder::with_extension` counts. Add it after middleware that retries, so that each attempt gets a
+/// token that has not expired. Errors of ours are in [`Error::Middleware`] and found by downcast.
 ///
 /// ```
 /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {

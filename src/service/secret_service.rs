@@ -217,13 +217,13 @@ where
         loop {
             let next = match self.as_mut().project().state.project() {
                 StateProjection::Sent { response, left_with } => {
-                    let response = ready!(response.poll(context)).map_err(Into::into)?;
-                    return Poll::Ready(Ok(match left_with {
-                        Some(left_with) if left_with.needs_a_look(false, &response) => {
-                            left_with.judge(false, response)
-                        }
-                        _ => response,
-                    }));
+                    let mut response = ready!(response.poll(context)).map_err(Into::into)?;
+                    if let Some(left_with) = left_with
+                        && left_with.needs_a_look(false, &response)
+                    {
+                        left_with.judge(false, &mut response);
+                    }
+                    return Poll::Ready(Ok(response));
                 }
                 StateProjection::Waiting { waiting } => {
                     let Some(request) = waiting.as_mut() else { return Poll::Pending }; // polled after its end

@@ -86,7 +86,7 @@ impl Shared {
 /// single request, keeps nothing.
 #[derive(Default)]
 pub(super) struct LocalCache {
-    token: Local<(Arc<CacheEntry<Token>>, u64)>,
+    token: Local<Arc<CacheEntry<Token>>>,
 }
 
 #[derive(Default)]
@@ -115,8 +115,8 @@ impl LocalCache {
     /// The header of the layer's own token.
     #[inline]
     fn header(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
-        if let Local::Kept((token, last_tick)) = &mut self.token
-            && token.is_servable_since(shared.slot.clock(), last_tick)
+        if let Local::Kept(token) = &self.token
+            && token.is_servable(shared.slot.clock())
         {
             return shard(token);
         }
@@ -127,7 +127,7 @@ impl LocalCache {
         let header = shared.slot.with_servable(|token| {
             self.token = match self.token {
                 Local::Unused => Local::UsedOnce,
-                Local::UsedOnce | Local::Kept(_) => Local::Kept((Arc::clone(token), 0)),
+                Local::UsedOnce | Local::Kept(_) => Local::Kept(Arc::clone(token)),
             };
             shard(token)
         });
@@ -139,14 +139,17 @@ impl LocalCache {
         shared: &Shared,
         request: &R,
     ) -> Option<Arc<HeaderShard>> {
+        // Of the three that count, each is looked for only while there are extensions that were not found yet.
+        let mut unknown = request.extensions();
         let scope = request.extension::<Scope>();
-        // Where a scope is all there is, nothing else needs to be looked for.
-        let scope_alone = scope.is_some() && request.extensions() == 1;
-        if !scope_alone {
-            if request.extension::<NoToken>().is_some() {
+        unknown -= usize::from(scope.is_some());
+        if unknown > 0 {
+            let subject = request.extension::<SubjectToken>();
+            unknown -= usize::from(subject.is_some());
+            if unknown > 0 && request.extension::<NoToken>().is_some() {
                 return None;
             }
-            if let Some(subject) = request.extension::<SubjectToken>() {
+            if let Some(subject) = subject {
                 let scope = scope.unwrap_or(&shared.scope);
                 return shared.cache.with_servable_exchange(subject, scope, shard).flatten();
             }

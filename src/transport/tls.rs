@@ -16,6 +16,10 @@ use crate::transport::roots::{Authorities, Stamp};
 /// Files of authorities are looked at no more often than this, when a connection is opened.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The same when a client is built. A gateway builds hundreds in a row, and a folder of authorities has hundreds of
+/// files; a file's time of change is hardly finer than this.
+const BUILD_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+
 /// A file system that hangs does not keep a connection waiting for longer than this.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -52,7 +56,8 @@ impl Tls {
     pub(crate) fn load(environment: &Environment, given: &[Vec<u8>]) -> Result<Arc<Self>, Vec<ConfigFault>> {
         let authorities = Authorities::of(environment, given);
         if let Some(tls) = in_use(&authorities) {
-            return tls.check().map(|()| tls);
+            let is_due = tls.is_due(BUILD_CHECK_INTERVAL) || tls.has_unusable_files();
+            return if is_due { tls.check().map(|()| tls) } else { Ok(tls) };
         }
         let stamps = authorities.stamps();
         let config = Arc::new(configured(&authorities)?);
@@ -67,9 +72,7 @@ impl Tls {
 
     /// The configuration, with authorities read again if their files have changed.
     pub(super) async fn config(self: &Arc<Self>) -> Arc<ClientConfig> {
-        let now = Clock::System.now().monotonic;
-        let is_due = now.saturating_sub(self.checked.load(Ordering::Relaxed)) >= nanos(CHECK_INTERVAL);
-        if is_due && !self.is_checking.swap(true, Ordering::AcqRel) {
+        if self.is_due(CHECK_INTERVAL) && !self.is_checking.swap(true, Ordering::AcqRel) {
             let tls = Arc::clone(self);
             let checking = tokio::task::spawn_blocking(move || {
                 // What was good stands in for what cannot be used, and `check` has told.
@@ -79,6 +82,16 @@ impl Tls {
             let _ = tokio::time::timeout(CHECK_LIMIT, checking).await;
         }
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
+    fn is_due(&self, interval: Duration) -> bool {
+        let now = Clock::System.now().monotonic;
+        now.saturating_sub(self.checked.load(Ordering::Relaxed)) >= nanos(interval)
+    }
+
+    /// Whether the files could not be used when they were last looked at: the next client is built with an error.
+    fn has_unusable_files(&self) -> bool {
+        !self.current.lock().unwrap_or_else(PoisonError::into_inner).unusable.is_empty()
     }
 
     /// The files are looked at before the next connection: a server was not trusted.
