@@ -1,10 +1,11 @@
-//! What an API does with a bearer token: verifies signature, issuer, audience and life, by the issuer's keys.
+//! What an API does with a bearer token: verifies signature, issuer, audience and life, by the issuer's
+//! keys. IDaaS signs with RS256, and names the key.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::signature;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, Validation, decode, decode_header};
 use serde_json::Value;
 use tower_idaas::BoxError;
 
@@ -13,23 +14,27 @@ use tower_idaas::BoxError;
 /// they turn on neither.
 static BACKEND: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(jsonwebtoken::errors::ErrorKind::UnsupportedAlgorithm.into()),
-    verifier_factory: |_, key| Ok(Box::new(Es256(key.clone()))),
+    verifier_factory: |_, key| Ok(Box::new(Rs256(key.clone()))),
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-struct Es256(DecodingKey);
+struct Rs256(DecodingKey);
 
-impl signature::Verifier<Vec<u8>> for Es256 {
+impl signature::Verifier<Vec<u8>> for Rs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        let key = self.0.try_get_as_bytes().map_err(signature::Error::from_source)?;
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
-        key.verify(message, signature).map_err(signature::Error::from_source)
+        let DecodingKeyKind::RsaModulusExponent { n, e } = self.0.kind() else {
+            return Err(signature::Error::from_source(
+                "expected the key of RS256 as the issuer publishes it",
+            ));
+        };
+        let key = RsaPublicKeyComponents { n, e };
+        key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).map_err(signature::Error::from_source)
     }
 }
 
-impl JwtVerifier for Es256 {
+impl JwtVerifier for Rs256 {
     fn algorithm(&self) -> Algorithm {
-        Algorithm::ES256
+        Algorithm::RS256
     }
 }
 
@@ -45,7 +50,7 @@ impl Verifier {
     pub(crate) fn new(key_set: &str, issuer: &str, audience: &str) -> Result<Self, BoxError> {
         // Another verifier may have installed it already.
         let _ = BACKEND.install_default();
-        let mut validation = Validation::new(Algorithm::ES256);
+        let mut validation = Validation::new(Algorithm::RS256);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         Ok(Self { keys: serde_json::from_str(key_set)?, validation })

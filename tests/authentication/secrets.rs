@@ -139,7 +139,7 @@ async fn no_life_shows_a_secret_or_a_token() {
             Behaviour::Normal,
             Behaviour::Echo,
             Behaviour::code(StatusCode::UNAUTHORIZED, "invalid_client"),
-            Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
+            Behaviour::response(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
             Behaviour::Slow(Duration::from_secs(60)),
             Behaviour::CutMidBody,
             Behaviour::HangHandshake,

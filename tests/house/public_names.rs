@@ -22,9 +22,10 @@ use tower_idaas::{
     TokenResponse, TokenSource,
 };
 use tower_idaas_testing::{
-    AccessKey, AnswerChange, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService,
+    AccessKey, ApiRefusal, Behaviour, ClientAuthentication, Controls, CredentialsUriService,
     MetadataDocument, MetadataService, OpenApiService, ProtectedApi, ProtectedApiBuilder, ReceivedRequest,
-    ServerCertificate, ServiceAccountToken, ServiceRequest, StsService, TestIdaas, TestIdaasBuilder,
+    ResponseChange, ScriptedSource, ServerCertificate, ServiceAccountToken, ServiceRequest, StsService,
+    TestIdaas, TestIdaasBuilder, TestProxy, TornFile, Tunnel,
 };
 
 fn crosses_threads<T: Send + Sync + Unpin + Debug + 'static>() {}
@@ -105,7 +106,11 @@ fn what_tests_are_written_with_crosses_threads_too() {
     crosses_threads::<ServiceRequest>();
     crosses_threads::<Behaviour>();
     crosses_threads::<MetadataDocument>();
-    crosses_threads::<AnswerChange>();
+    crosses_threads::<ResponseChange>();
+    crosses_threads::<ScriptedSource>();
+    crosses_threads::<TestProxy>();
+    crosses_threads::<TornFile>();
+    crosses_threads::<Tunnel>();
     crosses_threads::<ApiRefusal>();
     crosses_threads::<ClientAuthentication>();
     crosses_threads::<ServerCertificate>();

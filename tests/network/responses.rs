@@ -44,7 +44,7 @@ async fn assert_fails(behaviour: Behaviour, kind: ErrorKind, transient: bool, pa
 }
 
 fn page(status: u16, content_type: &'static str, body: &'static str) -> Behaviour {
-    Behaviour::answer(StatusCode::from_u16(status).unwrap(), content_type, body)
+    Behaviour::response(StatusCode::from_u16(status).unwrap(), content_type, body)
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_idaas::{BoxError, NoToken};
 
-use crate::handles::{Body, Mint, Outcome, fed_by, get, text};
+use crate::handles::{Body, Outcome, ScriptedSource, fed_by, get, text};
 
 const CALL: &str = "https://api.example.com/orders.v1.Orders/List";
 
@@ -24,7 +24,7 @@ fn with_status(
 #[tokio::test]
 async fn unauthenticated_invalidates_the_token_when_asked_to_look() -> Outcome {
     for warm in [false, true] {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, _clock) = fed_by(&mint)?;
         if warm {
             idaas.prefetch().await?;
@@ -40,7 +40,7 @@ async fn unauthenticated_invalidates_the_token_when_asked_to_look() -> Outcome {
 
 #[tokio::test]
 async fn without_being_asked_and_at_any_other_status_nothing_happens() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.layer().layer(with_status("16")).oneshot(get(CALL)).await?;
     for status in ["0", "1", "7", "14", "160", " 16", ""] {
@@ -59,7 +59,7 @@ async fn without_being_asked_and_at_any_other_status_nothing_happens() -> Outcom
 
 #[tokio::test]
 async fn unauthenticated_for_lack_of_rights_leaves_the_token_alone() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let lacking = service_fn(|_: Request<Body>| async {
         Response::builder()
@@ -74,7 +74,7 @@ async fn unauthenticated_for_lack_of_rights_leaves_the_token_alone() -> Outcome 
 
 #[tokio::test]
 async fn a_401_counts_still() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let refusing = service_fn(|_: Request<Body>| async { Response::builder().status(401).body(()) });
     idaas.layer().grpc().layer(refusing).oneshot(get(CALL)).await?;
     assert!(idaas.peek().is_none());
@@ -83,7 +83,7 @@ async fn a_401_counts_still() -> Outcome {
 
 #[tokio::test]
 async fn an_unauthenticated_call_is_replayed_with_the_next_token() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let picky = service_fn(|request: Request<Body>| async move {
         let status = if request.headers()[AUTHORIZATION] == "Bearer token-1" { "16" } else { "0" };

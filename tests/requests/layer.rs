@@ -8,13 +8,13 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_idaas::{BoxError, ErrorKind, NoToken, Scope};
 use tower_idaas_testing::TestIdaas;
 
-use crate::handles::{Api, Body, Mint, Outcome, client_of, fed_by, get, http, ours, send};
+use crate::handles::{Api, Body, Outcome, ScriptedSource, client_of, fed_by, get, http, ours, send};
 
 const URL: &str = "https://api.example.com/";
 
 #[tokio::test]
 async fn each_request_leaves_with_the_token_marked_sensitive() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
@@ -34,7 +34,7 @@ async fn each_request_leaves_with_the_token_marked_sensitive() -> Outcome {
 
 #[tokio::test]
 async fn a_header_that_the_caller_set_stays_and_nothing_is_fetched_for_it() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
@@ -54,7 +54,7 @@ async fn a_header_that_the_caller_set_stays_and_nothing_is_fetched_for_it() -> O
 
 #[tokio::test]
 async fn a_request_that_wants_no_token_leaves_without_one_and_anywhere() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
@@ -92,7 +92,7 @@ async fn a_scope_comes_from_the_request_else_from_the_layer_else_from_the_config
 
 #[tokio::test]
 async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
@@ -118,7 +118,7 @@ async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Ou
 
 #[tokio::test]
 async fn errors_of_the_inner_service_pass_as_themselves() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let refusing = service_fn(|_: http::Request<Body>| async {
         Err::<http::Response<()>, _>(io::Error::from(io::ErrorKind::ConnectionReset))
@@ -135,7 +135,7 @@ async fn errors_of_the_inner_service_pass_as_themselves() -> Outcome {
 
 #[tokio::test]
 async fn responses_pass_untouched() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let teapot = service_fn(|_: http::Request<Body>| async {
         http::Response::builder().status(StatusCode::IM_A_TEAPOT).header("x-kind", "green").body("a cup")
@@ -152,7 +152,7 @@ async fn responses_pass_untouched() -> Outcome {
 #[test]
 fn a_call_made_outside_a_runtime_works_when_it_is_awaited_inside_one() -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());

@@ -6,7 +6,7 @@ use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_idaas::{ErrorKind, NoToken};
 
-use crate::handles::{Api, Body, Mint, Outcome, fed_by, get, ours, send};
+use crate::handles::{Api, Body, Outcome, ScriptedSource, fed_by, get, ours, send};
 
 const LISTED: &str = "https://api.example.com/orders";
 const ELSEWHERE: [&str; 4] =
@@ -14,7 +14,7 @@ const ELSEWHERE: [&str; 4] =
 
 #[tokio::test]
 async fn only_origins_on_the_list_get_a_token_and_others_fetch_none() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?;
@@ -39,7 +39,7 @@ async fn only_origins_on_the_list_get_a_token_and_others_fetch_none() -> Outcome
 
 #[tokio::test]
 async fn when_told_so_requests_elsewhere_leave_without_a_token() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?.without_token_elsewhere();
@@ -62,7 +62,7 @@ async fn when_told_so_requests_elsewhere_leave_without_a_token() -> Outcome {
 
 #[tokio::test]
 async fn requests_that_go_without_our_token_may_go_anywhere() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let api = Api::default();
     let client = idaas.layer().allow_origins(["https://api.example.com"])?.layer(api.clone());
     let own = HeaderValue::from_static("Basic b3duOm93bg==");
@@ -78,7 +78,7 @@ async fn requests_that_go_without_our_token_may_go_anywhere() -> Outcome {
 
 #[tokio::test]
 async fn a_request_refused_for_its_origin_gives_its_permit_back() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?;
     let mut client = layer.layer(ConcurrencyLimit::new(Api::default(), 1));
     let error = send(&mut client, get(ELSEWHERE[0])).await?.await.unwrap_err();
@@ -89,7 +89,7 @@ async fn a_request_refused_for_its_origin_gives_its_permit_back() -> Outcome {
 
 #[tokio::test]
 async fn entries_that_are_no_origin_are_faults_of_the_configuration() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let error =
         idaas.layer().allow_origins(["api.example.com", "https://*", "https://a.example"]).unwrap_err();
     assert_eq!(error.faults().iter().map(|fault| fault.key()).collect::<Vec<_>>(), ["allow_origins"; 2]);

@@ -14,7 +14,7 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_idaas::{ErrorKind, IdaasLayer};
 
-use crate::handles::{Body, Mint, Outcome, fed_by, get};
+use crate::handles::{Body, Outcome, ScriptedSource, fed_by, get};
 
 /// A server on a port of its own that answers every request alike and keeps what it was sent.
 struct Server {
@@ -82,7 +82,7 @@ fn kind(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
 
 #[tokio::test]
 async fn inside_a_redirect_layer_the_list_keeps_the_token_from_another_origin() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     for without_token in [false, true] {
         let hostile = Server::hostile().await?;
         let api = Server::redirecting_to(&hostile.url()).await?;
@@ -107,7 +107,7 @@ async fn inside_a_redirect_layer_the_list_keeps_the_token_from_another_origin() 
 #[tokio::test]
 async fn a_request_without_a_token_gets_none_on_its_way_to_another_origin() -> Outcome {
     // Redirect layers drop a request's extensions there, `NoToken` and `Scope` among them.
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let hostile = Server::hostile().await?;
     let api = Server::redirecting_to(&hostile.url()).await?;
     let layer = idaas.layer().allow_origins([api.url().trim_end_matches('/')])?.without_token_elsewhere();
@@ -121,7 +121,7 @@ async fn a_request_without_a_token_gets_none_on_its_way_to_another_origin() -> O
 
 #[tokio::test]
 async fn within_the_list_each_hop_gets_the_token() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let target = Server::hostile().await?; // as it is on the list, it is no such thing
     let api = Server::redirecting_to(&target.url()).await?;
     let origins = [api.url(), target.url()].map(|url| url.trim_end_matches('/').to_owned());
@@ -134,7 +134,7 @@ async fn within_the_list_each_hop_gets_the_token() -> Outcome {
 
 #[tokio::test]
 async fn outside_a_redirect_layer_no_list_is_needed() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let hostile = Server::hostile().await?;
     let api = Server::redirecting_to(&hostile.url()).await?;
     let client = ServiceBuilder::new().layer(idaas.layer()).layer(FollowRedirectLayer::new()).service(http());
@@ -162,7 +162,7 @@ fn downgrading(
 #[tokio::test]
 async fn no_token_follows_a_redirect_from_https_to_http() -> Outcome {
     const URL: &str = "https://api.example.com/";
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let around = |layer: IdaasLayer, hostile: &Server| {
         let client = downgrading(hostile.url());
         FollowRedirectLayer::new().layer(layer.layer(client))

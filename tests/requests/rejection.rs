@@ -8,7 +8,7 @@ use tower::{Layer, ServiceExt};
 use tower_idaas_testing::{ApiRefusal, Behaviour, TestIdaas};
 
 use crate::handles::{
-    ADVISORY, Api, Mint, Outcome, client_of, fed_by, get, http, seconds, send, settle, text, until,
+    ADVISORY, Api, Outcome, ScriptedSource, client_of, fed_by, get, http, seconds, send, settle, text, until,
 };
 
 const URL: &str = "https://api.example.com/";
@@ -40,7 +40,7 @@ async fn fifty_rejections_of_one_token_make_one_refresh() -> Outcome {
 
 #[tokio::test]
 async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_rejected() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<_, http::Response<()>>();
@@ -76,7 +76,7 @@ async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_r
 
 #[tokio::test]
 async fn invalidating_a_token_that_was_replaced_leaves_its_successor_alone() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let first = idaas.token().await?;
     clock.advance(ADVISORY);
@@ -91,7 +91,7 @@ async fn invalidating_a_token_that_was_replaced_leaves_its_successor_alone() -> 
 
 #[tokio::test]
 async fn an_invalidated_token_is_gone_at_once_from_every_clone() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
@@ -108,7 +108,7 @@ async fn an_invalidated_token_is_gone_at_once_from_every_clone() -> Outcome {
 
 #[tokio::test]
 async fn invalidating_during_a_refresh_voids_what_the_refresh_brings() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let first = idaas.token().await?;
     clock.advance(ADVISORY);
@@ -129,7 +129,7 @@ async fn invalidating_during_a_refresh_voids_what_the_refresh_brings() -> Outcom
 
 #[tokio::test]
 async fn invalidating_during_a_refresh_voids_it_even_when_nobody_asks_meanwhile() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let first = idaas.token().await?;
     clock.advance(ADVISORY);
@@ -146,7 +146,7 @@ async fn invalidating_during_a_refresh_voids_it_even_when_nobody_asks_meanwhile(
 
 #[tokio::test(start_paused = true)]
 async fn forced_refreshes_are_a_second_apart() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let api = Api::default();
     api.answer_with(StatusCode::UNAUTHORIZED);
@@ -180,7 +180,7 @@ fn picky(request: &http::Request<crate::handles::Body>) -> StatusCode {
 
 #[tokio::test]
 async fn an_api_that_rejects_all_tokens_takes_none_from_an_api_that_accepts_them() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     mint.set_life(seconds(86_400));
     let inner = tower::service_fn(|request: http::Request<crate::handles::Body>| async move {
@@ -234,7 +234,7 @@ async fn a_broken_api_makes_no_storm_of_token_requests() -> Outcome {
 
 #[tokio::test]
 async fn only_a_401_about_our_own_token_counts() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());

@@ -12,7 +12,9 @@ use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_idaas::{BoxError, NoToken, Scope};
 use tower_idaas_testing::{ApiRefusal, TestIdaas};
 
-use crate::handles::{Api, Body, Mint, Outcome, client_of, fed_by, get, http, seconds, settle, text};
+use crate::handles::{
+    Api, Body, Outcome, ScriptedSource, client_of, fed_by, get, http, seconds, settle, text,
+};
 
 const URL: &str = "https://api.example.com/orders";
 
@@ -66,7 +68,7 @@ pub(crate) const ORDERED_WITH_2: &str = "Bearer token-2 POST 7 two cups of tea";
 
 #[tokio::test]
 async fn the_replay_leaves_whole_with_the_next_token() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let shop = Shop::default();
     let client = ServiceBuilder::new()
@@ -104,7 +106,7 @@ async fn the_replay_asks_for_the_scope_of_the_request() -> Outcome {
 
 #[tokio::test(start_paused = true)]
 async fn two_rejections_in_a_row_are_the_callers_and_force_one_refresh_within_a_second() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let shop = Shop::default();
     // Twice the same policy changes nothing.
@@ -136,7 +138,7 @@ async fn two_rejections_in_a_row_are_the_callers_and_force_one_refresh_within_a_
 #[tokio::test]
 async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late_one_fetches_nothing()
 -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<()>>();
@@ -187,7 +189,7 @@ struct Stream(&'static str);
 
 #[tokio::test]
 async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
@@ -210,7 +212,7 @@ async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn() -> O
 
 #[tokio::test]
 async fn a_body_cloned_by_a_function_is_replayed_whole() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let shop = Shop::default();
     let policy = tower_idaas::RetryUnauthorized::new().clone_body(|body: &Text| Some(body.clone()));
     let client =
@@ -222,7 +224,7 @@ async fn a_body_cloned_by_a_function_is_replayed_whole() -> Outcome {
 
 #[tokio::test]
 async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?.without_token_elsewhere();
@@ -249,7 +251,7 @@ async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
 
 #[tokio::test]
 async fn an_error_of_the_replay_is_the_callers() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     let refusing = mint.clone();

@@ -7,7 +7,7 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::retry::{Policy, RetryLayer};
 use tower::{ServiceBuilder, ServiceExt};
 
-use crate::handles::{Mint, Outcome, fed_by};
+use crate::handles::{Outcome, ScriptedSource, fed_by};
 use crate::replay::{ORDERED_WITH_1, ORDERED_WITH_2, Shop, first_token_is_bad, order};
 
 /// A policy of the user's own: three attempts while the API is unavailable.
@@ -41,7 +41,7 @@ async fn it_goes_with_a_retry_policy_of_the_users_inside_and_outside() -> Outcom
         }
     };
     let expected = [ORDERED_WITH_1, ORDERED_WITH_1, ORDERED_WITH_2, ORDERED_WITH_2];
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let shop = Shop::default();
     let inside = ServiceBuilder::new()
         .retry(WhenUnavailable(3))
@@ -51,7 +51,7 @@ async fn it_goes_with_a_retry_policy_of_the_users_inside_and_outside() -> Outcom
     assert_eq!(inside.oneshot(order()).await?.status(), StatusCode::OK);
     assert_eq!(shop.seen(), expected);
 
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let shop = Shop::default();
     let outside = ServiceBuilder::new()
         .layer(RetryLayer::new(tower_idaas::RetryUnauthorized::new()))
@@ -65,7 +65,7 @@ async fn it_goes_with_a_retry_policy_of_the_users_inside_and_outside() -> Outcom
 
 #[tokio::test]
 async fn it_goes_with_buffers_and_limits_of_one_at_a_time_at_any_place() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let shop = Shop::default();
     let client = ServiceBuilder::new()
         .layer(BufferLayer::new(1))

@@ -32,8 +32,6 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
-use tower_idaas::authn::ClientSecretPost;
-use tower_idaas::{Idaas, SecretSource};
 use tower_idaas_testing::TestIdaas;
 
 use self::asked::Asked;
@@ -105,15 +103,9 @@ async fn soak(clients: &Runtime, stretch: f64) {
     let issuer = TestIdaas::builder().token_life(LIFE).start().await.unwrap();
     let register = Register::default();
     issuer.set_behaviour(register.issuing(LIFE));
-    let idaas = Idaas::builder()
-        .environment(issuer.environment())
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(issuer.client_id())
-        .issuer(issuer.issuer())
-        .token_endpoint(issuer.token_endpoint())
+    let idaas = issuer
+        .handle()
         .scope(scopes()[0].as_str())
-        .authenticator(ClientSecretPost::new(SecretSource::value(issuer.secret())))
-        .root_certificate(issuer.root_certificate_pem())
         .connect_timeout(TIMEOUT)
         .read_timeout(TIMEOUT)
         .build()

@@ -59,7 +59,7 @@ impl Trouble {
             Kind::Busy => Behaviour::status(StatusCode::SERVICE_UNAVAILABLE),
             Kind::Cuts => Behaviour::CutMidBody,
             Kind::DeadOnArrival => register.issuing(Duration::ZERO),
-            Kind::Garbage => Behaviour::answer(StatusCode::OK, "text/html", "<h1>It works!</h1>"),
+            Kind::Garbage => Behaviour::response(StatusCode::OK, "text/html", "<h1>It works!</h1>"),
             Kind::Hangs => Behaviour::HangHandshake,
             Kind::Mute => Behaviour::Hold,
         };

@@ -1,4 +1,4 @@
-//! What the tests share: a handle for a test IDaaS, a source of tokens that does as told, and clients.
+//! What the tests share: a handle for a test IDaaS, one for a scripted source, and clients.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,14 +10,10 @@ use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::sync::watch;
 use tower::Service;
-use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{
-    BoxError, BoxFuture, Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource, Token, TokenResponse,
-    TokenSource,
-};
+use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasBuilder, Token};
+pub use tower_idaas_testing::ScriptedSource;
 use tower_idaas_testing::TestIdaas;
 
 pub type Outcome = Result<(), BoxError>;
@@ -34,15 +30,7 @@ pub fn seconds(seconds: u64) -> Duration {
 
 /// A handle's builder with everything it needs to get tokens from the issuer.
 pub fn client_of(issuer: &TestIdaas) -> IdaasBuilder {
-    Idaas::builder()
-        .environment(issuer.environment())
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(issuer.client_id())
-        .issuer(issuer.issuer())
-        .token_endpoint(issuer.token_endpoint())
-        .scope(issuer.scope().as_str())
-        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
-        .root_certificate(issuer.root_certificate_pem())
+    issuer.handle()
 }
 
 /// An issuer and a handle that follow one clock.
@@ -54,84 +42,10 @@ pub async fn turned_by_hand() -> Result<(TestIdaas, Idaas, ManualClock), BoxErro
 }
 
 /// A handle whose tokens come from the mint, with a clock to turn.
-pub fn fed_by(mint: &Mint) -> Result<(Idaas, ManualClock), BoxError> {
+pub fn fed_by(mint: &ScriptedSource) -> Result<(Idaas, ManualClock), BoxError> {
     let clock = ManualClock::new();
     let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
     Ok((idaas.build()?, clock))
-}
-
-/// A source of tokens that does as told: `token-1`, `token-2` and so on, or failures, or nothing yet.
-#[derive(Clone, Debug)]
-pub struct Mint(Arc<watch::Sender<Minting>>);
-
-#[derive(Debug)]
-struct Minting {
-    fetches: u64,
-    holds: bool,
-    life: Duration,
-    failure: Option<Error>,
-    panics: bool,
-}
-
-impl Mint {
-    pub fn new() -> Self {
-        let minting = Minting { fetches: 0, holds: false, life: LIFE, failure: None, panics: false };
-        Self(Arc::new(watch::Sender::new(minting)))
-    }
-
-    /// How often a token was asked for.
-    pub fn fetches(&self) -> u64 {
-        self.0.borrow().fetches
-    }
-
-    /// Fetches wait until [`release`](Self::release).
-    pub fn hold(&self) {
-        self.0.send_modify(|minting| minting.holds = true);
-    }
-
-    pub fn release(&self) {
-        self.0.send_modify(|minting| minting.holds = false);
-    }
-
-    pub fn set_life(&self, life: Duration) {
-        self.0.send_modify(|minting| minting.life = life);
-    }
-
-    pub fn fail_with(&self, error: Error) {
-        self.0.send_modify(|minting| minting.failure = Some(error));
-    }
-
-    pub fn mend(&self) {
-        self.0.send_modify(|minting| (minting.failure, minting.panics) = (None, false));
-    }
-
-    pub fn panic_from_now_on(&self) {
-        self.0.send_modify(|minting| minting.panics = true);
-    }
-
-    /// Returns when that many fetches have begun.
-    pub async fn wait_for_fetches(&self, count: u64) {
-        self.0.subscribe().wait_for(|minting| minting.fetches >= count).await.unwrap();
-    }
-}
-
-impl TokenSource for Mint {
-    fn fetch<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-        Box::pin(async move {
-            let mut number = 0;
-            self.0.send_modify(|minting| {
-                minting.fetches += 1;
-                number = minting.fetches;
-            });
-            self.0.subscribe().wait_for(|minting| !minting.holds).await.unwrap();
-            let minting = self.0.borrow();
-            assert!(!minting.panics, "a panic that the test asked for");
-            match &minting.failure {
-                Some(error) => Err(error.clone()),
-                None => Ok(TokenResponse::bearer(&format!("token-{number}"))?.with_expires_in(minting.life)),
-            }
-        })
-    }
 }
 
 /// A failure that passes.

@@ -12,7 +12,7 @@ use tower::{Layer, ServiceExt};
 use tower_idaas::ErrorKind;
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
-use crate::handles::{Api, Mint, Outcome, client_of, fed_by, get, http, send, settle, text, until};
+use crate::handles::{Api, Outcome, ScriptedSource, client_of, fed_by, get, http, send, settle, text, until};
 
 const URL: &str = "https://api.example.com/";
 
@@ -65,7 +65,7 @@ impl Wake for Wakes {
 
 #[tokio::test]
 async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_poll_after_it() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.hold();
     let mut client = idaas.layer().layer(Api::default());
@@ -174,7 +174,7 @@ async fn a_wait_that_runs_out_is_an_error_of_its_own_and_leaves_the_fetch_going(
 
 #[tokio::test]
 async fn a_call_that_is_never_polled_fetches_nothing() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     drop(idaas.token());
     assert!(idaas.peek().is_none());

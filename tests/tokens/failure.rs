@@ -8,7 +8,7 @@ use tower_idaas::{Error, ErrorKind};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::handles::{
-    ADVISORY, Api, MANDATORY, Mint, Outcome, client_of, fed_by, get, ours, seconds, settle, text,
+    ADVISORY, Api, MANDATORY, Outcome, ScriptedSource, client_of, fed_by, get, ours, seconds, settle, text,
     turned_by_hand, unavailable,
 };
 
@@ -150,7 +150,7 @@ async fn retry_after_counts_for_five_minutes_at_most() -> Outcome {
 #[tokio::test]
 async fn a_live_token_is_served_throughout_retry_after() -> Outcome {
     for age in [ADVISORY, MANDATORY] {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, clock) = fed_by(&mint)?;
         idaas.prefetch().await?;
         clock.advance(age);

@@ -8,7 +8,9 @@ use tower_idaas::clock::ManualClock;
 use tower_idaas::{ErrorKind, Idaas};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
-use crate::handles::{LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, settle, text, turned_by_hand};
+use crate::handles::{
+    LIFE, MANDATORY, Outcome, ScriptedSource, client_of, fed_by, settle, text, turned_by_hand,
+};
 
 /// Answers announce this life and nothing else about it.
 fn announcing(life: Value) -> Behaviour {
@@ -73,7 +75,7 @@ async fn a_token_dead_on_arrival_serves_those_who_waited_and_nobody_else() -> Ou
 
 #[tokio::test(start_paused = true)]
 async fn tokens_that_are_always_dead_on_arrival_make_no_fetch_loop() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     mint.set_life(Duration::ZERO);
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.token().await?;
@@ -94,7 +96,7 @@ async fn tokens_that_are_always_dead_on_arrival_make_no_fetch_loop() -> Outcome 
 
 #[tokio::test]
 async fn tokens_shorter_than_a_second_are_fetched_once_a_second_at_most() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     mint.set_life(Duration::from_millis(5));
     let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).build()?;
     let eager = async {
@@ -110,7 +112,7 @@ async fn tokens_shorter_than_a_second_are_fetched_once_a_second_at_most() -> Out
 
 #[tokio::test(start_paused = true)]
 async fn a_token_dead_on_arrival_does_not_displace_a_live_one() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     clock.advance(MANDATORY);
@@ -125,7 +127,7 @@ async fn a_token_that_expires_while_it_is_fetched_goes_to_nobody_and_another_is_
     let suspended = |clock: &ManualClock| clock.set_wall_ahead(2 * LIFE);
     let slow = |clock: &ManualClock| clock.advance(2 * LIFE);
     for meanwhile in [suspended, slow] as [fn(&ManualClock); 2] {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, clock) = fed_by(&mint)?;
         mint.hold();
         let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
@@ -145,7 +147,7 @@ async fn a_token_that_expires_while_it_is_fetched_goes_to_nobody_and_another_is_
 
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_is_slower_than_its_tokens_live_makes_an_error_and_no_fetch_loop() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     mint.set_life(Duration::from_secs(3));
     let (idaas, clock) = fed_by(&mint)?;
     let asking = tokio::spawn({

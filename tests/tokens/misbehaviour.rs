@@ -8,11 +8,11 @@ use tower_idaas::authn::{Authenticator, TokenRequest};
 use tower_idaas::{BoxFuture, Error, ErrorKind};
 use tower_idaas_testing::TestIdaas;
 
-use crate::handles::{ADVISORY, Mint, Outcome, client_of, fed_by, seconds, settle, text};
+use crate::handles::{ADVISORY, Outcome, ScriptedSource, client_of, fed_by, seconds, settle, text};
 
 #[tokio::test]
 async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     mint.panic_from_now_on();
     let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
@@ -24,7 +24,7 @@ async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Runtime, false));
     }
     assert_eq!(mint.fetches(), 1);
-    mint.mend();
+    mint.recover();
     clock.advance(seconds(5));
     assert_eq!(text(idaas.token().await)?, "token-2");
     Ok(())
@@ -32,7 +32,7 @@ async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
 
 #[tokio::test]
 async fn a_source_that_panics_behind_a_live_token_disturbs_nobody() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     idaas.prefetch().await?;
     clock.advance(ADVISORY);
@@ -66,7 +66,7 @@ async fn an_authenticator_that_panics_is_an_error() -> Outcome {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_never_answers_is_an_error_and_leaves_no_task_behind() -> Outcome {
     let tasks = Handle::current().metrics().num_alive_tasks();
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.hold();
     assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Timeout);
@@ -80,7 +80,7 @@ async fn a_source_that_never_answers_is_an_error_and_leaves_no_task_behind() -> 
 async fn no_task_is_left_when_nothing_is_fetched() -> Outcome {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _layer = idaas.layer();
     assert_eq!(tasks(), before, "building starts nothing");

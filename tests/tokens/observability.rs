@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::handles::{ADVISORY, Mint, Outcome, fed_by, settle};
+use crate::handles::{ADVISORY, Outcome, ScriptedSource, fed_by, settle};
 
 type Line = BTreeMap<&'static str, String>;
 
@@ -52,7 +52,7 @@ fn names(line: &Line) -> Vec<&'static str> {
 async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
 
     idaas.prefetch().await?;
@@ -103,7 +103,7 @@ async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outc
 async fn an_invalidated_token_is_reported_and_what_replaces_it_says_why() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     idaas.invalidate(&idaas.token().await?);
     idaas.token().await?;
     let told: Vec<_> =
@@ -134,7 +134,7 @@ fn line(outcome: &str, level: &str, lives: bool) -> (String, String, bool) {
 async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.panic_from_now_on();
     idaas.token().await.unwrap_err();
@@ -146,7 +146,7 @@ async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
 async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let torn = |text: &str| Error::new(ErrorKind::Credential, text).with_transient(true);
     mint.fail_with(torn("the file is empty, said the test"));
@@ -168,7 +168,7 @@ async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once
 async fn many_failures_at_once_do_not_fill_the_log() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
     for scope in 0..100 {
@@ -184,7 +184,7 @@ async fn many_failures_at_once_do_not_fill_the_log() -> Outcome {
 async fn a_fetch_that_an_invalidation_made_void_is_not_reported_as_a_token_that_lives() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let token = idaas.token().await?;
     clock.advance(ADVISORY);
@@ -207,7 +207,7 @@ fn a_fetch_that_is_lost_with_its_runtime_is_told_of_too() -> Outcome {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::registry().with(lines.clone());
     tracing::subscriber::with_default(subscriber, || -> Outcome {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         mint.hold();
         let (idaas, _clock) = fed_by(&mint)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -239,7 +239,7 @@ async fn a_request_that_waits_is_reported_with_the_time_it_waited() -> Outcome {
     }
     let waits = Waits::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(waits.clone()));
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.token().await?;
     idaas.token().await?;
@@ -271,7 +271,7 @@ async fn the_span_of_a_refresh_follows_from_the_request_that_began_it() -> Outco
 
     let follows = Follows::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(follows.clone()));
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     idaas.prefetch().instrument(tracing::info_span!("request")).await?;
     assert_eq!(*follows.0.lock().unwrap(), ["idaas.refresh after request"]);
     Ok(())
@@ -300,7 +300,7 @@ fn a_subscriber_that_asks_the_same_handle_locks_nothing_up() -> Outcome {
     let (ends, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, clock) = fed_by(&mint).unwrap();
         let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let calls_back = CallsBack(idaas.clone(), Arc::clone(&calls));
@@ -311,7 +311,7 @@ fn a_subscriber_that_asks_the_same_handle_locks_nothing_up() -> Outcome {
                     if failing {
                         mint.fail_with(Error::new(ErrorKind::Connect, "no route, said the test"));
                     } else {
-                        mint.mend();
+                        mint.recover();
                     }
                     if let Ok(token) = idaas.token().await {
                         idaas.invalidate(&token);

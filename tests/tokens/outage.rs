@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio_test::task;
 use tower_idaas::{BoxError, Error, ErrorKind, Idaas, Scope};
 
-use crate::handles::{Mint, Outcome, fed_by, seconds, settle, unavailable};
+use crate::handles::{Outcome, ScriptedSource, fed_by, seconds, settle, unavailable};
 
 /// Requests that the issuer gets in each minute of an hour of failures, ten callers a step.
 async fn requests_a_minute(failure: Error, step: Duration, minutes: u32) -> Result<Vec<u64>, Error> {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
     mint.fail_with(failure);
     let mut counts = Vec::new();
@@ -74,7 +74,7 @@ async fn ask_for_all(idaas: &Idaas, scopes: &[Scope]) -> usize {
 #[tokio::test(start_paused = true)]
 async fn sixty_four_scopes_ask_a_dead_issuer_no_more_often_than_one_and_all_recover_within_a_step() -> Outcome
 {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let scopes = scopes(64)?;
     mint.fail_with(unavailable());
@@ -90,7 +90,7 @@ async fn sixty_four_scopes_ask_a_dead_issuer_no_more_often_than_one_and_all_reco
     assert!(counts[0] <= 20 && counts[0] >= 3, "{counts:?}");
     assert!(counts[1..].iter().all(|count| (1..=4).contains(count)), "{counts:?}");
 
-    mint.mend();
+    mint.recover();
     clock.advance(seconds(32));
     assert_eq!(ask_for_all(&idaas, &scopes).await, scopes.len());
     Ok(())
@@ -99,7 +99,7 @@ async fn sixty_four_scopes_ask_a_dead_issuer_no_more_often_than_one_and_all_reco
 #[tokio::test(start_paused = true)]
 async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -> Outcome {
     for failure in [unavailable(), Error::new(ErrorKind::InvalidResponse, "a page of regrets")] {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, clock) = fed_by(&mint)?;
         mint.fail_with(failure);
         let mut scopes = scopes(5 * 120)?.into_iter();
@@ -120,7 +120,7 @@ async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -
 
 #[tokio::test(start_paused = true)]
 async fn a_hiccup_while_sixty_four_scopes_are_cold_is_nobodys_failure() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let scopes = scopes(64)?;
     mint.hold();
@@ -132,7 +132,7 @@ async fn a_hiccup_while_sixty_four_scopes_are_cold_is_nobodys_failure() -> Outco
     mint.fail_with(unavailable());
     mint.release();
     settle().await;
-    mint.mend();
+    mint.recover();
     assert_eq!(asking.await?, scopes.len());
     assert!(mint.fetches() <= 64 + 10, "{}", mint.fetches());
     Ok(())
@@ -140,7 +140,7 @@ async fn a_hiccup_while_sixty_four_scopes_are_cold_is_nobodys_failure() -> Outco
 
 #[tokio::test(start_paused = true)]
 async fn one_scopes_renewals_do_not_wait_for_the_trouble_of_another() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let scopes = scopes(2)?;
     let held = idaas.token_for(&scopes[0]).await?;

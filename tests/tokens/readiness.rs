@@ -9,7 +9,7 @@ use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_idaas::{BoxError, ErrorKind, IdaasService};
 
-use crate::handles::{Api, Body, Mint, Outcome, fed_by, get, ours, seconds, send, unavailable};
+use crate::handles::{Api, Body, Outcome, ScriptedSource, fed_by, get, ours, seconds, send, unavailable};
 
 const URL: &str = "https://api.example.com/";
 
@@ -43,7 +43,7 @@ impl Service<Request<Body>> for Strict {
 
 #[tokio::test]
 async fn the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_token_or_not() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let mut client = idaas.layer().layer(Strict::default());
     for _ in 0..3 {
@@ -67,7 +67,7 @@ async fn the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_to
 
 #[tokio::test]
 async fn readiness_is_that_of_the_inner_service_and_fetches_nothing() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<()>>();
     let mut client = task::spawn(idaas.layer().layer(service));
@@ -86,7 +86,7 @@ async fn readiness_is_that_of_the_inner_service_and_fetches_nothing() -> Outcome
 type Limited = IdaasService<ConcurrencyLimit<Api>>;
 
 /// A service of which one may be ready at a time, wrapped.
-fn one_at_a_time(mint: &Mint) -> Result<Limited, BoxError> {
+fn one_at_a_time(mint: &ScriptedSource) -> Result<Limited, BoxError> {
     let (idaas, _clock) = fed_by(mint)?;
     Ok(idaas.layer().layer(ConcurrencyLimit::new(Api::default(), 1)))
 }
@@ -97,7 +97,7 @@ fn poll_ready(client: &mut Limited) -> Poll<Result<(), BoxError>> {
 
 #[tokio::test]
 async fn a_request_that_waits_for_a_token_holds_no_permit_and_takes_one_when_it_leaves() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     mint.hold();
     let mut client = one_at_a_time(&mint)?;
     let mut waiting = task::spawn(send(&mut client, get(URL)).await?);
@@ -116,7 +116,7 @@ async fn a_request_that_waits_for_a_token_holds_no_permit_and_takes_one_when_it_
 
 #[tokio::test]
 async fn a_request_dropped_while_it_waits_for_a_permit_leaves_it_to_others() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let mut client = one_at_a_time(&mint)?;
     let waiting = send(&mut client, get(URL)).await?;
     let mut other = client.clone();
@@ -161,7 +161,7 @@ impl Service<Request<Body>> for Slow {
 
 #[tokio::test]
 async fn a_token_that_dies_while_the_inner_service_gets_ready_is_not_sent() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let (gate, open) = tokio::sync::watch::channel(true);
     let api = Api::default();
@@ -182,7 +182,7 @@ async fn a_token_that_dies_while_the_inner_service_gets_ready_is_not_sent() -> O
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_fails_for_want_of_a_token_gives_its_permit_back() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     mint.fail_with(unavailable());
     let mut client = one_at_a_time(&mint)?;
     // First the fetch fails, then the failure is remembered: two ways, one promise.
@@ -200,7 +200,7 @@ async fn a_request_that_fails_for_want_of_a_token_gives_its_permit_back() -> Out
 
 #[tokio::test]
 async fn a_request_refused_for_its_destination_gives_its_permit_back() -> Outcome {
-    let mut client = one_at_a_time(&Mint::new())?;
+    let mut client = one_at_a_time(&ScriptedSource::new())?;
     let error = send(&mut client, get("http://api.example.com/")).await?.await.unwrap_err();
     assert_eq!(ours(&error).kind(), ErrorKind::Destination);
     assert_ready_ok!(poll_ready(&mut client.clone()));
@@ -209,7 +209,7 @@ async fn a_request_refused_for_its_destination_gives_its_permit_back() -> Outcom
 
 #[tokio::test]
 async fn a_buffer_works_inside_and_outside_and_a_dropped_request_frees_its_place() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.hold();
     let inside = idaas.layer().layer(Buffer::new(Strict::default(), 1));
@@ -230,7 +230,7 @@ async fn a_buffer_works_inside_and_outside_and_a_dropped_request_frees_its_place
 
 #[tokio::test]
 async fn a_probe_alone_makes_an_idle_handle_ready_again_and_never_waits() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     for night in 1..=3 {
         mint.hold();
@@ -254,7 +254,7 @@ async fn a_probe_alone_makes_an_idle_handle_ready_again_and_never_waits() -> Out
 
 #[tokio::test(start_paused = true)]
 async fn probes_ask_a_failing_issuer_no_more_often_than_requests_would() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     mint.fail_with(unavailable());
     for _ in 0..600 {
@@ -268,7 +268,7 @@ async fn probes_ask_a_failing_issuer_no_more_often_than_requests_would() -> Outc
 
 #[test]
 fn a_probe_outside_a_runtime_starts_nothing() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     assert!(!idaas.is_ready());
     assert_eq!(mint.fetches(), 0);

@@ -3,7 +3,9 @@
 use tokio::runtime::Handle;
 use tower_idaas::{ErrorKind, Idaas};
 
-use crate::handles::{ADVISORY, MANDATORY, Mint, Outcome, fed_by, seconds, settle, unavailable, until};
+use crate::handles::{
+    ADVISORY, MANDATORY, Outcome, ScriptedSource, fed_by, seconds, settle, unavailable, until,
+};
 
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
@@ -15,7 +17,7 @@ fn held(idaas: &Idaas) -> Option<String> {
 
 #[tokio::test]
 async fn a_token_kept_warm_is_there_and_renewed_though_nobody_asks() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _warm = idaas.keep_fresh()?;
     until(|| held(&idaas).as_deref() == Some("token-1")).await;
@@ -30,7 +32,7 @@ async fn a_token_kept_warm_is_there_and_renewed_though_nobody_asks() -> Outcome 
 
 #[tokio::test]
 async fn another_scope_is_kept_warm_by_itself() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _warm = idaas.keep_fresh_for(&"api://b|read".parse()?)?;
     mint.wait_for_fetches(1).await;
@@ -43,7 +45,7 @@ async fn another_scope_is_kept_warm_by_itself() -> Outcome {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_issuer_is_asked_at_the_pace_of_its_gate_and_the_token_is_back_when_it_is() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
@@ -58,7 +60,7 @@ async fn a_failing_issuer_is_asked_at_the_pace_of_its_gate_and_the_token_is_back
     }
     let asked = mint.fetches() - before;
     assert!((20..=60).contains(&asked), "{asked} in ten minutes");
-    mint.mend();
+    mint.recover();
     for _ in 0..40 {
         // Time for the attempts of one fetch.
         tokio::time::sleep(seconds(2)).await;
@@ -70,7 +72,7 @@ async fn a_failing_issuer_is_asked_at_the_pace_of_its_gate_and_the_token_is_back
 
 #[tokio::test]
 async fn dropping_the_guard_stops_it() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
@@ -84,7 +86,7 @@ async fn dropping_the_guard_stops_it() -> Outcome {
 
 #[tokio::test]
 async fn dropping_the_handle_stops_it_too() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
@@ -97,7 +99,7 @@ async fn dropping_the_handle_stops_it_too() -> Outcome {
 
 #[tokio::test]
 async fn a_withdrawn_token_is_replaced_within_half_a_minute() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
@@ -110,7 +112,7 @@ async fn a_withdrawn_token_is_replaced_within_half_a_minute() -> Outcome {
 
 #[test]
 fn outside_a_runtime_it_is_an_error_and_the_guard_may_be_dropped_anywhere() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     assert_eq!(idaas.keep_fresh().unwrap_err().kind(), ErrorKind::Runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let warm = runtime.block_on(async { idaas.keep_fresh() })?;

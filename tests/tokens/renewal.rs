@@ -9,7 +9,7 @@ use tower_idaas::{Error, ErrorKind, Idaas};
 use tower_idaas_testing::Behaviour;
 
 use crate::handles::{
-    ADVISORY, Api, FRESH, LIFE, MANDATORY, Mint, Outcome, fed_by, get, seconds, send, settle, text,
+    ADVISORY, Api, FRESH, LIFE, MANDATORY, Outcome, ScriptedSource, fed_by, get, seconds, send, settle, text,
     turned_by_hand, unavailable, until,
 };
 
@@ -69,7 +69,7 @@ async fn a_layer_that_holds_on_to_the_old_token_gets_the_new_one_too() -> Outcom
 
 #[tokio::test(start_paused = true)]
 async fn when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per_step() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let first = text(idaas.token().await)?;
     clock.advance(ADVISORY);
@@ -94,7 +94,7 @@ async fn when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per
 }
 
 /// A token that is overdue, with its issuer's state to be chosen.
-async fn overdue(mint: &Mint) -> Result<(Idaas, ManualClock), Error> {
+async fn overdue(mint: &ScriptedSource) -> Result<(Idaas, ManualClock), Error> {
     let (idaas, clock) = fed_by(mint).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
     idaas.prefetch().await?;
     clock.advance(MANDATORY);
@@ -103,7 +103,7 @@ async fn overdue(mint: &Mint) -> Result<(Idaas, ManualClock), Error> {
 
 #[tokio::test]
 async fn when_overdue_requests_wait_for_the_next_token() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = overdue(&mint).await?;
     mint.hold();
     let mut callers: Vec<_> = (0..100).map(|_| task::spawn(idaas.token())).collect();
@@ -122,7 +122,7 @@ async fn when_overdue_requests_wait_for_the_next_token() -> Outcome {
 #[tokio::test(start_paused = true)]
 async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcome {
     for failure in [unavailable(), Error::new(ErrorKind::Refused, "no, said the test")] {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, clock) = overdue(&mint).await?;
         mint.fail_with(failure);
         assert_eq!(text(idaas.token().await)?, "token-1");
@@ -133,7 +133,7 @@ async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcom
         }
         assert_eq!(mint.fetches(), asked);
         clock.advance(seconds(10));
-        mint.mend();
+        mint.recover();
         assert_ne!(text(idaas.token().await)?, "token-1");
     }
     Ok(())
@@ -141,7 +141,7 @@ async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcom
 
 #[tokio::test(start_paused = true)]
 async fn when_overdue_and_the_issuer_hangs_the_old_token_serves_within_two_seconds() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = overdue(&mint).await?;
     mint.hold();
     let start = tokio::time::Instant::now();
@@ -152,7 +152,7 @@ async fn when_overdue_and_the_issuer_hangs_the_old_token_serves_within_two_secon
 
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_overdue_token_dies_while_it_waits_goes_on_waiting_for_the_next() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = overdue(&mint).await?;
     mint.hold();
     let mut caller = task::spawn(idaas.token());
@@ -178,7 +178,7 @@ async fn an_expired_token_never_leaves_by_either_clock() -> Outcome {
         },
     ];
     for expire in expire {
-        let mint = Mint::new();
+        let mint = ScriptedSource::new();
         let (idaas, clock) = fed_by(&mint)?;
         let api = Api::default();
         let client = idaas.layer().layer(api.clone());
@@ -194,7 +194,7 @@ async fn an_expired_token_never_leaves_by_either_clock() -> Outcome {
 
 #[tokio::test]
 async fn a_waiter_that_wakes_late_does_not_get_a_token_that_expired_meanwhile() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let mut caller = task::spawn(idaas.token());
     assert_pending!(caller.poll());
@@ -206,7 +206,7 @@ async fn a_waiter_that_wakes_late_does_not_get_a_token_that_expired_meanwhile() 
 
 #[tokio::test]
 async fn a_token_once_found_dead_stays_dead_when_the_clock_is_set_back() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
@@ -224,7 +224,7 @@ async fn a_token_once_found_dead_stays_dead_when_the_clock_is_set_back() -> Outc
 
 #[tokio::test]
 async fn a_refresh_that_was_replaced_while_it_waited_for_its_turn_asks_nothing() -> Outcome {
-    let (mint, clock) = (Mint::new(), ManualClock::new());
+    let (mint, clock) = (ScriptedSource::new(), ManualClock::new());
     let builder = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
     let idaas = builder.max_token_requests_in_flight(2).build()?;
     let first = idaas.token().await?;

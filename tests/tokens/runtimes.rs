@@ -11,7 +11,7 @@ use tower_idaas::{BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, Toke
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::handles::{
-    ADVISORY, Api, LIFE, MANDATORY, Mint, Outcome, client_of, fed_by, get, text, unavailable,
+    ADVISORY, Api, LIFE, MANDATORY, Outcome, ScriptedSource, client_of, fed_by, get, text, unavailable,
 };
 
 fn runtime() -> std::io::Result<Runtime> {
@@ -87,7 +87,7 @@ fn a_runtime_dropped_in_the_middle_of_a_refresh_leaves_the_next_one_to_start_ano
 
 #[test]
 fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let first = runtime()?;
     first.block_on(async {
@@ -110,7 +110,7 @@ fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outco
 
 #[test]
 fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let client = idaas.layer().layer(Api::default());
     let error = assert_ready!(task::spawn(idaas.token()).poll()).unwrap_err();
@@ -131,7 +131,7 @@ fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome
 
 #[test]
 fn a_runtime_that_is_shut_down_makes_an_error_and_no_endless_loop() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let gone = runtime()?;
     let handle = gone.handle().clone();
@@ -189,14 +189,14 @@ fn runtimes_with_many_threads_share_one_refresh() -> Outcome {
 
 #[test]
 fn a_probe_on_a_runtime_that_is_not_driven_holds_up_other_scopes_for_no_longer_than_an_attempt() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let (undriven, other) =
         (runtime()?, Builder::new_current_thread().enable_all().start_paused(true).build()?);
     mint.fail_with(unavailable());
     undriven.block_on(async { idaas.token().await.unwrap_err() });
     clock.advance(Duration::from_secs(2));
-    mint.mend();
+    mint.recover();
     mint.hold();
     // It probes, for all scopes.
     undriven.block_on(async {
@@ -264,7 +264,7 @@ fn a_refresh_whose_runtime_is_not_driven_is_replaced_by_a_waiter_on_another_and_
 
 #[test]
 fn a_slow_refresh_on_a_driven_runtime_is_not_replaced() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.hold();
     let (home, other) = (Builder::new_multi_thread().worker_threads(1).enable_all().build()?, runtime()?);
@@ -285,7 +285,7 @@ fn a_slow_refresh_on_a_driven_runtime_is_not_replaced() -> Outcome {
 
 #[test]
 fn a_runtime_without_timers_makes_an_error_and_a_live_token_is_served_there() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let bare = Builder::new_current_thread().build()?;
     let error = bare.block_on(idaas.token()).unwrap_err();
@@ -299,7 +299,7 @@ fn a_runtime_without_timers_makes_an_error_and_a_live_token_is_served_there() ->
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_ends_because_time_is_paused_says_so() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     mint.hold();
     let error = idaas.token().await.unwrap_err();

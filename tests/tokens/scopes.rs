@@ -10,12 +10,12 @@ use tower_idaas::clock::ManualClock;
 use tower_idaas::{ConfigError, Idaas, Scope, Token};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
-use crate::handles::{Api, Mint, Outcome, client_of, fed_by, get, send, text};
+use crate::handles::{Api, Outcome, ScriptedSource, client_of, fed_by, get, send, text};
 
 const URL: &str = "https://api.example.com/";
 
 /// A handle that keeps the tokens of so many scopes.
-fn with_capacity(mint: &Mint, scopes: usize) -> Result<(Idaas, ManualClock), ConfigError> {
+fn with_capacity(mint: &ScriptedSource, scopes: usize) -> Result<(Idaas, ManualClock), ConfigError> {
     let clock = ManualClock::new();
     let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
     Ok((idaas.scope_capacity(scopes).build()?, clock))
@@ -51,7 +51,7 @@ async fn each_scope_has_its_token_and_its_request() -> Outcome {
 
 #[tokio::test]
 async fn scopes_that_ask_for_the_same_share_a_token() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     for text in ["api://b|x api://b|y", "api://b|y api://b|x", "  api://b|y   api://b|x api://b|y "] {
         idaas.token_for(&text.parse()?).await?;
@@ -76,7 +76,7 @@ async fn a_failure_of_one_scope_is_none_of_another() -> Outcome {
 
 #[tokio::test]
 async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, clock) = with_capacity(&mint, 64)?;
     idaas.prefetch().await?;
     for number in 0..200 {
@@ -96,7 +96,7 @@ async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
 
 #[tokio::test]
 async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = with_capacity(&mint, 16)?;
     let api = Api::default();
     let client = idaas.layer().scope(&scope(0)?).layer(api.clone());
@@ -113,7 +113,7 @@ async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() ->
 
 #[tokio::test]
 async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_others_come() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = with_capacity(&mint, 16)?;
     mint.hold();
     let first = scope(0)?;
@@ -132,7 +132,7 @@ async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_othe
 
 #[tokio::test]
 async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdrawn() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = with_capacity(&mint, 64)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
@@ -162,7 +162,7 @@ async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdra
 
 #[tokio::test]
 async fn the_configured_scope_is_one_of_a_layer_for_another() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let api = Api::default();
     let mut client = idaas.layer().scope(&scope(0)?).layer(api.clone());
@@ -181,7 +181,7 @@ async fn the_configured_scope_is_one_of_a_layer_for_another() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_contention_no_scope_ever_gets_the_token_of_another() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let scopes: Arc<[Scope]> = (0..100).map(scope).collect::<Result<_, _>>()?;
     let mut callers = JoinSet::new();
@@ -203,7 +203,7 @@ async fn under_contention_no_scope_ever_gets_the_token_of_another() -> Outcome {
 
 #[tokio::test]
 async fn a_thousand_scopes_keep_their_tokens_by_default() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     for _ in 0..3 {
         for number in 0..1_000 {
@@ -216,7 +216,7 @@ async fn a_thousand_scopes_keep_their_tokens_by_default() -> Outcome {
 
 #[test]
 fn a_layer_for_the_ten_thousandth_scope_costs_what_one_for_the_first_does() -> Outcome {
-    let (idaas, _clock) = fed_by(&Mint::new())?;
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     let scopes: Vec<Scope> = (0..10_000).map(scope).collect::<Result<_, _>>()?;
     let mut layers = Vec::new();
     let times: Vec<Duration> = scopes

@@ -10,7 +10,7 @@ use tower_idaas::{
 };
 use tower_idaas_testing::TestIdaas;
 
-use crate::handles::{Mint, Outcome, client_of, text};
+use crate::handles::{Outcome, ScriptedSource, client_of, text};
 
 /// Passes everything on and notes it.
 #[derive(Debug)]
@@ -101,11 +101,13 @@ async fn a_wrapped_source_passes_fetches_exchanges_and_rejections_the_later_one_
 
 #[tokio::test]
 async fn a_wrapper_that_cannot_be_made_is_a_fault_of_the_configuration() {
-    let refuse = |_inner, context: &tower_idaas::token::SourceContext| -> Result<Mint, ConfigError> {
-        assert!(context.is_custom() && context.client_id().is_empty() && context.issuer().is_empty());
-        Err(ConfigFault::new("store", "has no usable keys; expected one").into())
-    };
-    let builder = Idaas::builder().token_source(Mint::new()).scope("api://a|read").wrap_source(refuse);
+    let refuse =
+        |_inner, context: &tower_idaas::token::SourceContext| -> Result<ScriptedSource, ConfigError> {
+            assert!(context.is_custom() && context.client_id().is_empty() && context.issuer().is_empty());
+            Err(ConfigFault::new("store", "has no usable keys; expected one").into())
+        };
+    let builder =
+        Idaas::builder().token_source(ScriptedSource::new()).scope("api://a|read").wrap_source(refuse);
     let error = builder.build().unwrap_err();
     assert_eq!(error.to_string(), "configuration: `store` has no usable keys; expected one");
 }

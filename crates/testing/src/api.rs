@@ -5,35 +5,42 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::{Body, to_bytes};
-use axum::extract::State;
-use axum::middleware::{self, Next};
-use axum::{Extension, Json, Router};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::json;
-use tower::ServiceExt;
+use serde_json::{Map, Value, json};
 
-use super::access_token::Claims;
-use super::bearer::{ApiRefusal, Doorkeeper};
-use super::body::AnswerBody;
-use super::certificates::{Authority, ServerCertificate, TlsOptions};
-use super::server::{Connection, Handler, Server, reserve};
-use super::service::IdaasService;
+use crate::bearer::{ApiRefusal, BearerVerifier};
+use crate::certificates::{Authority, ServerCertificate, TlsOptions};
+use crate::idaas::TestIdaas;
+use crate::issuer::access_token::Claims;
+use crate::issuer::service::IdaasService;
+use crate::server::body::ResponseBody;
+use crate::server::connection::Connection;
+use crate::server::listener::{Handler, Server, reserve};
+use crate::server::response;
 use tower_idaas::BoxFuture;
 
-/// Builds a [`ProtectedApi`]; made by [`TestIdaas::api`](super::TestIdaas::api).
+/// Builds a [`ProtectedApi`]; made by [`TestIdaas::api`](crate::TestIdaas::api).
 pub struct ProtectedApiBuilder {
     idaas: Arc<IdaasService>,
     authority: Arc<Authority>,
     audience: String,
     permission: Option<String>,
     plain_http: bool,
+    port: u16,
+}
+
+impl TestIdaas {
+    /// An API that accepts only tokens of this IDaaS for the audience.
+    pub fn api(&self, audience: impl Into<String>) -> ProtectedApiBuilder {
+        ProtectedApiBuilder::new(Arc::clone(&self.service), self.authority(), audience.into())
+    }
 }
 
 impl ProtectedApiBuilder {
-    pub(super) fn new(idaas: Arc<IdaasService>, authority: Arc<Authority>, audience: String) -> Self {
-        Self { idaas, authority, audience, permission: None, plain_http: false }
+    fn new(idaas: Arc<IdaasService>, authority: Arc<Authority>, audience: String) -> Self {
+        Self { idaas, authority, audience, permission: None, plain_http: false, port: 0 }
     }
 
     /// Requires this permission; a token with `.all` has it. Default: none is required.
@@ -50,11 +57,18 @@ impl ProtectedApiBuilder {
         self
     }
 
-    /// Starts the API on a free port of the loopback interface, on the Tokio runtime of the caller.
+    /// The port of the loopback interface to listen on. Default: a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Starts the API, on the Tokio runtime of the caller.
     ///
     /// # Errors
     ///
-    /// If no port or no certificate is to be had.
+    /// If the port is taken, or there is no certificate.
     pub async fn start(self) -> io::Result<ProtectedApi> {
         let tls = match self.plain_http {
             true => None,
@@ -62,10 +76,10 @@ impl ProtectedApiBuilder {
         };
         let clock = self.idaas.endpoint.clock.clone();
         let service = Arc::new(ApiService {
-            doorkeeper: Doorkeeper::new(self.idaas, self.audience, self.permission.into_iter().collect()),
+            bearer: BearerVerifier::new(self.idaas, self.audience, self.permission.into_iter().collect()),
             record: Mutex::default(),
         });
-        let server = Server::start(reserve()?, Arc::new(Routes::new(&service)), clock, tls)?;
+        let server = Server::start(reserve(self.port)?, Arc::clone(&service) as _, clock, tls)?;
         let scheme = if self.plain_http { "http" } else { "https" };
         let url = format!("{scheme}://localhost:{}/", server.port());
         Ok(ProtectedApi { url, server, service })
@@ -81,10 +95,10 @@ impl fmt::Debug for ProtectedApiBuilder {
     }
 }
 
-/// An API in this process that accepts only live tokens of one [`TestIdaas`](super::TestIdaas).
+/// An API in this process that accepts only live tokens of one [`TestIdaas`](crate::TestIdaas).
 ///
-/// Every path and method is answered alike: 200 with the JSON `{"sub", "aud", "scope"}` of the token, and `act` after an exchange, or a
-/// refusal as RFC 6750 has it. Tokens are judged to the instant, without leeway, by the clock of the IDaaS,
+/// The response is the same for every path and method: 200 with the JSON `{"sub", "aud", "scope"}` of the token, and
+/// `act` if it has that, or a refusal as RFC 6750 has it. Tokens are judged to the instant, without leeway, by the clock of the IDaaS,
 /// and even after the IDaaS is dropped. The API stops when it is dropped.
 pub struct ProtectedApi {
     url: String,
@@ -104,12 +118,12 @@ impl ProtectedApi {
         record.accepted + record.refused.values().sum::<usize>()
     }
 
-    /// How many requests were answered 200.
+    /// How many requests got a 200.
     pub fn accepted(&self) -> usize {
         self.service.record().accepted
     }
 
-    /// How many requests were answered 401.
+    /// How many requests got a 401.
     pub fn unauthorized(&self) -> usize {
         let record = self.service.record();
         let refused = record.refused.iter().filter(|(reason, _)| **reason != ApiRefusal::MissingPermission);
@@ -136,12 +150,12 @@ impl ProtectedApi {
 
     /// Refuses one token from now on; the token itself or its `jti` will do.
     pub fn revoke(&self, token_or_id: &str) {
-        self.service.doorkeeper.revoke(token_or_id);
+        self.service.bearer.revoke(token_or_id);
     }
 
     /// Refuses every token issued so far; later ones are accepted, even those of the same second.
     pub fn revoke_all_issued_before_now(&self) {
-        self.service.doorkeeper.revoke_all_issued_before_now();
+        self.service.bearer.revoke_all_issued_before_now();
     }
 }
 
@@ -149,13 +163,13 @@ impl fmt::Debug for ProtectedApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProtectedApi")
             .field("url", &self.url)
-            .field("audience", &self.service.doorkeeper.audience)
+            .field("audience", &self.service.bearer.audience)
             .finish_non_exhaustive()
     }
 }
 
 struct ApiService {
-    doorkeeper: Doorkeeper,
+    bearer: BearerVerifier,
     record: Mutex<Record>,
 }
 
@@ -165,59 +179,42 @@ struct Record {
     refused: HashMap<ApiRefusal, usize>,
 }
 
-/// The API proper: an axum service whose every route is behind the verification.
-#[derive(Clone)]
-struct Routes(Router);
-
-impl Routes {
-    fn new(service: &Arc<ApiService>) -> Self {
-        let verification = middleware::from_fn_with_state(Arc::clone(service), verify);
-        Self(Router::new().fallback(who_am_i).layer(verification))
-    }
-}
-
-impl Handler for Routes {
-    fn answer(
+impl Handler for ApiService {
+    fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
         _connection: Connection,
-    ) -> BoxFuture<'static, Response<AnswerBody>> {
-        let answering = self.0.clone().oneshot(request.map(Body::new));
+    ) -> BoxFuture<'static, Response<ResponseBody>> {
+        let response = match self.bearer.verify(request.headers()) {
+            Ok(claims) => {
+                self.record().accepted += 1;
+                response::json(StatusCode::OK, &seen(&claims))
+            }
+            Err(reason) => {
+                *self.record().refused.entry(reason).or_default() += 1;
+                reason.into_response()
+            }
+        };
         Box::pin(async move {
-            let Ok(response) = answering.await;
-            let (head, body) = response.into_parts();
-            // Our own answers: short, and whole before they get here.
-            let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-            Response::from_parts(head, AnswerBody::whole(body))
+            // To the end, so that the connection can be used again.
+            let mut body = request.into_body();
+            while let Some(Ok(_)) = body.frame().await {}
+            response.map(ResponseBody::whole)
         })
     }
 }
 
-/// Lets requests with a good token through, with its claims attached.
-async fn verify(
-    State(service): State<Arc<ApiService>>,
-    mut request: Request<Body>,
-    next: Next,
-) -> Response<Body> {
-    match service.doorkeeper.judge(request.headers()) {
-        Ok(claims) => {
-            service.record().accepted += 1;
-            request.extensions_mut().insert(claims);
-            next.run(request).await
-        }
-        Err(reason) => {
-            *service.record().refused.entry(reason).or_default() += 1;
-            reason.into_answer().send().map(Body::new)
-        }
-    }
-}
-
-async fn who_am_i(Extension(claims): Extension<Claims>) -> Json<serde_json::Value> {
-    let mut seen = json!({ "sub": claims.subject, "aud": claims.audience, "scope": claims.scope });
-    if let (Some(actor), Some(seen)) = (claims.actor, seen.as_object_mut()) {
+/// What the API knows of its caller.
+fn seen(claims: &Claims) -> Value {
+    let mut seen = Map::from_iter([
+        ("sub".to_owned(), json!(claims.subject)),
+        ("aud".to_owned(), json!(claims.audience)),
+        ("scope".to_owned(), json!(claims.scope)),
+    ]);
+    if let Some(actor) = &claims.actor {
         seen.insert("act".to_owned(), json!({ "sub": actor }));
     }
-    Json(seen)
+    Value::Object(seen)
 }
 
 impl ApiService {

@@ -1,25 +1,26 @@
-//! Who gets past the door of an API: bearer tokens of one test IDaaS, and no others.
+//! The verifier of bearer tokens: those of one test IDaaS, and no others.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::access_token::Claims;
-use super::answer::{Answer, Refused};
-use super::grants::ALL;
-use super::service::IdaasService;
+use crate::issuer::access_token::Claims;
+use crate::issuer::grants::ALL;
+use crate::issuer::service::IdaasService;
+use crate::server::response::{self, Refused};
 
-/// Why a [`ProtectedApi`](super::ProtectedApi) or a `DeveloperApi` refused a request's token.
+/// Why a [`ProtectedApi`](crate::ProtectedApi) or a `DeveloperApi` refused a request's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiRefusal {
     /// There is no `Authorization` header. 401.
     NoToken,
     /// The `Authorization` header is not one bearer token of this IDaaS: malformed, several, or signed by
-    /// someone else. 401.
+    /// another issuer. 401.
     NotOurs,
     /// The token is for another audience. 401.
     WrongAudience,
@@ -31,12 +32,12 @@ pub enum ApiRefusal {
     MissingPermission,
 }
 
-/// Judges tokens, to the instant, without leeway.
-pub(super) struct Doorkeeper {
-    pub(super) idaas: Arc<IdaasService>,
-    pub(super) audience: String,
+/// Verifies tokens, to the instant, without leeway.
+pub(crate) struct BearerVerifier {
+    pub(crate) idaas: Arc<IdaasService>,
+    pub(crate) audience: String,
     /// Any one of them will do; without any, none is required.
-    pub(super) permissions: Vec<String>,
+    pub(crate) permissions: Vec<String>,
     revoked: Mutex<Revoked>,
 }
 
@@ -48,17 +49,17 @@ struct Revoked {
     up_to: u64,
 }
 
-impl Doorkeeper {
-    pub(super) fn new(idaas: Arc<IdaasService>, audience: String, permissions: Vec<String>) -> Self {
+impl BearerVerifier {
+    pub(crate) fn new(idaas: Arc<IdaasService>, audience: String, permissions: Vec<String>) -> Self {
         Self { idaas, audience, permissions, revoked: Mutex::default() }
     }
 
-    pub(super) fn judge(&self, headers: &HeaderMap) -> Result<Claims, ApiRefusal> {
-        self.judge_for(headers, &self.permissions)
+    pub(crate) fn verify(&self, headers: &HeaderMap) -> Result<Claims, ApiRefusal> {
+        self.verify_for(headers, &self.permissions)
     }
 
     /// The same for an operation that takes one of these permissions.
-    pub(super) fn judge_for<P: AsRef<str>>(
+    pub(crate) fn verify_for<P: AsRef<str>>(
         &self,
         headers: &HeaderMap,
         permissions: &[P],
@@ -93,13 +94,13 @@ impl Doorkeeper {
     }
 
     /// Refuses one token from now on; the token itself or its `jti` will do.
-    pub(super) fn revoke(&self, token_or_id: &str) {
+    pub(crate) fn revoke(&self, token_or_id: &str) {
         let id = self.idaas.endpoint.issuer.verify(token_or_id).map(|claims| claims.id);
         self.revoked().ids.insert(id.unwrap_or_else(|| token_or_id.to_owned()));
     }
 
     /// Refuses every token issued so far.
-    pub(super) fn revoke_all_issued_before_now(&self) {
+    pub(crate) fn revoke_all_issued_before_now(&self) {
         let last = self.idaas.endpoint.issuer.issued();
         self.revoked().up_to = last;
     }
@@ -111,7 +112,7 @@ impl Doorkeeper {
 
 impl ApiRefusal {
     /// As RFC 6750 section 3 has it.
-    pub(super) fn into_answer(self) -> Answer {
+    pub(crate) fn into_response(self) -> Response<Bytes> {
         let (status, error, description) = match self {
             // RFC 6750 section 3.1: no error code for a request without any authentication.
             Self::NoToken => (StatusCode::UNAUTHORIZED, None, "there is no bearer token"),
@@ -125,7 +126,8 @@ impl ApiRefusal {
                 (StatusCode::FORBIDDEN, Some("insufficient_scope"), "the token lacks the permission")
             }
         };
-        let mut answer = Answer::json(status, &json!({ "error": error, "error_description": description }));
+        let mut response =
+            response::json(status, &json!({ "error": error, "error_description": description }));
         let challenge = match error {
             Some(error) => {
                 format!("Bearer realm=\"api\", error=\"{error}\", error_description=\"{description}\"")
@@ -133,14 +135,14 @@ impl ApiRefusal {
             None => "Bearer realm=\"api\"".to_owned(),
         };
         if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-            answer.headers.insert(WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        answer
+        response
     }
 }
 
 impl From<ApiRefusal> for Refused {
     fn from(refusal: ApiRefusal) -> Self {
-        refusal.into_answer().into()
+        refusal.into_response().into()
     }
 }

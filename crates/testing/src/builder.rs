@@ -1,20 +1,21 @@
 //! Choices to make before a test IDaaS starts.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access_token::Issuer;
-use super::certificates::{Authority, ServerCertificate, TlsOptions};
-use super::client_authentication::{ClientAuthentication, Federation, RegisteredClient};
-use super::client_keys::ClientKeys;
-use super::controls::Controls;
-use super::grants::Grants;
-use super::idaas::TestIdaas;
-use super::server::reserve;
-use super::service::{ISSUER_PATH, IdaasService};
-use super::token_endpoint::TokenEndpoint;
+use crate::certificates::{Authority, ServerCertificate, TlsOptions};
+use crate::idaas::TestIdaas;
+use crate::issuer::access_token::Issuer;
+use crate::issuer::client_authentication::{ClientAuthentication, Federation, RegisteredClient};
+use crate::issuer::client_keys::ClientKeys;
+use crate::issuer::grants::{Grants, parse_scope};
+use crate::issuer::service::{ISSUER_PATH, IdaasService};
+use crate::issuer::token_endpoint::TokenEndpoint;
+use crate::server::controls::Controls;
+use crate::server::listener::reserve;
 use tower_idaas::Secret;
 use tower_idaas::clock::Clock;
 use tower_idaas::clock::ManualClock;
@@ -24,8 +25,11 @@ const DEFAULT_SCOPE: &str = "api://test|read";
 
 /// Builds a [`TestIdaas`]; made by [`TestIdaas::builder`].
 pub struct TestIdaasBuilder {
+    port: u16,
     client_id: String,
     secret: Secret,
+    further_clients: Vec<(String, Secret)>,
+    names_actor: bool,
     allowed: Vec<ClientAuthentication>,
     public_keys: Vec<String>,
     scopes: Vec<String>,
@@ -35,11 +39,30 @@ pub struct TestIdaasBuilder {
     tls: TlsOptions,
 }
 
+impl TestIdaas {
+    /// A test IDaaS with other than the default choices.
+    pub fn builder() -> TestIdaasBuilder {
+        TestIdaasBuilder::new()
+    }
+
+    /// Starts a test IDaaS with all defaults, on the Tokio runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// If there is no free port or no certificate.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+}
+
 impl TestIdaasBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
+            port: 0,
             client_id: "app_test".into(),
             secret: Secret::new("not-a-real-secret"),
+            further_clients: Vec::new(),
+            names_actor: false,
             allowed: Vec::new(),
             public_keys: Vec::new(),
             scopes: Vec::new(),
@@ -50,7 +73,14 @@ impl TestIdaasBuilder {
         }
     }
 
-    /// The one client that may ask for tokens. Default: `app_test` with `not-a-real-secret`.
+    /// The port of the loopback interface to listen on. Default: a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The client that configurations are written for. Default: `app_test` with `not-a-real-secret`.
     #[must_use]
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.client_id = id.into();
@@ -58,15 +88,46 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// Lets the client prove itself in this way, and in no other that is not allowed likewise. Default: in
-    /// all ways.
+    /// One more client that may ask for tokens, with a secret of its own; each call adds one. It has the methods, the
+    /// granted scopes, the registered keys and the federated credential of the first one.
+    ///
+    /// ```
+    /// # use tower_idaas_testing::TestIdaas;
+    /// use tower_idaas::authn::ClientSecretPost;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), tower_idaas::BoxError> {
+    /// let server = TestIdaas::builder().add_client("app_billing", "another-secret").start().await?;
+    /// let orders = server.handle().build()?;
+    /// let billing = server.handle().client_id("app_billing").authenticator(ClientSecretPost::new("another-secret"));
+    /// let billing = billing.build()?;
+    /// tokio::try_join!(orders.token(), billing.token())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn add_client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.further_clients.push((id.into(), Secret::new(secret)));
+        self
+    }
+
+    /// Names the acting client in exchanged tokens, by the claim `act` (RFC 8693 section 4.1). Default: an exchanged token
+    /// speaks of the user alone, as those of the real service do.
+    #[must_use]
+    pub fn with_actor_claim(mut self) -> Self {
+        self.names_actor = true;
+        self
+    }
+
+    /// Lets clients authenticate by this method, and by no other that is not allowed likewise. Default: by all
+    /// methods.
     #[must_use]
     pub fn allow(mut self, method: ClientAuthentication) -> Self {
         self.allowed.push(method);
         self
     }
 
-    /// Registers the public half of a private key that the client may sign assertions with, as PEM
+    /// Registers the public half of a private key that clients may sign assertions with, as PEM
     /// (`-----BEGIN PUBLIC KEY-----`); each call adds one. Default: that of
     /// [`TestIdaas::private_key_pem`].
     ///
@@ -77,7 +138,7 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// Grants the client a scope, `audience|permission` items separated by spaces; each call adds to the
+    /// Grants a scope, `audience|permission` items separated by spaces; each call adds to the
     /// ones before. Everything else is then refused with `invalid_scope`. Default: any well-formed scope is
     /// granted.
     ///
@@ -90,7 +151,7 @@ impl TestIdaasBuilder {
 
     /// How long tokens live. Default: 20 minutes, as in the product.
     ///
-    /// Answers announce whole seconds, rounded down, and the token lives at least that long; a life under
+    /// Responses announce whole seconds, rounded down, and the token lives at least that long; a life under
     /// one second is announced as zero.
     #[must_use]
     pub fn token_life(mut self, life: Duration) -> Self {
@@ -98,10 +159,10 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// The clock that tokens are issued and judged by, and that the header `Date` of every answer has, of this
+    /// The clock that tokens are issued and judged by, and that the header `Date` of every response has, of this
     /// server's and of those that it starts. Default: the machine's.
     ///
-    /// Behaviours that take time, as [`Behaviour::Slow`](super::Behaviour::Slow), do not follow it.
+    /// Behaviours that take time, as [`Behaviour::Slow`](crate::Behaviour::Slow), do not follow it.
     #[must_use]
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Clock::Manual(clock);
@@ -131,16 +192,16 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// Starts the server on a free port of the loopback interface, on the Tokio runtime of the caller.
+    /// Starts the server, on the Tokio runtime of the caller.
     ///
     /// # Errors
     ///
-    /// If a granted scope or a public key is malformed (kind `InvalidInput`), or no port or no certificate is
-    /// to be had.
+    /// If a granted scope or a public key is malformed or two clients have one id (kind `InvalidInput`), if the port is
+    /// taken, or if there is no certificate.
     pub async fn start(self) -> io::Result<TestIdaas> {
         let parse = |scope: &str| {
             let fault = |fault| io::Error::new(io::ErrorKind::InvalidInput, format!("scope {fault}"));
-            crate::scopes::parse(scope).map_err(fault)
+            parse_scope(scope).map_err(fault)
         };
         let mut grants = Grants::default();
         for scope in &self.scopes {
@@ -149,19 +210,28 @@ impl TestIdaasBuilder {
         let scope = grants.first().cloned().map_or_else(|| parse(DEFAULT_SCOPE), Ok)?;
         let allowed = if self.allowed.is_empty() { ClientAuthentication::ALL.to_vec() } else { self.allowed };
 
-        let keys = ClientKeys::generate(&self.public_keys)?;
+        let keys = Arc::new(ClientKeys::generate(&self.public_keys)?);
         let authority = Authority::generate()?;
         let tls = authority.server_config(self.certificate, &self.tls)?;
-        let socket = reserve()?;
+        let socket = reserve(self.port)?;
         let port = socket.local_addr()?.port();
-        let issuer = Issuer::generate(format!("https://localhost:{port}{ISSUER_PATH}"))?;
-        let federation = Federation::generate(issuer.url(), &self.clock)?;
+        let issuer = Issuer::new(format!("https://localhost:{port}{ISSUER_PATH}"))?;
+        let federation = Arc::new(Federation::generate(issuer.url(), &self.clock)?);
+        let client = |(id, secret)| {
+            RegisteredClient::new(id, secret, allowed.clone(), Arc::clone(&keys), Arc::clone(&federation))
+        };
+        let client_ids = self.further_clients.iter().map(|(id, _)| id).chain([&self.client_id]);
+        if client_ids.collect::<HashSet<_>>().len() <= self.further_clients.len() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "two clients have the same id"));
+        }
         let service = Arc::new(IdaasService {
             endpoint: TokenEndpoint {
                 issuer,
-                client: RegisteredClient::new(self.client_id, self.secret, allowed, keys, federation),
+                client: client((self.client_id, self.secret)),
+                further_clients: self.further_clients.into_iter().map(client).collect(),
                 grants,
                 token_life: self.token_life,
+                names_actor: self.names_actor,
                 clock: self.clock.clone(),
             },
         });

@@ -17,7 +17,7 @@ use rustls::pki_types::PrivateKeyDer;
 #[non_exhaustive]
 pub enum ServerCertificate {
     /// Signed by the authority whose certificate
-    /// [`root_certificate_pem`](super::TestIdaas::root_certificate_pem) gives, for `localhost`,
+    /// [`root_certificate_pem`](crate::TestIdaas::root_certificate_pem) gives, for `localhost`,
     /// `127.0.0.1` and `::1`: clients that trust the authority accept it.
     #[default]
     Trusted,
@@ -31,20 +31,20 @@ pub enum ServerCertificate {
 
 /// What else a server can be told about its TLS.
 #[derive(Debug, Default)]
-pub(super) struct TlsOptions {
+pub(crate) struct TlsOptions {
     /// Names of the host beside those of the loopback interface.
-    pub(super) host_names: Vec<String>,
-    pub(super) without_http2: bool,
+    pub(crate) host_names: Vec<String>,
+    pub(crate) without_http2: bool,
 }
 
 /// The authority that signs the servers of one test IDaaS.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     root_pem: String,
 }
 
 impl Authority {
-    pub(super) fn generate() -> io::Result<Self> {
+    pub(crate) fn generate() -> io::Result<Self> {
         let mut parameters = CertificateParams::default();
         // Verifiers look authorities up by name, so no two may share one.
         let name = format!("tower-idaas test authority {:016x}", fastrand::u64(..));
@@ -56,13 +56,13 @@ impl Authority {
         Ok(Self { root_pem: issuer.pem(), issuer })
     }
 
-    pub(super) fn root_pem(&self) -> &str {
+    pub(crate) fn root_pem(&self) -> &str {
         &self.root_pem
     }
 
     /// The TLS side of a server with a new certificate of the given kind; it speaks HTTP/2 and HTTP/1.1
     /// unless told otherwise.
-    pub(super) fn server_config(
+    pub(crate) fn server_config(
         &self,
         kind: ServerCertificate,
         options: &TlsOptions,

@@ -6,8 +6,10 @@ use std::sync::PoisonError;
 
 use serde_json::{Map, Value, json};
 
-use super::client_authentication::ClientAuthentication;
-use super::idaas::TestIdaas;
+use crate::idaas::TestIdaas;
+use crate::issuer::client_authentication::ClientAuthentication;
+use crate::issuer::service_account::ServiceAccountToken;
+use crate::names;
 use tower_idaas::Idaas;
 use tower_idaas::IdaasBuilder;
 use tower_idaas::authn::ClientSecretPost;
@@ -19,13 +21,13 @@ use tower_idaas::{Secret, SecretSource};
 impl TestIdaas {
     /// The name of the environment variable that holds the client's secret, in
     /// [`client_config`](Self::client_config) and [`environment`](Self::environment).
-    pub const SECRET_VARIABLE: &str = "IDAAS_CLIENT_SECRET";
+    pub const SECRET_VARIABLE: &str = names::SECRET_VARIABLE;
 
     /// The name of the environment variable that holds the client's private key, likewise.
-    pub const PRIVATE_KEY_VARIABLE: &str = "IDAAS_PRIVATE_KEY";
+    pub const PRIVATE_KEY_VARIABLE: &str = names::PRIVATE_KEY_VARIABLE;
 
     /// The instance id in [`client_config`](Self::client_config).
-    pub const INSTANCE_ID: &str = "idaas_test";
+    pub const INSTANCE_ID: &str = names::INSTANCE_ID;
 
     /// The text of a `client-config.json` for this server and this method of authentication.
     pub fn client_config(&self, method: ClientAuthentication) -> String {
@@ -46,7 +48,6 @@ impl TestIdaas {
     ///
     /// ```
     /// # use tower_idaas_testing::TestIdaas;
-    /// # #[cfg(feature = "transport")]
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), tower_idaas::BoxError> {
     /// let server = TestIdaas::start().await?;
@@ -54,8 +55,6 @@ impl TestIdaas {
     /// idaas.prefetch().await?;
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "transport"))]
-    /// # fn main() {}
     /// ```
     pub fn handle(&self) -> IdaasBuilder {
         let builder = Idaas::builder()
@@ -145,5 +144,33 @@ impl TestIdaas {
     pub fn certify(&self, private_key_pem: &str) -> io::Result<String> {
         let (leaf, chain) = self.service.endpoint.client.keys().certify(private_key_pem)?;
         Ok(format!("{leaf}{chain}"))
+    }
+}
+
+/// Federated credentials: OIDC and PKCS7.
+impl TestIdaas {
+    /// The name of the federated credential that the token endpoint knows.
+    pub const FEDERATED_CREDENTIAL: &str = names::FEDERATED_CREDENTIAL;
+
+    /// The name of the environment variable that holds the path of the service account's token, in
+    /// [`client_config`](Self::client_config) and [`environment`](Self::environment).
+    pub const TOKEN_FILE_VARIABLE: &str = names::TOKEN_FILE_VARIABLE;
+
+    /// A token of a Kubernetes service account that this IDaaS trusts, to be minted.
+    pub fn service_account_token(&self) -> ServiceAccountToken<'_> {
+        self.service.endpoint.client.federation().service_accounts.token()
+    }
+
+    /// Writes a [`service_account_token`](Self::service_account_token) to `service-account-token` in the
+    /// directory, and says where that is. Environments made from now on name the file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn write_service_account_token(&self, directory: impl AsRef<Path>) -> io::Result<PathBuf> {
+        let path = directory.as_ref().join("service-account-token");
+        self.service_account_token().write_to(&path)?;
+        *self.token_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
+        Ok(path)
     }
 }

@@ -8,32 +8,34 @@ use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
 
-use super::api::ProtectedApiBuilder;
-use super::builder::TestIdaasBuilder;
-use super::certificates::{Authority, ServerCertificate, TlsOptions};
-use super::controls::Controls;
-use super::requests::ReceivedRequest;
-use super::service::IdaasService;
+use crate::certificates::{Authority, ServerCertificate, TlsOptions};
+use crate::issuer::request::ReceivedRequest;
+use crate::issuer::service::IdaasService;
+use crate::server::controls::Controls;
 use tower_idaas::Scope;
 use tower_idaas::Secret;
 
-/// An IDaaS in this process that really verifies who asks and signs what it issues.
+/// An IDaaS in this process that really verifies its clients and signs what it issues.
 ///
-/// It speaks HTTPS (HTTP/2 and HTTP/1.1) on a free port of the loopback interface, with a certificate of
-/// its own making. It stops, and its connections close, when it is dropped.
+/// It speaks HTTPS (HTTP/2 and HTTP/1.1) on the loopback interface, with a certificate of its own making. It stops, and
+/// its connections close, when it is dropped.
 ///
-/// What it does instead of its duty, and what reached the token endpoint, is for its [`Controls`] to say.
+/// Its access tokens are what the real service's are: JWTs signed with RS256, with a `kid` that leads to the key at
+/// [`jwks_url`](Self::jwks_url); `aud` is the audience and `scope` the permissions without it; an exchanged token speaks of
+/// the user alone.
+///
+/// Its [`Controls`] script the token endpoint, and have the log of the requests to it.
 pub struct TestIdaas {
     controls: Controls<ReceivedRequest>,
-    pub(super) service: Arc<IdaasService>,
+    pub(crate) service: Arc<IdaasService>,
     authority: Arc<Authority>,
     scope: Scope,
     /// Where a service account's token was written last.
-    pub(super) token_file: Mutex<Option<PathBuf>>,
+    pub(crate) token_file: Mutex<Option<PathBuf>>,
 }
 
 impl TestIdaas {
-    pub(super) fn new(
+    pub(crate) fn new(
         controls: Controls<ReceivedRequest>,
         service: Arc<IdaasService>,
         authority: Authority,
@@ -42,28 +44,13 @@ impl TestIdaas {
         Self { controls, service, authority: Arc::new(authority), scope, token_file: Mutex::default() }
     }
 
-    /// A test IDaaS with other than the default choices.
-    pub fn builder() -> TestIdaasBuilder {
-        TestIdaasBuilder::new()
-    }
-
-    /// Starts a test IDaaS with all defaults, on the Tokio runtime of the caller.
-    ///
-    /// # Errors
-    ///
-    /// If no port or no certificate is to be had.
-    pub async fn start() -> io::Result<Self> {
-        Self::builder().start().await
-    }
-
     /// The TLS side of another server of this IDaaS.
-    pub(super) fn tls(&self) -> io::Result<Arc<ServerConfig>> {
+    pub(crate) fn tls(&self) -> io::Result<Arc<ServerConfig>> {
         self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())
     }
 
-    /// An API that accepts only tokens of this IDaaS for the audience.
-    pub fn api(&self, audience: impl Into<String>) -> ProtectedApiBuilder {
-        ProtectedApiBuilder::new(Arc::clone(&self.service), Arc::clone(&self.authority), audience.into())
+    pub(crate) fn authority(&self) -> Arc<Authority> {
+        Arc::clone(&self.authority)
     }
 }
 
@@ -79,7 +66,7 @@ impl TestIdaas {
         format!("{}/token", self.issuer())
     }
 
-    /// Where the public key is published, as a JSON Web Key Set (RFC 7517), for verifiers.
+    /// Where the public keys are published, as a JSON Web Key Set (RFC 7517), for verifiers.
     pub fn jwks_url(&self) -> String {
         format!("{}/jwks", self.issuer())
     }
@@ -87,6 +74,21 @@ impl TestIdaas {
     /// What is published there, for verifiers in this process.
     pub fn jwks(&self) -> String {
         self.service.endpoint.issuer.key_set().to_string()
+    }
+
+    /// Signs tokens with a new key from now on, which is published beside the old one: a verifier has to read
+    /// [`jwks_url`](Self::jwks_url) again. Making the key takes about a tenth of a second.
+    ///
+    /// # Errors
+    ///
+    /// If no key can be made.
+    pub fn rotate_signing_key(&self) -> io::Result<()> {
+        self.service.endpoint.issuer.rotate_key()
+    }
+
+    /// Where the issuer describes itself (OpenID Connect Discovery 1.0): endpoints, methods, algorithms.
+    pub fn metadata_url(&self) -> String {
+        format!("{}/.well-known/openid-configuration", self.issuer())
     }
 
     /// The client's id.
@@ -111,7 +113,7 @@ impl TestIdaas {
     }
 
     /// An access token of a user's, as one would arrive at a service: to be accepted by a
-    /// [`ProtectedApi`](super::ProtectedApi) of that audience, and to be exchanged. It lives as long as any other
+    /// [`ProtectedApi`](crate::ProtectedApi) of that audience, and to be exchanged. It lives as long as any other
     /// token of this server; the counts do not know of it.
     ///
     /// # Errors
@@ -151,8 +153,8 @@ impl TestIdaas {
         self.controls.granted()
     }
 
-    /// How many token requests failed verification. Answers that a [`Behaviour`](super::Behaviour) made up do
-    /// not count.
+    /// How many token requests failed verification. Responses that a [`Behaviour`](crate::Behaviour) makes up do not
+    /// count.
     pub fn rejected_requests(&self) -> usize {
         self.controls.rejected()
     }

@@ -1,7 +1,7 @@
 //! An IDaaS to test against, in process, and an API that its tokens protect.
 //!
 //! Nothing here is a mock of this crate: [`TestIdaas`] is an HTTPS server on the loopback interface that
-//! verifies who asks, by secret, signature or certificate, refuses what the real thing refuses, and signs
+//! verifies its clients, by secret, signature or certificate, refuses what the real service refuses, and signs
 //! what it issues; a [`ProtectedApi`] accepts a token only if signature, issuer, audience, permission and life
 //! are right. So a test covers what goes over the wire, whatever client sends it.
 //!
@@ -40,7 +40,6 @@
 //! use tower_idaas::BoxError;
 //! use tower_idaas_testing::TestIdaas;
 //!
-//! # #[cfg(feature = "transport")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
 //! let server = TestIdaas::start().await?;
@@ -56,8 +55,6 @@
 //! assert_eq!((server.tokens_issued(), orders.accepted()), (2, 2));
 //! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "transport"))]
-//! # fn main() {}
 //! ```
 //!
 //! # A token, and what it opens
@@ -111,9 +108,9 @@
 //! let request = Request::post(idaas.token_endpoint())
 //!     .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
 //!     .body(Full::from(form))?;
-//! let answer = client.request(request).await?.into_body().collect().await?.to_bytes();
-//! let answer: serde_json::Value = serde_json::from_slice(&answer)?;
-//! let token = answer["access_token"].as_str().ok_or("no token")?;
+//! let json = client.request(request).await?.into_body().collect().await?.to_bytes();
+//! let json: serde_json::Value = serde_json::from_slice(&json)?;
+//! let token = json["access_token"].as_str().ok_or("no token")?;
 //!
 //! let request = Request::get(orders.url())
 //!     .header(header::AUTHORIZATION, format!("Bearer {token}"))
@@ -132,7 +129,7 @@
 //! | a live token is refused | [`revoke`](ProtectedApi::revoke) it at the API |
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
-//! | a Kubernetes token is rotated, expired, for somebody else | [`service_account_token`](TestIdaas::service_account_token) |
+//! | a Kubernetes token is rotated, expired, for another audience | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | give a [`MetadataService`] a [`Behaviour`] |
 //! | its document is no good | [`MetadataService::set_document`] |
 //! | a kept API key is exchanged, disabled, of another kind; a user must consent | start a `DeveloperApi`, and have it keep what you need |
@@ -143,73 +140,56 @@
 //! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](Controls::set_behaviour), [`behave_once`](Controls::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](Controls::wait_for_held), [`release`](Controls::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](Controls::down), [`up`](Controls::up) |
+//! | a proxy's clock is wrong, a cache responds | [`Behaviour::date`], [`Behaviour::aged`] |
+//! | the body is compressed, or starts with a mark | [`Behaviour::gzip`], [`Behaviour::byte_order_mark`] |
+//! | the head is odd | [`Behaviour::many_headers`], [`Behaviour::FoldedHeaders`], [`Behaviour::Interim`], [`Behaviour::Raw`] |
+//! | a gateway refuses without JSON | [`Behaviour::status`], [`Behaviour::response`] |
+//! | `Retry-After` is no integer | [`Behaviour::unavailable`] |
+//! | the OpenAPI's gateway throttles | [`Behaviour::throttled`], [`Behaviour::throttled_by_rate_limit`] |
+//! | what an exchange yields is no access token | [`Behaviour::not_an_access_token`] |
+//! | a proxy stands before the servers, and refuses | [`TestProxy`] |
+//! | a file is read while it is written | [`TornFile`] |
+//! | tokens come from a source of yours | [`ScriptedSource`] |
 //! | TLS fails | [`TestIdaasBuilder::certificate`], [`Behaviour::HangHandshake`] |
 //!
-//! All servers but the protected API have the same [`Controls`]; what holds for the endpoint holds for them.
+//! All servers but the protected API have the same [`Controls`]; what holds for the token endpoint holds for them.
 //!
 //! The servers run on the Tokio runtime that starts them, which needs its I/O and time drivers, and stop
 //! when they are dropped, be it inside or outside of that runtime.
 
-mod access_key;
-mod access_token;
-mod acs3;
-mod act;
-mod answer;
+mod aliyun;
 mod api;
-mod attestation;
 mod bearer;
-mod behaviour;
-mod body;
 mod builder;
 mod certificates;
-mod client_authentication;
 mod client_configuration;
-mod client_keys;
-mod cloud_account;
-mod controls;
-mod credentials_uri;
-mod desk;
-mod developer_api;
-mod es256;
-mod exchange;
-mod federated;
-mod form;
-mod generate_oauth_token;
-mod grants;
 mod idaas;
-mod kept_secrets;
-mod ledger;
-mod metadata_document;
-mod metadata_service;
-mod open_api;
-mod open_api_refusal;
-mod refusal;
-mod requests;
-mod scopes;
+mod issuer;
+mod jwt;
+mod names;
+mod scripted_source;
 mod server;
-mod service;
-mod service_account;
-mod signed_data;
-mod stage;
-mod sts;
-mod temporary_keys;
-mod token_endpoint;
+mod token_file;
 
-pub use access_key::AccessKey;
+pub use aliyun::access_key::AccessKey;
+pub use aliyun::cloud_account::CloudVendor;
+pub use aliyun::credentials_uri::CredentialsUriService;
+pub use aliyun::developer_api::DeveloperApi;
+pub use aliyun::metadata_document::MetadataDocument;
+pub use aliyun::metadata_service::MetadataService;
+pub use aliyun::open_api::OpenApiService;
+pub use aliyun::sts::StsService;
 pub use api::{ProtectedApi, ProtectedApiBuilder};
 pub use bearer::ApiRefusal;
-pub use behaviour::{AnswerChange, Behaviour};
 pub use builder::TestIdaasBuilder;
 pub use certificates::ServerCertificate;
-pub use client_authentication::ClientAuthentication;
-pub use cloud_account::CloudVendor;
-pub use controls::Controls;
-pub use credentials_uri::CredentialsUriService;
-pub use developer_api::DeveloperApi;
 pub use idaas::TestIdaas;
-pub use metadata_document::MetadataDocument;
-pub use metadata_service::MetadataService;
-pub use open_api::OpenApiService;
-pub use requests::{ReceivedRequest, ServiceRequest};
-pub use service_account::ServiceAccountToken;
-pub use sts::StsService;
+pub use issuer::client_authentication::ClientAuthentication;
+pub use issuer::request::ReceivedRequest;
+pub use issuer::service_account::ServiceAccountToken;
+pub use scripted_source::ScriptedSource;
+pub use server::behaviour::{Behaviour, ResponseChange};
+pub use server::controls::Controls;
+pub use server::proxy::{TestProxy, Tunnel};
+pub use server::requests::ServiceRequest;
+pub use token_file::TornFile;

@@ -20,15 +20,15 @@ async fn every_unusable_answer_says_what_is_wrong_with_it() -> Outcome {
     let absent = "carries no `cloudAccountRoleAccessCredential`";
     for (behaviour, kind, transient, part) in [
         (redirect, InvalidResponse, false, "redirects of the DeveloperAPI are refused"),
-        (Behaviour::answer(bad, "text/html", "<html>no</html>"), Unavailable, true, "text/html"),
+        (Behaviour::response(bad, "text/html", "<html>no</html>"), Unavailable, true, "text/html"),
         (
-            Behaviour::answer(ok, "text/html", "<html>log in</html>"),
+            Behaviour::response(ok, "text/html", "<html>log in</html>"),
             InvalidResponse,
             true,
             "neither a result",
         ),
-        (Behaviour::answer(ok, "application/json", ""), InvalidResponse, true, "0 bytes"),
-        (Behaviour::answer(ok, "application/json", "{\"a\":"), InvalidResponse, true, "neither a result"),
+        (Behaviour::response(ok, "application/json", ""), InvalidResponse, true, "0 bytes"),
+        (Behaviour::response(ok, "application/json", "{\"a\":"), InvalidResponse, true, "neither a result"),
         (Behaviour::json(ok, &json!([{}])), InvalidResponse, true, "neither a result"),
         (Behaviour::json(ok, &json!({ "requestId": "req_1" })), InvalidResponse, false, absent),
         (Behaviour::json(ok, &json!({ CREDENTIAL: "x" })), InvalidResponse, false, absent),

@@ -35,7 +35,7 @@ async fn a_refusal_is_definitive_with_or_without_a_reason() -> Outcome {
         (Behaviour::openapi_error(StatusCode::FORBIDDEN, "Forbidden"), vec!["Forbidden (", "req_test"]),
         (Behaviour::status(StatusCode::FORBIDDEN), vec!["no reason that can be read"]),
         (
-            Behaviour::answer(StatusCode::FORBIDDEN, "text/html", "<html>secret page</html>")
+            Behaviour::response(StatusCode::FORBIDDEN, "text/html", "<html>secret page</html>")
                 .with_header(HeaderName::from_static("x-acs-request-id"), HeaderValue::from_static("req_9")),
             vec!["no reason that can be read"],
         ),
@@ -115,7 +115,7 @@ async fn an_issuer_that_is_down_is_asked_no_more_often_for_roles_than_for_tokens
 #[tokio::test]
 async fn a_hiccup_passes_unnoticed() -> Outcome {
     let world = World::new().await?;
-    world.api.behave_once(Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"));
+    world.api.behave_once(Behaviour::response(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"));
     world.role()?.credentials().await?;
     assert_eq!((world.calls(), world.issuer.token_requests()), (2, 1));
     Ok(())

@@ -48,7 +48,7 @@ async fn neither_credentials_nor_errors_nor_logs_show_a_secret() -> Outcome {
     for behaviour in [
         Behaviour::Echo,
         Behaviour::status(StatusCode::UNAUTHORIZED),
-        Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
+        Behaviour::response(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
         Behaviour::CutMidBody,
         with_member("securityToken", None),
         with_member("accessKeyId", Some(Value::Null)),

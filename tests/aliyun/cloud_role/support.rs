@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use tower_idaas::aliyun::{CloudCredentials, CloudRole};
-use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{BoxError, Idaas, IdaasBuilder, SecretSource};
+use tower_idaas::{BoxError, Idaas, IdaasBuilder};
 use tower_idaas_testing::{Behaviour, CloudVendor, DeveloperApi, TestIdaas};
 
 pub(crate) type Outcome = Result<(), BoxError>;
@@ -63,15 +62,7 @@ impl World {
 
 /// A handle's builder with everything it needs to get tokens from the issuer.
 pub(crate) fn client_of(issuer: &TestIdaas) -> IdaasBuilder {
-    Idaas::builder()
-        .environment(issuer.environment())
-        .instance_id(TestIdaas::INSTANCE_ID)
-        .client_id(issuer.client_id())
-        .issuer(issuer.issuer())
-        .token_endpoint(issuer.token_endpoint())
-        .scope(issuer.scope().as_str())
-        .authenticator(ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE)))
-        .root_certificate(issuer.root_certificate_pem())
+    issuer.handle()
 }
 
 /// What tells credentials apart.

@@ -197,7 +197,7 @@ async fn a_credentials_uri_that_repeats_a_part_of_itself_shows_nothing_of_it() {
 async fn a_metadata_service_that_repeats_its_token_shows_nothing_of_it() {
     const TOKEN: &str = "t0ken-of-the-session";
     let fixture = Fixture::new().await;
-    let text = |text: &'static str| Behaviour::answer(StatusCode::OK, "text/plain", text);
+    let text = |text: &'static str| Behaviour::response(StatusCode::OK, "text/plain", text);
     let echo = json!({ "Code": "Failed", "Message": format!("<{TOKEN}>"), "RequestId": TOKEN });
     let echo = Behaviour::json(StatusCode::OK, &echo);
     for (role, then, why) in [
@@ -224,7 +224,7 @@ async fn answers_without_sense_are_told_apart() {
     let environment = fixture.uri.environment();
     for (behaviour, why) in [
         (
-            Behaviour::answer(StatusCode::OK, "text/html", "<html>hunter2"),
+            Behaviour::response(StatusCode::OK, "text/html", "<html>hunter2"),
             "neither a credential nor an error",
         ),
         (Behaviour::json(StatusCode::OK, &json!({ "Code": "Success" })), "no credential with `AccessKeyId`"),

@@ -186,7 +186,7 @@ async fn a_subject_that_is_refused_is_called_so_and_not_shown() -> Outcome {
     assert!(error.to_string().contains("check the subject token"), "{error}");
     let echo =
         r#"{"Code":"InvalidParameter","Message":"SubjectToken=t0ken-marker-of-alice","RequestId":"r"}"#;
-    fixture.open_api.behave_once(Behaviour::answer(StatusCode::BAD_REQUEST, "application/json", echo));
+    fixture.open_api.behave_once(Behaviour::response(StatusCode::BAD_REQUEST, "application/json", echo));
     let other = fixture.client().exchange(&subject).await.unwrap_err();
     assert!(!format!("{error:?} {other:?}").contains("t0ken-marker"), "{error:?} {other:?}");
     Ok(())
@@ -266,7 +266,11 @@ async fn a_server_that_fails_is_asked_again_and_a_live_token_goes_on() -> Outcom
     fixture
         .open_api
         .behave_once(Behaviour::openapi_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"));
-    fixture.open_api.behave_once(Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"));
+    fixture.open_api.behave_once(Behaviour::response(
+        StatusCode::BAD_GATEWAY,
+        "text/html",
+        "<html>no</html>",
+    ));
     let token = idaas.token().await?;
     assert_eq!(fixture.open_api.requests().len(), 3);
     fixture.open_api.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));

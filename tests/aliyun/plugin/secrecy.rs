@@ -15,7 +15,7 @@ async fn nothing_shows_an_access_key_or_a_token() -> Outcome {
         Behaviour::Normal,
         Behaviour::Echo,
         Behaviour::openapi_error(StatusCode::FORBIDDEN, "Forbidden.RAM"),
-        Behaviour::answer(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
+        Behaviour::response(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"),
         Behaviour::CutMidBody,
         Behaviour::change(|answer| answer["TokenResponse"]["TokenType"] = "mac".into()),
         Behaviour::change(|answer| answer["TokenResponse"]["AccessToken"] = "st5Secret+/=marker\r\n".into()),

@@ -128,7 +128,7 @@ async fn a_service_that_gives_no_token_is_asked_without_unless_that_is_forbidden
         Behaviour::Normal, // 404
         Behaviour::status(StatusCode::METHOD_NOT_ALLOWED),
         Behaviour::status(StatusCode::FORBIDDEN),
-        Behaviour::answer(StatusCode::OK, "text/plain", ""),
+        Behaviour::response(StatusCode::OK, "text/plain", ""),
         Behaviour::CutMidBody,
         // From a container, one hop too far for a response to a PUT.
         Behaviour::Slow(10 * MINUTE),

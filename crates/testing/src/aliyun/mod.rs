@@ -1,0 +1,15 @@
+//! The Alibaba Cloud side: OpenAPI, STS, DeveloperAPI, metadata service, credentials URI.
+
+pub(crate) mod access_key;
+mod acs3;
+pub(crate) mod cloud_account;
+pub(crate) mod credentials_uri;
+pub(crate) mod developer_api;
+mod generate_oauth_token;
+mod kept_secrets;
+pub(crate) mod metadata_document;
+pub(crate) mod metadata_service;
+pub(crate) mod open_api;
+mod open_api_refusal;
+pub(crate) mod sts;
+mod temporary_keys;
