@@ -1,64 +1,36 @@
-//! Prints STS credentials of an Alibaba Cloud RAM role, got for a token of IDaaS, as the Aliyun CLI reads them
-//! from an external process:
-//!
-//! ```console
-//! $ aliyun configure set --profile idaas --mode External --process-command "cloud_role <role ARN>"
-//! $ aliyun sts GetCallerIdentity --profile idaas
-//! ```
-//!
-//! **What it prints on stdout is secret**: that is its purpose. Everything else goes to stderr.
-//!
-//! With a role's ARN as argument, `CLOUD_IDAAS_CONFIG_PATH` must name a configuration with `developerApiEndpoint`.
-//! Without an argument it runs offline, against an IDaaS and a DeveloperAPI in this process, whose credentials
-//! open nothing:
+//! A lesson, offline: STS credentials of an Alibaba Cloud RAM role, got for a token of IDaaS, from an IDaaS and a
+//! DeveloperAPI in this process. It tells what happens and shows no credential.
 //!
 //! ```console
 //! $ cargo run --example cloud_role
 //! ```
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
+//!
+//! For real credentials, in the formats that the Aliyun CLI, the AWS CLI and shells read, there is
+//! `idaas cloud-role ARN` of the crate `tower-idaas-cli`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-use tower_idaas::aliyun::CloudCredentials;
 use tower_idaas::authn::ClientSecretBasic;
-use tower_idaas::{BoxError, ConfigError, Idaas, SecretSource};
+use tower_idaas::{BoxError, Idaas, SecretSource};
 use tower_idaas_testing::{CloudVendor, TestIdaas};
 
-const CONFIG: &str = "CLOUD_IDAAS_CONFIG_PATH";
+const ROLE: &str = "acs:ram::1234567890123456:role/reader";
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let credentials = match std::env::args().nth(1) {
-        Some(role) if std::env::var_os(CONFIG).is_some() => credentials(&role).await,
-        Some(_) => Err(format!("{CONFIG} is not set; set it to the path of a client-config.json").into()),
-        None => {
-            eprintln!("offline; for real credentials set {CONFIG}, and give a role's ARN as argument");
-            credentials_of_a_made_up_role().await
-        }
-    };
-    match credentials.and_then(|credentials| as_external_process(&credentials)) {
-        Ok(credentials) => {
-            println!("{credentials:#}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            explain(&error);
-            ExitCode::FAILURE
-        }
+async fn main() -> Result<ExitCode, BoxError> {
+    if std::env::args().nth(1).is_some() {
+        eprintln!(
+            "this is an offline lesson without arguments; for real credentials run `idaas cloud-role ARN`"
+        );
+        return Ok(ExitCode::from(2));
     }
-}
-
-async fn credentials(role: &str) -> Result<CloudCredentials, BoxError> {
-    let idaas = Idaas::from_env()?;
-    Ok(idaas.cloud_role(role)?.credentials().await?)
-}
-
-async fn credentials_of_a_made_up_role() -> Result<CloudCredentials, BoxError> {
-    let role = "acs:ram::1234567890123456:role/reader";
     let server = TestIdaas::start().await?;
     let developer_api = server.start_developer_api().await?;
-    developer_api.add_role(role, CloudVendor::AlibabaCloud);
+    developer_api.add_role(ROLE, CloudVendor::AlibabaCloud);
+    println!(
+        "An offline lesson: IDaaS and the DeveloperAPI are in this process, and their credentials open nothing."
+    );
 
     let idaas = Idaas::builder()
         .instance_id(TestIdaas::INSTANCE_ID)
@@ -70,30 +42,28 @@ async fn credentials_of_a_made_up_role() -> Result<CloudCredentials, BoxError> {
         .authenticator(ClientSecretBasic::new(SecretSource::value(server.secret())))
         .root_certificate(server.root_certificate_pem())
         .build()?;
-    Ok(idaas.cloud_role(role)?.credentials().await?)
-}
+    let role = idaas.cloud_role(ROLE)?;
 
-/// The JSON that the Aliyun CLI's mode `External` takes.
-fn as_external_process(credentials: &CloudCredentials) -> Result<Value, BoxError> {
+    // The first call gets a token of IDaaS, and for it the credentials.
+    let credentials = role.credentials().await?;
     let token = credentials.alibaba_cloud().ok_or("the role is not one of Alibaba Cloud")?;
-    Ok(json!({
-        "mode": "StsToken",
-        "access_key_id": token.access_key_id(),
-        "access_key_secret": token.access_key_secret().expose_secret(),
-        "sts_token": token.security_token().expose_secret(),
-        "expiration": humantime::format_rfc3339_seconds(token.expires_at()).to_string(),
-    }))
-}
+    println!(
+        "The client asked for role {ROLE}: {} token was issued, and {} set of credentials.",
+        server.tokens_issued(),
+        developer_api.issued()
+    );
+    println!(
+        "It has an access key id, a secret and a security token, and lives until {}.",
+        humantime::format_rfc3339_seconds(token.expires_at())
+    );
 
-/// The error and its causes, a line each; the faults of a configuration as a list.
-fn explain(error: &BoxError) {
-    match error.downcast_ref::<ConfigError>() {
-        Some(faults) => eprintln!("error: {faults:#}"),
-        None => eprintln!("error: {error}"),
-    }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  caused by: {error}");
-        cause = error.source();
-    }
+    // Further calls are served from the cache, until two thirds of the life are over.
+    role.credentials().await?;
+    println!("A second call was served from the cache: still {} set of credentials.", developer_api.issued());
+
+    // What the cloud refuses is reported, and the next call gets new ones.
+    role.invalidate(&credentials);
+    role.credentials().await?;
+    println!("After the first set was reported as refused, there are {}.", developer_api.issued());
+    Ok(ExitCode::SUCCESS)
 }
