@@ -9,6 +9,7 @@ use crate::config::ConfigCommand;
 use crate::credentials_server::CredentialsServerArguments;
 use crate::doctor::demo::Fault;
 use crate::doctor::{self, Subject};
+use crate::emulate::EmulateArguments;
 use crate::exec_credential::ExecCredentialArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::generated::{CompletionsArguments, ManArguments};
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     CredentialsServer(CredentialsServerArguments),
     Config(ConfigCommand),
     Doctor(DoctorArguments),
+    Emulate(EmulateArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
 }

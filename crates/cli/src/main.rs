@@ -8,6 +8,7 @@ mod cloud_role;
 mod config;
 mod credentials_server;
 mod doctor;
+mod emulate;
 mod exec_credential;
 mod failure;
 mod generated;
@@ -36,6 +37,7 @@ async fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::ExecCredential(arguments) => exec_credential::run(arguments).await,
         Command::CredentialsServer(arguments) => credentials_server::run(arguments).await,
+        Command::Emulate(arguments) => emulate::run(arguments).await,
         Command::Completions(arguments) => generated::completions(&arguments),
         Command::Man(arguments) => generated::man(&arguments),
         Command::CloudRole(arguments) => cloud_role::run(arguments).await,

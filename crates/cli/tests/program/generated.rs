@@ -4,13 +4,14 @@ use std::process::{Command, Stdio};
 
 use super::{Fixture, done, run, text};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "token",
     "cloud-role",
     "exec-credential",
     "credentials-server",
     "config",
     "doctor",
+    "emulate",
     "completions",
     "man",
 ];

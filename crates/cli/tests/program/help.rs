@@ -13,6 +13,7 @@ async fn help_and_version_fetch_nothing() {
         &["doctor", "--help"],
         &["config", "--help"],
         &["exec-credential", "--help"],
+        &["emulate", "--help"],
         &["credentials-server", "--help"],
         &["config", "new", "--help"],
         &["help", "token"],
@@ -36,6 +37,8 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
         &["cloud-role"],
         &["credentials-server"],
         &["credentials-server", "acs:ram::1:role/x", "--port", "65536"],
+        &["emulate", "--token-life", "long"],
+        &["emulate", "--fault", "none"],
         &["exec-credential", "--scope", "no scope at all"],
         &["doctor", "--demo=nothing"],
     ] {
@@ -48,7 +51,9 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
 
 #[tokio::test]
 async fn the_help_of_each_command_tells_the_exit_codes() {
-    for command in ["token", "cloud-role", "doctor", "config", "exec-credential", "credentials-server"] {
+    for command in
+        ["token", "cloud-role", "doctor", "config", "exec-credential", "credentials-server", "emulate"]
+    {
         let output = super::run(&[command, "--help"], &[]).await;
         assert!(done(&output).contains("3  the configuration cannot be used"), "{command}");
     }

@@ -4,6 +4,7 @@
 mod cloud_role;
 mod config;
 mod credentials_server;
+mod emulate;
 mod exec_credential;
 mod generated;
 mod help;

@@ -1,0 +1,139 @@
+//! `idaas emulate`: a server that the program itself is a client of.
+#![cfg(unix)]
+
+use serde_json::Value;
+
+use super::server::Running;
+use super::{assert_fails, done, run, text};
+
+/// The JSON object on stdout.
+async fn report(mut running: Running) -> (Running, Value) {
+    let mut json = String::new();
+    loop {
+        let (next, line) = running.line().await;
+        running = next;
+        json.push_str(&line);
+        if line == "}" {
+            return (running, serde_json::from_str(&json).unwrap());
+        }
+    }
+}
+
+/// The variables that the emulator gives its clients.
+fn variables(report: &Value) -> Vec<(&str, &str)> {
+    let variables = report.get("environment").unwrap().as_object().unwrap();
+    variables.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_client_with_the_printed_configuration_gets_tokens_by_each_method() {
+    for method in ["client-secret-basic", "client-secret-post", "client-secret-jwt", "private-key-jwt", "pca"]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("made/by/it");
+        let arguments =
+            ["emulate", "--method", method, "--dir", dir.to_str().unwrap(), "--scope", "api://tea|pour"];
+        let (running, report) = report(Running::start(&arguments, &[])).await;
+        let output = run(&["token", "--format", "json"], &variables(&report)).await;
+        let token: Value = serde_json::from_str(done(&output)).unwrap();
+        assert_eq!(token.get("scope").unwrap(), "api://tea|pour", "{method}");
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(dir.join("client-config.json")).unwrap()).unwrap();
+        assert_eq!(Some(&config), report.get("config"));
+        let roots = std::fs::read_to_string(dir.join("root-certificate.pem")).unwrap();
+        assert_eq!(report.get("root_certificate").unwrap(), &Value::from(roots));
+        let env_file = std::fs::read_to_string(dir.join("idaas.env")).unwrap();
+        let lines: Vec<(&str, &str)> = env_file.lines().map(|line| line.split_once('=').unwrap()).collect();
+        assert_eq!(lines, variables(&report));
+        let output = running.end("-TERM").await;
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+#[tokio::test]
+async fn clients_are_those_of_the_file_and_ports_are_those_that_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clients.json");
+    std::fs::write(
+        &file,
+        r#"[{"id": "app_a", "secret": "a-secret"}, {"id": "app_b", "secret": "b-secret"}]"#,
+    )
+    .unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let arguments = [
+        "emulate",
+        "--clients",
+        file.to_str().unwrap(),
+        "--port",
+        &port,
+        "--api-port",
+        "0",
+        "--token-life",
+        "90s",
+    ];
+    let (running, report) = report(Running::start(&arguments, &[])).await;
+    assert!(
+        report.get("issuer").unwrap().as_str().unwrap().starts_with(&format!("https://localhost:{port}/"))
+    );
+    assert!(report.get("api_url").unwrap().as_str().unwrap().starts_with("https://localhost:"));
+    assert_eq!(report.pointer("/config/clientId").unwrap(), "app_a");
+    let variables = variables(&report);
+    let output = run(&["token", "--format", "json"], &variables).await;
+    let token: Value = serde_json::from_str(done(&output)).unwrap();
+    assert!((80..=90).contains(&token.get("expires_in").unwrap().as_u64().unwrap()), "{token}");
+
+    let other = folder.path().join("other.json");
+    std::fs::write(&other, report.get("config").unwrap().to_string().replace("app_a", "app_b")).unwrap();
+    let other = ["token", "--config", other.to_str().unwrap()];
+    let secret = |secret| {
+        let mut variables = variables.clone();
+        variables.retain(|(name, _)| *name != "IDAAS_CLIENT_SECRET");
+        variables.push(("IDAAS_CLIENT_SECRET", secret));
+        variables
+    };
+    done(&run(&other, &secret("b-secret")).await);
+    assert_fails(&run(&other, &secret("a-secret")).await, 1, &["invalid_client"]);
+
+    let again = Running::start(&["emulate", "--port", &port], &[]).ended().await;
+    assert_fails(&again, 1, &[&format!("port {port} of 127.0.0.1 cannot be used")]);
+    assert_eq!(running.end("-INT").await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn faults_are_what_a_client_meets() {
+    for (fault, expected) in [
+        ("unavailable", "503"),
+        ("throttled", "429"),
+        ("invalid-client", "invalid_client"),
+        ("unknown-authority", "no TLS connection"),
+        ("expired-certificate", "no TLS connection"),
+    ] {
+        let (running, report) = report(Running::start(&["emulate", "--fault", fault], &[])).await;
+        let output = run(&["token"], &variables(&report)).await;
+        let stderr = text(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{stderr}");
+        assert!(stderr.contains(expected), "no `{expected}` in {stderr}");
+        drop(running);
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_clients_that_is_none_is_refused_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clients.json");
+    for (clients, expected) in [
+        ("[", "is not JSON (line 1)"),
+        ("[]", "expected a JSON array"),
+        (r#"{"id": "a", "secret": "marker"}"#, "expected a JSON array"),
+        (r#"[{"id": "a", "secret": "marker"}, {"id": "b"}]"#, "client 2"),
+        (r#"[{"id": "a", "secret": "marker", "scope": "x"}]"#, "client 1"),
+        (r#"[{"id": "a", "secret": "marker"}, {"id": "a", "secret": "marker"}]"#, "same id"),
+    ] {
+        std::fs::write(&file, clients).unwrap();
+        let output = Running::start(&["emulate", "--clients", file.to_str().unwrap()], &[]).ended().await;
+        assert_fails(&output, 1, &[expected]);
+        assert!(!text(&output.stderr).contains("marker"), "{expected}");
+    }
+    let output = Running::start(&["emulate", "--dir", "/dev/null/x"], &[]).ended().await;
+    assert_fails(&output, 1, &["/dev/null/x"]);
+}
