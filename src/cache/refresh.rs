@@ -18,18 +18,16 @@ use crate::cache::admission::{Admission, Applicant, Effect, Party, Permit};
 use crate::cache::backoff::{ATTEMPTS, RETRY_BUDGET, pause_between_attempts};
 use crate::cache::circuit_breaker::Refused;
 use crate::cache::entry::CacheEntry;
+use crate::cache::in_flight::{InFlight, Outcome};
 use crate::cache::limiter::Heartbeat;
 use crate::cache::loader::{Loaded, Loader};
-use crate::cache::sync::{Handle, has_timers, sleep, timeout};
+use crate::cache::sync::{Handle, sleep, timeout};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::{self, Telemetry};
 
 /// How often a running refresh counts its heartbeat up.
 const BEAT: Duration = Duration::from_millis(250);
-
-/// How often a waiter looks at it. After two looks in a row without a beat the refresh is taken for stalled.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// What all slots of a kind share.
 #[derive(Clone, Debug)]
@@ -59,33 +57,6 @@ pub(crate) enum Cause {
     Invalidated,
 }
 
-/// How a refresh ended, for its waiters.
-#[derive(Debug)]
-pub(crate) enum Outcome<V> {
-    /// With a value, which is cached.
-    Cached(Arc<CacheEntry<V>>),
-    /// With a value that has no life at all: for its waiters, and only if there is no better one.
-    Uncacheable(Arc<CacheEntry<V>>),
-    /// With a value that had a life, which was over when it came.
-    Expired,
-    /// With an error.
-    Failed(Error),
-    /// With nothing that counts: the value was invalidated meanwhile, the refresh was replaced, or its runtime is gone.
-    Void,
-}
-
-impl<V> Clone for Outcome<V> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Cached(entry) => Self::Cached(Arc::clone(entry)),
-            Self::Uncacheable(entry) => Self::Uncacheable(Arc::clone(entry)),
-            Self::Expired => Self::Expired,
-            Self::Failed(error) => Self::Failed(error.clone()),
-            Self::Void => Self::Void,
-        }
-    }
-}
-
 /// How a refresh failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -110,50 +81,6 @@ pub(crate) trait Completion<V>: Debug + Send + Sync {
 
     /// Takes note that the refresh of this number ended without a result.
     fn lost(&self, refresh: u64);
-}
-
-/// A refresh in flight, as its waiters see it.
-#[derive(Debug)]
-pub(crate) struct InFlight<V> {
-    pub(crate) id: u64,
-    outcome: watch::Receiver<Option<Outcome<V>>>,
-    heartbeat: Heartbeat,
-}
-
-impl<V> Clone for InFlight<V> {
-    fn clone(&self) -> Self {
-        Self { id: self.id, outcome: self.outcome.clone(), heartbeat: Arc::clone(&self.heartbeat) }
-    }
-}
-
-impl<V> InFlight<V> {
-    pub(crate) async fn wait(mut self) -> Outcome<V> {
-        match self.outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Outcome::Void),
-            Err(_lost) => Outcome::Void,
-        }
-    }
-
-    /// The same; `None` when the runtime of the refresh is not driven.
-    pub(crate) async fn wait_while_running(self) -> Option<Outcome<V>> {
-        let heartbeat = Arc::clone(&self.heartbeat);
-        let mut outcome = pin!(self.wait());
-        let (mut seen, mut missed) = (heartbeat.load(Ordering::Relaxed), 0);
-        while missed < 2 {
-            if let Ok(outcome) = timeout(LOOK, outcome.as_mut()).await {
-                return Some(outcome);
-            }
-            let beats = heartbeat.load(Ordering::Relaxed);
-            missed = if beats == seen { missed + 1 } else { 0 };
-            seen = beats;
-        }
-        None
-    }
-
-    /// Whether the refresh ended without a result.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.outcome.has_changed().is_err() && self.outcome.borrow().is_none()
-    }
 }
 
 /// What a slot knows when it begins a refresh.
@@ -196,9 +123,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         settings: Settings,
         completion: Arc<dyn Completion<V>>,
     ) -> (Self, InFlight<V>) {
-        let (outcome, receiver) = watch::channel(None);
-        let heartbeat = Heartbeat::default();
-        let in_flight = InFlight { id: plan.id, outcome: receiver, heartbeat: Arc::clone(&heartbeat) };
+        let (outcome, heartbeat, in_flight) = InFlight::new(plan.id);
         let (started, attempt, completed, _hold) = (plan.now, 0, false, loader.hold());
         let refresh = Self {
             plan,
@@ -392,23 +317,4 @@ impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
 /// server asks for a pause.
 fn may_pass_soon(error: &Error) -> bool {
     error.is_transient() && error.kind() != ErrorKind::Timeout && error.retry_after().is_none()
-}
-
-/// The runtime of the caller.
-///
-/// # Errors
-///
-/// When there is none, or it has no timers.
-pub(crate) fn current_runtime() -> Result<Handle, Error> {
-    let runtime = Handle::try_current().map_err(|_| no_runtime())?;
-    if has_timers() {
-        return Ok(runtime);
-    }
-    let message =
-        "a token can be fetched only on a tokio runtime with timers; build the runtime with `enable_all()`";
-    Err(Error::new(ErrorKind::Runtime, message))
-}
-
-pub(crate) fn no_runtime() -> Error {
-    Error::new(ErrorKind::Runtime, "a token can be fetched only within a tokio runtime; call from one")
 }

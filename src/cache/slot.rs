@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use crate::cache::admission::Party;
 use crate::cache::entry::CacheEntry;
+use crate::cache::in_flight::{InFlight, Outcome};
 use crate::cache::loader::{Loaded, Loader};
-use crate::cache::refresh::{Cause, Completion, Failure, InFlight, Outcome, Plan, Refresh, current_runtime};
-pub(crate) use crate::cache::refresh::{Settings, no_runtime};
+pub(crate) use crate::cache::refresh::Settings;
+use crate::cache::refresh::{Cause, Completion, Failure, Plan, Refresh};
 use crate::cache::rejections::Rejections;
 use crate::cache::slot::state::{FORCED_INTERVAL, State};
-use crate::cache::sync::{ArcSwapOption, Handle, Mutex, MutexGuard};
+use crate::cache::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, current_runtime, no_runtime};
 use crate::cache::window::{State as Stage, Window};
 use crate::clock::{Clock, Timestamp, nanos};
 use crate::error::{Error, ErrorKind};

@@ -1,6 +1,8 @@
 //! Locks, atomics and tasks of the cache: the real ones, or those of a model checker that runs the same code under
 //! thousands of schedules (`--cfg shuttle`, see `model.rs`).
 
+use crate::error::{Error, ErrorKind};
+
 #[cfg(not(all(test, shuttle)))]
 mod real {
     pub(crate) use std::sync::atomic::AtomicU64;
@@ -105,3 +107,22 @@ mod model {
 pub(crate) use self::model::*;
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use self::real::*;
+
+/// The runtime of the caller.
+///
+/// # Errors
+///
+/// When there is none, or it has no timers.
+pub(crate) fn current_runtime() -> Result<Handle, Error> {
+    let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+    if has_timers() {
+        return Ok(runtime);
+    }
+    let message =
+        "a token can be fetched only on a tokio runtime with timers; build the runtime with `enable_all()`";
+    Err(Error::new(ErrorKind::Runtime, message))
+}
+
+pub(crate) fn no_runtime() -> Error {
+    Error::new(ErrorKind::Runtime, "a token can be fetched only within a tokio runtime; call from one")
+}

@@ -3,9 +3,8 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::cache::refresh::current_runtime;
 use crate::cache::slot::Resolution;
-use crate::cache::sync::AbortHandle;
+use crate::cache::sync::{AbortHandle, current_runtime};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::scope::Scope;

@@ -72,23 +72,21 @@ struct Calls {
 }
 
 impl Calls {
-    /// Calls every `step` until the time is up.
+    /// A call every `step`, as many as are due in `length`: late ones are made up for.
     async fn every<F: Future<Output = bool> + Send + 'static>(
         step: Duration,
         length: Duration,
         call: impl Fn(usize) -> F,
     ) -> Self {
         let (mut calls, mut ticks) = (JoinSet::new(), tokio::time::interval(step));
-        let started = Instant::now();
-        let mut number = 0;
-        while started.elapsed() < length {
+        let count = length.div_duration_f64(step) as usize;
+        for number in 0..count {
             ticks.tick().await;
             let call = call(number);
             calls.spawn(async {
                 let begun = Instant::now();
                 (call.await, begun.elapsed())
             });
-            number += 1;
         }
         let results = calls.join_all().await;
         let served = results.iter().filter(|(served, _)| *served).count();
@@ -97,7 +95,7 @@ impl Calls {
         let percentile =
             |percent: usize| times.get((times.len() * percent / 100).min(times.len() - 1)).copied();
         let [p50, p99] = [50, 99].map(|percent| percentile(percent).unwrap_or_default());
-        Self { served, failed: number - served, p50, p99 }
+        Self { served, failed: count - served, p50, p99 }
     }
 
     /// None has failed, and the throughput and the latency are those of the control.

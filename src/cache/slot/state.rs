@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::cache::backoff::pause_after;
 use crate::cache::entry::CacheEntry;
-use crate::cache::refresh::{Failure, InFlight};
+use crate::cache::in_flight::InFlight;
+use crate::cache::refresh::Failure;
 use crate::clock::{Timestamp, nanos};
 use crate::error::Error;
 

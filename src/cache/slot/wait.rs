@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::entry::CacheEntry;
-use crate::cache::refresh::{Outcome, current_runtime};
+use crate::cache::in_flight::Outcome;
 use crate::cache::slot::{Resolution, Slot};
-use crate::cache::sync::timeout;
+use crate::cache::sync::{current_runtime, timeout};
 use crate::cache::window::State as Stage;
 use crate::error::{Error, ErrorKind};
 

@@ -1,0 +1,95 @@
+//! A refresh in flight, as its waiters see it: how it ended, and whether its runtime is driven.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cache::entry::CacheEntry;
+use crate::cache::limiter::Heartbeat;
+use crate::cache::sync::timeout;
+use crate::error::Error;
+
+/// How often a waiter checks the heartbeat. After two checks in a row without a beat the refresh counts as stalled.
+const CHECK: Duration = Duration::from_millis(500);
+
+/// How a refresh ended, for its waiters.
+#[derive(Debug)]
+pub(crate) enum Outcome<V> {
+    /// With a value, which is cached.
+    Cached(Arc<CacheEntry<V>>),
+    /// With a value that has no life at all: for its waiters, and only if there is no better one.
+    Uncacheable(Arc<CacheEntry<V>>),
+    /// With a value that had a life, which was over when it came.
+    Expired,
+    /// With an error.
+    Failed(Error),
+    /// With nothing that counts: the value was invalidated meanwhile, the refresh was replaced, or its runtime is gone.
+    Void,
+}
+
+impl<V> Clone for Outcome<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Cached(entry) => Self::Cached(Arc::clone(entry)),
+            Self::Uncacheable(entry) => Self::Uncacheable(Arc::clone(entry)),
+            Self::Expired => Self::Expired,
+            Self::Failed(error) => Self::Failed(error.clone()),
+            Self::Void => Self::Void,
+        }
+    }
+}
+
+/// A refresh in flight, as its waiters see it.
+#[derive(Debug)]
+pub(crate) struct InFlight<V> {
+    pub(crate) id: u64,
+    outcome: watch::Receiver<Option<Outcome<V>>>,
+    heartbeat: Heartbeat,
+}
+
+impl<V> Clone for InFlight<V> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, outcome: self.outcome.clone(), heartbeat: Arc::clone(&self.heartbeat) }
+    }
+}
+
+impl<V> InFlight<V> {
+    /// With what the refresh itself keeps: where it leaves its outcome, and its heartbeat.
+    pub(crate) fn new(id: u64) -> (watch::Sender<Option<Outcome<V>>>, Heartbeat, Self) {
+        let (sender, outcome) = watch::channel(None);
+        let heartbeat = Heartbeat::default();
+        (sender, Arc::clone(&heartbeat), Self { id, outcome, heartbeat })
+    }
+
+    /// Waits for the outcome.
+    pub(crate) async fn wait(mut self) -> Outcome<V> {
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Outcome::Void),
+            Err(_lost) => Outcome::Void,
+        }
+    }
+
+    /// The same; `None` when the runtime of the refresh is not driven.
+    pub(crate) async fn wait_while_running(self) -> Option<Outcome<V>> {
+        let heartbeat = Arc::clone(&self.heartbeat);
+        let mut outcome = pin!(self.wait());
+        let (mut seen, mut missed) = (heartbeat.load(Ordering::Relaxed), 0);
+        while missed < 2 {
+            if let Ok(outcome) = timeout(CHECK, outcome.as_mut()).await {
+                return Some(outcome);
+            }
+            let beats = heartbeat.load(Ordering::Relaxed);
+            missed = if beats == seen { missed + 1 } else { 0 };
+            seen = beats;
+        }
+        None
+    }
+
+    /// Whether the refresh ended without a result.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.outcome.has_changed().is_err() && self.outcome.borrow().is_none()
+    }
+}
