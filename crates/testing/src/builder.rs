@@ -93,13 +93,14 @@ impl TestIdaasBuilder {
     ///
     /// ```
     /// # use tower_idaas_testing::TestIdaas;
-    /// use tower_idaas::authn::ClientSecretPost;
+    /// use tower_idaas::{SecretSource, authn::ClientSecretPost};
     ///
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), tower_idaas::BoxError> {
     /// let server = TestIdaas::builder().add_client("app_billing", "another-secret").start().await?;
     /// let orders = server.handle().build()?;
-    /// let billing = server.handle().client_id("app_billing").authenticator(ClientSecretPost::new("another-secret"));
+    /// let secret = SecretSource::value("another-secret");
+    /// let billing = server.handle().client_id("app_billing").authenticator(ClientSecretPost::new(secret));
     /// let billing = billing.build()?;
     /// tokio::try_join!(orders.token(), billing.token())?;
     /// # Ok(())

@@ -21,7 +21,7 @@ pub enum ServerCertificate {
     /// `127.0.0.1` and `::1`: clients that trust the authority accept it.
     #[default]
     Trusted,
-    /// Signed by an authority that nobody knows.
+    /// Signed by an authority that no client trusts.
     UnknownAuthority,
     /// Signed by the trusted authority, but for another host's name.
     WrongName,

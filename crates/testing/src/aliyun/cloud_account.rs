@@ -30,7 +30,7 @@ impl CloudAccount {
         self.0.insert(arn, vendor);
     }
 
-    /// The answer with new credentials of this role, if there is one.
+    /// The response with new credentials of this role, if there is one.
     pub(crate) fn assume(&self, arn: &str, now: Timestamp, life: Duration) -> Option<Map<String, Value>> {
         let vendor = *self.0.get(arn)?;
         let name = arn.rsplit('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Something on the same machine that hands out credentials to whoever asks.
+//! Something on the same machine that hands out credentials without a proof.
 
 use std::fmt;
 use std::io;
@@ -27,7 +27,7 @@ const LIFE: Duration = Duration::from_secs(3600);
 /// What `ALIBABA_CLOUD_CREDENTIALS_URI` points to, on the loopback interface; started by
 /// [`TestIdaas::start_credentials_uri`].
 ///
-/// It speaks plain HTTP, and hands a credential that lives for an hour to everyone who knows its address,
+/// It speaks plain HTTP, and hands a credential that lives for an hour to each client that knows its address,
 /// which is secret for that reason. It has [`Controls`], and stops when it is dropped.
 pub struct CredentialsUriService {
     controls: Controls,

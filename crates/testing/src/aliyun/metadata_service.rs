@@ -98,7 +98,7 @@ impl MetadataService {
         self.endpoint.state().role = Some(Arc::new(Role { name: name.into(), issuer }));
     }
 
-    /// Knows no tokens from now on, as before the second version of the service: a request for one is answered with 404,
+    /// Knows no tokens from now on, as before the second version of the service: a request for one gets a 404,
     /// and everything else is told without.
     pub fn serve_without_tokens(&self) {
         self.endpoint.state().is_without_tokens = true;

@@ -1,4 +1,4 @@
-//! Access keys that live for a while, made known to whoever verifies signatures.
+//! Access keys that live for a while, made known to the verifiers of signatures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

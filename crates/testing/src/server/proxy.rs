@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// No honest request for a tunnel is larger.
 const LARGEST_HEAD: u64 = 64 * 1024;
 
-/// A proxy that answers `CONNECT` (RFC 9110 section 9.3.6) with any status, for `HTTPS_PROXY` in a client's environment.
+/// A proxy that responds to `CONNECT` (RFC 9110 section 9.3.6) with any status, for `HTTPS_PROXY` in a client's environment.
 ///
 /// With a status of 2xx the tunnel leads to the one port that [`start`](Self::start) was given, so that clients can reach
 /// a server here by a host name of the real service (see [`TestIdaasBuilder::host_name`](crate::TestIdaasBuilder::host_name)).

@@ -14,8 +14,8 @@ async fn held_requests_wait_for_their_release() {
     idaas.wait_for_requests(2).await;
     assert_eq!((idaas.token_requests(), idaas.tokens_issued()), (2, 0));
     idaas.release();
-    for answer in waiting {
-        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    for response in waiting {
+        assert_eq!(response.await.unwrap().unwrap().status(), StatusCode::OK);
     }
     assert_eq!((idaas.held_requests(), idaas.tokens_issued()), (0, 2));
     assert_eq!(send().await.unwrap().unwrap().status(), StatusCode::OK); // the standing hold is over
@@ -51,8 +51,8 @@ async fn planned_behaviours_come_in_order_and_the_standing_one_after_them() {
     idaas.behave_once(Behaviour::Normal);
     let mut seen = Vec::new();
     for _ in 0..5 {
-        let (status, answer) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
-        seen.push((status.as_u16(), answer["error"].as_str().or(answer["Code"].as_str()).map(str::to_owned)));
+        let (status, json) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
+        seen.push((status.as_u16(), json["error"].as_str().or(json["Code"].as_str()).map(str::to_owned)));
     }
     let failure = (500, Some("InternalError".to_owned()));
     let standing = (400, Some("unauthorized_client".to_owned()));
@@ -104,13 +104,13 @@ async fn a_success_can_be_changed_on_its_way_out() {
         ("error", json!("server_error")),
     ] {
         let changed = value.clone();
-        idaas.behave_once(Behaviour::change(move |answer| {
-            answer.insert(name.to_owned(), changed.clone());
-            answer.remove("scope");
+        idaas.behave_once(Behaviour::change(move |json| {
+            json.insert(name.to_owned(), changed.clone());
+            json.remove("scope");
         }));
-        let (status, answer) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
-        assert_eq!((status, &answer[name]), (StatusCode::OK, &value));
-        assert!(answer.get("scope").is_none());
+        let (status, json) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
+        assert_eq!((status, &json[name]), (StatusCode::OK, &value));
+        assert!(json.get("scope").is_none());
     }
 }
 
@@ -125,8 +125,8 @@ async fn an_echo_gives_the_credentials_away() {
     idaas.behave_once(Behaviour::Echo);
     let response = http.request(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-    let answer = json_of(response).await;
-    let description = answer["error_description"].as_str().unwrap();
+    let json = json_of(response).await;
+    let description = json["error_description"].as_str().unwrap();
     assert!(description.contains(&form) && description.contains(header.to_str().unwrap()));
 }
 
@@ -181,8 +181,8 @@ async fn padded_bodies_carry_the_real_answer_behind_their_blanks() {
             assert!(!response.headers().contains_key(CONTENT_LENGTH));
             let body = body(response).await;
             assert_eq!(body.iter().take_while(|byte| **byte == b' ').count(), blanks);
-            let answer: Value = serde_json::from_slice(&body).unwrap();
-            assert!(answer["access_token"].is_string());
+            let json: Value = serde_json::from_slice(&body).unwrap();
+            assert!(json["access_token"].is_string());
         }
 
         idaas.behave_once(Behaviour::Drip { interval, blanks: None });

@@ -1,4 +1,4 @@
-//! What clients are given, what nobody is shown, and the end.
+//! What clients are given, what is not shown, and the end.
 
 use super::*;
 

@@ -86,9 +86,9 @@ async fn ask(http: &Http, idaas: &TestIdaas, form: &str) -> (StatusCode, Value) 
 }
 
 async fn token(http: &Http, idaas: &TestIdaas, scope: &str) -> String {
-    let (status, answer) = ask(http, idaas, &post_form(idaas, scope)).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    answer["access_token"].as_str().unwrap().to_owned()
+    let (status, json) = ask(http, idaas, &post_form(idaas, scope)).await;
+    assert_eq!(status, StatusCode::OK, "{json}");
+    json["access_token"].as_str().unwrap().to_owned()
 }
 
 async fn call(http: &Http, url: &str, token: &str) -> Response<hyper::body::Incoming> {

@@ -50,7 +50,7 @@ async fn every_answer_has_the_date_of_the_clock_that_is_turned_by_hand() {
     assert_eq!(date_of(&metadata.address()).await, expected);
     let date = HeaderValue::from_static("Fri, 31 Dec 1999 23:59:59 GMT");
     metadata.set_behaviour(Behaviour::status(StatusCode::BAD_GATEWAY).with_header(DATE, date.clone()));
-    assert_eq!(date_of(&metadata.address()).await, date, "an answer that has one keeps it");
+    assert_eq!(date_of(&metadata.address()).await, date, "a response that has one keeps it");
 }
 
 /// Whatever the server, it does these things.
@@ -61,8 +61,8 @@ async fn obeys(server: &Controls, http: &Http, url: &str) {
     server.wait_for_requests(2).await;
     server.wait_for_held(2).await;
     server.release_with(Behaviour::status(StatusCode::IM_A_TEAPOT));
-    for answer in waiting {
-        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::IM_A_TEAPOT);
+    for response in waiting {
+        assert_eq!(response.await.unwrap().unwrap().status(), StatusCode::IM_A_TEAPOT);
     }
     server.behave_times(2, Behaviour::status(StatusCode::BAD_GATEWAY));
     server.behave_once(Behaviour::Echo);

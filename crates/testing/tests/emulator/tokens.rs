@@ -17,11 +17,11 @@ async fn both_methods_get_a_token_over_both_http_versions() {
             assert_eq!((response.status(), response.version()), (StatusCode::OK, version));
             assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
             assert!(response.headers().contains_key(DATE));
-            let answer = json_of(response).await;
-            assert_eq!(answer["token_type"], "Bearer");
-            assert_eq!(answer["expires_in"], 1200);
-            assert_eq!(answer["scope"], "api://x|read");
-            assert!(answer["expires_at"].is_u64());
+            let json = json_of(response).await;
+            assert_eq!(json["token_type"], "Bearer");
+            assert_eq!(json["expires_in"], 1200);
+            assert_eq!(json["scope"], "api://x|read");
+            assert!(json["expires_at"].is_u64());
         }
     }
     assert_eq!((idaas.token_requests(), idaas.tokens_issued(), idaas.rejected_requests()), (4, 4, 0));
@@ -64,10 +64,10 @@ async fn every_faulty_request_is_refused_with_its_oauth_error() {
         let response = http.request(token_request(&idaas, form)).await.unwrap();
         assert_eq!(response.status(), *status, "{form}");
         assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), *status == 401);
-        let answer = json_of(response).await;
-        assert_eq!(answer["error"], *error, "{form}: {answer}");
-        assert!(answer["error_description"].is_string() && answer["request_id"].is_string());
-        assert!(!answer.to_string().contains("not-a-real-secret"));
+        let json = json_of(response).await;
+        assert_eq!(json["error"], *error, "{form}: {json}");
+        assert!(json["error_description"].is_string() && json["request_id"].is_string());
+        assert!(!json.to_string().contains("not-a-real-secret"));
     }
     assert_eq!((idaas.rejected_requests(), idaas.tokens_issued()), (cases.len(), 0));
     assert_eq!(ask(&http, &idaas, &good).await.0, StatusCode::OK);
@@ -106,8 +106,8 @@ async fn a_method_that_is_not_allowed_is_refused() {
     let builder = TestIdaas::builder().client("app_1", "other secret");
     let idaas = builder.allow(ClientAuthentication::SecretBasic).start().await.unwrap();
     let http = client(&idaas, Version::HTTP_2);
-    let (status, answer) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
-    assert_eq!((status, &answer["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
+    let (status, json) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
+    assert_eq!((status, &json["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
 
     for (secret, status) in [("other+secret", 200), ("other secret", 200), ("wrong", 401)] {
         let mut request = token_request(&idaas, &form(&idaas, "api://x|read"));
