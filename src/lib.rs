@@ -102,6 +102,7 @@ pub mod docs {
             #[doc = "[deploy.md]: crate::docs::deploy"]
             #[doc = "[failures.md]: crate::docs::failures"]
             #[doc = "[getting-started.md]: crate::docs::getting_started"]
+            #[doc = "[migrating.md]: crate::docs::migrating"]
             #[doc = "[scale.md]: crate::docs::scale"]
             #[doc = "[alerts]: crate::docs::samples#alertsyaml"]
             #[doc = "[basic]: crate::docs::samples#client_secret_basicjson"]
