@@ -88,3 +88,21 @@ async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
     assert!(!super::printed(&report).contains("not-a-real-access-key-secret"));
     assert_tells_no_secret(&report, &demo);
 }
+
+#[tokio::test]
+async fn a_secret_in_a_file_is_used_and_one_that_cannot_be_read_is_told_at_the_credential() {
+    let server = TestIdaas::builder().start().await.unwrap();
+    let demo = Demo::with(server, ClientAuthentication::SecretBasic).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    demo.change("clientSecretEnvVarName", &"".into()).unwrap();
+    demo.change("clientSecretFilePath", &file.to_str().unwrap().into()).unwrap();
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::Credential, "where the configuration says");
+    std::fs::write(&file, demo.server.secret().expose_secret()).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let report = demo.examine(Report::default()).await;
+    assert!(report.is_healthy(), "{report:#?}");
+    assert_tells_no_secret(&report, &demo);
+}

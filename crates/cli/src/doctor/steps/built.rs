@@ -73,7 +73,17 @@ fn owner(fault: &ConfigFault, config: &ConfigFile, surroundings: &Surroundings) 
         "SSL_CERT_FILE" | "SSL_CERT_DIR" => Step::Tls,
         "HTTPS_PROXY" | "https_proxy" | "ALL_PROXY" | "all_proxy" => Step::Proxy,
         "oidcTokenFilePath" => Step::Credential,
-        "clientX509Certificate" | "x509CertChains" if config.get(key).is_some() => Step::Credential,
+        "clientSecretFilePath"
+        | "privateKeyFilePath"
+        | "privateKeyId"
+        | "clientX509Certificate"
+        | "clientX509CertificatePath"
+        | "x509CertChains"
+        | "x509CertChainsPath"
+            if config.get(key).is_some() =>
+        {
+            Step::Credential
+        }
         _ if key.ends_with("EnvVarName") => match config.get(key).and_then(shown::variable_name) {
             Some(name) if surroundings.first(&[name]).is_some() => Step::Credential,
             Some(_) => Step::Variables,

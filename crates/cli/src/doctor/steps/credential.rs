@@ -13,6 +13,12 @@ pub(crate) fn skipped(needed: Step) -> Finding {
 pub(crate) async fn examine(config: &ConfigFile, faults: &Faults, surroundings: &Surroundings) -> Finding {
     let faults = faults.of(Step::Credential);
     match config.method() {
+        method if method.starts_with("CLIENT_SECRET_") && !faults.is_empty() => {
+            Finding::failed(Step::Credential, "the client secret cannot be used").notes(faults).advise(
+                "the client has no secret to authenticate with",
+                "put the secret, and nothing else, where the configuration says",
+            )
+        }
         "CLIENT_SECRET_BASIC" | "CLIENT_SECRET_POST" => {
             Finding::ok(Step::Credential, "a client secret; only the server can tell whether it is right")
         }

@@ -108,7 +108,7 @@ fn untrusted(error: &Error, endpoint: &Endpoint) -> Finding {
     use CertificateError as Fault;
     let (summary, meaning, remedy) = match error {
         Error::InvalidCertificate(Fault::UnknownIssuer) => (
-            "nobody trusted here has signed the server's certificate",
+            "no authority that is trusted here has signed the server's certificate",
             "a TLS proxy of your network answers in the endpoint's place, the endpoint has a private authority, or \
              this machine's authorities are out of date",
             "set SSL_CERT_FILE to a PEM file with that authority's certificate; if you expect none, find out who \

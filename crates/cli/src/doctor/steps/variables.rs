@@ -9,9 +9,10 @@ use super::super::surroundings::Surroundings;
 use super::built::Faults;
 
 /// The keys that name variables, by the methods that read them.
-const KEYS: [(&str, &[&str]); 3] = [
+const KEYS: [(&str, &[&str]); 4] = [
     ("clientSecretEnvVarName", &["CLIENT_SECRET_BASIC", "CLIENT_SECRET_POST", "CLIENT_SECRET_JWT"]),
     ("privateKeyEnvVarName", &["PRIVATE_KEY_JWT", "PCA"]),
+    ("privateKeyPassphraseEnvVarName", &["PRIVATE_KEY_JWT", "PCA"]),
     ("oidcTokenFilePathEnvVarName", &["OIDC"]),
 ];
 
