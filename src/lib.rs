@@ -166,6 +166,7 @@ pub mod docs {
 }
 pub mod environment;
 mod error;
+mod host;
 pub mod explanation {
     //! How a configuration is understood, for programs that explain it.
 

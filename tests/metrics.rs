@@ -30,8 +30,13 @@ impl TokenSource for Source {
 fn recorded<F: Future<Output = Result<(), BoxError>>>(scene: impl FnOnce(Idaas, ManualClock) -> F) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     let clock = ManualClock::new();
-    let idaas =
-        Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone()).build().unwrap();
+    let idaas = Idaas::builder()
+        .scope("api://a|read")
+        .token_source(Source)
+        .scope_capacity(64)
+        .clock(clock.clone())
+        .build()
+        .unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || runtime.block_on(scene(idaas, clock))).unwrap();
     let text = recorder.handle().render();

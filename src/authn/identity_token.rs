@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::authn::{AssertionSource, CheckContext, TokenRequest};
 use crate::environment::Environment;
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
+use crate::host::is_loopback;
 use crate::secret::Secret;
 use crate::transport::metadata::{AZURE, GOOGLE_CLOUD, MetadataService, Provider};
-use crate::wire::loopback::is_loopback;
 use crate::wire::percent;
 
 /// The audience that the vendor's own client asks for.

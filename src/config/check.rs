@@ -6,8 +6,9 @@ use crate::authn::CheckContext;
 use crate::config::checker::Checker;
 use crate::config::endpoint::Query;
 use crate::config::keys::ClientConfig;
+use crate::config::method;
+use crate::config::model::Config;
 use crate::config::section::Field;
-use crate::config::{Config, method};
 use crate::error::ConfigError;
 use crate::scope::Scope;
 

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use http::Uri;
 
-use crate::wire::loopback::{bracketed, is_loopback};
+use crate::host::{bracketed, is_loopback};
 
 /// An endpoint, and whether it had to be raised from plain HTTP.
 #[derive(Debug, PartialEq)]

@@ -10,9 +10,10 @@ use crate::authn::{
 };
 use crate::config::checker::Checker;
 use crate::config::keys::{AuthnKeys, ClientConfig};
+use crate::config::model::Method;
 use crate::config::names::{described, nearest};
 use crate::config::section::Field;
-use crate::config::{Method, deployment, plugin};
+use crate::config::{deployment, plugin};
 use crate::environment::looks_like_a_variable;
 use crate::error::ConfigFault;
 use crate::secret::SecretSource;

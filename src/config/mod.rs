@@ -9,6 +9,7 @@ mod explanation;
 mod keys;
 mod load;
 mod method;
+mod model;
 mod names;
 mod plugin;
 mod section;
@@ -16,88 +17,12 @@ mod section;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use http::Uri;
 
 pub(crate) use self::keys::ClientConfig;
-use crate::authn::{Authenticator, CheckContext, vendor_name};
+pub(crate) use self::model::{Config, Method, Plugin};
+use crate::authn::CheckContext;
 use crate::error::{ConfigError, ConfigFault};
-use crate::scope::Scope;
 use crate::secret::Secret;
-
-/// A configuration that can be used.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    /// Empty when it was not given, which only a source of tokens allows; so it is with the client id.
-    pub(crate) instance_id: String,
-    pub(crate) client_id: String,
-    /// Without one, tokens come from elsewhere than the token endpoint; so it is with that.
-    pub(crate) issuer: Option<Uri>,
-    pub(crate) token_endpoint: Option<Uri>,
-    pub(crate) scope: Scope,
-    /// Checked whatever the method; the plugin that asks it has its own copy.
-    #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
-    pub(crate) open_api_endpoint: Option<Uri>,
-    pub(crate) developer_api_endpoint: Option<Uri>,
-    /// For people, not for machines: checked, and not used.
-    #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
-    pub(crate) device_authorization_endpoint: Option<Uri>,
-    pub(crate) method: Method,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) read_timeout: Duration,
-}
-
-/// Where tokens come from.
-#[derive(Clone, Debug)]
-pub(crate) enum Method {
-    /// The token endpoint, where the authenticator proves who the client is.
-    Endpoint { authenticator: Arc<dyn Authenticator>, token_endpoint: Uri },
-    /// A source that is chosen by its name.
-    Plugin(Plugin),
-    /// A source given in code.
-    Source,
-}
-
-impl Method {
-    /// The vendor's name of it, or that it is the user's own.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).unwrap_or("authenticator"),
-            Self::Plugin(_) => "PLUGIN",
-            Self::Source => "token source",
-        }
-    }
-
-    /// With the name of the plugin, if it is one of the user's own.
-    pub(crate) fn full_name(&self) -> String {
-        match self {
-            Self::Plugin(Plugin::Registered { name }) => format!("{} {name}", self.name()),
-            _ => self.name().to_owned(),
-        }
-    }
-
-    /// Whether it is not built in: then it alone knows whose tokens it gets.
-    pub(crate) fn is_own(&self) -> bool {
-        match self {
-            Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).is_none(),
-            Self::Plugin(Plugin::Registered { .. }) | Self::Source => true,
-            #[cfg(feature = "aliyun")]
-            Self::Plugin(Plugin::OpenApi { .. }) => false,
-        }
-    }
-}
-
-/// Where PLUGIN takes tokens from.
-#[derive(Clone, Debug)]
-pub(crate) enum Plugin {
-    /// The built-in one: the EIAM OpenAPI.
-    #[cfg(feature = "aliyun")]
-    OpenApi { endpoint: Uri },
-    /// One registered in code; as long as nothing is checked, any of this name.
-    Registered { name: String },
-}
 
 /// Which file a configuration is loaded from.
 #[derive(Clone, Debug)]

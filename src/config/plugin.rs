@@ -4,8 +4,8 @@ use crate::config::checker::Checker;
 #[cfg(feature = "aliyun")]
 use crate::config::endpoint::{self, Query};
 use crate::config::keys::ClientConfig;
+use crate::config::model::{Method, Plugin};
 use crate::config::names::{described, nearest};
-use crate::config::{Method, Plugin};
 
 /// The plugin of the vendor's own clients.
 pub(super) const BUILT_IN: &str = "alibabacloudPluginCredentialProvider";

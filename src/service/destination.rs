@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::uri::Scheme;
 
 use crate::error::{ConfigError, ConfigFault, Error, ErrorKind};
+use crate::host::is_loopback;
 use crate::service::origin::{Origin, PlaintextHost, admit};
 use crate::service::target::Target;
-use crate::wire::loopback::is_loopback;
 
 /// The destinations that may get a token.
 #[derive(Clone, Debug, Default)]

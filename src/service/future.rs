@@ -60,13 +60,21 @@ pin_project! {
 pub(super) struct Waiting<S, R> {
     pub(super) acquiring: BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>,
     /// The token, once it is there.
-    pub(super) token: Option<Arc<CacheEntry<Token>>>,
+    pub(super) token: Option<Arrived>,
     pub(super) slot: RequestSlot,
     pub(super) deadline: Deadline,
     /// A clone that was not readied: it reserves nothing while the token is waited for.
     pub(super) inner: S,
     pub(super) request: R,
     pub(super) shared: Arc<Shared>,
+}
+
+/// A token that was waited for.
+pub(super) struct Arrived {
+    token: Arc<CacheEntry<Token>>,
+    /// Whether it could be served when it came. A token that the server gave no life to serves the requests that
+    /// waited for it; asking for another would bring one like it.
+    had_life: bool,
 }
 
 /// Why a request that waited cannot be sent.
@@ -85,17 +93,18 @@ where
     /// Ready when the token is there and the inner service is ready.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<CacheEntry<Token>>, Unsent>> {
         loop {
-            let token = match &self.token {
-                Some(token) => Arc::clone(token),
+            let arrived = match &self.token {
+                Some(arrived) => arrived,
                 None => {
                     let token = ready!(self.acquiring.as_mut().poll(context)).map_err(Unsent::Ours)?;
-                    self.token.insert(token).clone()
+                    let had_life = token.state(self.slot.clock().now()) < Age::Dead;
+                    self.token.insert(Arrived { token, had_life })
                 }
             };
             ready!(self.inner.poll_ready(context)).map_err(|error| Unsent::Inner(error.into()))?;
             // The inner service may have taken its time; a token with a life of its own is never sent beyond it.
-            if token.state(self.slot.clock().now()) < Age::Dead {
-                return Poll::Ready(Ok(token));
+            if !arrived.had_life || arrived.token.state(self.slot.clock().now()) < Age::Dead {
+                return Poll::Ready(Ok(Arc::clone(&arrived.token)));
             }
             self.inner = self.inner.clone();
             self.token = None;

@@ -6,9 +6,9 @@ use std::net::Ipv6Addr;
 
 use http::uri::Scheme;
 
+use crate::host::bracketed;
 use crate::service::public_suffix::is_public_suffix;
 use crate::service::target::{Target, default_port};
-use crate::wire::loopback::bracketed;
 
 /// One entry of a list: scheme, host and port (RFC 6454), or a host's sub-domains.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::wire::loopback::bracketed;
+use crate::host::bracketed;
 
 /// What the variable exempts.
 #[derive(Debug, Default, PartialEq)]

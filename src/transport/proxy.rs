@@ -8,8 +8,8 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::host::is_loopback;
 use crate::transport::no_proxy::NoProxy;
-use crate::wire::loopback::is_loopback;
 
 const NO_ADDRESS: &str =
     "is not the address of a proxy; expected `http://host:port`, or `https`, `socks5` or `socks5h`";

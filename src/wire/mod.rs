@@ -4,7 +4,6 @@
 
 pub(crate) mod call;
 mod json;
-pub(crate) mod loopback;
 #[cfg(feature = "transport")]
 pub(crate) mod percent;
 pub(crate) mod profile;

@@ -34,6 +34,25 @@ async fn tokens_that_live_for_seconds_or_minutes_are_cached() -> Outcome {
     Ok(())
 }
 
+/// Such a token serves the requests that waited for it; another would be like it.
+#[tokio::test]
+async fn a_request_that_waits_for_a_token_without_a_life_is_sent_with_it_and_ends() -> Outcome {
+    let mint = Mint::new();
+    mint.set_life(Duration::ZERO);
+    let (idaas, _clock) = fed_by(&mint)?;
+    let api = tower::service_fn(|request: http::Request<String>| async move {
+        let sent = request.headers().get(http::header::AUTHORIZATION).cloned();
+        Ok::<_, tower_idaas::BoxError>(http::Response::new(sent))
+    });
+    let client = tower::Layer::layer(&idaas.layer(), api);
+    let request = http::Request::get("https://api.example.com/").body(String::new())?;
+    let sent =
+        tokio::time::timeout(Duration::from_secs(5), tower::ServiceExt::oneshot(client, request)).await??;
+    assert_eq!(sent.into_body().ok_or("no header")?, "Bearer token-1");
+    assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_token_of_unknown_life_is_cached_for_a_minute() -> Outcome {
     for change in [announcing(Value::Null), announcing(json!("soon"))] {

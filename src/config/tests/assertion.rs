@@ -1,5 +1,7 @@
 //! The methods that sign what they send: key and certificates are checked before anything is sent.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::authn::{AssertionSigner, Authenticator, ClientSecretJwt, Pca, PrivateKeyJwt, SigningAlgorithm};
