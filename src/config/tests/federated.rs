@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 use crate::authn::{Authenticator, Oidc, Pkcs7, assertion_source_fn};
 use crate::config::tests::*;

@@ -1,6 +1,8 @@
 //! From a file, from code, or from both.
 
+use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::json;
 

@@ -7,6 +7,8 @@ mod loading;
 mod plugin;
 mod values;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::authn::ClientSecretPost;
