@@ -37,7 +37,7 @@ async fn tokens_that_live_for_seconds_or_minutes_are_cached() -> Outcome {
 /// Such a token serves the requests that waited for it; another would be like it.
 #[tokio::test]
 async fn a_request_that_waits_for_a_token_without_a_life_is_sent_with_it_and_ends() -> Outcome {
-    let mint = Mint::new();
+    let mint = ScriptedSource::new();
     mint.set_life(Duration::ZERO);
     let (idaas, _clock) = fed_by(&mint)?;
     let api = tower::service_fn(|request: http::Request<String>| async move {
