@@ -3,16 +3,26 @@
 use std::path::Path;
 
 use serde_json::Value;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
+use crate::aliyun::credential::external_process::Process;
 use crate::aliyun::credential::file;
-use crate::aliyun::credential::lookup::{Lookup, NoCredential, is_true};
+use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, TemporarySource, is_true};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
+
+/// A role assumed with what another profile gives.
+const CHAINED: &str = "ChainableRamRoleArn";
+
+/// A program that prints a credential.
+const EXTERNAL: &str = "External";
+
+/// A chain of profiles is no longer.
+const LONGEST_CHAIN: usize = 8;
 
 static DIALECT: Dialect = Dialect {
     kind: "mode",
@@ -21,6 +31,7 @@ static DIALECT: Dialect = Dialect {
     assumed_role: Spelling { kind: "RamRoleArn", provider: "cli_profile/ram_role_arn/static_ak" },
     instance_role: Spelling { kind: "EcsRamRole", provider: "cli_profile/ecs_ram_role" },
     oidc_role: Spelling { kind: "OIDC", provider: "cli_profile/oidc_role_arn" },
+    others: &[CHAINED, EXTERNAL],
     security_token: "sts_token",
     role_arn: "ram_role_arn",
     session_name: "ram_session_name",
@@ -43,7 +54,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
         None if is_named => {
             Err(NoCredential::failed(format!("{} does not exist; check {FILE}", path.display())))
         }
-        None => Err(NoCredential::not_configured(format!("{} does not exist", path.display()))),
+        None => Err(NoCredential::Missing(format!("{} does not exist", path.display()))),
     }
 }
 
@@ -67,21 +78,67 @@ fn from_document(document: &Value, path: &Path, environment: &Environment) -> Re
     let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
         NoCredential::failed(format!("{shown} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
     })?;
-    let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
-    let profiles = document.get("profiles").and_then(Value::as_array);
-    let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
-        NoCredential::failed(format!(
-            "{shown} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE and `current`"
-        ))
-    })?;
-    let field = |name: &str| match profile.get(name)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    };
-    let shown = format!("profile `{wanted}` in {shown}");
-    Profile { dialect: &DIALECT, shown, field: &field, environment }.lookup()
+    Profiles { document, path, environment }.lookup(wanted, 1)
+}
+
+/// The profiles of one file.
+struct Profiles<'a> {
+    document: &'a Value,
+    path: &'a Path,
+    environment: &'a Environment,
+}
+
+impl Profiles<'_> {
+    /// `length` is that of the chain of profiles so far, this one included.
+    fn lookup(&self, wanted: &str, length: usize) -> Result<Lookup, NoCredential> {
+        let Self { document, path, environment } = self;
+        let shown = path.display();
+        let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
+        let profiles = document.get("profiles").and_then(Value::as_array);
+        let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
+            NoCredential::failed(format!(
+                "{shown} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE, `current` and `source_profile`"
+            ))
+        })?;
+        let field = |name: &str| match profile.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            _ => None,
+        };
+        let shown = format!("profile `{wanted}` in {shown}");
+        let profile = Profile { dialect: &DIALECT, shown: shown.clone(), field: &field, environment };
+        match profile.optional(DIALECT.kind) {
+            Some(mode) if mode.eq_ignore_ascii_case(CHAINED) => self.chained(&profile, length),
+            Some(mode) if mode.eq_ignore_ascii_case(EXTERNAL) => {
+                let command = Zeroizing::new(profile.required("process_command")?);
+                let process = Process::parse(&command, &shown).map_err(|problem| {
+                    NoCredential::failed(format!("the `process_command` of {shown} {problem}"))
+                })?;
+                let from = Issuer::Process(process);
+                Ok(Lookup::Temporary(TemporarySource { from, provider: "cli_profile/external" }))
+            }
+            _ => profile.lookup(),
+        }
+    }
+
+    fn chained(&self, profile: &Profile<'_>, length: usize) -> Result<Lookup, NoCredential> {
+        if length >= LONGEST_CHAIN {
+            let shown = &profile.shown;
+            return Err(NoCredential::failed(format!(
+                "{shown} is the end of a chain of more than {LONGEST_CHAIN} profiles; check that no `source_profile` \
+                 leads back to it"
+            )));
+        }
+        let role = profile.role()?;
+        let from = match self.lookup(&profile.required("source_profile")?, length + 1)? {
+            Lookup::Key(key) => Issuer::AccessKey { role, key },
+            Lookup::Temporary(source) | Lookup::IfPresent(source) => {
+                Issuer::Chained { role, source: Box::new(source) }
+            }
+        };
+        Ok(Lookup::Temporary(TemporarySource { from, provider: "cli_profile/chainable_ram_role_arn" }))
+    }
 }
 
 fn wipe(value: &mut Value) {
@@ -98,7 +155,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aliyun::credential::lookup::Issuer;
     use crate::environment::ManualEnvironment;
 
     fn lookup_of(document: &str, variables: &[(&str, &str)]) -> Result<Lookup, NoCredential> {
@@ -180,16 +236,70 @@ mod tests {
 
     #[test]
     fn a_mode_that_is_not_supported_is_named_with_those_that_are() {
-        for mode in ["ChainableRamRoleArn", "External", "CloudSSO", "OAuth", "RsaKeyPair", "CredentialsURI"] {
+        for mode in ["CloudSSO", "OAuth", "RsaKeyPair", "CredentialsURI"] {
             let fault = fault(&document(json!({ "name": "p", "mode": mode, "process_command": "hunter2" })));
             assert_eq!(
                 fault,
                 format!(
                     "profile `p` in /h/config.json has mode `{mode}`, which is not supported; use one of \
-                         `AK`, `StsToken`, `RamRoleArn`, `EcsRamRole`, `OIDC`"
+                         `AK`, `StsToken`, `RamRoleArn`, `EcsRamRole`, `OIDC`, `ChainableRamRoleArn`, `External`"
                 )
             );
         }
+    }
+
+    #[test]
+    fn a_role_is_assumed_with_what_another_profile_gives() {
+        let chained = |name: &str, source: &str| json!({ "name": name, "mode": "ChainableRamRoleArn", "source_profile": source, "ram_role_arn": name });
+        let key =
+            json!({ "name": "key", "mode": "AK", "access_key_id": "id", "access_key_secret": "hunter2" });
+        let instance = json!({ "name": "vm", "mode": "EcsRamRole" });
+        let profiles = json!([
+            key,
+            instance,
+            chained("a", "key"),
+            chained("b", "a"),
+            chained("c", "vm"),
+            chained("d", "e"),
+            chained("e", "d"),
+            chained("f", "none"),
+            chained("g", "")
+        ]);
+        let of = |name: &str| {
+            let document = json!({ "current": name, "profiles": profiles });
+            lookup_of(&document.to_string(), &[])
+        };
+        let source = |name: &str| match of(name) {
+            Ok(Lookup::Temporary(source)) => source,
+            other => panic!("{other:?}"),
+        };
+        let a = source("a");
+        assert!(
+            matches!(&a.from, Issuer::AccessKey { role, key } if role.arn == "a" && key.access_key_id == "id")
+        );
+        assert_eq!(a.provider, "cli_profile/chainable_ram_role_arn");
+        assert!(
+            matches!(source("b").from, Issuer::Chained { role, source } if role.arn == "b" && *source == a)
+        );
+        assert!(matches!(source("c").from, Issuer::Chained { source, .. }
+            if source.from == Issuer::Instance { role_name: None }));
+        for (name, problem) in
+            [("d", "leads back to it"), ("f", "has no profile `none`"), ("g", "has no `source_profile`")]
+        {
+            let Err(NoCredential::Failed(error)) = of(name) else { panic!("{name}") };
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_program_may_print_the_credential() {
+        let external =
+            |command: &str| document(json!({ "name": "p", "mode": "external", "process_command": command }));
+        let Ok(Lookup::Temporary(source)) = lookup_of(&external("tool --key hunter2"), &[]) else { panic!() };
+        assert_eq!(source.provider, "cli_profile/external");
+        assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
+        assert!(fault(&external("tool 'hunter2")).contains("quotation mark without its counterpart"));
+        assert!(fault(&external(" ")).contains("has no `process_command`"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl FailedLookups {
     pub(super) fn failed(&self) -> impl Iterator<Item = (&'static str, &Error)> {
         self.failures.iter().filter_map(|(provider, failure)| match failure {
             NoCredential::Failed(error) => Some((*provider, error)),
-            NoCredential::NotConfigured(_) | NoCredential::NotFound(_) => None,
+            NoCredential::NotConfigured(_) | NoCredential::Missing(_) | NoCredential::NotFound(_) => None,
         })
     }
 
@@ -37,7 +37,7 @@ impl FailedLookups {
         let mut message = "no Alibaba Cloud credential".to_owned();
         for (place, (provider, failure)) in self.failures.iter().enumerate() {
             let reason = match failure {
-                NoCredential::NotConfigured(reason) => bounded(reason),
+                NoCredential::NotConfigured(reason) | NoCredential::Missing(reason) => bounded(reason),
                 NoCredential::NotFound(error) | NoCredential::Failed(error) => bounded(&error.to_string()),
             };
             message.push_str(if place == 0 { ": " } else { " | " });
@@ -67,7 +67,7 @@ impl FailedLookups {
     fn errors(&self) -> impl Iterator<Item = &Error> {
         self.failures.iter().filter_map(|(_, failure)| match failure {
             NoCredential::NotFound(error) | NoCredential::Failed(error) => Some(error),
-            NoCredential::NotConfigured(_) => None,
+            NoCredential::NotConfigured(_) | NoCredential::Missing(_) => None,
         })
     }
 }

@@ -4,35 +4,58 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aliyun::credential::lookup::{FetchContext, Issuer, Temporary, TemporarySource};
-use crate::aliyun::credential::{Credential, instance_role, sts, uri};
+use crate::aliyun::credential::{Credential, external_process, instance_role, sts, uri};
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
 use crate::cache::window::Renewal;
-use crate::error::BoxFuture;
-use crate::error::Error;
+use crate::error::{BoxFuture, Error, ErrorKind};
+use crate::secret::{Expected, FileKind, ReloadedFile, Secret};
 
 /// As the vendor's SDKs do.
 const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
 
 #[derive(Debug)]
 pub(super) struct FetchTemporary {
-    pub(super) source: TemporarySource,
-    pub(super) context: Arc<FetchContext>,
+    source: TemporarySource,
+    /// The file of the token, where the source has one: its last good content bridges a bad moment.
+    token_file: Option<ReloadedFile>,
+    context: Arc<FetchContext>,
 }
 
 impl FetchTemporary {
-    async fn temporary(&self) -> Result<Temporary, Error> {
-        let Self { source: TemporarySource { from, provider }, context } = self;
-        match from {
-            Issuer::TokenFile { role, oidc_provider, token_file } => {
-                sts::assume_role_with_oidc(role, oidc_provider, token_file, provider, context).await
+    pub(super) fn new(source: TemporarySource, context: Arc<FetchContext>) -> Self {
+        let token_file = source.token_file().map(|path| ReloadedFile::new(path, FileKind::Token));
+        Self { source, token_file, context }
+    }
+
+    fn temporary<'a>(&'a self, source: &'a TemporarySource) -> BoxFuture<'a, Result<Temporary, Error>> {
+        let TemporarySource { from, provider } = source;
+        let context = &self.context;
+        Box::pin(async move {
+            match from {
+                Issuer::TokenFile { role, oidc_provider, token_file: _ } => {
+                    let token = self.token().await?;
+                    sts::assume_role_with_oidc(role, oidc_provider, &token, provider, context).await
+                }
+                Issuer::AccessKey { role, key } => sts::assume_role(role, key, provider, context).await,
+                Issuer::Chained { role, source } => {
+                    let (key, _) = self.temporary(source).await?;
+                    sts::assume_role(role, &key, provider, context).await
+                }
+                Issuer::Process(process) => external_process::fetch(process, provider, context).await,
+                Issuer::Instance { role_name } => {
+                    instance_role::fetch(role_name.as_deref(), provider, context).await
+                }
+                Issuer::Uri(uri) => uri::fetch(uri, provider, context).await,
             }
-            Issuer::AccessKey { role, key } => sts::assume_role(role, key, provider, context).await,
-            Issuer::Instance { role_name } => {
-                instance_role::fetch(role_name.as_deref(), provider, context).await
-            }
-            Issuer::Uri(uri) => uri::fetch(uri, provider, context).await,
-        }
+        })
+    }
+
+    async fn token(&self) -> Result<Secret, Error> {
+        let missing = || Error::new(ErrorKind::Credential, "there is no token file");
+        let file = self.token_file.as_ref().ok_or_else(missing)?;
+        let now = self.context.channel.clock.now();
+        file.read(&self.context.environment, now, Expected::secret()).await
     }
 }
 
@@ -40,7 +63,7 @@ impl Loader<Arc<Credential>> for FetchTemporary {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<Arc<Credential>>, Error>> {
         Box::pin(async move {
             let sent = self.context.channel.clock.now();
-            let (credential, life) = self.temporary().await?;
+            let (credential, life) = self.temporary(&self.source).await?;
             let recheck = Arc::new(Recheck::new());
             Ok(Loaded {
                 value: Arc::new(credential),

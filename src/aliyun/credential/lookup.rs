@@ -1,12 +1,13 @@
 //! What looking at one provider of the chain comes to: a credential, where to fetch one, or why there is none.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Uri;
 
 use crate::aliyun::Credential;
+use crate::aliyun::credential::external_process::Process;
 use crate::aliyun::signed_call::Channel;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
@@ -15,7 +16,7 @@ use crate::transport::Transport;
 use crate::transport::metadata::MetadataService;
 
 /// What a provider has.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Lookup {
     /// An access key as it stands there.
     Key(Credential),
@@ -30,6 +31,8 @@ pub(super) enum Lookup {
 pub(super) enum NoCredential {
     /// It is not configured, or switched off.
     NotConfigured(String),
+    /// Its file is not there. It counts as not configured, unless the file was there a moment ago.
+    Missing(String),
     /// It is not configured, and asking it in case it is there failed.
     NotFound(Error),
     /// It is configured, and failed; if the error is transient, it may work soon.
@@ -56,12 +59,27 @@ pub(super) struct TemporarySource {
     pub(super) provider: &'static str,
 }
 
+impl TemporarySource {
+    /// The file of the token that it all begins with, if there is one.
+    pub(super) fn token_file(&self) -> Option<&Path> {
+        match &self.from {
+            Issuer::TokenFile { token_file, .. } => Some(token_file),
+            Issuer::Chained { source, .. } => source.token_file(),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Issuer {
     /// STS, for the bearer of the token in the file.
     TokenFile { role: Role, oidc_provider: String, token_file: PathBuf },
     /// STS, for the owner of an access key.
     AccessKey { role: Role, key: Credential },
+    /// STS, for the bearer of another temporary credential.
+    Chained { role: Role, source: Box<TemporarySource> },
+    /// A program that prints it.
+    Process(Process),
     /// The metadata service; it names the role itself when that is not known.
     Instance { role_name: Option<String> },
     /// The server at a URI that the environment names.
@@ -121,6 +139,10 @@ impl fmt::Debug for Issuer {
             Self::AccessKey { role, key } => {
                 f.debug_struct("AccessKey").field("role", role).field("key", key).finish()
             }
+            Self::Chained { role, source } => {
+                f.debug_struct("Chained").field("role", role).field("source", source).finish()
+            }
+            Self::Process(process) => process.fmt(f),
             Self::Instance { role_name } => f.debug_struct("Instance").field("role_name", role_name).finish(),
             Self::Uri(uri) => f.debug_tuple("Uri").field(&shown_uri(uri)).finish(),
         }

@@ -3,6 +3,7 @@
 mod cli_profile;
 mod default_chain;
 mod environment;
+mod external_process;
 mod failed_lookups;
 mod fetch;
 mod file;

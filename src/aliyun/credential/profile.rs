@@ -28,6 +28,8 @@ pub(super) struct Dialect {
     pub(super) assumed_role: Spelling,
     pub(super) instance_role: Spelling,
     pub(super) oidc_role: Spelling,
+    /// Further kinds, which the file's own module knows.
+    pub(super) others: &'static [&'static str],
     pub(super) security_token: &'static str,
     pub(super) role_arn: &'static str,
     pub(super) session_name: &'static str,
@@ -89,7 +91,7 @@ impl Profile<'_> {
         })
     }
 
-    fn role(&self) -> Result<Role, NoCredential> {
+    pub(super) fn role(&self) -> Result<Role, NoCredential> {
         Ok(Role {
             arn: self.required_somewhere(self.dialect.role_arn, oidc_role::ROLE)?,
             session_name: self.somewhere(self.dialect.session_name, oidc_role::SESSION_NAME),
@@ -117,13 +119,13 @@ impl Profile<'_> {
         self.optional(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
-    fn optional(&self, name: &str) -> Option<String> {
+    pub(super) fn optional(&self, name: &str) -> Option<String> {
         let text = Zeroizing::new((self.field)(name)?);
         let trimmed = text.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
 
-    fn required(&self, name: &str) -> Result<String, NoCredential> {
+    pub(super) fn required(&self, name: &str) -> Result<String, NoCredential> {
         self.optional(name)
             .ok_or_else(|| NoCredential::failed(format!("{} has no `{name}`; add it", self.shown)))
     }
@@ -140,10 +142,19 @@ impl Profile<'_> {
     }
 
     fn unsupported(&self, kind: &str) -> NoCredential {
-        let Dialect { kind: field, access_key, sts_token, assumed_role, instance_role, oidc_role, .. } =
-            self.dialect;
+        let Dialect {
+            kind: field,
+            access_key,
+            sts_token,
+            assumed_role,
+            instance_role,
+            oidc_role,
+            others,
+            ..
+        } = self.dialect;
         let supported = [access_key, sts_token, assumed_role, instance_role, oidc_role];
-        let supported: Vec<String> = supported.map(|spelling| format!("`{}`", spelling.kind)).into();
+        let supported = supported.iter().map(|spelling| &spelling.kind).chain(*others);
+        let supported: Vec<String> = supported.map(|kind| format!("`{kind}`")).collect();
         // What stands there may be a secret in the wrong place; those of access keys have 30 characters.
         let is_word = kind.len() <= 24 && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         let (shown, supported) = (&self.shown, supported.join(", "));

@@ -20,6 +20,7 @@ static DIALECT: Dialect = Dialect {
     assumed_role: Spelling { kind: "ram_role_arn", provider: "profile/ram_role_arn/static_ak" },
     instance_role: Spelling { kind: "ecs_ram_role", provider: "profile/ecs_ram_role" },
     oidc_role: Spelling { kind: "oidc_role_arn", provider: "profile/oidc_role_arn" },
+    others: &[],
     security_token: "security_token",
     role_arn: "role_arn",
     session_name: "role_session_name",
@@ -42,7 +43,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
             return Ok(lookup);
         }
     }
-    Err(NoCredential::not_configured(format!(
+    Err(NoCredential::Missing(format!(
         "{} does not exist, nor does credentials.ini beside it",
         path.display()
     )))

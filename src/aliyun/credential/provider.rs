@@ -1,6 +1,7 @@
 //! The providers of the chain, each with the cache of what it fetched.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::aliyun::credential::fetch::FetchTemporary;
 use crate::aliyun::credential::lookup::{FetchContext, Lookup, NoCredential, TemporarySource};
@@ -8,17 +9,21 @@ use crate::aliyun::credential::{
     Credential, cli_profile, environment, instance_role, oidc_role, profile_file, uri,
 };
 use crate::cache::slot::{Settings, Slot};
+use crate::clock::Timestamp;
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+
+/// How long what a file held bridges a moment in which it cannot be read, as for the other files of secrets.
+const STAND_IN: Duration = Duration::from_secs(60);
 
 /// The providers, in the vendor's order.
 pub(super) const PROVIDERS: [Provider; 6] = [
-    Provider { name: "environment", lookup: environment::lookup },
-    Provider { name: "OIDC role (RRSA)", lookup: oidc_role::lookup },
-    Provider { name: "profile of the command line", lookup: cli_profile::lookup },
-    Provider { name: "credentials file", lookup: profile_file::lookup },
-    Provider { name: "RAM role of the ECS instance", lookup: instance_role::lookup },
-    Provider { name: "credentials URI", lookup: uri::lookup },
+    Provider { name: "environment", lookup: environment::lookup, reads_files: false },
+    Provider { name: "OIDC role (RRSA)", lookup: oidc_role::lookup, reads_files: false },
+    Provider { name: "profile of the command line", lookup: cli_profile::lookup, reads_files: true },
+    Provider { name: "credentials file", lookup: profile_file::lookup, reads_files: true },
+    Provider { name: "RAM role of the ECS instance", lookup: instance_role::lookup, reads_files: false },
+    Provider { name: "credentials URI", lookup: uri::lookup, reads_files: false },
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +32,51 @@ pub(super) struct Provider {
     pub(super) name: &'static str,
     /// Reads variables and files, and sends nothing.
     pub(super) lookup: fn(&Environment) -> Result<Lookup, NoCredential>,
+    /// Whether it blocks for as long as a file takes.
+    reads_files: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct CachedProvider {
     pub(super) provider: Provider,
     fetched: Mutex<Option<Fetched>>,
+    bridge: Mutex<Bridge>,
+}
+
+/// What the files held last, for a moment in which they cannot be read.
+#[derive(Debug, Default)]
+struct Bridge {
+    last: Option<Lookup>,
+    failing_since: Option<Timestamp>,
+}
+
+impl Bridge {
+    /// What the look-up comes to: what the files held last, while they are missing or half written for a moment.
+    fn conclude(
+        &mut self,
+        lookup: Result<Lookup, NoCredential>,
+        now: Timestamp,
+    ) -> Result<Lookup, NoCredential> {
+        let passes = match &lookup {
+            Ok(_) => false,
+            Err(NoCredential::Missing(_) | NoCredential::Failed(_)) => true,
+            Err(NoCredential::NotConfigured(_) | NoCredential::NotFound(_)) => false,
+        };
+        if passes {
+            let since = *self.failing_since.get_or_insert(now);
+            if now.since(since) < STAND_IN
+                && let Some(last) = &self.last
+            {
+                tracing::debug!(target: "tower_idaas::credential", "a profile's file cannot be read; what it held last is used meanwhile");
+                return Ok(last.clone());
+            }
+        }
+        *self = Self {
+            last: lookup.as_ref().ok().cloned(),
+            failing_since: self.failing_since.filter(|_| passes),
+        };
+        lookup
+    }
 }
 
 #[derive(Debug)]
@@ -43,7 +87,7 @@ struct Fetched {
 
 impl CachedProvider {
     pub(super) fn new(provider: Provider) -> Self {
-        Self { provider, fetched: Mutex::new(None) }
+        Self { provider, fetched: Mutex::new(None), bridge: Mutex::default() }
     }
 
     /// The provider's credential now. Variables and files are read each time.
@@ -52,14 +96,30 @@ impl CachedProvider {
         context: &Arc<FetchContext>,
         settings: &Settings,
     ) -> Result<Arc<Credential>, NoCredential> {
-        let (source, failed): (_, fn(Error) -> NoCredential) =
-            match (self.provider.lookup)(&context.environment)? {
-                Lookup::Key(key) => return Ok(Arc::new(key)),
-                Lookup::Temporary(source) => (source, NoCredential::Failed),
-                Lookup::IfPresent(source) => (source, NoCredential::NotFound),
-            };
+        let (source, failed): (_, fn(Error) -> NoCredential) = match self.lookup(context).await? {
+            Lookup::Key(key) => return Ok(Arc::new(key)),
+            Lookup::Temporary(source) => (source, NoCredential::Failed),
+            Lookup::IfPresent(source) => (source, NoCredential::NotFound),
+        };
         let entry = self.slot(source, context, settings).acquire().await.map_err(failed)?;
         Ok(Arc::clone(&entry.value))
+    }
+
+    /// Looks at variables, and at files on no worker of the runtime.
+    async fn lookup(&self, context: &Arc<FetchContext>) -> Result<Lookup, NoCredential> {
+        let Provider { lookup, reads_files, .. } = self.provider;
+        if !reads_files {
+            return lookup(&context.environment);
+        }
+        let environment = context.environment.clone();
+        let looked = tokio::task::spawn_blocking(move || lookup(&environment)).await;
+        let looked = looked.unwrap_or_else(|cause| {
+            let error =
+                Error::new(ErrorKind::Runtime, "a profile's file was not read: the runtime is shutting down");
+            Err(NoCredential::Failed(error.with_source(cause)))
+        });
+        let now = context.channel.clock.now();
+        self.bridge.lock().unwrap_or_else(PoisonError::into_inner).conclude(looked, now)
     }
 
     /// Invalidates the credential if it is the one that was fetched here.
@@ -83,7 +143,7 @@ impl CachedProvider {
         match &*fetched {
             Some(fetched) if fetched.source == source => Arc::clone(&fetched.slot),
             _ => {
-                let loader = FetchTemporary { source: source.clone(), context: Arc::clone(context) };
+                let loader = FetchTemporary::new(source.clone(), Arc::clone(context));
                 // Each has a server of its own, whose failures are no concern of the others.
                 let settings = Settings { admission: Arc::default(), ..settings.clone() };
                 let slot = Arc::new(Slot::new(Arc::new(loader), settings));

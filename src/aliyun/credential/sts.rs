@@ -1,6 +1,5 @@
 //! STS, which hands out credentials of RAM roles.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -16,7 +15,6 @@ use crate::aliyun::signed_call::SignedCall;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
-use crate::secret::token_file;
 use crate::wire::call::{ApiCall, ApiResponse};
 use crate::wire::profile::{ApiProfile, Refusal};
 
@@ -56,16 +54,15 @@ pub(super) fn host(
     Ok(format!("{prefix}.{region}.aliyuncs.com"))
 }
 
-/// Assumes the role with the token in the file. The call has no signature. As the vendor's client for Go has it, its
+/// Assumes the role with this token. The call has no signature. As the vendor's client for Go has it, its
 /// common parameters are in the query; the others, the token among them, are in the body, which no proxy logs.
 pub(super) async fn assume_role_with_oidc(
     role: &Role,
     oidc_provider: &str,
-    token_file: &Path,
+    token: &Secret,
     provider: &'static str,
     context: &FetchContext,
 ) -> Result<Temporary, Error> {
-    let token = token_file::read(&context.environment.expand(token_file))?;
     let endpoint = format!("{} (AssumeRoleWithOIDC)", origin(role, context)?);
     let signature = token.expose_secret().rsplit('.').next().unwrap_or_default();
     let channel = &context.channel;
@@ -73,7 +70,7 @@ pub(super) async fn assume_role_with_oidc(
         .with_public([role.arn.as_str(), oidc_provider]);
     let blames_clock = |error: &Error| error.code().is_some_and(blames_clock);
     let attempt = async |now: SystemTime| {
-        let mut request = Request::new(Full::new(form(role, oidc_provider, &token, context)));
+        let mut request = Request::new(Full::new(form(role, oidc_provider, token, context)));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = unsigned("AssumeRoleWithOIDC", now, role, context)?;
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");

@@ -6,6 +6,8 @@
 //! query, content type, `Authorization` and decoded form, whose order has no meaning. What differs on purpose
 //! is in the module of the method, with the reason, and nowhere else.
 
+#[cfg(feature = "aliyun")]
+mod api;
 mod assertion;
 mod attested;
 mod capture;

@@ -1,0 +1,314 @@
+//! A credential that another program prints: mode `External` of the command line's profiles.
+//!
+//! The program is started without a shell and without input. What it prints on stdout is bounded, as is its time, and is
+//! shown nowhere; what it prints on stderr goes nowhere.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::aliyun::credential::Credential;
+use crate::aliyun::credential::lookup::{FetchContext, Temporary};
+use crate::cache::window::DEFAULT_LIFE;
+use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
+use crate::wire::time::rfc3339;
+
+/// Such output has a kilobyte or two, with a long security token four.
+const SIZE_LIMIT: u64 = 64 * 1024;
+
+/// Between two looks at whether the program has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A program to start, and the profile that names it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    /// The program and its arguments.
+    words: Vec<String>,
+    /// "profile `p` in …".
+    profile: String,
+}
+
+impl Process {
+    /// The program of a command line as the vendor's has it: words separated by white space, and in quotation marks where
+    /// they hold some. Nothing else has a meaning.
+    pub(super) fn parse(command: &str, profile: &str) -> Result<Self, &'static str> {
+        let mut words = Vec::new();
+        let mut rest = command.trim_start();
+        while !rest.is_empty() {
+            let mut word = String::new();
+            while let Some(first) = rest.chars().next().filter(|first| !first.is_whitespace()) {
+                if let quote @ ('"' | '\'') = first {
+                    let (quoted, after) =
+                        rest[1..].split_once(quote).ok_or("has a quotation mark without its counterpart")?;
+                    word.push_str(quoted);
+                    rest = after;
+                } else {
+                    word.push(first);
+                    rest = &rest[first.len_utf8()..];
+                }
+            }
+            words.push(word);
+            rest = rest.trim_start();
+        }
+        match words.first() {
+            Some(program) if !program.is_empty() => Ok(Self { words, profile: profile.to_owned() }),
+            _ => Err("names no program"),
+        }
+    }
+
+    fn fault(&self, kind: ErrorKind, problem: &str) -> Error {
+        let message = format!("the `process_command` of {} {problem}", self.profile);
+        Error::new(kind, message).with_transient(true)
+    }
+
+    /// Starts the program and reads what it prints. Blocks for this long at most.
+    fn run(&self, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (program, arguments) =
+            self.words.split_first().ok_or_else(|| self.fault(ErrorKind::Credential, "names no program"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // A group of its own: what the program starts ends with it.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.spawn().map_err(|cause| {
+            let problem = "cannot be started; check that the program is there and may be run";
+            self.fault(ErrorKind::Credential, problem).with_transient(false).with_source(cause)
+        })?;
+        let mut running = Running(child);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let stdout = running.0.stdout.take();
+        thread::Builder::new()
+            .name("idaas-process".to_owned())
+            .spawn(move || drop(sender.send(read_bounded(stdout))))
+            .map_err(|cause| {
+                self.fault(ErrorKind::Runtime, "cannot be read: no thread").with_source(cause)
+            })?;
+        let late = || {
+            let problem = format!("was not done within {limit:?} and was stopped; check what it waits for");
+            self.fault(ErrorKind::Timeout, &problem)
+        };
+        let printed = match receiver.recv_timeout(limit) {
+            Ok(printed) => printed,
+            Err(RecvTimeoutError::Timeout) => return Err(late()),
+            Err(RecvTimeoutError::Disconnected) => Ok(Zeroizing::default()),
+        };
+        let printed = printed.map_err(|cause| {
+            self.fault(ErrorKind::Unavailable, "prints what cannot be read").with_source(cause)
+        })?;
+        if printed.len() as u64 > SIZE_LIMIT {
+            let problem = "prints more than 64 KiB, which is no credential, and was stopped";
+            return Err(self.fault(ErrorKind::InvalidResponse, problem));
+        }
+        for _ in 0..limit.as_millis() / LOOK.as_millis() {
+            match running.0.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(printed),
+                Ok(Some(status)) => {
+                    let problem = format!("failed ({status}); run it by hand to see why");
+                    return Err(self.fault(ErrorKind::Unavailable, &problem));
+                }
+                Ok(None) => thread::sleep(LOOK),
+                Err(cause) => {
+                    return Err(self
+                        .fault(ErrorKind::Unavailable, "cannot be waited for")
+                        .with_source(cause));
+                }
+            }
+        }
+        Err(late())
+    }
+
+    /// The credential in what was printed, and how long it lives.
+    fn read(&self, printed: &[u8], provider: &'static str, now: SystemTime) -> Result<Temporary, Error> {
+        let unusable = |problem: String| self.fault(ErrorKind::InvalidResponse, &problem);
+        // The parser's own words may show what it met.
+        let Ok(Value::Object(mut object)) = serde_json::from_slice(printed) else {
+            let length = printed.len();
+            let problem =
+                format!("printed {length} bytes that are no JSON object; it has to print a profile's JSON");
+            return Err(unusable(problem));
+        };
+        let part = |name: &str| object.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
+        let required = |name: &str| part(name).ok_or_else(|| unusable(format!("printed no `{name}`")));
+        let read = || {
+            let token = match part("mode") {
+                Some(mode) if mode.eq_ignore_ascii_case("AK") => None,
+                Some(mode) if mode.eq_ignore_ascii_case("StsToken") => {
+                    Some(Secret::new(required("sts_token")?))
+                }
+                Some(_) => {
+                    return Err(unusable("printed a `mode` other than `AK` and `StsToken`".to_owned()));
+                }
+                None => return Err(unusable("printed no `mode`; expected `AK` or `StsToken`".to_owned())),
+            };
+            let credential = Credential {
+                access_key_id: required("access_key_id")?.to_owned(),
+                access_key_secret: Secret::new(required("access_key_secret")?),
+                security_token: token,
+                provider,
+            };
+            let Some(expiration) = part("expiration") else { return Ok((credential, DEFAULT_LIFE)) };
+            let expiration = rfc3339(expiration).ok_or_else(|| {
+                unusable("printed an `expiration` that is not a point in time in RFC 3339".to_owned())
+            })?;
+            match expiration.duration_since(now) {
+                Ok(life) if !life.is_zero() => Ok((credential, life)),
+                _ => Err(unusable(
+                    "printed a credential that has expired already (check this machine's clock)".into(),
+                )),
+            }
+        };
+        let read = read();
+        for value in object.values_mut() {
+            if let Value::String(text) = value {
+                zeroize::Zeroize::zeroize(text);
+            }
+        }
+        read
+    }
+}
+
+/// The credential that the program prints.
+///
+/// # Errors
+///
+/// When the program cannot be started, fails, takes too long, or prints anything else.
+pub(super) async fn fetch(
+    process: &Process,
+    provider: &'static str,
+    context: &FetchContext,
+) -> Result<Temporary, Error> {
+    let (_, limit) = context.channel.transport.timeouts();
+    let started = process.clone();
+    let printed = tokio::task::spawn_blocking(move || started.run(limit)).await;
+    let printed = printed.map_err(|cause| {
+        process.fault(ErrorKind::Runtime, "was not run: the runtime is shutting down").with_source(cause)
+    })??;
+    process.read(&printed, provider, context.channel.clock.now().system_time())
+}
+
+/// A program that is stopped, with all that it started, when it is not needed any more.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(Some(_)) = self.0.try_wait() {
+            return;
+        }
+        #[cfg(unix)]
+        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One byte more than there may be tells that there is more.
+fn read_bounded(stdout: Option<impl Read>) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut printed = Zeroizing::new(Vec::with_capacity(SIZE_LIMIT as usize + 1));
+    if let Some(stdout) = stdout {
+        stdout.take(SIZE_LIMIT + 1).read_to_end(&mut printed)?;
+    }
+    Ok(printed)
+}
+
+/// Without the command, whose arguments may hold secrets.
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(command: &str) -> Result<Vec<String>, &'static str> {
+        Process::parse(command, "profile `p`").map(|process| process.words)
+    }
+
+    #[test]
+    fn a_command_is_words_and_nothing_has_a_meaning_but_quotation_marks() {
+        for (command, expected) in [
+            ("tool", &["tool"][..]),
+            ("  tool  --a\tb\n", &["tool", "--a", "b"]),
+            ("'/opt/my tool' \"a 'b' c\" d\"e f\"g", &["/opt/my tool", "a 'b' c", "de fg"]),
+            ("tool '' $HOME;rm `x` a|b \\n", &["tool", "", "$HOME;rm", "`x`", "a|b", "\\n"]),
+        ] {
+            assert_eq!(words(command).unwrap(), expected, "{command}");
+        }
+        for command in ["", "  ", "''", "tool 'a"] {
+            words(command).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_a_profile_of_an_access_key() {
+        let process = Process::parse("tool hunter2", "profile `p` in /h/config.json").unwrap();
+        let now = rfc3339("2026-11-24T12:00:00Z").unwrap();
+        let read = |text: &str| process.read(text.as_bytes(), "p", now);
+        let key = r#""access_key_id":"id","access_key_secret":"s""#;
+        let (credential, life) = read(&format!(r#"{{"mode":"AK",{key}}}"#)).unwrap();
+        assert_eq!((credential.access_key_id.as_str(), credential.security_token.is_none()), ("id", true));
+        assert_eq!(life, DEFAULT_LIFE);
+        let sts =
+            format!(r#"{{"mode":"StsToken",{key},"sts_token":"t","expiration":"2026-11-24T13:00:00Z"}}"#);
+        let (credential, life) = read(&sts).unwrap();
+        assert_eq!(credential.security_token.unwrap().expose_secret(), "t");
+        assert_eq!(life.as_secs(), 3600);
+        for (text, problem) in [
+            ("<html>hunter2</html>", "printed 20 bytes that are no JSON object"),
+            ("", "printed 0 bytes"),
+            ("[\"hunter2\"]", "no JSON object"),
+            (r#"{"mode":"hunter2"}"#, "a `mode` other than"),
+            (r#"{"access_key_id":"hunter2"}"#, "no `mode`"),
+            (r#"{"mode":"AK","access_key_id":"hunter2"}"#, "no `access_key_secret`"),
+            (&format!(r#"{{"mode":"StsToken",{key}}}"#), "no `sts_token`"),
+            (&sts.replace("13:00", "11:00"), "has expired already"),
+            (&sts.replace("2026-11-24T13:00:00Z", "hunter2"), "not a point in time"),
+        ] {
+            let error = read(text).unwrap_err();
+            let shown = format!("{error} {error:?} {process:?}");
+            assert!(shown.contains(problem) && shown.contains("profile `p`"), "{shown}");
+            assert!(error.is_transient() && !shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_has_no_input_no_shell_and_a_bound_on_time_and_output() {
+        let run = |command: &str, millis| {
+            Process::parse(command, "profile `p`").unwrap().run(Duration::from_millis(millis))
+        };
+        assert_eq!(run("printf %s {}", 5_000).unwrap().as_slice(), b"{}");
+        // It would wait for ever if there were any.
+        assert_eq!(run("cat", 5_000).unwrap().as_slice(), b"");
+        assert_eq!(run("printf %s $HOME;x", 5_000).unwrap().as_slice(), b"$HOME;x");
+        let started = std::time::Instant::now();
+        for (command, kind, problem) in [
+            ("sleep 60", ErrorKind::Timeout, "was not done within 200ms and was stopped"),
+            // What it started holds the output open.
+            ("sh -c 'sleep 60 & exit 0'", ErrorKind::Timeout, "was stopped"),
+            ("sh -c 'exec 1>&-; sleep 60'", ErrorKind::Timeout, "was stopped"),
+            ("cat /dev/zero", ErrorKind::InvalidResponse, "more than 64 KiB"),
+            (
+                "sh -c 'echo hunter2; echo hunter2 >&2; exit 1'",
+                ErrorKind::Unavailable,
+                "failed (exit status: 1)",
+            ),
+            ("/no/such/program hunter2", ErrorKind::Credential, "cannot be started"),
+        ] {
+            let error = run(command, 200).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert_eq!(error.kind(), kind, "{command}: {shown}");
+            assert!(shown.contains(problem) && !shown.contains("hunter2"), "{shown}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    }
+}
