@@ -170,8 +170,11 @@ async fn an_exchange_through_the_openapi_is_asked_for_as_captured() {
     let token = json!({ "TokenType": "Bearer", "AccessToken": "t", "ExpiresIn": 3600 });
     let idaas = builder(json!({ "TokenResponse": token }), &log);
     let idaas = idaas.config_file(&path).environment(environment).build().unwrap();
-    let subject = SubjectToken::new(given(&capture, "subject_token"), given(&capture, "subject_token_type"))
-        .with_requested_type(given(&capture, "requested_token_type"));
+    let subject = SubjectToken::new(
+        given(&capture, "subject_token").to_owned(),
+        given(&capture, "subject_token_type").to_owned(),
+    )
+    .with_requested_type(given(&capture, "requested_token_type").to_owned());
     let scope = "api.example.com|read:file api.example.com|write".parse().unwrap();
     idaas.exchange_for(&subject, &scope).await.unwrap();
 
