@@ -94,7 +94,7 @@ fn assert_sent(log: &Log, capture: &Value) {
         match name.to_lowercase().as_str() {
             "host" => {}
             name if UNSIGNED.contains(&name) => {
-                assert!(name == "accept" || !head.headers.contains_key(name), "{name}")
+                assert!(name == "accept" || !head.headers.contains_key(name), "{name}");
             }
             name => assert_eq!(head.headers[name], value, "{name}"),
         }
