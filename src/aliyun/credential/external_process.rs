@@ -13,7 +13,6 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::Credential;
-use crate::aliyun::credential::lookup::{FetchContext, Temporary};
 use crate::cache::window::DEFAULT_LIFE;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
@@ -124,7 +123,12 @@ impl Process {
     }
 
     /// The credential in what was printed, and how long it lives.
-    fn read(&self, printed: &[u8], provider: &'static str, now: SystemTime) -> Result<Temporary, Error> {
+    fn read(
+        &self,
+        printed: &[u8],
+        provider: &'static str,
+        now: SystemTime,
+    ) -> Result<(Credential, Duration), Error> {
         let unusable = |problem: String| self.fault(ErrorKind::InvalidResponse, &problem);
         // The parser's own words may show what it met.
         let Ok(Value::Object(mut object)) = serde_json::from_slice(printed) else {
@@ -173,7 +177,8 @@ impl Process {
     }
 }
 
-/// The credential that the program prints.
+/// The credential that the program prints, and how long it lives. `limit` bounds the program's time; `now` is read once
+/// it has ended.
 ///
 /// # Errors
 ///
@@ -181,15 +186,15 @@ impl Process {
 pub(super) async fn fetch(
     process: &Process,
     provider: &'static str,
-    context: &FetchContext,
-) -> Result<Temporary, Error> {
-    let (_, limit) = context.channel.transport.timeouts();
+    limit: Duration,
+    now: impl FnOnce() -> SystemTime,
+) -> Result<(Credential, Duration), Error> {
     let started = process.clone();
     let printed = tokio::task::spawn_blocking(move || started.run(limit)).await;
     let printed = printed.map_err(|cause| {
         process.fault(ErrorKind::Runtime, "was not run: the runtime is shutting down").with_source(cause)
     })??;
-    process.read(&printed, provider, context.channel.clock.now().system_time())
+    process.read(&printed, provider, now())
 }
 
 /// A program that is stopped, with all that it started, when it is not needed any more.

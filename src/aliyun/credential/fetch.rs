@@ -42,7 +42,11 @@ impl FetchTemporary {
                     let (key, _) = self.temporary(source).await?;
                     sts::assume_role(role, &key, provider, context).await
                 }
-                Issuer::Process(process) => external_process::fetch(process, provider, context).await,
+                Issuer::Process(process) => {
+                    let (_, limit) = context.channel.transport.timeouts();
+                    let now = || context.channel.clock.now().system_time();
+                    external_process::fetch(process, provider, limit, now).await
+                }
                 Issuer::Instance { role_name } => {
                     instance_role::fetch(role_name.as_deref(), provider, context).await
                 }
