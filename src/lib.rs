@@ -188,8 +188,11 @@ pub use scope::Scope;
 pub use secret::{Secret, SecretSource};
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+#[doc(inline)]
 pub use service::SendError;
+#[doc(inline)]
 pub use service::{IdaasLayer, IdaasService, NoToken, RetryUnauthorized};
+#[doc(inline)]
 pub use token::{RefreshGuard, SubjectToken, Token, TokenResponse, TokenSource};
 
 /// The README's code compiles.
