@@ -1,10 +1,10 @@
-//! Which hosts are this machine. That a request for one stays here is for its client to see to: one that takes it to a
-//! proxy takes it elsewhere.
+//! Recognizes hosts that are this machine. Keeping a request for such a host here is the HTTP client's task: a proxy
+//! would take it elsewhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Whether the host, as [`http::Uri::host`] gives it, is this machine and no other: a loopback address, or exactly
-/// `localhost`. Names below `localhost`, and `localhost.`, are whatever a resolver makes of them.
+/// Whether the host, as [`http::Uri::host`] returns it, is certainly this machine: a loopback address, or exactly
+/// `localhost`. Names below `localhost`, and `localhost.`, depend on the resolver.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let is_loopback = |address: Ipv6Addr| {
         address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
@@ -14,7 +14,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
         || bracketed(host).is_some_and(|inner| inner.parse().is_ok_and(is_loopback))
 }
 
-/// What is between the brackets of an IPv6 host.
+/// The text between the brackets of an IPv6 host.
 pub(crate) fn bracketed(host: &str) -> Option<&str> {
     host.strip_prefix('[')?.strip_suffix(']')
 }

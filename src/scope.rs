@@ -11,14 +11,14 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{ConfigError, ConfigFault};
 
-/// The scope of a token: one audience and the permissions asked for there.
+/// The scope of a token: one audience and the requested permissions.
 ///
-/// Written as IDaaS writes it: items `audience|permission`, separated by white space, all of one audience.
-/// `audience|.all` asks for everything that is granted. The audience may be a URL or URN.
+/// Written as in IDaaS: items `audience|permission`, separated by white space, all of one audience. `audience|.all`
+/// requests everything that is granted. The audience may be a URL or URN.
 ///
-/// Two scopes are equal when they ask for the same: order, repetition and spacing of the items do
-/// not make a second cache entry. The token endpoint is sent the text as it was written, with a space where other
-/// white space was. A scope reads itself from a string with `serde`, too.
+/// Two scopes are equal when they request the same: order, repetition and spacing of the items make no second cache
+/// entry. The token endpoint receives the text as written, with a space for each white space. A scope can be
+/// deserialized from a string with `serde`.
 ///
 /// ```
 /// use tower_idaas::Scope;
@@ -33,13 +33,13 @@ use crate::error::{ConfigError, ConfigFault};
 pub struct Scope(Arc<Parsed>);
 
 struct Parsed {
-    /// As written, trimmed, on one line: what the wire gets.
+    /// As written, trimmed, on one line: the text that is sent.
     text: String,
-    /// Sorted, each item once: what makes two scopes equal.
+    /// Sorted, each item once: the key for equality.
     key: String,
-    /// Hashed once here, so that a look-up per request does not hash the text.
+    /// Computed once, so that a cache lookup per request does not hash the text.
     hash: u64,
-    /// Where the audience ends in `text`.
+    /// The end of the audience in `text`.
     audience_end: usize,
 }
 
@@ -59,7 +59,7 @@ impl Scope {
         items(&self.0.text).filter_map(|item| item.split_once('|').map(|(_, permission)| permission))
     }
 
-    /// Parses the text, or tells what is wrong with it.
+    /// Parses the text, or returns its problem.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let is_on_one_line = text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
@@ -104,7 +104,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 /// The audience of one item.
 fn parse_item(item: &str) -> Result<&str, String> {
     let found = found(item);
-    // RFC 6749 appendix A.4: printable ASCII but for the quotation mark and the backslash.
+    // RFC 6749 appendix A.4: printable ASCII except the quotation mark and the backslash.
     if !item.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
         return Err(format!(
             "has a character that no scope may hold{}; expected printable ASCII without quotation marks and backslashes",
@@ -126,7 +126,7 @@ fn parse_item(item: &str) -> Result<&str, String> {
     }
 }
 
-/// The item for a message, if it is made like one: people mix up lines, and then there may be a secret in it.
+/// The item for a message, if it has the form of one: a misplaced line may hold a secret.
 fn found(item: &str) -> Option<String> {
     const LONGEST: usize = 96;
     const LONGEST_WORD: usize = 24;

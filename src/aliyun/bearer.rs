@@ -1,4 +1,4 @@
-//! Calls of the DeveloperAPI with a token of the client's, or with one that is exchanged for a user's.
+//! Calls of the DeveloperAPI with the client's own token, or with one that is exchanged for a user's token.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use crate::wire::call::ApiResponse;
 /// The audience of IDaaS's own application for privileged access.
 const PAM: &str = "urn:cloud:idaas:pam";
 
-/// All that the client is granted in IDaaS's own application for privileged access.
+/// The scope of everything that the client is granted in IDaaS's own application for privileged access.
 const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|.all";
 
-/// The scope that the DeveloperAPI is asked with where none is given: the configured one if it is for privileged
-/// access, so that one token serves both.
+/// The default scope of DeveloperAPI calls: the configured one if its audience is privileged access, so that one token
+/// serves both.
 ///
 /// # Errors
 ///
-/// None in practice: the default is a scope.
+/// None in practice: the default parses as a scope.
 pub(super) fn default_scope(configured: &Scope) -> Result<Scope, ConfigError> {
     if configured.audience() == PAM {
         return Ok(configured.clone());
@@ -29,13 +29,13 @@ pub(super) fn default_scope(configured: &Scope) -> Result<Scope, ConfigError> {
     Scope::parse(DEFAULT_SCOPE).map_err(|problem| ConfigError::one(ConfigFault::new("scope", problem)))
 }
 
-/// With whose token calls are made.
+/// The token that calls are made with.
 #[derive(Debug)]
 pub(super) struct Bearer {
     pub(super) tokens: Arc<TokenCache>,
     pub(super) api: Arc<DeveloperApi>,
     pub(super) scope: Scope,
-    /// Of the user for whom calls are made.
+    /// The token of the user on whose behalf calls are made.
     pub(super) subject: Option<SubjectToken>,
 }
 
@@ -47,11 +47,12 @@ impl Bearer {
         }
     }
 
-    /// Makes one call, or two when the token of the first was refused: it may have been revoked meanwhile.
+    /// Makes one call. When its token is refused, it may have been revoked meanwhile, so a second call
+    /// follows with another.
     ///
     /// # Errors
     ///
-    /// Everything that is no response which `read` can use, classified as at the token endpoint.
+    /// When the response is nothing that `read` can use; classified as at the token endpoint.
     pub(super) async fn send<T>(
         &self,
         operation: &Operation<'_>,

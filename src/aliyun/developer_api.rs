@@ -27,21 +27,22 @@ pub(crate) struct DeveloperApi {
 /// One operation with its parameters.
 pub(crate) struct Operation<'a> {
     pub(crate) method: Method,
-    /// After the instance: `/credentials/_/actions/obtain`.
+    /// The path after the instance: `/credentials/_/actions/obtain`.
     pub(crate) path: &'static str,
     pub(crate) query: Vec<(&'static str, String)>,
-    /// JSON.
+    /// The JSON text.
     pub(crate) body: Option<String>,
-    /// What the body holds that must not be shown.
+    /// Values in the body that must not be shown.
     pub(crate) secrets: Vec<&'a str>,
-    /// What it is about, for messages: "role acs:ram::1:role/a". It is no secret, nor are the values of the query.
+    /// The target of the call, for messages: "role acs:ram::1:role/a". Neither it nor the values of the query are
+    /// secret.
     pub(crate) subject: String,
-    /// What to do when the server does not know the subject, or refuses something else about it.
+    /// The hint when the server does not know the target, or refuses the call for another reason.
     pub(crate) hint: &'a (dyn Fn(&Refusal<'_>) -> Option<String> + Sync),
 }
 
 impl DeveloperApi {
-    /// `endpoint` is a checked one, with or without a path.
+    /// `endpoint` has passed its check; its path is optional.
     pub(crate) fn new(endpoint: &Uri, instance_id: &str, transport: Transport, clock: Clock) -> Self {
         let endpoint = endpoint.to_string();
         let address = format!("{}/v2/{}", endpoint.trim_end_matches('/'), percent::encoded(instance_id));
@@ -52,7 +53,7 @@ impl DeveloperApi {
     ///
     /// # Errors
     ///
-    /// Whatever went wrong on the way, what the server refused, and what `read` cannot use.
+    /// When the call fails on the way, the server refuses it, or `read` cannot use the response.
     pub(crate) async fn send<T>(
         &self,
         operation: &Operation<'_>,
@@ -129,7 +130,7 @@ impl ApiProfile for Operation<'_> {
         }
     }
 
-    /// These are definitive even if whatever responds does not say why.
+    /// These statuses are definitive even when the response has no readable reason.
     fn refuses_by_status(&self, status: StatusCode, _basic: bool) -> Option<Option<&'static str>> {
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND]
             .contains(&status)

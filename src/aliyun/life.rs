@@ -1,4 +1,4 @@
-//! How long something lives whose end a response of the DeveloperAPI tells.
+//! The life of a value whose end a response of the DeveloperAPI states.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +8,8 @@ use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal, State, Window};
 use crate::wire::call::ApiResponse;
 use crate::wire::time::unix_seconds;
 
-/// The life from when it was asked for until the earliest of these ends, by the server's clock and by ours. A minute
-/// when the response names none, or one so far away that it is a mistake.
+/// The life from the request until the earliest of these ends, by the server's clock and by this machine's. One minute
+/// when the response has no end, or one too distant to be true.
 pub(super) fn life_until<const N: usize>(response: &ApiResponse<'_>, ends: [Option<&Value>; N]) -> Duration {
     let ends = ends.into_iter().flatten().filter_map(|end| {
         let since_epoch = Duration::try_from_secs_f64(unix_seconds(end)?).ok()?;
@@ -22,7 +22,7 @@ pub(super) fn life_until<const N: usize>(response: &ApiResponse<'_>, ends: [Opti
     if life > LONGEST_LIFE { DEFAULT_LIFE } else { life }
 }
 
-/// Whether what lives so long was over when its response was there.
+/// Whether a value with this life had expired when its response was received.
 pub(super) fn has_ended(response: &ApiResponse<'_>, life: Duration, renewal: Renewal) -> bool {
     Window::new(response.sent(), life, renewal, 0.0).state(response.received()) == State::Dead
 }

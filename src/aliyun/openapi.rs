@@ -1,4 +1,4 @@
-//! PLUGIN's source of tokens: `GenerateOauthToken` of the EIAM OpenAPI.
+//! PLUGIN's token source: `GenerateOauthToken` of the EIAM OpenAPI.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::wire::call::ApiResponse;
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// Asks the OpenAPI for tokens, with a signature of an Alibaba Cloud identity.
+/// Requests tokens from the OpenAPI, signed with an Alibaba Cloud identity.
 #[derive(Debug)]
 pub(crate) struct GenerateOauthToken {
     pub(crate) endpoint: Uri,
@@ -46,7 +46,7 @@ impl TokenSource for GenerateOauthToken {
     }
 }
 
-/// The OpenAPI exchanges access tokens for access tokens, and knows no actor.
+/// The OpenAPI exchanges access tokens for access tokens, and supports no actor.
 fn exchangeable(subject: &SubjectToken) -> Result<(), Error> {
     let unsupported = |problem: String| {
         let message = format!("{problem}; use an authentication method of the token endpoint for that");
@@ -70,7 +70,8 @@ fn exchangeable(subject: &SubjectToken) -> Result<(), Error> {
 }
 
 impl GenerateOauthToken {
-    /// Makes one attempt, or two when the first was refused for its credential and there is another one now.
+    /// Makes one attempt. A second follows when the first was refused for its credential and another credential is
+    /// available.
     async fn ask(&self, scope: &Scope, subject: Option<&SubjectToken>) -> Result<TokenResponse, Error> {
         let credential = self.credentials.credential().await?;
         let result = self.call(scope, subject, &credential).await;
@@ -105,7 +106,7 @@ impl GenerateOauthToken {
             ("Audience".into(), scope.audience().into()),
             ("InstanceId".into(), self.instance_id.as_str().into()),
         ];
-        // Each once and in one order, so that equal scopes make equal calls.
+        // Sorted and without repetitions, so that equal scopes make equal calls.
         let permissions: BTreeSet<&str> = scope.permissions().collect();
         parameters.extend((1..).zip(permissions).map(|(number, permission): (usize, &str)| {
             (format!("ScopeValues.{number}").into(), permission.into())
@@ -131,7 +132,7 @@ impl GenerateOauthToken {
         call.send(credential, &self.channel, token).await.map_err(Error::of_issuer)
     }
 
-    /// What RAM must allow the caller.
+    /// The RAM action and resource that the caller needs.
     fn permission(&self) -> (String, String) {
         let host = self.endpoint.host().unwrap_or_default();
         // `eiam.cn-hangzhou.aliyuncs.com`, `eiam-vpc.cn-hangzhou.aliyuncs.com`
@@ -145,7 +146,7 @@ impl GenerateOauthToken {
     }
 }
 
-/// The token in the response, which spells the fields of RFC 6749 its own way.
+/// The token in the response, whose field names differ from those of RFC 6749.
 fn token(response: &ApiResponse<'_>) -> Result<TokenResponse, Error> {
     const NAMES: [(&str, &str); 5] = [
         ("AccessToken", "access_token"),

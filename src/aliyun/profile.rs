@@ -5,7 +5,7 @@ use crate::wire::profile::{ApiProfile, Refusal};
 /// The OpenAPI of Alibaba Cloud.
 #[derive(Debug)]
 pub(crate) struct OpenApi {
-    /// The RAM action that the call needs, and the resource that it needs it on.
+    /// The RAM action and resource that the call needs.
     pub(crate) permission: Option<(String, String)>,
     /// Whether a subject token is exchanged.
     pub(crate) exchange: bool,
@@ -73,26 +73,26 @@ fn granted(scope: &str) -> String {
     }
 }
 
-/// Whether an API behind the gateway may succeed later after this code.
+/// Whether a call of an API behind the gateway may succeed later after this code.
 pub(crate) fn is_transient(code: &str) -> bool {
-    // The next attempt has a nonce of its own.
+    // The next attempt has a new nonce.
     code == "SignatureNonceUsed" || code == "ServiceUnavailable" || code.starts_with("InternalError")
 }
 
-/// Whether a refusal with this code is about the time that a request says it was made at.
+/// Whether a refusal with this code is about the request's timestamp.
 pub(crate) fn blames_clock(code: &str) -> bool {
     let code = code.to_ascii_lowercase();
     ["invalidtimestamp", "illegaltimestamp", "timestampexpired"].iter().any(|start| code.starts_with(start))
 }
 
-/// Whether a refusal with this code is about the credential, so that another one may do.
+/// Whether a refusal with this code is about the credential, so that another one may succeed.
 pub(crate) fn blames_credential(code: &str) -> bool {
     let starts =
         ["InvalidAccessKeyId", "InvalidAccessKeySecret", "SignatureDoesNotMatch", "IncompleteSignature"];
     starts.iter().any(|start| code.starts_with(start)) || blames_security_token(code)
 }
 
-/// Whether a refusal with this code is about what the credential's owner may do.
+/// Whether a refusal with this code is about the permissions of the credential's owner.
 pub(crate) fn blames_permission(code: &str) -> bool {
     code.starts_with("Forbidden") || code.starts_with("NoPermission")
 }
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(pause(status, "x-acs-retry-after", "60000", "Throttling.User"), (Some(60_000), true));
         }
         assert_eq!(pause(429, "retry-after", "7", "Throttling"), (Some(7_000), true));
-        // Whatever the code says.
+        // The code makes no difference.
         assert_eq!(pause(403, "x-acs-retry-after", "1500", "Forbidden"), (Some(1_500), true));
         let spent = "Limit:1,Remain:0,TimeLeft:2000,Reset:1234";
         assert_eq!(pause(400, "x-ratelimit-user-api", spent, "Throttling.Api"), (Some(2_000), true));

@@ -1,6 +1,6 @@
 //! Signature V3 of Alibaba Cloud's OpenAPI: `ACS3-HMAC-SHA256`.
 //!
-//! Pure: what is signed goes in, an `Authorization` header comes out. No I/O, no clock, no random numbers.
+//! A pure function from request to `Authorization` header: no I/O, no clock, no random numbers.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ use crate::wire::percent;
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
-/// What is signed of a request.
+/// The signed parts of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Signable<'a> {
     pub(crate) method: &'a str,
-    /// As it is sent.
+    /// The path as sent.
     pub(crate) path: &'a str,
-    /// Names and values before they are encoded, in any order.
+    /// Names and values before encoding, in any order.
     pub(crate) query: &'a [(&'a str, &'a str)],
-    /// The headers to sign, their names in lower case, in any order. Each name stands once.
+    /// The headers to sign: names in lower case, in any order, each once.
     pub(crate) headers: &'a [(&'a str, &'a str)],
-    /// The body's [`sha256_hex`], which goes into `x-acs-content-sha256` too.
+    /// The body's [`sha256_hex`], also sent as `x-acs-content-sha256`.
     pub(crate) body_hash: &'a str,
 }
 
@@ -33,7 +33,7 @@ impl Signable<'_> {
     ///
     /// # Errors
     ///
-    /// When the access key's id holds characters that no header may hold.
+    /// When the access key's id holds characters that are not allowed in a header.
     pub(crate) fn authorization(&self, credential: &Credential) -> Result<HeaderValue, Error> {
         let key = credential.access_key_secret.expose_secret();
         let signature = signature(key, &self.string_to_sign());
@@ -53,8 +53,8 @@ impl Signable<'_> {
         format!("{ALGORITHM}\n{}", sha256_hex(self.canonical_request().as_bytes()))
     }
 
-    /// The request in the one form that both sides hash. A security token is in it, so it must not grow: that
-    /// would leave copies behind.
+    /// The canonical request, which both sides hash. It holds the security token, so its buffer must not grow:
+    /// reallocation would leave copies in memory.
     pub(crate) fn canonical_request(&self) -> Zeroizing<String> {
         let Self { method, path, query, headers: _, body_hash } = self;
         let (query, headers, names) = (canonical_query(query), self.sorted_headers(), self.names());
@@ -84,7 +84,7 @@ impl Signable<'_> {
 }
 
 impl fmt::Debug for Signable<'_> {
-    /// Without the values of headers: one may be a security token.
+    /// Header values are left out: one may be a security token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signable")
             .field("method", &self.method)
@@ -94,7 +94,7 @@ impl fmt::Debug for Signable<'_> {
     }
 }
 
-/// The query with its names in order, encoded as it is to be sent.
+/// The query sorted by name, encoded as sent.
 pub(crate) fn canonical_query(query: &[(&str, &str)]) -> String {
     let mut sorted = query.to_vec();
     sorted.sort_unstable();
@@ -107,7 +107,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-/// The key is wiped by the library when it is dropped.
+/// The HMAC key is wiped by its library when it is dropped.
 fn signature(key: &str, string_to_sign: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
     hex(hmac::sign(&key, string_to_sign.as_bytes()).as_ref())
@@ -141,8 +141,8 @@ mod tests {
         pairs.map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap())).collect()
     }
 
-    /// The access key that a request of the capture was signed with. Those of STS have secrets that are not
-    /// in the captures, but were made like their ids.
+    /// The access key that signed a request of the capture. Secrets of STS keys are not in the captures; they were
+    /// derived from the key ids.
     fn credential(capture: &Value, id: &str) -> Credential {
         let secret = match capture["env"]["ALIBABA_CLOUD_ACCESS_KEY_SECRET"].as_str() {
             Some(secret) => secret.to_owned(),

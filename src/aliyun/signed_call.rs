@@ -1,4 +1,4 @@
-//! A signed call of an RPC-style OpenAPI: everything in the query, nothing in the body.
+//! A signed call of an RPC-style OpenAPI: all parameters in the query, an empty body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,39 +19,39 @@ use crate::token::Skew;
 use crate::transport::Transport;
 use crate::wire::call::{ApiCall, ApiResponse};
 
-/// What is called, and with which parameters.
+/// The called action and its parameters.
 pub(crate) struct SignedCall<'a> {
-    /// Scheme, host and port; nothing else of it is used.
+    /// Only scheme, host and port are used.
     pub(crate) endpoint: &'a Uri,
-    /// Such as `GenerateOauthToken`.
+    /// The action, such as `GenerateOauthToken`.
     pub(crate) action: &'static str,
     /// The API's version, a date.
     pub(crate) version: &'static str,
-    /// In any order. They get into logs of servers.
+    /// The parameters in any order. Servers log them.
     pub(crate) parameters: Vec<(Cow<'static, str>, Cow<'a, str>)>,
-    /// Those values among the parameters that must not be shown.
+    /// The values of parameters that must not be shown.
     pub(crate) secrets: Vec<&'a str>,
-    /// The scope that it is about, for messages; may be empty.
+    /// The scope of the call, for messages; may be empty.
     pub(crate) scope: &'a str,
     pub(crate) profile: OpenApi,
 }
 
-/// How calls of one API are sent.
+/// The sender of all calls of one API.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) transport: Transport,
     pub(crate) clock: Clock,
-    /// How far the API's clock is from this machine's.
+    /// The skew between the API's clock and this machine's.
     pub(crate) skew: Skew,
 }
 
 impl SignedCall<'_> {
-    /// Signs the call, sends it, and passes a success to `read`. When the API refuses the timestamp and says what time
-    /// it is, the call is made once more with that time.
+    /// Signs the call, sends it, and passes a success to `read`. When the API refuses the timestamp and its response
+    /// shows the API's time, the call is repeated once with that time.
     ///
     /// # Errors
     ///
-    /// Whatever went wrong on the way, what the API refused, and what `read` cannot use.
+    /// When the call fails on the way, the API refuses it, or `read` cannot use the response.
     pub(crate) async fn send<T>(
         &self,
         credential: &Credential,
@@ -87,8 +87,7 @@ impl SignedCall<'_> {
         read(&response)
     }
 
-    /// The signed request. What is signed is `host` and every header of the API's own, so that nothing which a
-    /// proxy may change is.
+    /// The signed request. Only `host` and the API's own headers are signed, because a proxy may change others.
     pub(crate) fn request(
         &self,
         credential: &Credential,
@@ -124,17 +123,17 @@ impl SignedCall<'_> {
                     .with_source(http::Error::from(cause))
             })?;
         request.headers_mut().insert(AUTHORIZATION, signable.authorization(credential)?);
-        // The host is put where it belongs by whatever version of HTTP is spoken.
+        // The HTTP implementation sends the host as its version requires.
         for (name, value) in headers.into_iter().filter(|(name, _)| *name != "host") {
             request.headers_mut().insert(HeaderName::from_static(name), value_of(name, value, credential)?);
         }
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // A POST without it is refused by some servers (RFC 9110 section 8.6); hyper leaves it out.
+        // Some servers refuse a POST without it (RFC 9110 section 8.6), and hyper omits it.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         Ok(request)
     }
 
-    /// The scheme, and the authority as clients put it into `Host`: without the scheme's own port.
+    /// The scheme, and the authority as in a `Host` header: without the scheme's default port.
     fn origin(&self) -> (&str, String) {
         let scheme = self.endpoint.scheme_str().unwrap_or("https");
         let host = self.endpoint.host().unwrap_or_default().to_ascii_lowercase();
@@ -150,7 +149,7 @@ impl SignedCall<'_> {
     }
 }
 
-/// A header's value; sensitive where it is a part of the credential.
+/// A header's value, marked sensitive if it is part of the credential.
 fn value_of(name: &str, value: &str, credential: &Credential) -> Result<HeaderValue, Error> {
     let mut header = HeaderValue::from_str(value).map_err(|_| {
         let provider = credential.provider;
@@ -161,18 +160,18 @@ fn value_of(name: &str, value: &str, credential: &Credential) -> Result<HeaderVa
     Ok(header)
 }
 
-/// What a response must not make us show.
+/// The secrets that a response may echo.
 fn secrets(credential: &Credential, headers: &HeaderMap) -> Vec<Secret> {
     let Credential { access_key_id, access_key_secret, security_token, provider: _ } = credential;
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    // The rest of the header names algorithm and signed headers, as refusals do.
+    // The rest of the header has only the algorithm and the names of the signed headers, which refusals mention.
     let signature = authorization.and_then(|value| value.rsplit_once('=')).map(|(_, signature)| signature);
     let signature = signature.into_iter().map(Secret::new);
     let id = Secret::new(access_key_id.as_str());
     [id, access_key_secret.clone()].into_iter().chain(security_token.clone()).chain(signature).collect()
 }
 
-/// A number for one request only, which cannot be guessed before it is sent.
+/// A number used for one request, unpredictable before it is sent.
 fn nonce() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)
@@ -181,7 +180,7 @@ fn nonce() -> Result<String, Error> {
 }
 
 impl fmt::Debug for SignedCall<'_> {
-    /// Without the values of parameters: one may be a token.
+    /// Parameter values are left out: one may be a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.parameters.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("SignedCall")

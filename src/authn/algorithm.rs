@@ -1,12 +1,11 @@
-//! How assertions are signed.
+//! The signature algorithms of assertions.
 
 use std::fmt;
 
 /// A signature algorithm of JWTs for private keys (RFC 7518 section 3.1).
 ///
-/// Without a choice of yours it follows from the key, as in the vendor's own clients: RSA up to 2048 bits
-/// signs with RS256, up to 3072 bits with RS384, longer with RS512; EC on P-256 with ES256, on P-384 with
-/// ES384, on P-521 with ES512.
+/// The default follows from the key, as in the vendor's own clients: RSA up to 2048 bits signs with RS256, up to 3072
+/// bits with RS384, longer with RS512; EC on P-256 with ES256, on P-384 with ES384, on P-521 with ES512.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SigningAlgorithm {
@@ -37,7 +36,7 @@ impl SigningAlgorithm {
         }
     }
 
-    /// What the vendor's clients sign with, given an RSA key of that many bits.
+    /// The algorithm of the vendor's clients for an RSA key of this size.
     pub(super) fn for_rsa(bits: usize) -> Self {
         match bits {
             ..=2048 => Self::Rs256,
@@ -50,8 +49,8 @@ impl SigningAlgorithm {
         matches!(self, Self::Rs256 | Self::Rs384 | Self::Rs512)
     }
 
-    /// How long a signature is, where the algorithm alone decides it: for ECDSA the two numbers, each as
-    /// long as the curve's order (RFC 7518 section 3.4).
+    /// The length of a signature, where the algorithm alone determines it: for ECDSA two numbers, each as long as the
+    /// curve's order (RFC 7518 section 3.4).
     pub(super) fn signature_length(self) -> Option<usize> {
         match self {
             Self::Rs256 | Self::Rs384 | Self::Rs512 => None,

@@ -1,4 +1,4 @@
-//! What signs a client assertion: a private key in PEM form, or a signer of the user's own.
+//! The signer of a client assertion: a private key in PEM form, or a signer of the user's own.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -14,8 +14,8 @@ use crate::secret::SecretSource;
 /// A signer of your own for client assertions: an HSM, a key management service, an agent.
 ///
 /// Give one to [`PrivateKeyJwt::new`](crate::authn::PrivateKeyJwt::new) or [`Pca::new`](crate::authn::Pca::new) in
-/// place of a private key. It is called once per attempt at a token, never on the way of a request that finds a
-/// token in the cache. For one that is a single function there is [`assertion_signer_fn`].
+/// place of a private key. It is called once per attempt at a token, and never for a request that is served from the
+/// cache. [`assertion_signer_fn`] makes one from a function.
 ///
 /// ```
 /// use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
@@ -39,21 +39,20 @@ use crate::secret::SecretSource;
 /// }
 /// ```
 pub trait AssertionSigner: Debug + Send + Sync + 'static {
-    /// What [`sign`](Self::sign) signs with; it goes into the assertion's header.
+    /// The algorithm of [`sign`](Self::sign), which is named in the assertion's header.
     fn algorithm(&self) -> SigningAlgorithm;
 
     /// Signs the message itself, not a digest of it.
     ///
-    /// An ECDSA signature is the two numbers `r` and `s` one after the other, each as long as the curve's
-    /// order (RFC 7518 section 3.4): 64, 96 or 132 bytes. Many services give it in DER, which has to be
-    /// converted.
+    /// An ECDSA signature is the two numbers `r` and `s` one after the other, each as long as the curve's order (RFC
+    /// 7518 section 3.4): 64, 96 or 132 bytes. Many services return it in DER, which must be converted.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the signer from signing. Its kind tells whether another attempt can help.
+    /// When the signer cannot sign. The error's kind tells whether another attempt can help.
     fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>>;
 
-    /// Names the key in the assertion's header, `kid`. By default it is not named.
+    /// The key's id, `kid` in the assertion's header. None by default.
     fn key_id(&self) -> Option<&str> {
         None
     }
@@ -79,7 +78,7 @@ macro_rules! delegate_signer {
 
 delegate_signer!(Arc, Box);
 
-/// An [`AssertionSigner`] from a function that takes the message and returns its signature, see
+/// An [`AssertionSigner`] from a function that takes the message and returns its signature; see
 /// [`AssertionSigner::sign`].
 ///
 /// ```
@@ -100,7 +99,7 @@ where
     AssertionSignerFn { algorithm, function }
 }
 
-/// What [`assertion_signer_fn`] makes.
+/// The signer that [`assertion_signer_fn`] returns.
 #[derive(Clone, Copy)]
 pub struct AssertionSignerFn<F> {
     algorithm: SigningAlgorithm,
@@ -127,14 +126,13 @@ impl<F> fmt::Debug for AssertionSignerFn<F> {
     }
 }
 
-/// What signs a client assertion. Made from a [`SecretSource`], which leads to a private key in PEM form, or
-/// from an [`AssertionSigner`].
+/// The signer of a client assertion: a [`SecretSource`] with a private key in PEM form, or an [`AssertionSigner`].
 ///
-/// A private key may be RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521; as PKCS#8, PKCS#1 or SEC1;
-/// plain, or encrypted with a [`passphrase`](Self::passphrase); in PEM or as bare base64, and PEM once more in base64
-/// as a whole. It is read at every attempt, so that a new key needs no restart, and parsed when it changes.
-/// Line breaks may be escaped, lost or turned into blanks, as happens in environment variables; what stands
-/// around the key, certificates included, is skipped.
+/// A private key may be RSA of 2048 to 8192 bits, or EC on P-256, P-384 or P-521; as PKCS#8, PKCS#1 or SEC1; plain, or
+/// encrypted with a [`passphrase`](Self::passphrase); in PEM or as bare base64, and PEM encoded in base64 once more. It
+/// is read at every attempt, so that a new key needs no restart, and parsed when it changes. Line breaks may be
+/// escaped, lost or turned into blanks, as happens in environment variables; text around the key, certificates
+/// included, is skipped.
 #[derive(Clone, Debug)]
 pub struct AssertionKey {
     place: Place,
@@ -170,8 +168,8 @@ impl AssertionKey {
         Self { algorithm: Some(algorithm), ..self }
     }
 
-    /// The passphrase of a private key that is encrypted: PKCS#8 with AES in CBC mode under PBKDF2, as
-    /// `openssl pkcs8 -topk8` writes it. It is read when the key is.
+    /// The passphrase of an encrypted private key: PKCS#8 with AES in CBC mode under PBKDF2, as `openssl pkcs8 -topk8`
+    /// writes it. It is read together with the key.
     ///
     /// ```
     /// use tower_idaas::SecretSource;
@@ -191,7 +189,7 @@ impl AssertionKey {
         Self { key_id: Some(id.into()), ..self }
     }
 
-    /// Where the private key is, for messages.
+    /// The place of the private key, for messages.
     pub(super) fn name(&self) -> String {
         match &self.place {
             Place::Text(source) => source.name(),
@@ -199,7 +197,7 @@ impl AssertionKey {
         }
     }
 
-    /// Reads the key and finds its faults, without signing anything. `None` if only a function knows the key.
+    /// Reads and checks the key, without signing anything. `None` if only a function can return the key.
     pub(super) fn check(&self, context: &CheckContext<'_>) -> Result<Option<Signing>, Vec<ConfigFault>> {
         let signing = self.read_at_load(context);
         let problem = "is blank; expected the id under which IDaaS knows the public key";
@@ -230,7 +228,7 @@ impl AssertionKey {
         }
     }
 
-    /// What signs now.
+    /// The signer for this request.
     pub(super) async fn read(&self, request: &mut TokenRequest) -> Result<Signing, Error> {
         match &self.place {
             Place::Text(source) => {
@@ -268,7 +266,7 @@ impl AssertionKey {
     }
 }
 
-/// What signs one assertion.
+/// The signer of one assertion.
 #[derive(Debug)]
 pub(super) struct Signing {
     signer: Signer,
@@ -291,7 +289,7 @@ impl Signing {
         self.key_id.as_deref()
     }
 
-    /// The public half, where it is known.
+    /// The public key, if it is known.
     pub(super) fn public_key(&self) -> Option<&[u8]> {
         match &self.signer {
             Signer::Key(key) => Some(key.public_key()),

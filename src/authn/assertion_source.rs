@@ -1,4 +1,4 @@
-//! Where the assertion of OIDC and PKCS7 comes from.
+//! The sources of assertions for OIDC and PKCS7.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -10,14 +10,13 @@ use crate::authn::{CheckContext, TokenRequest};
 use crate::error::{BoxFuture, ConfigFault, Error};
 use crate::secret::Secret;
 
-/// A supplier of the text that proves who the client is to a federated credential: an OIDC token, or the
-/// attested document of a machine.
+/// A source of the text that authenticates the client by a federated credential: an OIDC token, or a machine's attested
+/// document.
 ///
 /// Give one of your own to [`Oidc::from_source`](crate::authn::Oidc::from_source) or
-/// [`Pkcs7::from_source`](crate::authn::Pkcs7::from_source). It is called at every token request, so that what is
-/// rotated is noticed; a source that has to go far may keep what it got, and should then look at
-/// [`TokenRequest::was_refused`] before giving it again. For one that is a single function there is
-/// [`assertion_source_fn`].
+/// [`Pkcs7::from_source`](crate::authn::Pkcs7::from_source). It is called at every token request, so that a rotated
+/// token is noticed; a source with a slow origin may cache the text, and then checks [`TokenRequest::was_refused`]
+/// before it returns the same text again. [`assertion_source_fn`] makes one from a function.
 ///
 /// ```
 /// use tower_idaas::authn::{AssertionSource, TokenRequest};
@@ -39,10 +38,10 @@ pub trait AssertionSource: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the assertion from coming. It fails the token request, and callers see it.
+    /// When the assertion cannot be obtained. The error fails the token request and is returned to its callers.
     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>>;
 
-    /// What is wrong with the source's own options, found when the handle is built. By default nothing.
+    /// The faults of the source's own options, found when the handle is built. None by default.
     fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
         let _ = context;
         Vec::new()
@@ -86,7 +85,7 @@ where
     AssertionSourceFn(function)
 }
 
-/// What [`assertion_source_fn`] makes.
+/// The source that [`assertion_source_fn`] returns.
 #[derive(Clone, Copy)]
 pub struct AssertionSourceFn<F>(F);
 
@@ -106,7 +105,8 @@ impl<F> fmt::Debug for AssertionSourceFn<F> {
     }
 }
 
-/// An attested document in one piece: metadata services wrap their base64. `None` if it is nothing of the kind.
+/// An attested document without line breaks, which metadata services put into their base64. `None` if the text is no
+/// such document.
 pub(super) fn compact(document: &str) -> Option<Secret> {
     let mut compact = Zeroizing::new(String::with_capacity(document.len()));
     compact.extend(document.split_ascii_whitespace());

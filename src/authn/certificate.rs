@@ -1,4 +1,4 @@
-//! As much of an X.509 certificate (RFC 5280) as PCA needs: whose key it is for, and when it ends.
+//! The parts of an X.509 certificate (RFC 5280) that PCA needs: its public key, and its dates.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,28 +6,29 @@ use crate::authn::der::{self, Reader, tag};
 use crate::authn::private_key::PrivateKey;
 use crate::secret::pem;
 
-/// A certificate, read but not verified: that is for the issuer to do.
+/// A certificate, parsed but not verified: verification is the issuer's task.
 #[derive(Clone)]
 pub(crate) struct Certificate {
     pub(super) der: Vec<u8>,
-    /// The bit string of the public key.
+    /// The public key's bit string.
     pub(super) public_key: Vec<u8>,
     pub(super) not_before: Date,
     pub(super) not_after: Date,
 }
 
-/// A point in time as the certificate writes it.
+/// A date as the certificate writes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Date {
     pub(super) time: SystemTime,
-    /// Such as `2026-11-30`.
+    /// The day, such as `2026-11-30`.
     pub(super) day: String,
 }
 
 const EXPECTED: &str = "expected certificates in PEM form (`-----BEGIN CERTIFICATE-----`)";
 
 impl Certificate {
-    /// All certificates in the text, at least one. An error goes after the name of the text's place.
+    /// All certificates in the text, at least one. The error is the rest of a sentence that begins with the text's
+    /// place.
     pub(crate) fn all(text: &str) -> Result<Vec<Self>, String> {
         let text = pem::normalized(text);
         let blocks = pem::blocks(&text)?;
@@ -47,7 +48,7 @@ impl Certificate {
         }
     }
 
-    /// A text without any `-----BEGIN`: base64 of a certificate, or something else altogether.
+    /// A text without any `-----BEGIN`: base64 of a certificate, or no certificate at all.
     fn bare(text: &str) -> Result<Self, String> {
         let der = pem::decode(text.trim().trim_matches(['"', '\'']));
         match der.filter(|der| der.first() == Some(&tag::SEQUENCE)) {
@@ -77,7 +78,7 @@ impl Certificate {
         let _subject = signed.sequence()?;
         let mut public_key = signed.sequence()?;
         let _algorithm = public_key.sequence()?;
-        // The first byte counts the bits that are not used; a key uses all.
+        // The first byte counts the unused bits, of which a key has none.
         let public_key = public_key.expect(tag::BIT_STRING)?.strip_prefix(&[0])?;
         Some(Self {
             der: der.to_vec(),
@@ -123,9 +124,9 @@ fn date(validity: &mut Reader<'_>) -> Option<Date> {
     })
 }
 
-/// Of the proleptic Gregorian calendar; what lies before 1970 counts as 1970.
+/// By the proleptic Gregorian calendar; dates before 1970 count as 1970.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    // Years that begin in March, so that the leap day is the last.
+    // Years are counted from March, so that the leap day is the last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year.saturating_sub(1), month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     let days = year * 365 + leap_days + (153 * month + 2) / 5 + day;

@@ -1,4 +1,4 @@
-//! What a method is checked with when the handle is built.
+//! The context in which a method is checked when the handle is built.
 
 use std::error::Error as _;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::error::{ConfigFault, Error};
 use crate::secret::{Secret, SecretSource};
 
-/// The names of the methods' options, as a fault tells them. The configuration file has its own keys for them.
+/// The names of the methods' options in faults. The configuration file has its own keys for them.
 pub(crate) mod option {
     pub(crate) const CLIENT_SECRET: &str = "client_secret";
     pub(crate) const PRIVATE_KEY: &str = "private_key";
@@ -18,7 +18,7 @@ pub(crate) mod option {
     pub(crate) const TOKEN_FILE: &str = "token_file";
 }
 
-/// What [`Authenticator::check`](crate::authn::Authenticator::check) may look at: the environment and the clock of the
+/// The inputs of [`Authenticator::check`](crate::authn::Authenticator::check): the environment and the clock of the
 /// handle that is being built.
 #[derive(Debug)]
 pub struct CheckContext<'a> {
@@ -31,17 +31,17 @@ impl<'a> CheckContext<'a> {
         Self { environment, now }
     }
 
-    /// Where variables are read.
+    /// The environment variables.
     pub fn environment(&self) -> &Environment {
         self.environment
     }
 
-    /// The time by this machine's clock, which may be wrong: to warn, not to refuse.
+    /// The time by this machine's clock, which may be wrong: a reason for warnings, not for faults.
     pub fn now(&self) -> SystemTime {
         self.now
     }
 
-    /// Reads a secret where it lives; `None` for one that a function knows, which is called at run time only.
+    /// Reads a secret; `None` for a source that is a function, which is called at run time only.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl<'a> CheckContext<'a> {
     }
 }
 
-/// Cannot be named outside of this crate, so that no other overrides
+/// A type that other crates cannot name, so that they cannot override
 /// [`Authenticator::vendor_name`](crate::authn::Authenticator::vendor_name).
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltIn(());
@@ -60,7 +60,7 @@ impl BuiltIn {
     pub(super) const PROOF: Self = Self(());
 }
 
-/// The fault of an option that cannot be used, with the error as its text; what caused the error is chained.
+/// The fault of an unusable option: the error is its text, and the error's cause is chained.
 pub(super) fn unusable(option: &str, error: Error) -> ConfigFault {
     let fault = ConfigFault::new(option, format!("cannot be used: {error}"));
     match error.source() {
@@ -69,7 +69,7 @@ pub(super) fn unusable(option: &str, error: Error) -> ConfigFault {
     }
 }
 
-/// The fault of a federated credential's name, if it has one.
+/// The fault of a federated credential's name, if it is invalid.
 pub(super) fn credential_name(name: &str) -> Option<ConfigFault> {
     let problem = "is blank; expected the federated credential's name";
     name.trim().is_empty().then(|| ConfigFault::new(option::CREDENTIAL_NAME, problem))

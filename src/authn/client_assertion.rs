@@ -16,19 +16,18 @@ use crate::secret::{Secret, SecretSource};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How long an assertion is good for. It is sent at once and only once; five minutes are for clocks that
-/// differ, and half of what IDaaS allows at most.
+/// The life of an assertion. It is sent at once and only once; five minutes allow for clock skew, and are half of
+/// IDaaS's limit.
 const LIFE: Duration = Duration::from_secs(300);
 
-/// CLIENT_SECRET_JWT: an assertion under an HMAC (HS256) of the client secret, so that the secret itself is not
-/// sent.
+/// CLIENT_SECRET_JWT: an assertion with an HMAC (HS256) under the client secret, so that the secret itself is not sent.
 #[derive(Clone, Debug)]
 pub struct ClientSecretJwt {
     secret: SecretSource,
 }
 
 impl ClientSecretJwt {
-    /// With the secret that is there at each attempt.
+    /// The secret is read at each attempt.
     pub fn new(secret: SecretSource) -> Self {
         Self { secret }
     }
@@ -57,9 +56,9 @@ impl Authenticator for ClientSecretJwt {
 
 /// PRIVATE_KEY_JWT: an assertion signed with a private key (RFC 7523 section 2.2).
 ///
-/// The key comes from a [`SecretSource`](crate::SecretSource) that leads to its PEM text, or is an
-/// [`AssertionSigner`](crate::authn::AssertionSigner) of your own. Each attempt at a token makes a new assertion,
-/// good for five minutes, for the token endpoint as its audience.
+/// The key comes from a [`SecretSource`](crate::SecretSource) with its PEM text, or is an
+/// [`AssertionSigner`](crate::authn::AssertionSigner) of your own. Each attempt at a token makes a new assertion, valid
+/// for five minutes, with the token endpoint as its audience.
 ///
 /// ```
 /// use tower_idaas::SecretSource;
@@ -75,13 +74,13 @@ pub struct PrivateKeyJwt {
 }
 
 impl PrivateKeyJwt {
-    /// With this key, or this signer.
+    /// Signs with this key or signer.
     pub fn new(key: impl Into<AssertionKey>) -> Self {
         Self { key: key.into() }
     }
 
-    /// Signs with this algorithm instead of the one that follows from the private key, see [`SigningAlgorithm`]:
-    /// for RSA keys, which can do several. One that the key or the signer cannot do is a fault when the handle is
+    /// Signs with this algorithm instead of the default of the private key, see [`SigningAlgorithm`]: for RSA keys,
+    /// which support several. An algorithm that the key or the signer does not support is a fault when the handle is
     /// built.
     #[must_use]
     pub fn algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
@@ -89,8 +88,8 @@ impl PrivateKeyJwt {
         self
     }
 
-    /// Names the key in the assertion's header, `kid` (RFC 7515 section 4.1.4): for a client with several public
-    /// keys. Without it the header names none.
+    /// Names the key in the assertion's header, `kid` (RFC 7515 section 4.1.4): for a client with several public keys.
+    /// None by default.
     #[must_use]
     pub fn key_id(mut self, id: impl Into<String>) -> Self {
         self.key = self.key.with_key_id(id);
@@ -146,7 +145,7 @@ fn signed(message: String, signature: &[u8]) -> Secret {
     Secret::new(format!("{message}.{}", BASE64.encode(signature)))
 }
 
-/// A random UUID (RFC 9562 section 5.4): it cannot be guessed before it is sent.
+/// A random UUID (RFC 9562 section 5.4), unpredictable before it is sent.
 fn unique_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)

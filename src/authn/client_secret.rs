@@ -17,14 +17,14 @@ pub struct ClientSecretBasic {
 }
 
 impl ClientSecretBasic {
-    /// With the secret that is there at each attempt.
+    /// The secret is read at each attempt.
     pub fn new(secret: SecretSource) -> Self {
         Self { secret, raw: false }
     }
 
-    /// Joins client id and secret as they are, as the vendor's own clients do, instead of form-encoding each
-    /// first, as RFC 6749 section 2.3.1 asks. For ids and secrets of letters and digits, such as IDaaS issues, it
-    /// makes no difference.
+    /// Joins client id and secret unencoded, as the vendor's own clients do, instead of form-encoding each first, as
+    /// RFC 6749 section 2.3.1 requires. For ids and secrets of letters and digits, such as IDaaS issues, the result is
+    /// the same.
     #[must_use]
     pub fn raw_credentials(mut self) -> Self {
         self.raw = true;
@@ -66,14 +66,14 @@ impl Authenticator for ClientSecretBasic {
     }
 }
 
-/// Whether the secret is there now.
+/// The faults of the secret, if it cannot be read now.
 pub(super) fn secret_faults(secret: &SecretSource, context: &CheckContext<'_>) -> Vec<ConfigFault> {
     let read = secret.read_expected_blocking(context.environment(), Expected::client_secret());
     read.err().map(|error| check::unusable(option::CLIENT_SECRET, error)).into_iter().collect()
 }
 
 fn form_encoded(text: &str) -> Zeroizing<String> {
-    // Three times as long at most: no shorter copy is left behind by growing.
+    // Encoding triples the length at most; reallocation would leave a copy in memory.
     let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
     encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
     encoded
@@ -86,7 +86,7 @@ pub struct ClientSecretPost {
 }
 
 impl ClientSecretPost {
-    /// With the secret that is there at each attempt.
+    /// The secret is read at each attempt.
     pub fn new(secret: SecretSource) -> Self {
         Self { secret }
     }
@@ -167,7 +167,7 @@ mod tests {
             let shown = format!("{request:?} {authenticator:?}");
             assert!(!shown.contains("marker-secret"), "{shown}");
             assert!(!shown.contains(&STANDARD.encode("app_1:marker-secret")), "{shown}");
-            // An issuer may decode the header before it echoes what it does not like.
+            // An issuer may decode the header before it echoes the credentials.
             let secrets = request.secrets();
             assert!(secrets.iter().any(|secret| secret.expose_secret() == "marker-secret"));
         }

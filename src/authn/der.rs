@@ -1,6 +1,6 @@
-//! As much of DER (ITU-T X.690) as it takes to see what a key or a certificate is.
+//! As much of DER (ITU-T X.690) as is needed to identify a key or a certificate.
 
-/// The tags that keys and certificates are made of.
+/// The tags in keys and certificates.
 pub(super) mod tag {
     pub(in crate::authn) const INTEGER: u8 = 0x02;
     pub(in crate::authn) const BIT_STRING: u8 = 0x03;
@@ -12,7 +12,7 @@ pub(super) mod tag {
     pub(in crate::authn) const CONTEXT_0: u8 = 0xa0;
 }
 
-/// Reads one value after the other; `None` as soon as the bytes are not DER.
+/// Reads one value after the other; `None` at the first byte that is not DER.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
         Some((tag, contents))
     }
 
-    /// The next value's contents, if it is of this kind.
+    /// The next value's contents, if it has this tag.
     pub(super) fn expect(&mut self, expected: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (tag, contents) = ahead.next()?;
@@ -44,18 +44,18 @@ impl<'a> Reader<'a> {
         Some(contents)
     }
 
-    /// The values inside the next one, which is a sequence.
+    /// The values inside the next one, which must be a sequence.
     pub(super) fn sequence(&mut self) -> Option<Self> {
         self.expect(tag::SEQUENCE).map(Self)
     }
 }
 
-/// Whether the bytes begin as a sequence that is longer than they are.
+/// Whether the bytes begin a sequence that is longer than they are.
 pub(super) fn is_cut_short(bytes: &[u8]) -> bool {
     header(bytes).is_some_and(|(tag, length, rest)| tag == tag::SEQUENCE && length > rest.len())
 }
 
-/// How many bits an unsigned number has.
+/// The number of bits of an unsigned integer.
 pub(super) fn bits(integer: &[u8]) -> usize {
     let first = integer.iter().position(|byte| *byte != 0).unwrap_or(integer.len());
     match integer.get(first..) {
@@ -64,7 +64,7 @@ pub(super) fn bits(integer: &[u8]) -> usize {
     }
 }
 
-/// Tag, length of the contents, and what follows. Lengths over four bytes are no key's.
+/// Tag, length of the contents, and the bytes after the header. No key has a length of more than four bytes.
 fn header(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
     let [tag, length, rest @ ..] = bytes else { return None };
     if *length < 0x80 {

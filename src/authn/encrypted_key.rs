@@ -1,4 +1,4 @@
-//! Private keys under a passphrase: encrypted PKCS#8 (RFC 5958 section 3) by PBES2 (RFC 8018 section 6.2), which is what
+//! Private keys under a passphrase: encrypted PKCS#8 (RFC 5958 section 3) by PBES2 (RFC 8018 section 6.2), which
 //! `openssl genpkey` and `openssl pkcs8 -topk8` write.
 
 use std::num::NonZeroU32;
@@ -25,12 +25,13 @@ const AES_192_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x1
 const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
 const DES_EDE3_CBC: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x07];
 
-/// More rounds than this take longer than a request can wait.
+/// More rounds would take longer than a request can wait.
 const MOST_ROUNDS: u32 = 5_000_000;
 
 const REMEDY: &str = "encrypt it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc`";
 
-/// The plain key in an encrypted one. An error goes after the name of the key's place, and shows nothing of either.
+/// The decrypted key. The error is the rest of a sentence that begins with the key's place, and shows neither key nor
+/// passphrase.
 pub(super) fn decrypt(der: &[u8], passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, String> {
     let damaged = || "holds a damaged encrypted private key; make a new copy of it".to_owned();
     let mut outer = Reader::new(der).sequence().ok_or_else(damaged)?;
@@ -78,7 +79,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Secret) -> Result<Zeroizing<Vec<u
     let key = UnboundCipherKey::new(cipher, &key).map_err(wrong)?;
     let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).map_err(wrong)?;
     let plain = key.decrypt(&mut data, DecryptionContext::Iv128(FixedLength::from(iv))).map_err(wrong)?;
-    // A wrong passphrase can leave a padding that is right by chance, but no sequence of the right length.
+    // A wrong passphrase can produce a valid padding by chance, but hardly a sequence of the right length.
     let plain = Zeroizing::new(plain.to_vec());
     let mut whole = Reader::new(&plain);
     match whole.sequence().is_some() && whole.is_empty() {
@@ -87,7 +88,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &Secret) -> Result<Zeroizing<Vec<u
     }
 }
 
-/// The name of an algorithm, and what follows it in its sequence.
+/// The identifier of an algorithm, and its parameters.
 fn algorithm<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], Reader<'a>)> {
     let mut inside = reader.sequence()?;
     let name = inside.expect(tag::OBJECT_IDENTIFIER)?;

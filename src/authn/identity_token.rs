@@ -1,4 +1,4 @@
-//! OIDC tokens that the place gives where a program runs: a cloud's metadata service, or a CI system.
+//! OIDC tokens of the platform on which a program runs: a cloud's metadata service, or a CI system.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use crate::secret::Secret;
 use crate::transport::metadata::{AZURE, GOOGLE_CLOUD, MetadataService, Provider};
 use crate::wire::percent;
 
-/// The audience that the vendor's own client asks for.
+/// The audience that the vendor's own client requests.
 const AUDIENCE: &str = "alibaba-cloud-idaas-v2";
 
-/// The identity token of a Google Cloud machine's service account, for [`Oidc::from_source`](crate::authn::Oidc::from_source).
+/// The identity token of a Google Cloud machine's service account, for
+/// [`Oidc::from_source`](crate::authn::Oidc::from_source).
 ///
 /// ```
 /// use tower_idaas::authn::{GoogleCloudIdentity, Oidc};
@@ -50,7 +51,7 @@ pub struct GithubActionsIdentity {
     audience: String,
 }
 
-/// A metadata service, or what is wrong with the address that was given.
+/// A metadata service, or the fault of its configured address.
 type Service = Result<Arc<MetadataService>, ConfigFault>;
 
 fn service(provider: &'static Provider, address: Option<&str>) -> Service {
@@ -58,19 +59,19 @@ fn service(provider: &'static Provider, address: Option<&str>) -> Service {
 }
 
 impl GoogleCloudIdentity {
-    /// For the audience `alibaba-cloud-idaas-v2`.
+    /// Requests the audience `alibaba-cloud-idaas-v2`.
     pub fn new() -> Self {
         Self { audience: AUDIENCE.to_owned(), service: service(&GOOGLE_CLOUD, None) }
     }
 
-    /// For another audience.
+    /// Requests another audience.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = audience.into();
         self
     }
 
-    /// Where the metadata service is, `http://host:port`. By default `http://metadata.google.internal`.
+    /// The address of the metadata service, `http://host:port`. Default: `http://metadata.google.internal`.
     #[must_use]
     pub fn metadata_address(mut self, address: impl AsRef<str>) -> Self {
         self.service = service(&GOOGLE_CLOUD, Some(address.as_ref()));
@@ -85,19 +86,20 @@ impl Default for GoogleCloudIdentity {
 }
 
 impl AzureIdentity {
-    /// For this resource: the application id URI that the federated credential takes as its audience.
+    /// Requests a token for this resource: the application id URI that the federated credential accepts as its
+    /// audience.
     pub fn new(resource: impl Into<String>) -> Self {
         Self { resource: resource.into(), client_id: None, service: service(&AZURE, None) }
     }
 
-    /// With the user-assigned identity of this client id, where a machine has several.
+    /// Selects the user-assigned identity with this client id, where a machine has several.
     #[must_use]
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.client_id = Some(id.into());
         self
     }
 
-    /// Where the metadata service is, `http://host:port`. By default `http://169.254.169.254`.
+    /// The address of the metadata service, `http://host:port`. Default: `http://169.254.169.254`.
     #[must_use]
     pub fn metadata_address(mut self, address: impl AsRef<str>) -> Self {
         self.service = service(&AZURE, Some(address.as_ref()));
@@ -106,12 +108,12 @@ impl AzureIdentity {
 }
 
 impl GithubActionsIdentity {
-    /// For the audience `alibaba-cloud-idaas-v2`.
+    /// Requests the audience `alibaba-cloud-idaas-v2`.
     pub fn new() -> Self {
         Self { audience: AUDIENCE.to_owned() }
     }
 
-    /// For another audience.
+    /// Requests another audience.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = audience.into();
@@ -171,7 +173,7 @@ const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
 impl GithubActionsIdentity {
-    /// The request for a token, if this is a job that may have one.
+    /// The request for a token, if the job has the permission.
     fn request(&self, environment: &Environment) -> Result<Request<Full<Bytes>>, ConfigFault> {
         let url = variable(environment, REQUEST_URL)?;
         let token = variable(environment, REQUEST_TOKEN)?;

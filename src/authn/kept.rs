@@ -1,6 +1,6 @@
-//! What was made of a text, kept as long as the text stays the same.
+//! A value parsed from a text, cached while the text stays the same.
 //!
-//! A [`ParsedSource`] is a [`SecretSource`] with what its text was parsed to: a private key, certificates. Text that
+//! A [`ParsedSource`] is a [`SecretSource`] with the value parsed from its text: a private key, certificates. Text that
 //! cannot be parsed counts as a fault of its file, so that the last good text stands in while a new one is written.
 
 use std::collections::hash_map::RandomState;
@@ -20,22 +20,22 @@ pub(crate) struct ParsedSource<T> {
 }
 
 impl<T: Send + Sync> ParsedSource<T> {
-    /// Of something secret, such as a private key.
+    /// A source of secret text, such as a private key.
     pub(crate) fn secret(source: SecretSource) -> Self {
         Self { source, is_public: false, parsed: Arc::new(Kept::new()) }
     }
 
-    /// Of something that every user of the machine may read, such as certificates.
+    /// A source of public text, such as certificates, whose file any user of the machine may read.
     pub(crate) fn public(source: SecretSource) -> Self {
         Self { is_public: true, ..Self::secret(source) }
     }
 
-    /// Where the text is, for messages.
+    /// The place of the text, for messages.
     pub(crate) fn name(&self) -> String {
         self.source.name()
     }
 
-    /// What the text says now. An error of `parse` goes after the name of the text's place.
+    /// The value of the current text. An error of `parse` is the rest of a sentence that begins with the text's place.
     pub(crate) async fn read(
         &self,
         request: &mut TokenRequest,
@@ -47,7 +47,7 @@ impl<T: Send + Sync> ParsedSource<T> {
         self.parse(text.expose_secret(), &parse).map_err(|problem| self.unusable(&problem))
     }
 
-    /// The same when a handle is built; `None` if only a function knows the text.
+    /// The same when a handle is built; `None` if only a function can return the text.
     pub(crate) fn read_blocking(
         &self,
         context: &CheckContext<'_>,
@@ -82,7 +82,7 @@ impl<T> fmt::Debug for ParsedSource<T> {
     }
 }
 
-/// Remembers the text by a hash only, under a key of its own, so that nothing secret is kept twice.
+/// Stores only a keyed hash of the text, so that no second copy of a secret exists.
 struct Kept<T> {
     hasher: RandomState,
     last: Mutex<Option<(u64, Arc<T>)>>,
@@ -93,7 +93,7 @@ impl<T> Kept<T> {
         Self { hasher: RandomState::new(), last: Mutex::new(None) }
     }
 
-    /// What is made of these texts; made anew only if they are others than last time.
+    /// The value made from these texts; made again only when they differ from the last ones.
     fn get<E>(&self, texts: &[&str], make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
         let hash = self.hasher.hash_one(texts);
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,4 +1,4 @@
-//! The attested document of the machine this program runs on, from its cloud's metadata service.
+//! The attested document of this machine, from its cloud's metadata service.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,10 +14,10 @@ use crate::secret::Secret;
 use crate::transport::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, AZURE, MetadataService};
 use crate::wire::percent;
 
-/// For how long IDaaS accepts a document from its signing time, unless its trust source says otherwise.
+/// How long IDaaS accepts a document from its signing time, unless its trust source says otherwise.
 const LIFE: Duration = Duration::from_secs(3_600);
 
-/// What a trust source may say.
+/// The values that a trust source accepts.
 const LIVES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1_201)..=Duration::from_secs(1_314_000);
 
 /// A cloud whose metadata service signs documents for its machines.
@@ -28,13 +28,13 @@ pub(crate) enum Cloud {
     Azure,
 }
 
-/// Asks the metadata service for documents, and keeps one while it is good.
+/// Requests documents from the metadata service, and caches one while it is valid.
 #[derive(Clone, Debug)]
 pub(super) struct MetadataDocument {
     cloud: Cloud,
-    /// Or what is wrong with the address that was given.
+    /// The metadata service, or the fault of its configured address.
     service: Result<Arc<MetadataService>, ConfigFault>,
-    /// Locked while a document is fetched: requests that come meanwhile get the same one.
+    /// Locked while a document is fetched, so that concurrent requests share it.
     kept: Arc<Mutex<Option<Document>>>,
     life: Duration,
 }
@@ -47,8 +47,8 @@ struct Document {
 }
 
 impl Document {
-    /// By the monotonic clock, and by the wall clock, which alone notices that the machine slept.
-    /// The last sixth of its life is left for clocks that differ and for requests that take their time.
+    /// Compares both clocks, because only the wall clock advances while the machine sleeps. The last sixth of the life
+    /// is left for clock skew and slow requests.
     fn is_good(&self, now: Timestamp, life: Duration) -> bool {
         let by_wall = Duration::from_nanos(now.wall.saturating_sub(self.signed.wall));
         now.since(self.signed).max(by_wall) < life / 6 * 5
@@ -60,7 +60,7 @@ impl MetadataDocument {
         Self { cloud, service: service(cloud, None), kept: Arc::default(), life: LIFE }
     }
 
-    /// The same, from the metadata service at this address.
+    /// The same, with the metadata service at this address.
     pub(super) fn at(self, address: &str) -> Self {
         Self { service: service(self.cloud, Some(address)), ..self }
     }
@@ -87,7 +87,7 @@ impl MetadataDocument {
         let signing_time =
             request.issued_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let text = self.fetch(service, request, signing_time).await?;
-        // A document without a signing time does not tell how long it may be used, so it is used once.
+        // A document without a signing time has no known expiry, so it is used once.
         *kept = self.cloud.signs_for_audience().then(|| Document {
             text: text.clone(),
             instance_id: instance_id.to_owned(),
@@ -96,8 +96,8 @@ impl MetadataDocument {
         Ok(text)
     }
 
-    /// A document in one piece: metadata services wrap their base64. Services that sign for an audience sign for
-    /// the IDaaS instance, with this time as signing time.
+    /// A document without the line breaks that metadata services put into their base64. Services that sign for an
+    /// audience sign for the IDaaS instance, with this time as signing time.
     async fn fetch(
         &self,
         service: &MetadataService,
@@ -154,7 +154,7 @@ impl Cloud {
         }
     }
 
-    /// Whether a document is signed for one audience, at a time that is named in it.
+    /// Whether a document is signed for one audience, and states its signing time.
     fn signs_for_audience(self) -> bool {
         self == Self::AlibabaCloudEcs
     }
@@ -176,7 +176,7 @@ fn signature(response: &Secret) -> Option<String> {
     response.get("signature").and_then(Value::as_str).filter(|_| is_pkcs7).map(str::to_owned)
 }
 
-/// As the vendor's own clients write it, blanks included: what is signed may be compared as text.
+/// Written as the vendor's own clients write it, blanks included: the signed text may be compared byte by byte.
 fn audience(instance_id: &str, signing_time: u64) -> String {
     format!("{{\"aud\": {}, \"signingTime\": {signing_time}}}", Value::from(instance_id))
 }

@@ -1,9 +1,8 @@
-//! How a client proves who it is at the token endpoint: one type per method, and the traits for methods, keys
-//! and documents of your own.
+//! Client authentication at the token endpoint: one type per method, and the traits for methods, keys and documents of
+//! your own.
 //!
-//! A method is a value. It is given to
-//! [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator) with its options, and checked when the
-//! handle is built; what the configuration file says becomes the same values.
+//! A method is a value. It is passed to [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator) with its
+//! options, and checked when the handle is built; the configuration file produces the same values.
 //!
 //! | value | key `authnMethod` |
 //! |---|---|
@@ -72,12 +71,11 @@ pub(crate) use self::request::Client;
 pub use self::request::TokenRequest;
 use crate::error::{BoxFuture, ConfigFault, Error};
 
-/// How a client proves who it is at the token endpoint (RFC 6749 section 2.3).
+/// A method of client authentication at the token endpoint (RFC 6749 section 2.3).
 ///
-/// It fills in a [`TokenRequest`] and does no HTTP of the token endpoint itself. It is called anew for each
-/// attempt, so that an assertion is never sent twice. Give one of your own to
-/// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator); for one that is a single function there is
-/// [`authenticator_fn`].
+/// It fills in a [`TokenRequest`] and does not call the token endpoint itself. It is called for each attempt, so that
+/// an assertion is never sent twice. Give one of your own to
+/// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator); [`authenticator_fn`] makes one from a function.
 ///
 /// ```
 /// use tower_idaas::authn::{Authenticator, CheckContext, TokenRequest};
@@ -109,21 +107,20 @@ pub trait Authenticator: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the method from its credentials: a variable that is not set, a file that is gone.
+    /// When the method cannot get its credentials: a variable that is not set, a file that does not exist.
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// What is wrong with the method's options and credentials, found when the handle is built. By default
-    /// nothing.
+    /// The faults of the method's options and credentials, found when the handle is built. None by default.
     ///
-    /// [`IdaasBuilder::build`](crate::IdaasBuilder::build) reports these faults together with all others, and
-    /// sends nothing: a check reads variables and files, and asks no server.
+    /// [`IdaasBuilder::build`](crate::IdaasBuilder::build) reports these faults together with all others, and sends
+    /// nothing: a check reads variables and files, and calls no server.
     fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
         let _ = context;
         Vec::new()
     }
 
-    /// The vendor's name of a method that is built in. Methods of users have none, so that whoever shares tokens
-    /// by it does not take one for another.
+    /// The vendor's name of a built-in method. Users' methods have none, so that a shared token store does not confuse
+    /// them with another method.
     #[doc(hidden)]
     fn vendor_name(&self, _: BuiltIn) -> Option<&'static str> {
         None
@@ -176,7 +173,7 @@ where
     AuthenticatorFn(function)
 }
 
-/// What [`authenticator_fn`] makes.
+/// The method that [`authenticator_fn`] returns.
 #[derive(Clone, Copy)]
 pub struct AuthenticatorFn<F>(F);
 

@@ -23,31 +23,31 @@ const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type
 pub struct Oidc {
     credential_name: String,
     token: Arc<dyn AssertionSource>,
-    /// Where the token comes from, for messages.
+    /// The place of the token, for messages.
     origin: String,
 }
 
 /// `credential_name` is the name of the application's federated credential.
 impl Oidc {
-    /// The token is in a file that another program keeps fresh, such as the token of a Kubernetes service account. A
-    /// leading `~` is the home directory.
+    /// Reads the token from a file that another program keeps up to date, such as the token of a Kubernetes service
+    /// account. A leading `~` is the home directory.
     ///
-    /// The file is read at every token request, and white space around the token is removed. While the file
-    /// cannot be read, the token that was read last serves until it expires; one that does not tell its
-    /// expiry serves for a minute. A token that has expired is sent as it is, with a warning.
+    /// The file is read at every token request, and white space around the token is removed. While the file cannot be
+    /// read, the last token is used until it expires; one without a readable expiry, for a minute. An expired token is
+    /// sent with a warning.
     pub fn from_file(credential_name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         let (credential_name, path) = (credential_name.into(), path.into());
         let origin = format!("of file {}", text_file::shown(&path));
         Self { credential_name, token: Arc::new(OidcTokenFile::new(path)), origin }
     }
 
-    /// The token comes from a source of your own.
+    /// Takes the token from a source of your own.
     pub fn from_source(credential_name: impl Into<String>, source: impl AssertionSource) -> Self {
         let credential_name = credential_name.into();
         Self { credential_name, token: Arc::new(source), origin: "of the program's own source".to_owned() }
     }
 
-    /// The issuer may see it otherwise: its clock is the one that counts.
+    /// Warns only, because the issuer's clock decides.
     fn warn_if_expired(&self, token: &Secret, now: SystemTime) {
         let seconds = id_token::expiry(token.expose_secret()).map(Duration::from_secs);
         if let Some(expiry) = seconds.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(seconds))
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// What is logged while a token with this expiry is sent.
+    /// The log while a token with this expiry is sent.
     fn log_of(expiry: u64) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sa-token");

@@ -8,8 +8,7 @@ use crate::clock::Clock;
 use crate::error::{BoxFuture, ConfigFault, Error};
 use crate::secret::{Expected, FileKind, ReloadedFile, Secret};
 
-/// A file that another program keeps fresh. While it cannot be read, the token that was read last serves, until it
-/// expires.
+/// A file that another program keeps up to date. While it cannot be read, the last token is used until it expires.
 #[derive(Debug)]
 pub(super) struct OidcTokenFile(ReloadedFile);
 
@@ -24,7 +23,7 @@ impl AssertionSource for OidcTokenFile {
         Box::pin(self.0.read(request.environment(), request.moment(), Expected::secret()))
     }
 
-    /// The file has to hold a token now.
+    /// The file must hold a token when the handle is built.
     fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
         let read = self.0.read_blocking(context.environment(), Clock::System.now(), Expected::secret());
         read.err().map(|error| unusable(option::TOKEN_FILE, error)).into_iter().collect()

@@ -15,8 +15,8 @@ const X509_JWT_BEARER: &str = "urn:cloud:idaas:params:oauth:client-assertion-typ
 
 /// PCA: an assertion signed with the key of an X.509 certificate, sent with the certificate and its chain.
 ///
-/// Key and certificates are read at each attempt, so that renewed ones need no restart. Renew both together: while
-/// they do not match, no token is asked for.
+/// Key and certificates are read at each attempt, so that renewed ones need no restart. Renew both together: while they
+/// do not match, no token is requested.
 ///
 /// ```
 /// use tower_idaas::SecretSource;
@@ -32,11 +32,11 @@ pub struct Pca {
     certificates: ParsedSource<Vec<Certificate>>,
     chain: Option<ParsedSource<Vec<Certificate>>>,
     key: AssertionKey,
-    /// Where the certificates are, for messages.
+    /// The place of the certificates, for messages.
     label: String,
 }
 
-/// The client's certificates, as they are sent.
+/// The client's certificates, as sent.
 #[derive(Debug)]
 pub(crate) struct Certificates {
     leaf: String,
@@ -47,7 +47,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// The client's own first; others behind it are its chain.
+    /// The first is the client's own; the others are its chain.
     pub(crate) fn new(certificates: Vec<Certificate>) -> Result<Self, String> {
         let mut certificates = certificates.into_iter();
         let own = certificates.next().ok_or("holds no certificate")?;
@@ -63,10 +63,9 @@ impl Certificates {
 }
 
 impl Pca {
-    /// `credential_name` is the name of the application's federated credential. `certificates` leads to
-    /// certificates in PEM form, the client's own first and the intermediate ones behind it, as in a
-    /// `fullchain.pem`. `key` is a [`SecretSource`] that leads to the private key, or an
-    /// [`AssertionSigner`](crate::authn::AssertionSigner).
+    /// `credential_name` is the name of the application's federated credential. `certificates` is the source of
+    /// certificates in PEM form, the client's own first and the intermediate ones behind it, as in a `fullchain.pem`.
+    /// `key` is a [`SecretSource`] of the private key, or an [`AssertionSigner`](crate::authn::AssertionSigner).
     pub fn new(
         credential_name: impl Into<String>,
         certificates: SecretSource,
@@ -81,7 +80,7 @@ impl Pca {
         }
     }
 
-    /// Further intermediate certificates, in PEM form, where they are apart from the client's own.
+    /// Further intermediate certificates, in PEM form, kept apart from the client's own.
     #[must_use]
     pub fn certificate_chain(mut self, chain: SecretSource) -> Self {
         self.chain = Some(ParsedSource::public(chain));
@@ -102,12 +101,12 @@ impl Pca {
         self
     }
 
-    /// What messages call the place of the certificates.
+    /// Sets the label of the certificates in messages.
     pub(crate) fn with_label(self, label: impl Into<String>) -> Self {
         Self { label: label.into(), ..self }
     }
 
-    /// The certificates now.
+    /// Reads the certificates.
     async fn read(&self, request: &mut TokenRequest) -> Result<Certificates, Error> {
         let own = self.certificates.read(request, Certificate::all).await?;
         let chain = match &self.chain {
@@ -124,7 +123,7 @@ impl Pca {
         Certificates::new(all).map_err(unfit)
     }
 
-    /// Whether key and certificate belong together. For a signer of the user's own that cannot be told.
+    /// Checks that key and certificate belong together. For a user's own signer the check is impossible.
     fn check_pair(&self, certificates: &Certificates, signing: &Signing) -> Result<(), Error> {
         if signing.public_key().is_none_or(|key| key == certificates.public_key) {
             return Ok(());
@@ -136,8 +135,8 @@ impl Pca {
         Err(Error::new(ErrorKind::Credential, message))
     }
 
-    /// Warns if the certificate is not valid at this time. It is sent all the same: the clock here may be
-    /// the wrong one.
+    /// Warns if the certificate is not valid at this time. It is sent all the same, because this machine's clock may be
+    /// wrong.
     fn warn_of_dates(&self, certificates: &Certificates, now: SystemTime) {
         let name = &self.label;
         let Certificates { not_before, not_after, .. } = certificates;
@@ -155,7 +154,7 @@ impl Authenticator for Pca {
         Box::pin(async move {
             let certificates = self.read(request).await?;
             let signing = self.key.read(request).await?;
-            // Certificate and key are two files, and one of them is replaced first.
+            // Certificate and key are two files, replaced one after the other.
             self.check_pair(&certificates, &signing).map_err(|error| error.with_transient(true))?;
             self.warn_of_dates(&certificates, request.issued_at());
             let assertion = assertion(request, &signing).await?;
@@ -163,7 +162,7 @@ impl Authenticator for Pca {
             request.add_field("client_assertion_type", X509_JWT_BEARER.to_owned());
             request.add_field("client_assertion", assertion);
             request.add_field("client_x509", certificates.leaf.clone());
-            // A leaf that the root itself signed has no chain.
+            // A certificate that the root itself signed has no chain.
             if !certificates.chain.is_empty() {
                 request.add_field("client_x509_chain", certificates.chain.clone());
             }

@@ -12,8 +12,8 @@ use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:pkcs7-bearer";
 
-/// PKCS7: a document that the metadata service of a cloud signs for the machine this program runs on, and the
-/// federated credential that trusts its signer.
+/// PKCS7: a document that a cloud's metadata service signs for this machine, and the federated credential that trusts
+/// its signer.
 ///
 /// ```
 /// use tower_idaas::authn::Pkcs7;
@@ -25,7 +25,7 @@ const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type
 pub struct Pkcs7 {
     credential_name: String,
     document: Document,
-    /// Options that were given and do not apply.
+    /// Options that do not apply.
     misplaced: Vec<ConfigFault>,
 }
 
@@ -38,25 +38,25 @@ enum Document {
 
 /// `credential_name` is the name of the application's federated credential.
 impl Pkcs7 {
-    /// The document comes from the metadata service of Alibaba Cloud ECS or ECI.
+    /// Takes the document from the metadata service of Alibaba Cloud ECS or ECI.
     ///
-    /// The service is asked without a proxy: for a metadata token, then for the document. Each of the two is given
-    /// up without a connection within a second, or without a response within another. A document is used again
-    /// for 50 of the 60 minutes that it is good for.
+    /// The service is called without a proxy: for a metadata token, then for the document. Each call fails without a
+    /// connection within a second, or without a response within another. A document is reused for 50 of the 60 minutes
+    /// that it is valid.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     pub fn alibaba_cloud_ecs(credential_name: impl Into<String>) -> Self {
         Self::of_cloud(credential_name, Cloud::AlibabaCloudEcs)
     }
 
-    /// The document is the identity document (`rsa2048`) from the metadata service of AWS EC2.
+    /// Takes the identity document (`rsa2048`) from the metadata service of AWS EC2.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     pub fn aws_ec2(credential_name: impl Into<String>) -> Self {
         Self::of_cloud(credential_name, Cloud::AwsEc2)
     }
 
-    /// The document is the attested document from the metadata service of an Azure virtual machine.
+    /// Takes the attested document from the metadata service of an Azure virtual machine.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     pub fn azure(credential_name: impl Into<String>) -> Self {
@@ -68,13 +68,13 @@ impl Pkcs7 {
         Self::new(credential_name, Document::Metadata(MetadataDocument::new(cloud)))
     }
 
-    /// The document comes from a source of your own: base64 of the signature, as metadata services give it.
+    /// Takes the document from a source of your own: base64 of the signature, as metadata services return it.
     pub fn from_source(credential_name: impl Into<String>, source: impl AssertionSource) -> Self {
         Self::new(credential_name, Document::Own(Arc::new(source)))
     }
 
-    /// Where the metadata service is, `http://host:port`. By default where the cloud has it:
-    /// `http://100.100.100.200` or `http://169.254.169.254`.
+    /// The address of the metadata service, `http://host:port`. Default: the cloud's own, `http://100.100.100.200` or
+    /// `http://169.254.169.254`.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     #[must_use]
@@ -89,9 +89,9 @@ impl Pkcs7 {
         self
     }
 
-    /// For how long IDaaS accepts a document from its signing time, as its trust source has it: 3600 seconds by
-    /// default, 1201 to 1314000. A document of Alibaba Cloud is used again for five sixths of it; those of other
-    /// clouds name no time and are used once, so that a life for them is a fault.
+    /// How long IDaaS accepts a document from its signing time, by its trust source: 3600 seconds by default, from 1201
+    /// to 1314000. A document of Alibaba Cloud is reused for five sixths of this time; those of other clouds have no
+    /// signing time and are used once, so that a life for them is a fault.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     #[must_use]
@@ -122,7 +122,7 @@ impl Pkcs7 {
 impl Authenticator for Pkcs7 {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            // A document may name the time at which it was signed.
+            // A document may hold its signing time.
             request.depends_on_time();
             let given = self.source().assertion(request).await?;
             let document = compact(given.expose_secret()).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! What private key a text holds: every shape that keys come in, and everything that only looks like one.
+//! Finds the private key in a text: every format of keys, and the texts that only resemble one.
 
 use zeroize::Zeroizing;
 
@@ -6,7 +6,7 @@ use crate::authn::der::{self, Reader, tag};
 use crate::authn::encrypted_key;
 use crate::secret::{Secret, pem};
 
-/// A private key in DER, of a kind that can sign.
+/// A private key in DER, of a type that can sign.
 pub(super) struct PrivateKey {
     pub(super) kind: Kind,
     pub(super) form: Form,
@@ -29,7 +29,7 @@ pub(super) enum Form {
     Sec1,
 }
 
-/// What to give instead.
+/// The input that messages ask for.
 const EXPECTED: &str = "expected the text of a private key in PEM form (`-----BEGIN PRIVATE KEY-----`)";
 
 const ENCRYPTED: &str = "an encrypted private key";
@@ -46,8 +46,8 @@ const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
 const SECP256K1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x0a];
 
 impl PrivateKey {
-    /// The one private key in the text. An error goes after the name of the text's place, and shows nothing
-    /// of the text.
+    /// The one private key in the text. The error is the rest of a sentence that begins with the text's place, and
+    /// shows nothing of the text.
     pub(super) fn find(text: &str, passphrase: Option<&Secret>) -> Result<Self, String> {
         let normalized = pem::normalized(text);
         let blocks = pem::blocks(&normalized)?;
@@ -72,7 +72,7 @@ impl PrivateKey {
         Self::from_der(key.decode()?, passphrase)
     }
 
-    /// Looks at the structure and not at the label, which people and tools get wrong.
+    /// Looks at the structure and not at the label, which is often wrong.
     fn from_der(der: Zeroizing<Vec<u8>>, passphrase: Option<&Secret>) -> Result<Self, String> {
         if is_encrypted(&der) {
             let passphrase = passphrase.ok_or_else(|| {
@@ -89,7 +89,7 @@ impl PrivateKey {
     }
 }
 
-/// Kind and form, and for RSA in PKCS#8 the PKCS#1 that is packed into it.
+/// Type and form, and for RSA in PKCS#8 the PKCS#1 inside it.
 fn structure(der: &[u8]) -> Result<(Kind, Form, Option<&[u8]>), String> {
     if der::is_cut_short(der) {
         return Err("is cut short: the private key ends too early".into());
@@ -98,7 +98,7 @@ fn structure(der: &[u8]) -> Result<(Kind, Form, Option<&[u8]>), String> {
     let mut outer = Reader::new(der);
     let mut inside = outer.sequence().filter(|_| outer.is_empty()).ok_or_else(damaged)?;
     if inside.sequence().is_some() {
-        // Only what is no plain private key begins with a sequence.
+        // Anything that begins with a sequence is no plain private key.
         return Err(match (inside.next(), inside.next()) {
             (Some((tag::BIT_STRING, _)), None) => no_key(&["PUBLIC KEY"]),
             (Some((tag::OCTET_STRING, _)), None) => format!("holds {ENCRYPTED} within another"),
@@ -134,7 +134,7 @@ fn structure(der: &[u8]) -> Result<(Kind, Form, Option<&[u8]>), String> {
     }
 }
 
-/// Whether it is an algorithm and an octet string: an encrypted key (RFC 5958 section 3).
+/// Whether the bytes are an algorithm and an octet string: an encrypted key (RFC 5958 section 3).
 fn is_encrypted(der: &[u8]) -> bool {
     let mut outer = Reader::new(der);
     let Some(mut inside) = outer.sequence().filter(|_| outer.is_empty()) else { return false };
@@ -162,7 +162,7 @@ fn curve(mut parameters: Reader<'_>) -> Result<Kind, String> {
     }
 }
 
-/// A text without any `-----BEGIN`: base64 of a key, or something else altogether.
+/// A text without any `-----BEGIN`: base64 of a key, or no key at all.
 fn bare(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
     let normalized = pem::normalized(text);
     let dense = normalized.trim().trim_matches(['"', '\'']);
@@ -185,7 +185,7 @@ fn looks_like_a_path(text: &str) -> bool {
     text.lines().count() == 1 && text.len() <= 4096 && (is_rooted || has_drive || has_ending)
 }
 
-/// Blocks, but none of them a private key.
+/// The message for blocks none of which is a private key.
 fn no_key(labels: &[&str]) -> String {
     let has = |part: &str| labels.iter().any(|label| label.contains(part));
     let found = if has("PUBLIC KEY") {

@@ -1,4 +1,4 @@
-//! A token request on its way to being sent.
+//! A token request before it is sent.
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::secret::{Expected, Secret, SecretSource, suspicious_ends};
 use crate::transport::Transport;
 
-/// The client a token is asked for, and where.
+/// The client of a token request, and its endpoint.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) instance_id: String,
@@ -27,7 +27,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The token endpoint as errors name it: without its query, which may hold anything.
+    /// The token endpoint in errors: without its query, which may hold a secret.
     pub(crate) fn shown_endpoint(&self) -> String {
         let endpoint = &self.token_endpoint;
         let scheme = endpoint.scheme_str().unwrap_or("https");
@@ -47,11 +47,11 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A token request on its way to being sent: form fields and an `Authorization` header, to be filled in by
-/// an [`Authenticator`](crate::authn::Authenticator).
+/// A token request before it is sent: form fields and an `Authorization` header, to be filled in by an
+/// [`Authenticator`](crate::authn::Authenticator).
 ///
-/// `grant_type`, `client_id` and `scope` are there already. Field values are wiped from memory when the
-/// request is done with; `Debug` shows names only.
+/// `grant_type`, `client_id` and `scope` are set already. Field values are wiped from memory when the request is
+/// dropped; `Debug` shows names only.
 #[derive(Clone)]
 pub struct TokenRequest {
     client: Client,
@@ -60,17 +60,17 @@ pub struct TokenRequest {
     /// The secrets read so far.
     read: Vec<Secret>,
     environment: Environment,
-    /// For sources of assertions that are asked over HTTP.
+    /// The HTTP client for assertion sources.
     #[cfg_attr(not(feature = "transport"), allow(dead_code, reason = "sources over HTTP need the feature"))]
     transport: Option<Transport>,
     now: Timestamp,
     issuer_time: SystemTime,
-    /// Whether what was added holds at about that time only.
+    /// Whether the added values are valid near that time only.
     time_bound: bool,
-    /// What the secrets read so far hash to, under a key of this process: tells whether reading them again
-    /// brought anything new.
+    /// A hash of the secrets read so far, under a key of this process: tells whether reading them again returns other
+    /// ones.
     fingerprint: u64,
-    /// The fingerprint of the attempt before, which was refused.
+    /// The fingerprint of the previous, refused attempt.
     refused: Option<u64>,
     hasher: RandomState,
 }
@@ -108,27 +108,26 @@ impl TokenRequest {
         &self.client.instance_id
     }
 
-    /// Where the request goes: the audience of a client assertion (RFC 7523 section 3).
+    /// The address of the request: the audience of a client assertion (RFC 7523 section 3).
     pub fn token_endpoint(&self) -> &Uri {
         &self.client.token_endpoint
     }
 
-    /// The time for the claims of a client assertion: the wall clock's, corrected by what the issuer's earlier
-    /// responses have told of its clock, which judges them. An authenticator that puts it into what it adds calls
-    /// [`depends_on_time`](Self::depends_on_time) as well.
+    /// The time for the claims of a client assertion: the wall clock's, corrected by the clock skew observed in the
+    /// issuer's earlier responses. An authenticator that uses it calls [`depends_on_time`](Self::depends_on_time) as
+    /// well.
     pub fn issued_at(&self) -> SystemTime {
         self.issuer_time
     }
 
-    /// Notes that what was added holds only at about the time [`issued_at`](Self::issued_at). When the issuer
-    /// refuses such a request and its response shows that the clocks differ, the request is made again, with the
-    /// corrected time, and sent at once.
+    /// Marks the request as valid only near the time [`issued_at`](Self::issued_at). When the issuer refuses such a
+    /// request and its response shows clock skew, the request is made again with the corrected time and sent at once.
     pub fn depends_on_time(&mut self) {
         self.time_bound = true;
     }
 
-    /// Reads a secret where it lives. Secrets read this way are compared when the issuer answers
-    /// `invalid_client`: if they have changed meanwhile, the request is sent again at once.
+    /// Reads a secret. Secrets read this way are compared after a response of `invalid_client`: if they have changed,
+    /// the request is sent again at once.
     ///
     /// # Errors
     ///
@@ -137,10 +136,10 @@ impl TokenRequest {
         self.read_expected(source, Expected::secret()).await
     }
 
-    /// Reads a client secret, and refuses characters that none has.
+    /// Reads a client secret, and refuses characters that no client secret has.
     pub(crate) async fn read_client_secret(&mut self, source: &SecretSource) -> Result<Secret, Error> {
         let secret = self.read_expected(source, Expected::client_secret()).await?;
-        // The second look, after `invalid_client`.
+        // The second attempt, after `invalid_client`.
         if self.refused.is_some()
             && let Some(hint) = suspicious_ends(&secret)
         {
@@ -149,7 +148,7 @@ impl TokenRequest {
         Ok(secret)
     }
 
-    /// Reads a secret that has to pass a check.
+    /// Reads a secret that must pass a check.
     pub(crate) async fn read_expected(
         &mut self,
         source: &SecretSource,
@@ -160,9 +159,9 @@ impl TokenRequest {
         Ok(secret)
     }
 
-    /// Whether the issuer has just answered `invalid_client` to a request that was authenticated with this
-    /// secret alone. An [`AssertionSource`](crate::authn::AssertionSource) that keeps what it gives asks, and gets
-    /// another; the request is sent again at once if it has one.
+    /// Whether the issuer has just responded with `invalid_client` to a request that was authenticated with this secret
+    /// alone. An [`AssertionSource`](crate::authn::AssertionSource) with a cache calls it, and fetches another
+    /// assertion; with another one, the request is sent again at once.
     pub fn was_refused(&self, secret: &Secret) -> bool {
         self.refused == Some(self.hasher.hash_one((0_u64, secret.expose_secret())))
     }
@@ -178,19 +177,19 @@ impl TokenRequest {
         self.authorization = Some(value);
     }
 
-    /// Counts a secret that was read elsewhere among those that are compared after `invalid_client`.
+    /// Adds a secret that was read elsewhere to those that are compared after `invalid_client`.
     pub(crate) fn note_secret(&mut self, secret: &Secret) {
         self.fingerprint = self.hasher.hash_one((self.fingerprint, secret.expose_secret()));
         self.read.push(secret.clone());
     }
 
-    /// The attempt after one with this fingerprint was refused.
+    /// Sets the fingerprint of the previous, refused attempt.
     pub(crate) fn after_refusal(mut self, fingerprint: Option<u64>) -> Self {
         self.refused = fingerprint;
         self
     }
 
-    /// With the HTTP client that the request will be sent by.
+    /// Sets the HTTP client that sends the request.
     pub(crate) fn over(mut self, transport: &Transport) -> Self {
         self.transport = Some(transport.clone());
         self
@@ -201,23 +200,23 @@ impl TokenRequest {
         self.transport.as_ref()
     }
 
-    /// With the time as the issuer would tell it.
+    /// Sets the time by the issuer's clock.
     pub(crate) fn at_issuer_time(mut self, time: SystemTime) -> Self {
         self.issuer_time = time;
         self
     }
 
-    /// The time that an assertion was made for, if one was.
+    /// The time put into an assertion, if one was made.
     pub(crate) fn issuer_time_told(&self) -> Option<SystemTime> {
         self.time_bound.then_some(self.issuer_time)
     }
 
-    /// Both clocks' time, as this machine has them.
+    /// The timestamp of the request, by both clocks.
     pub(crate) fn moment(&self) -> Timestamp {
         self.now
     }
 
-    /// Where variables are read.
+    /// The environment variables.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -226,8 +225,8 @@ impl TokenRequest {
         self.fingerprint
     }
 
-    /// Everything that an answer must not make us show: what was read, what the header carries, and the values
-    /// of all fields but those that are known to hold no secret or that repeat a part of the scope.
+    /// The secrets that a response may echo: every secret read, the header's credentials, and the values of all fields
+    /// except those known to hold no secret or to repeat a part of the scope.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         const PUBLIC: &[&str] = &[
             "grant_type",
@@ -253,7 +252,7 @@ impl TokenRequest {
         self.read.iter().cloned().chain(sent).collect()
     }
 
-    /// The HTTP request. Its body is wiped from memory when the last of its holders lets go of it.
+    /// The HTTP request. Its body is wiped from memory when its last owner drops it.
     pub(crate) fn into_http(self) -> Request<Full<Bytes>> {
         let longest =
             self.fields.iter().map(|(name, value)| name.len() + 3 * value.expose_secret().len() + 2).sum();
@@ -304,7 +303,7 @@ impl fmt::Debug for TokenRequest {
 mod tests {
     use super::*;
 
-    /// What must not be shown of an answer to a request with these fields.
+    /// The secrets to redact in a response to a request with these fields.
     fn secrets(fields: &[(&'static str, &str)]) -> Vec<String> {
         let client = Client {
             instance_id: "idaas_1".into(),

@@ -1,7 +1,7 @@
-//! A private key that signs: PEM in, algorithm chosen, signature out.
+//! A private key that signs: parses PEM, selects the algorithm, signs.
 //!
-//! The signatures are made here with aws-lc: `jsonwebtoken` has two backends that exclude one another for the whole
-//! process, and choosing one is left to the program.
+//! Signatures are made with aws-lc directly: `jsonwebtoken` has two mutually exclusive backends for the whole process,
+//! and the choice is left to the program.
 
 use std::fmt;
 
@@ -32,8 +32,8 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// The private key in the text, which may be encrypted under the passphrase. An error goes after the name of the text's place, and shows nothing of
-    /// the text.
+    /// The private key in the text, which may be encrypted under the passphrase. The error is the rest of a sentence
+    /// that begins with the text's place, and shows nothing of the text.
     pub(super) fn from_text(text: &str, passphrase: Option<&Secret>) -> Result<Self, String> {
         let PrivateKey { kind, form, der } = PrivateKey::find(text, passphrase)?;
         let pair = match kind {
@@ -45,7 +45,7 @@ impl SigningKey {
         Ok(Self { pair, kind })
     }
 
-    /// The public half, as the bit string of a certificate has it.
+    /// The public key, as a certificate's bit string holds it.
     pub(super) fn public_key(&self) -> &[u8] {
         match &self.pair {
             Pair::Rsa(pair) => pair.public_key().as_ref(),
@@ -53,7 +53,7 @@ impl SigningKey {
         }
     }
 
-    /// The wanted algorithm if the key can do it, else the one that the vendor's clients use.
+    /// The wanted algorithm if the key supports it, or else the default of the vendor's clients.
     pub(super) fn algorithm(&self, wanted: Option<SigningAlgorithm>) -> Result<SigningAlgorithm, String> {
         let (own, what) = match self.kind {
             Kind::Rsa { bits } => (SigningAlgorithm::for_rsa(bits), "an RSA key"),
@@ -69,13 +69,13 @@ impl SigningKey {
         Err(format!("holds {what}, which cannot sign with {wanted}; expected {fits} as the algorithm"))
     }
 
-    /// The signature, for ECDSA as two numbers of fixed length. `None` if the key cannot sign this way.
+    /// The signature, for ECDSA as two numbers of fixed length. `None` if the key does not support the algorithm.
     pub(super) fn sign(&self, algorithm: SigningAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
         KeySigner { key: self, algorithm }.try_sign(message).ok()
     }
 }
 
-/// A key and the algorithm that it signs with.
+/// A key and its algorithm.
 struct KeySigner<'a> {
     key: &'a SigningKey,
     algorithm: SigningAlgorithm,
@@ -124,7 +124,7 @@ impl Signer<Vec<u8>> for SecretSigner {
     }
 }
 
-/// The header of a JWT (RFC 7515 section 4). The name goes in as text, because `jsonwebtoken` has none for ES512.
+/// The header of a JWT (RFC 7515 section 4). The algorithm is text, because `jsonwebtoken` has no ES512.
 pub(super) fn header(algorithm: &str, key_id: Option<&str>) -> Value {
     let header = Header { kid: key_id.map(str::to_owned), ..Header::default() };
     let mut header = serde_json::to_value(header).unwrap_or_default();

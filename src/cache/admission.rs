@@ -2,8 +2,8 @@
 //!
 //! It has two circuit breakers. The one for connections opens when no connection can be made, and refuses all requests.
 //! The one for the handle's own requests opens when the server does not respond to them, or cannot serve them, and
-//! refuses own requests alone. A request for another party opens neither by its response or the lack of one: that says
-//! something about this party only, and its slot backs off. The limiter bounds how many requests are in flight.
+//! refuses own requests alone. The response to a request for another party, or the lack of one, opens neither: it says
+//! something about that party only, and only its slot backs off. The limiter bounds how many requests are in flight.
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -22,7 +22,7 @@ use crate::telemetry::{Gauged, Telemetry};
 /// How often a queued request checks whether requests in flight have stalled.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// For whom a request is made.
+/// The party that a request is made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Party {
     /// For the handle itself.
@@ -41,7 +41,7 @@ pub(crate) struct Applicant<'a> {
     pub(crate) heartbeat: &'a Heartbeat,
 }
 
-/// Shared by all slots that ask the same server.
+/// Shared by all slots that load from the same server.
 #[derive(Debug)]
 pub(crate) struct Admission {
     state: Mutex<State>,
@@ -71,7 +71,7 @@ enum Decision {
 pub(crate) enum Effect {
     /// It concerns this refresh alone.
     Own,
-    /// A circuit is open until then.
+    /// A circuit is open until this timestamp.
     Open(Timestamp),
     /// A circuit is open, and the next attempt of this refresh is its probe.
     Probe,
@@ -138,7 +138,7 @@ impl Admission {
         }
     }
 
-    /// Takes their places from stalled requests, and wakes queued ones.
+    /// Removes stalled requests, and gives their places to queued ones.
     fn remove_stalled(&self, now: Timestamp) {
         let mut state = self.state();
         let permits = state.limiter.remove_stalled(now);
@@ -177,7 +177,7 @@ impl Admission {
         Decision::Granted(Permit { admission, id, party, probes, counted: false, frees: 1, in_flight: None })
     }
 
-    /// Whether no circuit that requests for this party depend on is open.
+    /// Whether all circuits that requests for this party depend on are closed.
     pub(crate) fn is_closed(&self, party: Party) -> bool {
         let state = self.state();
         state.connection.is_closed() && (party == Party::Other || state.own.is_closed())
@@ -196,7 +196,7 @@ impl Admission {
         if priority { &self.priority } else { &self.ordinary }
     }
 
-    /// Wakes as many queued requests as have a place now, or all of them, to decide again.
+    /// Wakes as many queued requests as there are places now, or all of them, so that each decides again.
     fn wake(&self, all: bool, admissible: Queued) {
         for (notify, count) in [(&self.priority, admissible.priority), (&self.ordinary, admissible.ordinary)]
         {
@@ -210,13 +210,13 @@ impl Admission {
 }
 
 impl State {
-    /// Takes the probe from a permit; tells whether it had one.
+    /// Takes the probe from a permit, and returns whether it had one.
     fn release(&mut self, permit: u64) -> bool {
         let (connection, own) = (self.connection.release(permit), self.own.release(permit));
         connection || own
     }
 
-    /// The server responds to requests of this party. Tells whether a circuit was open.
+    /// The server responded to a request for this party. Returns whether a circuit was open.
     fn responded(&mut self, party: Party) -> bool {
         let next = self.next_permit;
         let was_open = self.connection.close(next);
@@ -250,7 +250,7 @@ pub(crate) struct Permit {
     probes: bool,
     /// Whether a failure under this permit was counted.
     counted: bool,
-    /// How many places are free once it is dropped: its own, and those by which its response has widened the window.
+    /// How many places dropping it frees: its own, and those by which its response has widened the window.
     frees: usize,
     in_flight: Option<Gauged>,
 }

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-/// A pause after the first failure; it doubles with each further one.
+/// The pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause after transient failures. Jitter halves it at most, so that a dead issuer is asked
-/// four times a minute at most.
+/// The longest pause after transient failures. Jitter halves it at most, so a dead issuer gets four requests a minute
+/// at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 
 /// A definitive failure is remembered for this long: short enough that a mended secret is found soon.
 const DEFINITIVE_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is read on this machine is looked at again after this: a file that is half written is whole in a moment. Jitter
+/// The pause after a failure to read something on this machine: a half-written file is complete in a moment. Jitter
 /// halves it at most.
 const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
-/// A server may ask for a pause of this length and no longer.
+/// The longest pause that a server may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The pause before the second attempt of one refresh; the third waits twice as long.
@@ -30,13 +30,13 @@ pub(crate) const ATTEMPTS: u32 = 3;
 /// A refresh that is older than this makes no further attempt.
 pub(crate) const RETRY_BUDGET: Duration = Duration::from_secs(2);
 
-/// What a refresh can take beyond its last attempt's time-outs: the attempts before, and a margin for a busy machine.
+/// How much longer than its last attempt's time-outs a refresh can take: the attempts before, and a margin for a busy
+/// machine.
 pub(crate) const BEYOND_TIMEOUTS: Duration = Duration::from_secs(5);
 
 /// The pause after the `failures`th failure in a row, with `error`.
 ///
-/// `jitter`, from 0 to 1, shortens a pause of our own choosing by up to half. What the server asks for is never
-/// shortened.
+/// `jitter`, from 0 to 1, shortens the pause by up to half, but never below what the server asks for.
 pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let chosen = match error.is_transient() {
@@ -48,12 +48,12 @@ pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration
     chosen.max(retry_after(error).unwrap_or_default())
 }
 
-/// The pause that the server asks for, as far as it is granted: not after a refusal, which waiting does not mend.
+/// The pause that the server asks for, up to a limit; none after a refusal, which waiting does not mend.
 pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
     error.retry_after().filter(|_| error.is_transient()).map(|asked| asked.min(LONGEST_RETRY_AFTER))
 }
 
-/// The pause before the next attempt within one refresh, after `attempt` of them; jittered like the rest.
+/// The pause before the next attempt within one refresh, after `attempt` of them. `jitter` shortens it by up to half.
 pub(crate) fn pause_between_attempts(attempt: u32, jitter: f64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     RETRY_PAUSE.saturating_mul(1 << doublings).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)

@@ -4,7 +4,7 @@
 //! pause is over, which doubles with each failure in a row and is at least as long as the server asks for. Half-open,
 //! when the pause is over, it permits one request as a probe, and the others wait for its result. A response closes it,
 //! a failed probe opens it again, and when a probe ends without either, the next request probes. A request sent before
-//! the circuit last opened or closed counts for nothing, except for the pause that the server asks for.
+//! the circuit last opened or closed does not count, except for the pause that the server asks for.
 
 use crate::cache::backoff::{pause_after, retry_after};
 use crate::clock::Timestamp;
@@ -57,7 +57,7 @@ impl CircuitBreaker {
         (open.probe.is_none() && now.monotonic < open.until.monotonic).then(refused)
     }
 
-    /// Whether a probe is under way.
+    /// Whether a probe is in flight.
     pub(crate) fn is_probed(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.probe.is_some())
     }

@@ -25,14 +25,15 @@ impl<V> CacheEntry<V> {
         entry
     }
 
-    /// Serves the value without a closer look until then: not so close to its end that the coarse clocks may miss it.
+    /// Lets the value be served without a recheck until this timestamp, kept far enough from its end for the coarse
+    /// clocks.
     pub(crate) fn recheck_at(&self, timestamp: Timestamp) {
         if self.window.dead.since(timestamp) >= CLOCK_LAG {
             self.recheck.set(timestamp);
         }
     }
 
-    /// Whether the value may be served without a closer look.
+    /// Whether the value may be served without a recheck.
     #[inline]
     pub(crate) fn is_servable(&self, clock: &Clock) -> bool {
         self.recheck.is_ahead(clock)
@@ -47,7 +48,7 @@ impl<V> CacheEntry<V> {
         &self.window
     }
 
-    /// How long it may still be served, by the clock that gives it less.
+    /// How long the value may still be served, by whichever clock leaves it less time.
     #[cfg(feature = "metrics")]
     pub(crate) fn remaining(&self, now: Timestamp) -> Duration {
         if self.recheck.is_invalidated() {

@@ -20,13 +20,14 @@ const CHECK: Duration = Duration::from_millis(500);
 pub(crate) enum Outcome<V> {
     /// With a value, which is cached.
     Cached(Arc<CacheEntry<V>>),
-    /// With a value that has no life at all: for its waiters, and only if there is no better one.
+    /// With a value whose life is zero: it serves the waiters alone, and only if there is no better one.
     Uncacheable(Arc<CacheEntry<V>>),
-    /// With a value that had a life, which was over when it came.
+    /// With a value whose life was over when the response came.
     Expired,
     /// With an error.
     Failed(Error),
-    /// With nothing that counts: the value was invalidated meanwhile, the refresh was replaced, or its runtime is gone.
+    /// Without a result that counts: the value was invalidated meanwhile, the refresh was replaced, or its runtime is
+    /// gone.
     Void,
 }
 
@@ -57,7 +58,7 @@ impl<V> Clone for InFlight<V> {
 }
 
 impl<V> InFlight<V> {
-    /// With what the refresh itself keeps: where it leaves its outcome, and its heartbeat.
+    /// A refresh in flight, with the sender of its outcome and its heartbeat.
     pub(crate) fn new(id: u64) -> (watch::Sender<Option<Outcome<V>>>, Heartbeat, Self) {
         let (sender, outcome) = watch::channel(None);
         let heartbeat = Heartbeat::default();
@@ -72,7 +73,7 @@ impl<V> InFlight<V> {
         }
     }
 
-    /// The same; `None` when the runtime of the refresh is not driven.
+    /// Waits for the outcome; `None` when the runtime of the refresh is not driven.
     pub(crate) async fn wait_while_running(self) -> Option<Outcome<V>> {
         let heartbeat = Arc::clone(&self.heartbeat);
         let mut outcome = pin!(self.wait());

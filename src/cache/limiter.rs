@@ -42,7 +42,7 @@ pub(crate) struct Limiter {
 struct Holder {
     priority: bool,
     heartbeat: Heartbeat,
-    /// What the heartbeat was when last looked at, and when it was first seen so.
+    /// The heartbeat at the last check, and when it was first seen at that count.
     seen: Option<(u64, Timestamp)>,
 }
 
@@ -60,7 +60,7 @@ impl Queued {
 }
 
 impl Limiter {
-    /// A limit below two counts as two: one place is kept.
+    /// A limit below two counts as two: one place is kept for priority.
     pub(crate) fn new(limit: usize) -> Self {
         let limit = limit.max(2);
         let holders = BTreeMap::new();
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn each_response_lets_eight_more_go_and_those_add_up_to_the_limit() {
         let mut limiter = Limiter::new(256);
-        // So that the burst goes on.
+        // A queued request keeps the window from beginning again.
         assert!(limiter.queue(true));
         let mut permits = 0..;
         let rounds: Vec<usize> = (0..4)
@@ -227,7 +227,7 @@ mod tests {
         let (still, running) = (Heartbeat::default(), Heartbeat::default());
         limiter.enter(1, true, &still);
         limiter.enter(2, true, &running);
-        // The first look only notes the heartbeat, however long the request has been in flight.
+        // The first check only notes the heartbeat, however long the request has been in flight.
         assert!(limiter.remove_stalled(NOW.after(Duration::from_secs(60))).is_empty());
         running.fetch_add(1, Ordering::Relaxed);
         assert_eq!(limiter.remove_stalled(NOW.after(Duration::from_secs(62))), [1]);

@@ -16,13 +16,13 @@ pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
     /// One attempt.
     fn load(&self) -> BoxFuture<'_, Result<Loaded<V>, Error>>;
 
-    /// What the loader needs for as long as one refresh runs. Called when a refresh begins, kept by the refresh, and
-    /// dropped when that ends, in whatever way.
+    /// What the loader needs while one refresh runs. Called when a refresh begins, kept by the refresh, and dropped
+    /// when it ends, in whatever way.
     fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
         None
     }
 
-    /// The value was rejected, and the next attempt must bring another.
+    /// The value was rejected, and the next attempt must load another.
     fn rejected(&self, value: &V) {
         let _ = value;
     }
@@ -30,13 +30,13 @@ pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
     /// What is loaded, for events, metrics and messages.
     fn label(&self) -> &str;
 
-    /// What kind of thing it is, likewise.
+    /// The kind of value that is loaded, for the same uses.
     fn what(&self) -> &'static str {
         "token"
     }
 }
 
-/// A value as it came, with the time at which it was asked for and its life from then.
+/// A loaded value, with the time of the request for it and its life from then.
 #[derive(Debug)]
 pub(crate) struct Loaded<V> {
     pub(crate) value: V,
@@ -45,7 +45,7 @@ pub(crate) struct Loaded<V> {
     pub(crate) sent: Timestamp,
     pub(crate) life: Duration,
     pub(crate) renewal: Renewal,
-    /// Whether the server itself was asked, and not only a store in front of it.
+    /// Whether the value comes from the server itself, and not from a store in front of it.
     pub(crate) from_issuer: bool,
     /// The server's id of the request, for events.
     pub(crate) request_id: Option<String>,
@@ -54,15 +54,15 @@ pub(crate) struct Loaded<V> {
 /// What a failed attempt says about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// Nothing: the server was not asked, or another one failed.
+    /// Nothing: no request was sent to it, or another server failed.
     Nothing,
     /// It responds, and refuses this request.
     Responds,
-    /// Something responds, in a way for which this request alone may be the reason.
+    /// Something responds, but the cause may be this request alone.
     Doubtful,
     /// It does not respond in time, or says that it cannot serve now.
     Unavailable,
-    /// There is no connection to it, whatever is asked.
+    /// No connection to it can be made, whatever the request.
     Unreachable,
 }
 
@@ -70,7 +70,7 @@ impl Evidence {
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
             _ if error.is_refusal_of_issuer() => Self::Responds,
-            // A gateway's page, or its redirect to one.
+            // The page of a gateway, or its redirect to one.
             ErrorKind::InvalidResponse => Self::Doubtful,
             ErrorKind::Connect => Self::Unreachable,
             ErrorKind::Credential

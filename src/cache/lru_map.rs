@@ -1,13 +1,13 @@
-//! A bounded map that is read without a lock and forgets what was not used for the longest time.
+//! A bounded map that is read without a lock and evicts the least recently used entry.
 //!
 //! Readers find an entry through a shard: a short list behind an `ArcSwap`, replaced whole when an entry comes or goes.
 //! The number of shards follows from the capacity, so a new key copies a handful of entries however many there are.
-//! What decides which entry makes room is behind a mutex that only writers take; a reader notes a use by one store into
-//! the entry, and only once between two insertions, so that readers on several cores do not contend for it.
+//! The order of eviction is behind a mutex that only writers take; a reader notes a use by one store into the entry,
+//! and only once between two insertions, so that readers on several cores do not contend for it.
 //!
-//! The map has two segments (a segmented LRU). A new key is on probation until its value has
-//! [proven](LruMap::promote) to be of use; then it is protected. Each segment is bounded and makes room within itself:
-//! keys that never had a value of use, however many, push out none that has one.
+//! The map has two segments (a segmented LRU). A new key is on probation until its value has [proven](LruMap::promote)
+//! useful; then it is protected. Each segment is bounded and evicts from itself alone: keys that never had a useful
+//! value, however many, evict none that has one.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
@@ -17,17 +17,17 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
-/// So many entries are looked at for one that can go.
+/// How many entries are examined to find one to evict.
 const LOOKS: usize = 8;
 
-/// So many entries are in one shard when the map is full.
+/// How many entries are in one shard when the map is full.
 const SHARD_LENGTH: usize = 8;
 
 const MOST_SHARDS: usize = 1 << 16;
 
 /// What the map holds: a cheap handle.
 pub(crate) trait Value: Clone {
-    /// Whether anything besides the map holds on to the value. Such an entry stays: there would be two of it.
+    /// Whether anything besides the map holds the value. Such an entry is not evicted: a second value would be made.
     fn is_in_use(&self) -> bool;
 }
 
@@ -37,7 +37,7 @@ impl<T> Value for Arc<T> {
     }
 }
 
-/// How much the map holds. An entry in use stays beyond that.
+/// How much the map holds. An entry in use is kept even beyond that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Entries on probation; zero counts as one.
@@ -55,9 +55,9 @@ pub(crate) struct LruMap<K, V, S = RandomState> {
     hasher: S,
     /// Mixed into each hash, so that no choice of keys fills one shard.
     seed: u64,
-    /// A power of two in number; made when the first key comes.
+    /// Their number is a power of two; made with the first key.
     shards: OnceLock<Shards<K, V>>,
-    /// Counts by two what comes, is promoted or asked for by its slot: all the time that there is.
+    /// The map's logical clock: advances by two with each insertion, promotion and lookup by key.
     ticks: AtomicU64,
     ledger: Mutex<Ledger<K, V>>,
 }
@@ -73,9 +73,9 @@ struct Node<K, V> {
     key: K,
     value: V,
     id: u64,
-    /// By the count of ticks.
+    /// In ticks.
     last_used: AtomicU64,
-    /// What follows is read and written under the ledger's mutex: where the entry stands in its segment's queue.
+    /// Where the entry stands in its segment's queue. This and the rest is read and written under the ledger's mutex.
     queued: AtomicU64,
     is_protected: AtomicBool,
     weight: AtomicUsize,
@@ -93,17 +93,17 @@ struct Ledger<K, V> {
 #[derive(Debug)]
 struct Segment<K, V> {
     queue: BTreeMap<(u64, u64), Arc<Node<K, V>>>,
-    /// So many times there is no use in looking: everything was in use the last time.
+    /// How many evictions skip the search, because all entries were in use the last time.
     pause: usize,
 }
 
 impl<K: Clone + Eq + Hash, V: Value> LruMap<K, V> {
-    /// A map of this capacity in which nothing needs to prove itself: a plain LRU map.
+    /// A map of this capacity in which every entry stays on probation: a plain LRU map.
     pub(crate) fn new(capacity: usize) -> Self {
         Self::with_limits(Limits { probation: capacity, protected: 1, weight: usize::MAX })
     }
 
-    /// The value under this key, made if it is not there, and now the most recently used.
+    /// The value under this key, made if it is missing, and now the most recently used.
     pub(crate) fn get_or_insert_with(&self, key: &K, make: impl FnOnce() -> V) -> V {
         self.get_or_insert(self.hash(key), |other| other == key, || (key.clone(), make())).0
     }
@@ -122,7 +122,7 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         }
     }
 
-    /// What a key, or whatever hashes as it does, is found by.
+    /// The hash that finds a key, or whatever hashes as it does.
     #[inline]
     pub(crate) fn hash(&self, key: &(impl Hash + ?Sized)) -> u64 {
         let mixed = u128::from(self.hasher.hash_one(key) ^ self.seed) * 0x9E37_79B9_7F4A_7C15;
@@ -142,7 +142,7 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
     ) -> Option<T> {
         let shard = self.shard(hash)?.load();
         let node = find(shard.as_ref()?, hash, is_key)?;
-        // After what came with this tick, and before what comes with the next one.
+        // After entries queued at this tick, and before those of the next one.
         node.touch(self.ticks.load(Ordering::Relaxed) + 1);
         Some(look(&node.value))
     }
@@ -155,7 +155,7 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         Some(node.value.clone())
     }
 
-    /// The value of that key, made on probation if it is not there, with the values that made room for it.
+    /// The value of that key, made on probation if it is missing, with the values evicted for it.
     pub(crate) fn get_or_insert(
         &self,
         hash: u64,
@@ -190,8 +190,8 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         (value, gone)
     }
 
-    /// The value of that key is of use and weighs so much: its entry is protected from now on. With the values that
-    /// made room for it.
+    /// Protects the entry of that key, whose value has proven useful and has this weight. Returns the values evicted
+    /// for it.
     pub(crate) fn promote(&self, hash: u64, is_key: impl Fn(&K) -> bool, weight: usize) -> Vec<V> {
         let mut guard = self.ledger();
         let ledger = &mut *guard;
@@ -308,8 +308,7 @@ impl<K, V: Value> Segment<K, V> {
         self.queue.remove(&(node.queued.load(Ordering::Relaxed), node.id))
     }
 
-    /// Takes entries out until there is room, as `has_room` judges after each one that it is shown, or until all that
-    /// are looked at are in use.
+    /// Evicts entries until `has_room`, called with the last one evicted, is true, or all entries examined are in use.
     fn make_room(
         &mut self,
         tick: u64,
@@ -438,7 +437,7 @@ mod tests {
         }
         assert!((0..100).all(|key| holds(&map, key)));
         assert_eq!(len(&map), 110);
-        // A protected one does, and it is the least recently used of them.
+        // Another protected one evicts the least recently used of them.
         map.get_or_insert_with(&0, || unreachable!());
         assert_eq!(promote(&map, 100, 1), [1]);
     }
@@ -453,7 +452,7 @@ mod tests {
         assert!(promote(&map, 10, 50).is_empty());
         assert!(promote(&map, 11, 200).is_empty());
         assert_eq!(promote(&map, 12, 60), [3]);
-        // One that weighs more than all may stays alone.
+        // An entry that exceeds the limit by itself stays alone.
         let last = promote(&map, 13, 5_000);
         assert_eq!((last.len(), len(&map), holds(&map, 13)), (9, 1, true));
         assert_eq!(map.ledger().weight, 5_000);
@@ -482,7 +481,7 @@ mod tests {
         impl std::hash::Hasher for LowHasher {
             fn write(&mut self, _: &[u8]) {}
             fn write_u32(&mut self, number: u32) {
-                // All low bits alike, as someone may choose them.
+                // All low bits are alike, as an attacker may choose them.
                 self.0 = u64::from(number) << 40;
             }
             fn finish(&self) -> u64 {

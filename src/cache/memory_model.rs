@@ -10,7 +10,7 @@ use loom::thread;
 use self::recheck::Recheck;
 use crate::clock::{Clock, ManualClock, Timestamp};
 
-/// What the copy of `recheck.rs` takes for the module beside it.
+/// Stands for the module that the copy of `recheck.rs` imports.
 mod sync {
     pub(crate) use loom::sync::atomic::AtomicU64;
 }
@@ -21,7 +21,7 @@ mod recheck;
 
 const LIFE: Duration = Duration::from_secs(60);
 
-/// A value that is not to be looked at for half its life, its end, and a clock.
+/// A value whose recheck is due after half its life, its end, and a clock.
 fn scene() -> (Arc<Recheck>, Timestamp, ManualClock) {
     let clock = ManualClock::new();
     let recheck = Arc::new(Recheck::new());
@@ -87,7 +87,7 @@ fn past_its_end_by_either_clock_a_value_is_served_by_no_reader_whatever_moves_th
         suspended.set_wall_ahead(LIFE * 2);
         set_back.advance(LIFE * 2);
         set_back.set_wall_back(LIFE * 2);
-        // A refresh in flight postpones the look; a rejection asks for it at once.
+        // A refresh in flight postpones the recheck; a rejection makes it due at once.
         let movers = [end, Timestamp { monotonic: 1, wall: 1 }].map(|due| {
             let recheck = Arc::clone(&recheck);
             thread::spawn(move || recheck.set(due))
@@ -95,7 +95,7 @@ fn past_its_end_by_either_clock_a_value_is_served_by_no_reader_whatever_moves_th
         let seen = [&suspended, &set_back].map(|clock| is_ahead(&recheck, clock));
         assert_eq!(seen, [false, false]);
         movers.into_iter().for_each(|mover| mover.join().unwrap());
-        // Neither is lost: the look is due at once, or when the refresh is.
+        // Neither is lost: the recheck is due at one of the two times.
         let due = recheck.due();
         assert!([1, end.monotonic].contains(&due.monotonic) && [1, end.wall].contains(&due.wall));
         drop(clock);

@@ -1,5 +1,5 @@
-//! The slot and the admission under a model checker: thousands of schedules, each step of each thread chosen by it.
-//! A waiter that waits for ever is found as a deadlock.
+//! The slot and the admission under a model checker, which chooses each step of each thread in thousands of schedules.
+//! A waiter that never wakes is found as a deadlock.
 //!
 //! `cargo model` runs it, an alias that builds everything anew with `--cfg shuttle`.
 
@@ -28,7 +28,7 @@ const SCHEDULES: usize = 2_000;
 const LIFE: Duration = Duration::from_secs(1200);
 const ADVISORY: Duration = Duration::from_secs(900);
 
-/// Gives the numbers 1, 2, 3 …, or fails so many times first.
+/// Loads the numbers 1, 2, 3 …, after this many failures.
 #[derive(Debug)]
 struct Source {
     clock: ManualClock,
@@ -228,7 +228,7 @@ fn rejections_by_two_consumers_force_one_fetch_and_every_request_ends() {
                     assert!(first.recheck().reject(consumer), "there is, or will be, another value");
                     let second = block_on(Arc::clone(&slot).acquire()).unwrap();
                     second.recheck().accept(consumer);
-                    // Forced a moment ago: it stays.
+                    // A refresh was forced a moment ago, so the value stays.
                     assert!(!second.recheck().reject(consumer + 10));
                     block_on(slot.acquire()).unwrap().value
                 })
@@ -274,7 +274,7 @@ fn a_runtime_that_goes_in_the_middle_of_a_refresh_leaves_no_waiter_behind() {
             Handle::shut_down();
         });
         for caller in callers {
-            // The one whose refresh is dropped before it began gets an error; none waits for ever.
+            // A caller whose refresh is dropped before it began gets an error; none waits for ever.
             let _ = caller.join().unwrap();
         }
         closing.join().unwrap();
@@ -292,7 +292,7 @@ fn slots_that_ask_one_server_all_end_and_ask_a_dead_issuer_no_more_than_allowed(
         for caller in callers {
             caller.join().unwrap().unwrap_err();
         }
-        // Each once on trust, and two more attempts of the one that finds out.
+        // One attempt of each before the circuit opens, and two more of the refresh that opens it.
         let asked: u64 = scenes.iter().map(Scene::asked).sum();
         assert!(asked <= 6, "{asked}");
     });
@@ -314,7 +314,7 @@ fn slots_that_ask_one_server_get_over_a_hiccup_together() {
 fn slots_that_ask_one_server_all_end_when_the_runtime_goes_in_the_middle_of_trouble() {
     check(|| {
         let (admission, clock) = (Arc::default(), ManualClock::new());
-        // One keeps failing, the others get over it.
+        // One keeps failing, the others recover.
         let [dead, one, other] =
             [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &admission, &clock));
         let callers = [dead.caller(), one.caller(), other.caller()];
@@ -331,7 +331,7 @@ fn slots_that_ask_one_server_all_end_when_the_runtime_goes_in_the_middle_of_trou
             let _ = caller.join().unwrap();
         }
         closing.join().unwrap();
-        // Nor does a later caller wait for refreshes that are gone. Each may meet a failure once.
+        // A later caller does not wait for refreshes that are gone either. Each may meet a failure once.
         for _ in 0..4 {
             clock.advance(Duration::from_secs(60));
             for scene in [&one, &other, &dead] {

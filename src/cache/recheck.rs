@@ -1,4 +1,4 @@
-//! When a request must look at a cached value more closely: all that a hit reads, shared by the value's consumers.
+//! When a cached value needs a recheck: all that a hit reads, shared by the value's consumers.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -7,11 +7,11 @@ use super::sync::AtomicU64;
 use crate::cache::rejections::{Reaction, Rejections};
 use crate::clock::{Clock, Timestamp};
 
-/// When a request must look at a value more closely.
+/// When a request must check a value by the precise clocks.
 ///
 /// A hit compares the coarse clocks with this and nothing else. Past it, the precise clocks and the slot's state
-/// decide, and move it ahead where nothing needs to be done for a while: so serving during a refresh costs what serving
-/// a fresh value costs.
+/// decide, and postpone the next recheck where nothing needs to be done for a while: so serving during a refresh costs
+/// what serving a fresh value costs.
 ///
 /// It is shared with each consumer of the value, which can invalidate the value through it: by identity, so that a late
 /// rejection of an old value says nothing about its successor.
@@ -23,7 +23,7 @@ pub(crate) struct Recheck {
     last_tick: AtomicU64,
     /// The consumer whose acceptance was noted last, [`NONE_YET`], or [`UNWATCHED`] while acceptances are not noted.
     accepted_by: AtomicU64,
-    /// Those of the slot that holds the value.
+    /// The rejections of the slot that holds the value.
     rejections: OnceLock<Arc<Rejections>>,
 }
 
@@ -34,7 +34,7 @@ const UNWATCHED: u64 = 0;
 const NONE_YET: u64 = 1;
 
 impl Recheck {
-    /// Needed at once.
+    /// A recheck that is due at once.
     pub(crate) fn new() -> Self {
         Self {
             monotonic: AtomicU64::new(1),
@@ -63,7 +63,7 @@ impl Recheck {
         ahead
     }
 
-    /// When the next closer look is due.
+    /// When the next recheck is due.
     pub(crate) fn due(&self) -> Timestamp {
         Timestamp {
             monotonic: self.monotonic.load(Ordering::Relaxed),
@@ -71,9 +71,9 @@ impl Recheck {
         }
     }
 
-    /// The value is not to be served any more. There is no way back.
+    /// The value is not served any more. This cannot be undone.
     pub(crate) fn invalidate(&self) {
-        // A read-modify-write like those of `set`, so that each of them comes before it or finds it.
+        // A read-modify-write like those of `set`, so that each of those precedes it or sees it.
         self.monotonic.swap(INVALIDATED, Ordering::AcqRel);
     }
 
@@ -103,7 +103,7 @@ impl Recheck {
             }
             None => self.invalidate(),
         }
-        // From now on it is of interest which consumer accepts the value.
+        // From now on it matters which consumer accepts the value.
         let _ = self.accepted_by.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |noted| {
             (noted == UNWATCHED || noted == consumer).then_some(NONE_YET)
         });
@@ -144,12 +144,12 @@ impl Recheck {
         }
     }
 
-    /// Not needed before then, unless the value is invalidated, before or meanwhile.
+    /// The next recheck is due at this timestamp, unless the value is invalidated, before or meanwhile.
     pub(crate) fn set(&self, timestamp: Timestamp) {
         self.wall.store(timestamp.wall, Ordering::Relaxed);
         let monotonic = timestamp.monotonic.max(INVALIDATED + 1);
         let unless_invalidated = |now| (now != INVALIDATED).then_some(monotonic);
-        // Refused for an invalidated value, and rightly so.
+        // An invalidated value stays so, and the update fails.
         let _ = self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_invalidated);
     }
 }

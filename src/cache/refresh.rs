@@ -1,8 +1,9 @@
 //! One refresh: a fetch with its attempts and pauses, on a task of its own, that any number of waiters wait for.
 //!
 //! The task is the only one that this crate starts for a value. It belongs to no waiter, and cancelling one does not
-//! cancel it. It runs on the runtime of the waiter that began it; when that one is shut down, the refresh ends without a
-//! result, and when it is not driven, the heartbeat stands still and a waiter on another runtime replaces the refresh.
+//! cancel it. It runs on the runtime of the waiter that began it. When that runtime is shut down, the refresh ends
+//! without a result; when it is not driven, the heartbeat stands still and a waiter on another runtime replaces the
+//! refresh.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -37,9 +38,9 @@ pub(crate) struct Settings {
     pub(crate) wait: Duration,
     /// How long one attempt may take.
     pub(crate) attempt_timeout: Duration,
-    /// To the server that all these slots ask.
+    /// Of the server that all these slots load from.
     pub(crate) admission: Arc<Admission>,
-    /// For whom the values are.
+    /// The party that the values are for.
     pub(crate) party: Party,
     pub(crate) telemetry: Telemetry,
 }
@@ -61,7 +62,7 @@ pub(crate) enum Cause {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// When to ask again, if a circuit is open; otherwise the slot decides.
+    /// When to try again, if a circuit is open; otherwise the slot decides.
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -73,13 +74,13 @@ impl From<Error> for Failure {
 
 /// Where a refresh leaves its result.
 pub(crate) trait Completion<V>: Debug + Send + Sync {
-    /// Whether the result of the refresh of this number would still count.
+    /// Whether the result of the refresh with this id would still count.
     fn is_awaited(&self, refresh: u64) -> bool;
 
-    /// Takes the result of the refresh of this number, and says what it means for the waiters.
+    /// Takes the result of the refresh with this id, and returns what it means for the waiters.
     fn complete(&self, refresh: u64, result: Result<Loaded<V>, Failure>) -> Outcome<V>;
 
-    /// Takes note that the refresh of this number ended without a result.
+    /// The refresh with this id ended without a result.
     fn lost(&self, refresh: u64);
 }
 
@@ -88,7 +89,7 @@ pub(crate) trait Completion<V>: Debug + Send + Sync {
 pub(crate) struct Plan<V> {
     pub(crate) id: u64,
     pub(crate) cause: Cause,
-    /// Whether requests wait and nothing has failed before: then it makes further attempts.
+    /// Whether requests wait and nothing has failed before: then the refresh makes further attempts.
     pub(crate) patient: bool,
     /// See [`Applicant`].
     pub(crate) priority: bool,
@@ -103,13 +104,13 @@ pub(crate) struct Plan<V> {
 pub(crate) struct Refresh<V: Debug + Send + Sync + 'static> {
     plan: Plan<V>,
     loader: Arc<dyn Loader<V>>,
-    /// What the loader needs until the end.
+    /// What the loader needs until the refresh ends.
     _hold: Option<Box<dyn Any + Send + Sync>>,
     settings: Settings,
     completion: Arc<dyn Completion<V>>,
     outcome: watch::Sender<Option<Outcome<V>>>,
     heartbeat: Heartbeat,
-    /// When it set out, after the start delay.
+    /// When it began, after the start delay.
     started: Timestamp,
     /// How many attempts it has made.
     attempt: u32,
@@ -140,8 +141,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         (refresh, in_flight)
     }
 
-    /// Runs it as a task. A runtime that is shutting down drops the task at once, which ends the refresh: not to be
-    /// called under a lock.
+    /// Runs it as a task. Not to be called under a lock: a runtime that is shutting down drops the task at once, which
+    /// ends the refresh.
     pub(crate) fn spawn(self, runtime: &Handle) {
         let span = self.settings.telemetry.refresh_span(self.loader.label(), self.cause());
         runtime.spawn(self.run().instrument(span));
@@ -171,7 +172,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         }
         let (party, label) = (self.settings.party, self.loader.label().to_owned());
         let mut permit = self.enter().await?;
-        // A probe is one attempt: other refreshes have made more before.
+        // A probe is one attempt: other refreshes have already made more.
         let mut attempts = if self.plan.patient && !permit.probes() { ATTEMPTS } else { 1 };
         loop {
             self.attempt += 1;
@@ -192,7 +193,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
                 && now.since(self.started) < RETRY_BUDGET
                 && may_pass_soon(&error)
                 && self.is_awaited()
-                // Other parties' failures do not make each other wait for their further attempts.
+                // Requests for different parties do not wait for each other's further attempts.
                 && !(party == Party::Other && self.settings.admission.is_busy());
             let effect = permit.failed(&label, &error, again, now, fastrand::f64());
             self.report_circuit(party);
@@ -293,8 +294,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 }
 
 impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
-    /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic, in an
-    /// authenticator or source of the user's, is an error like any other.
+    /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic in a
+    /// user's authenticator or source is an error like any other.
     fn drop(&mut self) {
         if self.completed {
             return;
@@ -313,7 +314,7 @@ impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
     }
 }
 
-/// Whether another attempt within the second makes sense: not when it would only double a long wait, and not when the
+/// Whether another attempt within the second makes sense: not where it would only double a long wait, or where the
 /// server asks for a pause.
 fn may_pass_soon(error: &Error) -> bool {
     error.is_transient() && error.kind() != ErrorKind::Timeout && error.retry_after().is_none()

@@ -1,10 +1,10 @@
-//! What consumers of a slot's values say about them, and when that forces a refresh.
+//! What consumers report of a slot's values, and when that forces a refresh.
 //!
-//! The first rejection invalidates the value: it is gone for all, and the next request fetches another. While the
-//! values that follow go on being rejected by the same consumer, the consumer is at fault, or the server is: refreshes
-//! for its sake are further and further apart, and the value that exists is served meanwhile. A value that another
-//! consumer accepts, or that is about as new as the last forced refresh, is not taken from the others. All this is
-//! forgotten a while after the consumer's last rejection: sooner when it has accepted a value since.
+//! The first rejection invalidates the value: it is gone for all, and the next request fetches another. While the same
+//! consumer goes on rejecting the values that follow, the consumer is at fault, or the server is: the refreshes it
+//! forces are further and further apart, and the current value is served meanwhile. A value that another consumer
+//! accepts, or that is about as new as the last forced refresh, stays for the others. All this is forgotten a while
+//! after the consumer's last rejection: sooner when it has accepted a value since.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::clock::{Clock, Timestamp};
 /// The longest time between two refreshes that one consumer forces.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(64);
 
-/// A consumer that has accepted a value since is forgotten so long after its last rejection, and any other one later.
+/// How long after its last rejection a consumer that has accepted a value since is forgotten; any other one later.
 const FORGET_ACCEPTING: Duration = Duration::from_secs(60);
 const FORGET: Duration = Duration::from_secs(5 * 60);
 
@@ -37,7 +37,7 @@ pub(crate) enum Reaction {
 #[derive(Debug)]
 pub(crate) struct Rejections {
     clock: Clock,
-    /// Between the first two refreshes that a consumer forces; it doubles from there.
+    /// The interval between the first two refreshes that a consumer forces; it doubles from there.
     interval: Duration,
     state: Mutex<State>,
 }
@@ -56,7 +56,7 @@ struct Consumer {
     id: u64,
     /// How many refreshes it has forced.
     forced: u32,
-    /// It forces no other before.
+    /// The consumer forces no other refresh before.
     not_before: Timestamp,
     last: Timestamp,
     /// Whether it has accepted a value since its last rejection.
@@ -69,7 +69,7 @@ impl Rejections {
     }
 
     /// A consumer rejects the value that is served. `react` is called under the lock, so that a consumer that rejects
-    /// the same value a moment later finds it as the reaction leaves it.
+    /// the same value a moment later finds the state after the reaction.
     pub(crate) fn reject(
         &self,
         id: u64,
@@ -102,14 +102,14 @@ impl Rejections {
             .for_each(|consumer| consumer.accepted = true);
     }
 
-    /// Whether acceptances are worth noting: something was rejected lately.
+    /// Whether acceptances are noted: a value was rejected lately.
     pub(crate) fn is_watching(&self, now: Timestamp) -> bool {
         let mut state = self.state();
         state.forget(now);
         !state.consumers.is_empty()
     }
 
-    /// Whether a refresh is due for the sake of a rejection; asking resets it.
+    /// Whether a rejection has made a refresh due; the call resets it.
     pub(crate) fn take_request(&self) -> bool {
         std::mem::take(&mut self.state().requested)
     }
@@ -166,7 +166,7 @@ impl Consumer {
         self.forced = self.forced.saturating_add(1);
         let doublings = self.forced.saturating_sub(1).min(16);
         self.not_before = now.after(interval.saturating_mul(1 << doublings).min(LONGEST_INTERVAL));
-        // It took the value before, once: this one may have been revoked too.
+        // The consumer accepted a value before, so this one may have been revoked too.
         if self.forced <= 2 && accepted && !accepted_by_another {
             Reaction::Invalidate
         } else {
@@ -254,7 +254,7 @@ mod tests {
             rejections.reject(BAD, false, |_| ());
             clock.advance(SECOND);
         }
-        // A value that the bad one rejects and no other is known to accept.
+        // `BAD` rejects this value, and no other consumer is known to accept it.
         clock.advance(SECOND);
         assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
     }

@@ -20,10 +20,10 @@ use crate::cache::window::{State as Stage, Window};
 use crate::clock::{Clock, Timestamp, nanos};
 use crate::error::{Error, ErrorKind};
 
-/// The same for the first two refreshes that a consumer's rejections force when each slot is another party's.
+/// [`FORCED_INTERVAL`] of slots that are each another party's, for the first two refreshes that a consumer forces.
 const FORCED_INTERVAL_OF_OTHERS: Duration = Duration::from_secs(60);
 
-/// What a request gets when it asks a slot.
+/// What a request gets from a slot.
 #[derive(Debug)]
 pub(crate) enum Resolution<V> {
     /// The value, at once.
@@ -37,7 +37,7 @@ pub(crate) enum Resolution<V> {
 /// One cached value of a kind.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
-    /// A value that was alive when it was loaded; compared with the clocks at each use.
+    /// A value that was live when it was loaded; compared with the clocks at each use.
     current: ArcSwapOption<CacheEntry<V>>,
     state: Mutex<State<V>>,
     rejections: Arc<Rejections>,
@@ -56,7 +56,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         Self { current, state, rejections, loader, settings }
     }
 
-    /// Puts a value in that was not fetched.
+    /// Caches a value that was not fetched.
     #[cfg(feature = "test-util")]
     pub(crate) fn hold(&self, entry: CacheEntry<V>) {
         self.current.store(Some(Arc::new(entry)));
@@ -70,20 +70,20 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         &self.settings.clock
     }
 
-    /// Looks at the value, if it may be served without a closer look, without counting a reference.
+    /// Reads the value, if it may be served without a recheck, without counting a reference.
     #[inline]
     pub(crate) fn with_servable<T>(&self, look: impl FnOnce(&Arc<CacheEntry<V>>) -> T) -> Option<T> {
         let current = self.current.load();
         current.as_ref().filter(|entry| entry.is_servable(&self.settings.clock)).map(look)
     }
 
-    /// The value, if it is alive. Fetches nothing.
+    /// The value, if it is live. Fetches nothing.
     pub(crate) fn peek(&self) -> Option<Arc<CacheEntry<V>>> {
         let now = self.settings.clock.now();
         self.current.load_full().filter(|entry| entry.state(now) < Stage::Dead)
     }
 
-    /// Whether there is a live value; answers at once. A refresh that is due is begun in the background.
+    /// Whether there is a live value, without waiting. A refresh that is due is begun in the background.
     pub(crate) fn is_ready(self: &Arc<Self>) -> bool {
         match self.with_servable(|_| ()) {
             Some(()) => true,
@@ -118,7 +118,8 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             }
             (entry, _) => {
                 if let Some(dead) = entry.as_ref().filter(|_| stage == Stage::Dead) {
-                    // For good: a clock that is set back does not bring it to life for a service that caches it.
+                    // Invalidated for good: when a clock is set back, a service that caches the value must not serve it
+                    // again.
                     dead.recheck().invalidate();
                     self.current.store(None);
                 }
@@ -142,7 +143,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             if let Resolution::Wait(in_flight) = &resolution
                 && in_flight.is_lost()
             {
-                // The runtime is shutting down; to try again here would be to try for ever.
+                // The runtime is shutting down, and trying again here would never end.
                 return self.peek().map_or_else(|| Resolution::Refuse(no_runtime()), Resolution::Serve);
             }
         }
@@ -177,7 +178,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             rejected: state.rejected.take(),
             now,
         };
-        // It may wait for a place, or for others to find out whether the server responds, as long as for a response.
+        // A refresh may wait for a place, or for the result of a probe, as long as for a response.
         state.overdue =
             now.after(self.settings.attempt_timeout.saturating_mul(2).saturating_add(start_delay));
         let (loader, settings) = (Arc::clone(&self.loader), self.settings.clone());
@@ -186,7 +187,8 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         Ok((in_flight, Some(refresh)))
     }
 
-    /// The value, unless it was invalidated: then it is removed, and a refresh begun before is void. Says so.
+    /// The value, unless it was invalidated: then it is removed, and a refresh begun before is void. Returns whether it
+    /// was.
     fn remove_invalidated(&self, state: &mut State<V>, now: Timestamp) -> (Option<Arc<CacheEntry<V>>>, bool) {
         let Some(entry) = self.current.load_full() else { return (None, false) };
         if !entry.recheck().is_invalidated() {
@@ -197,14 +199,14 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         (None, true)
     }
 
-    /// Gives up a refresh whose runtime is not driven: the next request begins another, and what this one brings after
-    /// all does not count.
+    /// Gives up a refresh whose runtime is not driven: the next request begins another, and a late result does not
+    /// count.
     pub(crate) fn abandon(&self, refresh: u64) {
         self.state().end(refresh);
     }
 
-    /// How long from now until there may be something to do: until the value must be looked at, or the failure of a
-    /// refresh is forgotten.
+    /// How long until the slot needs attention: until the value needs a recheck, or the failure of a refresh is
+    /// forgotten.
     pub(crate) fn next_look(&self) -> Duration {
         let now = self.settings.clock.now();
         let due = self.current.load().as_ref().map(|entry| entry.recheck().due().since(now));
@@ -212,7 +214,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         due.filter(|due| !due.is_zero()).or_else(retry).unwrap_or_default()
     }
 
-    /// Sets the gauge of how long the value is alive: not at all when there is none, and not when none was asked for.
+    /// Sets the gauge of how long the value lives; without a value, or where no gauge is wanted, does nothing.
     #[cfg(feature = "metrics")]
     pub(crate) fn record_life(&self) {
         let now = self.settings.clock.now();
@@ -223,7 +225,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         }
     }
 
-    /// Sets the same gauge when the slot makes room for another.
+    /// Sets the same gauge when the slot is evicted.
     #[cfg(feature = "metrics")]
     pub(crate) fn record_end(&self) {
         self.settings.telemetry.expires_in(self.loader.label(), Duration::ZERO);
@@ -278,7 +280,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             Arc::new(CacheEntry::new(value, Window::new(sent, life, renewal, fastrand::f64()), recheck));
         let dead = entry.state(now) == Stage::Dead;
         if dead || life < FORCED_INTERVAL {
-            // No fetch loop, whatever the server hands out.
+            // Keeps a server that issues short lives from causing a fetch loop.
             state.not_before = now.monotonic.saturating_add(nanos(FORCED_INTERVAL));
         }
         if life.is_zero() && from_issuer {
@@ -289,7 +291,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         }
         state.has_had_value = true;
         if let Some(before) = self.current.swap(Some(Arc::clone(&entry))) {
-            // A service that caches the old value comes and gets the new one.
+            // A service that caches the old value comes back to the slot and gets the new one.
             before.recheck().invalidate();
         }
         Outcome::Cached(entry)

@@ -15,9 +15,9 @@ mod real {
 
     /// Whether the runtime has a time driver.
     ///
-    /// Tokio has no way to ask: neither a handle nor its metrics tell, and without a driver each use of a timer
-    /// panics. So one is made and the panic is caught, which leaves its message on stderr; a program that aborts at a
-    /// panic is aborted, as it would be at the first timer of its own. With a driver, nothing is registered.
+    /// Tokio offers no query for it, and without a driver each use of a timer panics. So a timer is made and the panic
+    /// is caught, which leaves its message on stderr; a program that aborts at a panic is aborted, as it would be at
+    /// the first timer of its own. With a driver, nothing is registered.
     pub(crate) fn has_timers() -> bool {
         std::panic::catch_unwind(|| drop(sleep(std::time::Duration::ZERO))).is_ok()
     }
@@ -81,7 +81,7 @@ mod model {
             task
         }
 
-        /// The runtime of the refreshes so far is shut down, and they with it.
+        /// Shuts down the runtime, and with it the refreshes begun so far.
         pub(crate) fn shut_down() {
             for task in TASKS.lock().unwrap().drain(..) {
                 task.abort();

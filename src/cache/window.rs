@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 /// A life longer than this is taken for a mistake; IDaaS grants 24 hours at most.
 pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The life of a token whose issuer names none.
+/// The life of a token for which the issuer states none.
 pub(crate) const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 
 /// Taken off the end of every life: issuers count in whole seconds, and a request needs time to arrive.
@@ -40,8 +40,8 @@ pub(crate) enum Renewal {
 }
 
 impl Renewal {
-    /// The age at which a value of this life is due. `jitter`, from 0 to 1, takes up to a fifth off two thirds of
-    /// a life, and adds as much to the time before its end.
+    /// The age at which a value of this life is due. `jitter`, from 0 to 1, takes up to a fifth off two thirds of a
+    /// life, or adds up to a fifth to the time before its end.
     fn of(self, life: Duration, jitter: f64) -> Duration {
         match self {
             Self::Before(before) if life / 2 >= before => {
@@ -62,10 +62,10 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// The window of a value that was asked for at `sent` and lives for `life` from then.
+    /// The window of a value that was requested at `sent` and lives for `life` from then.
     ///
-    /// `jitter`, from 0 to 1, moves the advisory edge earlier, never later, so that instances started together do
-    /// not renew together.
+    /// `jitter`, from 0 to 1, moves the advisory edge earlier, never later, so that instances started together do not
+    /// refresh together.
     pub(crate) fn new(sent: Timestamp, life: Duration, renewal: Renewal, jitter: f64) -> Self {
         let life = life.min(LONGEST_LIFE);
         let tenth = life / 10;

@@ -1,7 +1,7 @@
 //! The only place that reads a clock.
 //!
-//! A token's life is watched on two clocks at once: the monotonic one, which a clock set back cannot
-//! fool, and the wall clock, which a suspended machine cannot fool.
+//! A token's life is measured on two clocks at once: setting the wall clock back does not affect the monotonic one, and
+//! suspending the machine does not stop the wall clock.
 
 #[cfg(feature = "test-util")]
 mod manual;
@@ -22,13 +22,13 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Both readings moved ahead; stops at the end of time instead of overflowing.
+    /// Both readings moved ahead; saturates instead of overflowing.
     pub fn after(self, duration: Duration) -> Self {
         let nanos = nanos(duration);
         Self { monotonic: self.monotonic.saturating_add(nanos), wall: self.wall.saturating_add(nanos) }
     }
 
-    /// Both readings so much earlier; `None` when a clock did not run then.
+    /// Both readings moved back; `None` before a clock's origin.
     pub fn before(self, duration: Duration) -> Option<Self> {
         let nanos = nanos(duration);
         Some(Self { monotonic: self.monotonic.checked_sub(nanos)?, wall: self.wall.checked_sub(nanos)? })
@@ -44,12 +44,12 @@ impl Timestamp {
         Self { monotonic: self.monotonic.max(other.monotonic), wall: self.wall.max(other.wall) }
     }
 
-    /// How long from `earlier` to here on the monotonic clock; zero when `earlier` is later.
+    /// The time since `earlier` on the monotonic clock; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.monotonic.saturating_sub(earlier.monotonic))
     }
 
-    /// The wall clock's reading as the standard library has it.
+    /// The wall clock's reading as a type of the standard library.
     pub fn system_time(self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(self.wall)
     }
@@ -60,24 +60,24 @@ impl Timestamp {
     }
 }
 
-/// A duration in whole nanoseconds; five centuries stand for anything longer.
+/// A duration in whole nanoseconds; longer ones saturate at five centuries.
 pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where the time comes from: the machine, or a test's hand.
+/// The source of the time: the machine, or a test.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The clocks of the machine.
     #[default]
     System,
     #[cfg(feature = "test-util")]
-    /// A clock that a test sets.
+    /// A clock set by a test.
     Manual(ManualClock),
 }
 
 impl Clock {
-    /// Whether many readings of the coarse clocks in a row are the same, so that it is worth remembering one.
+    /// Whether the coarse clocks return the same reading many times in a row, so that caching one pays.
     pub(crate) const HAS_TICKS: bool = cfg!(target_os = "linux");
 
     /// Both clocks, to the nanosecond.
@@ -89,7 +89,7 @@ impl Clock {
         }
     }
 
-    /// Returns when so much time has passed on the monotonic clock. Needs a Tokio runtime.
+    /// Returns when this much time has passed on the monotonic clock. Needs a Tokio runtime.
     pub async fn sleep(&self, duration: Duration) {
         match self {
             Self::System => tokio::time::sleep(duration).await,
@@ -100,7 +100,7 @@ impl Clock {
 
     /// The monotonic clock for the hit path: up to one scheduler tick (about 4 ms) behind [`now`](Self::now).
     ///
-    /// Good for asking "is it time to look closer?", never for "is it still alive?".
+    /// Precise enough for "is it time to look closer?", but not for "is it still live?".
     #[inline]
     pub(crate) fn coarse_monotonic(&self) -> u64 {
         match self {
@@ -141,7 +141,7 @@ mod system {
         read(ClockId::RealtimeCoarse)
     }
 
-    /// A clock before its origin reads as the origin.
+    /// A time before the origin reads as the origin.
     #[inline]
     fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
@@ -190,7 +190,7 @@ mod tests {
             let after = clock.now();
             assert!(coarse.0 <= after.monotonic);
             assert!(coarse.0 + LAG >= before.monotonic);
-            // A wall clock that was set meanwhile tells nothing.
+            // A wall clock that was set meanwhile proves nothing.
             if before.wall <= after.wall && after.wall - before.wall < LAG {
                 assert!((before.wall - LAG..=after.wall).contains(&coarse.1));
             }

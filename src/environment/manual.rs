@@ -1,4 +1,4 @@
-//! Environment variables that only a test sees.
+//! Environment variables for tests only.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for ManualEnvironm
 }
 
 impl std::fmt::Debug for ManualEnvironment {
-    /// Names only: the values are secrets.
+    /// Shows names only: the values are secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut names: Vec<String> = self.variables().keys().cloned().collect();
         names.sort();

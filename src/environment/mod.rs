@@ -12,7 +12,7 @@ pub use self::manual::ManualEnvironment;
 #[cfg(feature = "transport")]
 use crate::error::ConfigFault;
 
-/// Where variables come from: the process, or a test's hand.
+/// The source of variables: the process, or a test.
 #[derive(Clone, Debug, Default)]
 pub enum Environment {
     /// The variables of the process.
@@ -68,8 +68,8 @@ impl Environment {
     }
 }
 
-/// People paste the secret where its variable's name belongs; such a text must not get into a message.
-/// The secrets that IDaaS issues are long runs of letters and digits, which names of variables are not.
+/// A secret may be misplaced where its variable's name belongs; such a text must not appear in a message. The secrets
+/// that IDaaS issues are long runs of letters and digits, which names of variables are not.
 pub(crate) fn looks_like_a_variable(name: &str) -> bool {
     const LONGEST_WORD: usize = 24;
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
@@ -78,7 +78,7 @@ pub(crate) fn looks_like_a_variable(name: &str) -> bool {
 
 #[allow(clippy::disallowed_methods)] // the one place that may
 fn process_variable(name: &str) -> Option<OsString> {
-    // A name with `=` or NUL cannot be set; asking for one is an error on some platforms.
+    // No variable has a name with `=` or NUL, and reading one is an error on some platforms.
     let nameable = !name.is_empty() && !name.contains(['=', '\0']);
     nameable.then(|| std::env::var_os(name)).flatten()
 }

@@ -1,4 +1,4 @@
-//! Faults of a configuration, all of them at once.
+//! Faults of a configuration, all reported at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct ConfigError {
     faults: Vec<ConfigFault>,
 }
 
-/// One fault of a configuration: the key, or the environment variable, and what was expected of it.
+/// One fault of a configuration: its key or environment variable, and the expected value.
 #[derive(Clone, Debug)]
 pub struct ConfigFault {
     key: String,
@@ -28,12 +28,12 @@ impl ConfigError {
         Self::all(None, vec![fault])
     }
 
-    /// `origin` names the file. There is at least one fault.
+    /// `origin` is the file. There is at least one fault.
     pub(crate) fn all(origin: Option<&str>, faults: Vec<ConfigFault>) -> Self {
         Self { origin: origin.map(str::to_owned), faults }
     }
 
-    /// The same with further faults.
+    /// Adds further faults.
     #[must_use]
     pub fn and(mut self, more: impl IntoIterator<Item = ConfigFault>) -> Self {
         self.faults.extend(more);
@@ -47,8 +47,8 @@ impl ConfigError {
 }
 
 impl ConfigFault {
-    /// A fault of a key, or of an option of a method of your own. `problem` goes after it: "is missing; expected …". Keep
-    /// secrets out of both.
+    /// A fault of a key, or of an option of a method of your own. `problem` follows the key: "is missing; expected …".
+    /// Keep secrets out of both.
     pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { key: key.into(), problem: problem.into(), line: None, source: None }
     }
@@ -65,23 +65,22 @@ impl ConfigFault {
         self
     }
 
-    /// The same fault at another key.
+    /// Moves the fault to another key.
     pub(crate) fn moved_to(self, key: impl Into<String>, line: Option<usize>) -> Self {
         Self { key: key.into(), line, ..self }
     }
 
-    /// The configuration key, such as `authnConfiguration.authnMethod`; empty when the fault is the
-    /// whole file's.
+    /// The configuration key, such as `authnConfiguration.authnMethod`; empty for a fault of the whole file.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// What is wrong, as it goes after the key: "is missing; expected …".
+    /// The problem, as it follows the key: "is missing; expected …".
     pub fn problem(&self) -> &str {
         &self.problem
     }
 
-    /// The line of the file, from 1, when the fault is at one.
+    /// The line of the file, from 1, if the fault has one.
     pub fn line(&self) -> Option<usize> {
         self.line
     }
@@ -133,7 +132,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What a `main` that returns the error prints: the faults as a list, and their causes.
+/// The output of a `main` that returns the error: the faults as a list, and their causes.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:#}")?;

@@ -1,10 +1,10 @@
 //! The kinds of [`Error`](super::Error).
 
-/// What kind of failure an [`Error`](super::Error) is, told apart by what its reader does next.
+/// The kind of an [`Error`](super::Error), which tells what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A secret, key, certificate or token file is missing or unusable: mend the variable or file that the message
+    /// A secret, key, certificate or token file is missing or unusable: correct the variable or file that the message
     /// names.
     Credential,
     /// No connection to the server: DNS, TCP, proxy or TLS; the message says which.
@@ -17,23 +17,23 @@ pub enum ErrorKind {
     Refused,
     /// A user must consent at a third party before IDaaS can get its token: `aliyun::ConsentRequired` has the address.
     ConsentRequired,
-    /// The server, or a gateway in front of it, cannot answer now: 429, 5xx, a gateway's page.
+    /// The server, or a gateway in front of it, is temporarily unavailable: 429, 5xx, a gateway's page.
     Unavailable,
-    /// The response cannot be understood: not JSON, no token in it, a redirect.
+    /// The response cannot be used: not JSON, no token in it, a redirect.
     InvalidResponse,
     /// The request's destination may not receive a token: plain HTTP to another machine, or an origin that is not
     /// on the layer's list.
     Destination,
     /// The operation is not supported by this source or with this configuration. Nothing was sent.
     Unsupported,
-    /// Too many token requests are in flight or queued already. Nothing was sent; ask again later.
+    /// Too many token requests are in flight or queued. Nothing was sent; try again later.
     Overloaded,
-    /// There is no Tokio runtime to fetch on, or the runtime of the fetch was shut down.
+    /// There is no Tokio runtime to fetch on, or the fetch's runtime was shut down.
     Runtime,
 }
 
 impl ErrorKind {
-    /// Whether failures of this kind usually pass by themselves.
+    /// Whether failures of this kind are usually temporary.
     pub(super) fn is_transient(self) -> bool {
         match self {
             Self::Connect

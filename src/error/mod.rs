@@ -1,4 +1,4 @@
-//! What can go wrong: [`Error`] while a token is fetched, [`ConfigError`] while a configuration is loaded.
+//! Errors: [`Error`] while a token is fetched, [`ConfigError`] while a configuration is loaded.
 
 mod config;
 mod kind;
@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// A boxed future, for the traits that are called once per token life and never on a hit.
+/// A boxed future, for traits that are called once per token life and never on a hit.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 pub use self::config::{ConfigError, ConfigFault};
 pub use self::kind::ErrorKind;
 
-/// Any error, as in `tower`. Ours is found in it by `downcast_ref::<tower_idaas::Error>()`.
+/// Any error, as in `tower`. An error of this crate is found in it by `downcast_ref::<tower_idaas::Error>()`.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why no token could be had.
+/// Why no token is available.
 ///
-/// One line that says what failed, where, and what to do next; the cause, if there is one, is chained as
-/// [`source`](std::error::Error::source). All requests that waited for the same token share one error, so
-/// it is cheap to clone. It never holds a secret, an assertion or a token.
+/// One line that says what failed, where, and what to do next; the cause, if any, is chained as
+/// [`source`](std::error::Error::source). All waiters for a token share one error, so it is cheap to clone. It never
+/// holds a secret, an assertion or a token.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -42,7 +42,7 @@ struct Inner {
 
 impl Error {
     /// An error of your own, for an [`Authenticator`](crate::authn::Authenticator) or a
-    /// [`TokenSource`](crate::TokenSource). Whether it counts as transient follows from its kind.
+    /// [`TokenSource`](crate::TokenSource). Its kind determines whether it is transient.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -64,47 +64,47 @@ impl Error {
         self.with(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// Names the time that the issuer asked to be left alone for.
+    /// Sets the issuer's requested pause.
     #[must_use]
     pub fn with_retry_after(self, retry_after: Duration) -> Self {
         self.with(|inner| inner.retry_after = Some(retry_after))
     }
 
-    /// Names the request at the issuer.
+    /// Sets the issuer's id of the request.
     #[must_use]
     pub fn with_request_id(self, request_id: impl Into<String>) -> Self {
         self.with(|inner| inner.request_id = Some(request_id.into()))
     }
 
-    /// Says whether the same call may succeed later.
+    /// Sets whether the same call may succeed later.
     #[must_use]
     pub fn with_transient(self, transient: bool) -> Self {
         self.with(|inner| inner.transient = transient)
     }
 
-    /// Names the HTTP status of the response.
+    /// Sets the HTTP status of the response.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
         self.with(|inner| inner.status = Some(status))
     }
 
-    /// Names the server's error code, such as `invalid_client`.
+    /// Sets the server's error code, such as `invalid_client`.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
         self.with(|inner| inner.code = Some(code.into()))
     }
 
-    /// Names how many nanoseconds the server's clock is ahead of this machine's, where the response tells.
+    /// Sets the number of nanoseconds that the server's clock is ahead of this machine's, if the response shows it.
     pub(crate) fn with_clock_offset(self, nanos: Option<i64>) -> Self {
         self.with(|inner| inner.clock_offset = nanos)
     }
 
-    /// How many nanoseconds the server's clock is ahead of this machine's, where the response tells.
+    /// The number of nanoseconds that the server's clock is ahead of this machine's, if the response showed it.
     pub(crate) fn clock_offset(&self) -> Option<i64> {
         self.0.clock_offset
     }
 
-    /// With this message, and without causes: they hold an echo of a secret.
+    /// Replaces the message and drops the causes, which echo a secret.
     pub(crate) fn redacted(self, message: String) -> Self {
         self.with(|inner| {
             inner.message = message;
@@ -112,12 +112,12 @@ impl Error {
         })
     }
 
-    /// Says that this is what came of asking the issuer itself, and not another server on the way to it.
+    /// Marks the error as a result of the issuer itself, and not of another server on the way to it.
     pub(crate) fn of_issuer(self) -> Self {
         self.with(|inner| inner.from_issuer = true)
     }
 
-    /// Whether the issuer has answered, and refused: then it is not in trouble.
+    /// Whether the issuer itself refused: to the circuit breaker that shows an issuer that responds.
     pub(crate) fn is_refusal_of_issuer(&self) -> bool {
         let Inner { from_issuer, code, transient, .. } = &*self.0;
         *from_issuer && code.is_some() && !transient
@@ -128,23 +128,23 @@ impl Error {
         self
     }
 
-    /// What kind of failure this is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call may succeed later with nothing changed: true for an issuer that is down or
-    /// busy, false for a wrong secret.
+    /// Whether the same call may succeed later with nothing changed: true for an issuer that is down or busy, false for
+    /// a wrong secret.
     pub fn is_transient(&self) -> bool {
         self.0.transient
     }
 
-    /// How long the issuer asked to be left alone, from its `Retry-After` header (RFC 9110 section 10.2.3).
+    /// The pause that the issuer requested in its `Retry-After` header (RFC 9110 section 10.2.3).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The issuer's id of the failed request: what its support asks for.
+    /// The issuer's id of the failed request, for its support.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
@@ -155,7 +155,7 @@ impl Error {
         self.0.code.as_deref()
     }
 
-    /// The HTTP status of the issuer's answer, when there was one.
+    /// The HTTP status of the issuer's response, if there was one.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }
@@ -167,7 +167,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// What a `main` that returns the error prints: the message, what the server said, and the causes, a line each.
+/// The output of a `main` that returns the error: the message, the server's details, and the causes, a line each.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, message, status, code, request_id, retry_after, .. } = &*self.0;

@@ -1,13 +1,13 @@
-//! The characters that a client secret may have.
+//! The characters that a client secret may hold.
 
 use crate::secret::Secret;
 
-/// What is wrong with a client secret, for after the name of its place. It shows the odd character alone, never the
+/// The problem of a client secret, as it follows the name of its place. It shows the invalid character alone, never the
 /// secret.
 ///
-/// RFC 6749 appendix A.2 allows printable ASCII. Letters beyond it are let through, because the vendor's own clients
-/// send them and an IDaaS may know such a secret; what can only come from copying is refused: control characters,
-/// white space other than the blank, and characters that cannot be seen.
+/// RFC 6749 appendix A.2 allows printable ASCII. Letters beyond it are accepted, because the vendor's own clients send
+/// them and IDaaS may issue such a secret; characters that only come from copying are refused: control characters,
+/// white space other than the blank, and invisible characters.
 pub(crate) fn check_client_secret(secret: &str) -> Result<(), String> {
     let odd = secret.chars().enumerate().find(|(_, letter)| is_odd(*letter));
     odd.map_or(Ok(()), |(index, letter)| {
@@ -34,7 +34,7 @@ fn is_invisible(letter: char) -> bool {
     )
 }
 
-/// What to look at when the issuer refuses this client secret: characters at its ends that are rarely meant.
+/// A hint when the issuer refuses this client secret: characters at its ends that are rarely intended.
 pub(crate) fn suspicious_ends(secret: &Secret) -> Option<&'static str> {
     const QUOTES: &[char] = &['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
     let text = secret.expose_secret();

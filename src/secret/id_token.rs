@@ -1,4 +1,4 @@
-//! What can be seen of a JWT without verifying it.
+//! The parts of a JWT that are readable without verifying it.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -12,17 +12,17 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The claim `exp` in Unix seconds (RFC 7519 section 4.1.4), if the text is a JWT that has a readable one.
-/// Nothing is verified: that is the issuer's task.
+/// The claim `exp` in Unix seconds (RFC 7519 section 4.1.4), if the text is a JWT with a readable one. Nothing is
+/// verified: that is the issuer's task.
 pub(crate) fn expiry(token: &str) -> Option<u64> {
     let payload = LENIENT.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&payload).ok()?;
     let expiry = claims.get("exp")?;
-    // A JSON number may have a fraction; a cast of a float stops at the ends of the integer's range.
+    // A JSON number may have a fraction; casting a float saturates at the integer's range.
     expiry.as_u64().or_else(|| expiry.as_f64().map(|seconds| seconds as u64))
 }
 
-/// Whether the text has the three parts of a JWT (RFC 7515 section 7.1), all there.
+/// Whether the text has all three parts of a JWT (RFC 7515 section 7.1).
 pub(super) fn is_jwt(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && LENIENT.decode(part).is_ok();
     text.split('.').count() == 3 && text.split('.').all(is_part)

@@ -1,4 +1,4 @@
-//! Secrets: wiped from memory when dropped, never shown, read where they live each time they are used.
+//! Secrets: wiped from memory when dropped, never shown, read again at each use.
 
 mod characters;
 pub(crate) mod id_token;
@@ -30,7 +30,7 @@ pub use self::source::SecretSource;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes ownership of the text; no copy is made of a `String`.
+    /// Takes ownership of the text; a `String` is not copied.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }

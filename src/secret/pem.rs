@@ -1,5 +1,5 @@
-//! PEM (RFC 7468) of keys, certificates and authorities as it arrives through variables and files: with its line
-//! breaks escaped, lost or turned into blanks, indented, in quotes, the whole of it once more in base64.
+//! PEM (RFC 7468) of keys, certificates and authorities as variables and files hold it: with line breaks escaped, lost
+//! or turned into blanks, indented, in quotes, or as a whole in base64 once more.
 
 use base64::Engine;
 use base64::alphabet;
@@ -11,7 +11,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// Some stores of variables cut the `=` off.
+/// Some stores of variables remove the `=` padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -19,7 +19,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// One block: its label, and what stands between its two lines.
+/// One block: its label, and the text between its two lines.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
     pub(crate) label: &'a str,
@@ -27,19 +27,19 @@ pub(crate) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Whether it is encrypted in the manner of RFC 1421, which leaves the label as it is.
+    /// Whether the block is encrypted as in RFC 1421, which leaves the label unchanged.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.body.contains("Proc-Type") && self.body.contains("ENCRYPTED")
     }
 
-    /// The bytes, or what is wrong with them.
+    /// The decoded bytes, or the problem with them.
     pub(crate) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         decode(self.body).ok_or_else(|| "is damaged: its base64 cannot be decoded".to_owned())
     }
 }
 
-/// The text with `\n` and `\r`, written as two characters or more, turned into line breaks: no backslash belongs into
-/// PEM. Of a PEM text that is in base64 as a whole, as some stores of variables want it, what it decodes to.
+/// The text with `\n` and `\r`, written as two characters or more, turned into line breaks: PEM has no backslashes. A
+/// PEM text that is in base64 as a whole, as some stores of variables require, is decoded.
 pub(crate) fn normalized(text: &str) -> Zeroizing<String> {
     if !text.contains(BEGIN)
         && let Some(inner) = decode(text.trim().trim_matches(['"', '\'']))
@@ -71,29 +71,29 @@ fn with_line_breaks(text: &str) -> Zeroizing<String> {
     normalized
 }
 
-/// All blocks of a normalized text. What stands outside of them is skipped, as RFC 7468 has it.
+/// All blocks of a normalized text. Text outside of them is skipped, as RFC 7468 says.
 pub(crate) fn blocks(text: &str) -> Result<Vec<Block<'_>>, String> {
     scan(text).map(|block| block.map_err(|damaged| damaged.problem.to_owned())).collect()
 }
 
-/// Whether the text is PEM and all of it is there.
+/// Whether the text is complete PEM.
 pub(super) fn is_pem(text: &str) -> bool {
     let text = normalized(text);
     blocks(&text).is_ok_and(|blocks| !blocks.is_empty())
 }
 
-/// Whether this is the label of a certificate. `TRUSTED` is OpenSSL's: it has data of its own behind the certificate.
+/// Whether the label is a certificate's. `TRUSTED` is OpenSSL's, with data of its own after the certificate.
 pub(crate) fn is_certificate(label: &str) -> bool {
     ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"].contains(&label)
 }
 
-/// What a bundle of certificates holds.
+/// The contents of a bundle of certificates.
 #[cfg(feature = "transport")]
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Certificates {
-    /// In DER.
+    /// The certificates in DER.
     pub(crate) decoded: Vec<Vec<u8>>,
-    /// Blocks that are labelled as certificates and cannot be decoded.
+    /// The number of blocks that are labelled as certificates but cannot be decoded.
     pub(crate) damaged: usize,
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn certificates(bytes: &[u8]) -> Certificates {
     if let Some(certificate) = first_element(bytes) {
         return one(certificate);
     }
-    // Comments of old bundles are in Latin-1.
+    // Comments in old bundles may be in Latin-1.
     let text = normalized(&String::from_utf8_lossy(bytes));
     if !text.contains(BEGIN) {
         let der = decode(text.trim_matches(['\u{feff}', ' ', '\r', '\n', '"', '\'']));
@@ -125,7 +125,7 @@ pub(crate) fn certificates(bytes: &[u8]) -> Certificates {
     found
 }
 
-/// The SEQUENCE that the bytes begin with (ITU-T X.690), without what comes behind it.
+/// The SEQUENCE at the beginning of the bytes (ITU-T X.690), without the bytes after it.
 pub(crate) fn first_element(der: &[u8]) -> Option<&[u8]> {
     let (header, length) = match *der {
         [0x30, short @ ..=0x7f, ..] => (2, usize::from(short)),
@@ -139,14 +139,14 @@ pub(crate) fn first_element(der: &[u8]) -> Option<&[u8]> {
     der.get(..header + length)
 }
 
-/// A block that cannot be used.
+/// A block that cannot be decoded.
 struct Damaged<'a> {
-    /// Empty where it has no end.
+    /// Empty if the block has no end.
     label: &'a str,
     problem: &'static str,
 }
 
-/// Block after block of a normalized text; a damaged one ends where the next one begins.
+/// All blocks of a normalized text; a damaged one ends where the next one begins.
 fn scan(mut text: &str) -> impl Iterator<Item = Result<Block<'_>, Damaged<'_>>> {
     std::iter::from_fn(move || {
         let (_, rest) = text.split_once(BEGIN)?;
@@ -156,7 +156,7 @@ fn scan(mut text: &str) -> impl Iterator<Item = Result<Block<'_>, Damaged<'_>>> 
     })
 }
 
-/// The block behind its `-----BEGIN `.
+/// The block after its `-----BEGIN `.
 fn block(text: &str) -> Result<Block<'_>, Damaged<'_>> {
     let no_label = "is cut short: its line `-----BEGIN …-----` has no end";
     let (label, rest) = text.split_once(DASHES).ok_or(Damaged { label: "", problem: no_label })?;
@@ -171,17 +171,17 @@ fn block(text: &str) -> Result<Block<'_>, Damaged<'_>> {
     }
 }
 
-/// The bytes of base64 with any white space in it.
+/// Decodes base64 that may hold white space.
 pub(crate) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut dense = Zeroizing::new(String::with_capacity(text.len()));
     dense.extend(text.split_whitespace());
-    // As long as the base64 itself: never grows, so that no copy is left behind.
+    // As long as the base64 itself: reallocation would leave a copy in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(dense.len()));
     LENIENT.decode_vec(dense.as_bytes(), &mut bytes).ok()?;
     Some(bytes)
 }
 
-/// The block as every reader of PEM accepts it, without a line break at the end.
+/// The block as every PEM parser accepts it, without a line break at the end.
 pub(crate) fn encode(label: &str, bytes: &[u8]) -> String {
     const LINE: usize = 64;
     let encoded = STANDARD.encode(bytes);

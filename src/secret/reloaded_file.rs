@@ -1,4 +1,4 @@
-//! A small file that is read each time its content is needed, and whose last good content bridges a bad moment.
+//! A small file that is read at each use, and whose last good content stands in while it cannot be read.
 
 use std::fmt;
 use std::io;
@@ -16,24 +16,24 @@ use crate::secret::text_file::{
 };
 use crate::secret::{Secret, pem};
 
-/// How long content without an expiry of its own bridges a fault: a file that is swapped is back within milliseconds,
-/// a volume that is mounted again within seconds.
+/// How long content without an expiry stands in: a file that is swapped is back within milliseconds, a volume that is
+/// mounted again within seconds.
 const STAND_IN: Duration = Duration::from_secs(60);
 
-/// A fault that lasts longer than this is told.
+/// A fault that lasts longer is logged.
 const LASTING: Duration = Duration::from_secs(1);
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
-    /// A secret, a key or certificates. One line break at the end is not a part of it.
+    /// A secret, a key or certificates. One line break at the end does not belong to it.
     Secret,
-    /// A token that another program keeps fresh, such as the kubelet. White space around it is not a part of it.
+    /// A token that another program keeps up to date, such as the kubelet. White space around it does not belong to it.
     Token,
 }
 
 impl FileKind {
-    /// What goes before the path in messages.
+    /// The words before the path in messages.
     fn what(self) -> &'static str {
         match self {
             Self::Secret => "secret file",
@@ -56,12 +56,12 @@ impl FileKind {
     }
 }
 
-/// What a text has to be.
+/// The requirements on a text.
 #[derive(Clone, Copy)]
 pub(crate) struct Expected<'a> {
-    /// Whether every user of the machine may read it, as a certificate.
+    /// Whether any user of the machine may read it, such as a certificate.
     pub(crate) is_public: bool,
-    /// What is wrong with a text, for after the name of its place.
+    /// The problem with a text, as it follows the name of its place.
     pub(crate) check: &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync),
 }
 
@@ -77,10 +77,10 @@ impl Expected<'static> {
     }
 }
 
-/// A file that is read each time its content is needed, one read at a time and on no worker of the runtime.
+/// A file that is read at each use, one read at a time and outside the runtime's workers.
 ///
-/// While it is missing, unreadable, empty or half written, the content that was read last stands in: a token with an
-/// expiry until then, anything else for [`STAND_IN`] after the first failed read.
+/// While it is missing, unreadable, empty or half written, the last content stands in: a token with an expiry until
+/// then, anything else for [`STAND_IN`] after the first failed read.
 pub(crate) struct ReloadedFile {
     path: PathBuf,
     kind: FileKind,
@@ -93,7 +93,7 @@ pub(crate) struct ReloadedFile {
 struct State {
     last: Option<Good>,
     failing_since: Option<Timestamp>,
-    /// Whether the present fault was told, and the file's mode.
+    /// Whether the present fault was logged, and the file's mode checked.
     fault_told: bool,
     mode_checked: bool,
 }
@@ -114,16 +114,16 @@ impl ReloadedFile {
         }
     }
 
-    /// The path as it was given.
+    /// The path as configured.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The content now, or the last good content while the file is in a bad state.
+    /// The current content, or the last good content while the file is unusable.
     ///
     /// # Errors
     ///
-    /// Each names the path and is transient if it may pass by itself.
+    /// Each error names the path, and is transient if the fault may pass by itself.
     pub(crate) async fn read(
         &self,
         environment: &Environment,
@@ -139,7 +139,7 @@ impl ReloadedFile {
         self.conclude(content, &path, now, expected)
     }
 
-    /// The same, for the time before a handle is built. Blocks for a bounded time.
+    /// The same, before a handle is built. Blocks for a bounded time.
     pub(crate) fn read_blocking(
         &self,
         environment: &Environment,
@@ -157,7 +157,7 @@ impl ReloadedFile {
         Ok(environment.expand(&self.path))
     }
 
-    /// What a read comes to. Nothing is parsed or told while the lock is held.
+    /// The result of a read. Nothing is parsed or logged while the lock is held.
     fn conclude(
         &self,
         content: io::Result<FileContent>,
@@ -195,7 +195,7 @@ impl ReloadedFile {
             }
             state = self.state();
         }
-        // What looked torn for that long is what the file holds.
+        // Text that still looks torn after this time is the file's content.
         let (good, mode) = good?;
         let text = good.text.clone();
         let mode = (!state.mode_checked).then_some(mode).flatten();
@@ -216,7 +216,7 @@ impl ReloadedFile {
 }
 
 impl State {
-    /// The last good content, if it bridges a fault that is met now.
+    /// The last good content, if it may stand in now.
     fn stand_in(&mut self, now: Timestamp) -> Option<Secret> {
         let since = *self.failing_since.get_or_insert(now);
         let last = self.last.as_ref()?;
@@ -227,15 +227,15 @@ impl State {
         is_valid.then(|| last.text.clone())
     }
 
-    /// Whether the present fault has lasted, and was not told before.
+    /// Whether the present fault has lasted, and was not logged before.
     fn is_news(&mut self, now: Timestamp) -> bool {
         let lasts = self.failing_since.is_some_and(|since| now.since(since) >= LASTING);
         lasts && !std::mem::replace(&mut self.fault_told, lasts)
     }
 }
 
-/// Whether the text is a part of what is being written: the beginning of the last one, no JWT or PEM any more, or a
-/// JWT whose signature has become shorter.
+/// Whether the text is only partly written: the beginning of the last one, no complete JWT or PEM any more, or a JWT
+/// with a shorter signature.
 fn is_torn(new: &str, last: &str) -> bool {
     let is_beginning = new.len() < last.len() && last.starts_with(new);
     is_beginning
@@ -333,7 +333,7 @@ mod tests {
             assert_eq!(fixture.read(first_sight + 59_999).unwrap(), "s3cret", "{number}");
             let after = fixture.read(first_sight + 60_000);
             match number {
-                // A shorter secret, then.
+                // The file now holds a shorter secret.
                 3 => assert_eq!(after.unwrap(), "s3c"),
                 _ => assert!(after.unwrap_err().to_string().contains("secret file"), "{number}"),
             }
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(read(1).unwrap(), "good");
     }
 
-    /// Runs `write` again and again beside `read`.
+    /// Runs `write` in a loop concurrently with `read`.
     fn beside(write: impl Fn() + Send + Sync, read: impl FnOnce()) {
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -400,7 +400,7 @@ mod tests {
                     write();
                 }
             });
-            // Also when a read panics.
+            // Stops the writer also when `read` panics.
             let _done = Done(&done);
             read();
         });

@@ -1,4 +1,4 @@
-//! Where a secret lives: in code, in a variable, in a file, behind a function.
+//! The sources of a secret: a value, a variable, a file, a function.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use crate::secret::reloaded_file::{Expected, FileKind, ReloadedFile};
 use crate::secret::text_file::shown;
 use crate::secret::{Secret, without_line_break};
 
-/// Where a secret lives. It is read again at every use, so that a rotated secret needs no restart.
+/// The source of a secret. It is read again at every use, so that a rotated secret needs no restart.
 ///
-/// One line break at the end is removed from variables and files, because editors and `echo` put it
-/// there, and so is a byte-order mark before the text of a file; everything else belongs to the secret.
+/// One line break at the end is removed from variables and files, because editors and `echo` add it, and so is a
+/// byte-order mark at the start of a file; everything else belongs to the secret.
 ///
-/// A file is read on no worker of the runtime, and a file system that hangs delays a read by two seconds at most.
-/// While a file that was good is missing, unreadable, empty or half written, what it held last is used: a JWT until it
+/// A file is read outside the runtime's workers, and a hanging file system delays a read by two seconds at most. While
+/// a file that was good is missing, unreadable, empty or half written, its last content is used: a JWT until it
 /// expires, anything else for a minute.
 #[derive(Clone)]
 pub struct SecretSource(Place);
@@ -36,7 +36,7 @@ enum Place {
 struct Function(Arc<dyn Fn() -> BoxFuture<'static, Result<Secret, Error>> + Send + Sync>);
 
 impl SecretSource {
-    /// A secret that the program already holds. It never changes.
+    /// A secret that the program already has. It never changes.
     pub fn value(secret: impl Into<Secret>) -> Self {
         Self(Place::Value(secret.into()))
     }
@@ -51,8 +51,8 @@ impl SecretSource {
         Self(Place::File(Arc::new(ReloadedFile::new(path, FileKind::Secret))))
     }
 
-    /// A function of yours, such as one that asks a vault. It is called at every use, and never by `build`; one that
-    /// goes far should keep what it got.
+    /// A function of yours, such as one that reads from a vault. It is called at every use, and never by `build`; a
+    /// slow one should cache the secret.
     ///
     /// ```
     /// use tower_idaas::{Secret, SecretSource};
@@ -74,23 +74,23 @@ impl SecretSource {
         Self(Place::Function(Function(Arc::new(move || Box::pin(function())))))
     }
 
-    /// Reads the secret, for a token source or a store of your own. A method does it by
-    /// [`TokenRequest::read_secret`](crate::authn::TokenRequest::read_secret).
+    /// Reads the secret, for a token source or a store of your own. A method uses
+    /// [`TokenRequest::read_secret`](crate::authn::TokenRequest::read_secret) instead.
     ///
     /// # Errors
     ///
-    /// When the variable is not set or blank, or the file cannot be read and nothing stands in for it; the message
-    /// names it. Whatever the function returns.
+    /// When the variable is not set or blank, or the file cannot be read and its last content may not be used; the
+    /// message names it. A function's own errors.
     pub async fn read(&self, environment: &Environment) -> Result<Secret, Error> {
         self.read_expected(environment, Clock::System.now(), Expected::secret()).await
     }
 
-    /// Reads the secret when a handle is built, before there may be a runtime: `None` for a function, which is called
-    /// at run time only. It blocks for as long as a file takes, two seconds at most.
+    /// Reads the secret when a handle is built, without a runtime: `None` for a function, which is called at run time
+    /// only. It blocks for as long as a file takes, two seconds at most.
     ///
     /// # Errors
     ///
-    /// As of [`read`](Self::read).
+    /// As for [`read`](Self::read).
     pub fn read_blocking(&self, environment: &Environment) -> Result<Option<Secret>, Error> {
         self.read_expected_blocking(environment, Expected::secret())
     }
@@ -129,7 +129,7 @@ impl SecretSource {
         Ok(secret)
     }
 
-    /// Where the secret is, for messages.
+    /// The place of the secret, for messages.
     pub(crate) fn name(&self) -> String {
         match &self.0 {
             Place::Value(_) => "the value given in code".to_owned(),
@@ -140,7 +140,7 @@ impl SecretSource {
     }
 }
 
-/// Where the secret is, for messages: never the secret.
+/// Shows the place of the secret, never the secret.
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())

@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// Such files have a few kilobytes. The limit keeps a wrong path from eating memory.
+/// Such files have a few kilobytes. The limit bounds memory when the path is wrong.
 const SIZE_LIMIT: usize = 1 << 20;
 
-/// A file system that has not delivered a few kilobytes by then hangs.
+/// A file system that has not returned a few kilobytes by then hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// The pause before a file that is being written is read again.
@@ -24,20 +24,20 @@ const SETTLE: Duration = Duration::from_millis(5);
 /// How often a file that is being written is read again.
 const REREADS: usize = 3;
 
-/// What stands in messages for a path that is likely none.
+/// The placeholder in messages for a path that is likely a secret.
 const HIDDEN: &str = "(not shown: its path looks like a secret)";
 
-/// The bytes of a file, of one that is too large only so many that [`is_too_large`] tells.
+/// The bytes of a file; a file that is too large is cut off where [`is_too_large`] notices.
 pub(crate) struct FileContent {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) stamp: Stamp,
-    /// The permission bits, where there are any.
+    /// The permission bits, on platforms that have them.
     pub(crate) mode: Option<u32>,
     /// Whether the file stayed the same while it was read.
     is_whole: bool,
 }
 
-/// Which file was read, and in which state.
+/// The identity and state of a file when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     device_and_inode: (u64, u64),
@@ -57,14 +57,14 @@ impl Stamp {
         Self { device_and_inode, length: metadata.len(), modified: metadata.modified().ok() }
     }
 
-    /// Whether the same file has been written since, in place. One that was renamed into place is another file.
+    /// Whether the same file was written in place since. A file renamed into place is another file.
     fn was_rewritten(self, now: Self) -> bool {
         self.device_and_inode == now.device_and_inode && self != now
     }
 }
 
-/// Reads files one at a time, each on a thread of its own. A file system that hangs keeps that one thread and
-/// nothing else: the read is abandoned, and until it ends the reader says at once that the file does not respond.
+/// Reads files one at a time, each on its own thread. A hanging file system occupies that one thread and nothing else:
+/// the read is abandoned, and until it ends further reads fail at once with a time-out.
 #[derive(Debug, Default)]
 pub(crate) struct BoundedReader {
     /// A read that did not end in time.
@@ -72,9 +72,9 @@ pub(crate) struct BoundedReader {
 }
 
 impl BoundedReader {
-    /// Blocks for [`TIME_LIMIT`] at most. `last` is what the file was when it was read before.
+    /// Blocks for [`TIME_LIMIT`] at most. `last` is the stamp of the previous read.
     pub(crate) fn read(&self, path: &Path, last: Option<Stamp>) -> io::Result<FileContent> {
-        // Held while the file is read: it is what makes the reads follow one another.
+        // Held while the file is read, so that reads run one after another.
         let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = &*overdue
             && let Err(TryRecvError::Empty) = earlier.try_recv()
@@ -97,7 +97,7 @@ impl BoundedReader {
         }
     }
 
-    /// The same, on no worker of a runtime. Without a runtime there is none, and the caller's thread waits.
+    /// The same, outside the runtime's workers. Without a runtime, it blocks the calling thread.
     pub(crate) async fn read_off_worker(
         self: &Arc<Self>,
         path: PathBuf,
@@ -114,18 +114,18 @@ impl BoundedReader {
     }
 }
 
-/// The file's text without a byte-order mark. `what` goes before the path in messages. Blocks for a bounded time.
+/// The file's text without a byte-order mark. `what` precedes the path in messages. Blocks for a bounded time.
 ///
 /// # Errors
 ///
-/// Each names the path. One that may pass by itself, such as a file that is absent while another takes its
-/// place, is transient; a path that leads to no small file is not.
+/// Each error names the path. It is transient if it may pass by itself, such as a file that is absent while another
+/// takes its place; it is definitive if the path leads to no small file.
 pub(crate) fn read(path: &Path, what: &str) -> Result<Zeroizing<String>, Error> {
     let content = BoundedReader::default().read(path, None).map_err(|cause| unreadable(path, what, cause))?;
     text_of(&content.bytes, path, what)
 }
 
-/// The same; nothing if there is no such file.
+/// The same; `None` if the file does not exist.
 #[cfg(feature = "aliyun")]
 pub(crate) fn read_if_there(path: &Path, what: &str) -> Result<Option<Zeroizing<String>>, Error> {
     match BoundedReader::default().read(path, None) {
@@ -148,12 +148,12 @@ pub(super) fn text_of(bytes: &[u8], path: &Path, what: &str) -> Result<Zeroizing
     Ok(Zeroizing::new(without_mark(text).to_owned()))
 }
 
-/// One of these files has this fault, which may pass by itself: the file may be half written.
+/// The error of a file with this fault, which may pass by itself: the file may be half written.
 pub(crate) fn fault(path: &Path, what: &str, problem: &str) -> Error {
     Error::new(ErrorKind::Credential, format!("{what} {} {problem}", shown(path))).with_transient(true)
 }
 
-/// The file cannot be read.
+/// The error of a file that cannot be read.
 pub(super) fn unreadable(path: &Path, what: &str, cause: io::Error) -> Error {
     let (problem, may_pass) = problem(&cause);
     fault(path, what, problem).with_source(cause).with_transient(may_pass)
@@ -166,7 +166,7 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(content.bytes)
 }
 
-/// Reads until two reads agree, where the file is being written.
+/// Reads a file that is being written until two reads agree.
 fn read_settled(path: &Path, last: Option<Stamp>) -> io::Result<FileContent> {
     let mut content = read_once(path)?;
     let was_rewritten = last.is_some_and(|last| last.was_rewritten(content.stamp));
@@ -187,7 +187,7 @@ fn read_settled(path: &Path, last: Option<Stamp>) -> io::Result<FileContent> {
 
 fn read_once(path: &Path) -> io::Result<FileContent> {
     let mut file = open(path)?;
-    // Of what was opened: the path may lead elsewhere by now.
+    // Metadata of the open file: the path may lead elsewhere by now.
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -195,7 +195,7 @@ fn read_once(path: &Path) -> io::Result<FileContent> {
     if !metadata.is_file() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    // All at once where the size is true: growing would leave copies behind.
+    // Reads in one allocation if the size is right: reallocation would leave copies in memory.
     let size = usize::try_from(metadata.len()).unwrap_or(SIZE_LIMIT).min(SIZE_LIMIT);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     (&mut file).take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
@@ -203,7 +203,7 @@ fn read_once(path: &Path) -> io::Result<FileContent> {
     Ok(FileContent { bytes, stamp, mode: mode(&metadata), is_whole: stamp == Stamp::of(&metadata) })
 }
 
-/// Opens without waiting: a pipe would wait for its writer.
+/// Opens without blocking: a pipe would wait for its writer.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
@@ -234,7 +234,7 @@ fn mode(_: &Metadata) -> Option<u32> {
     None
 }
 
-/// Warns of a file that others on this machine may change, or, unless it is public, read.
+/// Warns of a file that others on this machine may write, or, unless it is public, read.
 pub(super) fn warn_of_mode(path: &Path, what: &str, mode: Option<u32>, is_public: bool) {
     let Some(mode) = mode else { return };
     let others_may = match mode {
@@ -252,12 +252,12 @@ pub(crate) fn is_too_large(bytes: &[u8]) -> bool {
     bytes.len() > SIZE_LIMIT
 }
 
-/// The text without the mark that some editors put before it.
+/// The text without a byte-order mark, which some editors add.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// What is the matter with a file, for after its name, and whether it may pass by itself.
+/// The problem with a file, as it follows its name, and whether it may pass by itself.
 pub(crate) fn problem(cause: &io::Error) -> (&'static str, bool) {
     match cause.kind() {
         io::ErrorKind::IsADirectory => ("is a directory; give the path of the file in it", false),
@@ -269,8 +269,8 @@ pub(crate) fn problem(cause: &io::Error) -> (&'static str, bool) {
         _ => ("cannot be read", true),
     }
 }
-/// The path for messages. People paste a secret or a token where the path of its file belongs; such a text
-/// must not get into a message.
+/// The path for messages. A secret or a token may be misplaced where the path of its file belongs; such a text must not
+/// appear in a message.
 pub(crate) fn shown(path: &Path) -> String {
     let shown = path.display().to_string();
     match looks_like_a_token(path) || looks_like_a_secret(&shown) {
@@ -279,15 +279,15 @@ pub(crate) fn shown(path: &Path) -> String {
     }
 }
 
-/// Whether a JSON Web Token stands where a path belongs.
+/// Whether the path is a misplaced JSON Web Token.
 pub(crate) fn looks_like_a_token(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let mut words = text.split(|c: char| c.is_whitespace() || "/\\\"'".contains(c));
     words.any(|word| word.starts_with("eyJ") && word.matches('.').count() >= 2)
 }
 
-/// Longer than any path, more than a line, or no path from a root and with a longer run of letters and digits
-/// than people give to names, or with characters that they do not.
+/// Whether the text is longer than any path, has several lines, or is no absolute path and has a longer run of letters
+/// and digits than names have, or characters that names do not have.
 fn looks_like_a_secret(text: &str) -> bool {
     const LONGEST_PATH: usize = 4096;
     const LONGEST_WORD: usize = 24;
@@ -363,7 +363,7 @@ mod tests {
             assert_eq!(hanging.kind(), io::ErrorKind::TimedOut);
         }
         drop(sender);
-        // It has ended: the file is read again, and is no regular one.
+        // The hanging read has ended: the file is read again, and is no regular one.
         let ended = reader.read(path, None).map(|_| ()).unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::Unsupported);
     }

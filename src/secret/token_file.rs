@@ -1,4 +1,4 @@
-//! A token in a file that another program keeps fresh, such as the kubelet.
+//! A token in a file that another program keeps up to date, such as the kubelet.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ const WHAT: &str = "token file";
 ///
 /// # Errors
 ///
-/// Each names the path, unless that is the token itself. One that may pass by itself, such as a file that is
-/// absent while another takes its place, is transient; a path that leads to no small file is not.
+/// Each error names the path, unless that is the token itself. It is transient if it may pass by itself, such as a file
+/// that is absent while another takes its place; it is definitive if the path leads to no small file.
 pub(crate) fn read(path: &Path) -> Result<Secret, Error> {
     if looks_like_a_token(path) {
         return Err(token_as_path());

@@ -1,8 +1,8 @@
-//! Events and metrics, under names that stay. Never a secret, and nothing on the hit path. Nothing here is called under
-//! a lock: a subscriber may call back.
+//! Events and metrics, under stable names. They hold no secret, and cost nothing on the hit path. Nothing here is
+//! called under a lock, because a subscriber may call back.
 //!
-//! The names are listed in the crate's documentation, under "Observability". Events have theirs in the field `event`
-//! too, where formatted logs show it.
+//! The names are listed in the crate's documentation, under "Observability". The field `event` repeats an event's name,
+//! because formatted logs show it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,27 +11,27 @@ use std::time::Duration;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 
-/// A failure that comes again within this time is no warning again.
+/// A failure that is repeated within this time is not warned of again.
 const WARNED_FOR: Duration = Duration::from_secs(1);
 
-/// So many different failures are warned of within that time.
+/// How many different failures are warned of within that time.
 const WARNINGS: usize = 16;
 
 /// What events and metrics are about: labels of all metrics, fields of all events.
 #[derive(Clone, Debug)]
 pub(crate) struct Telemetry {
-    /// The client id; empty where tokens come from a source of the user's own.
+    /// The client id; empty where tokens come from a user's own source.
     client: Arc<str>,
-    /// The authentication method, as the vendor writes it, or what else tokens come from.
+    /// The authentication method, as the vendor writes it, or another origin of the tokens.
     method: &'static str,
-    /// Whether a gauge says how long what is cached is alive: for a handle's own tokens, one for each scope, which
+    /// Whether a gauge reports how long cached tokens live: for a handle's own tokens, one for each scope, which
     /// [`Idaas::record_metrics`](crate::Idaas::record_metrics) brings up to date.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
     gauges_lives: bool,
     warnings: Arc<Warnings>,
 }
 
-/// The failures of a moment ago: what fails again and again, or for many callers, does not fill the log.
+/// Recent failures: one that repeats, or that many callers meet, does not fill the log.
 #[derive(Debug, Default)]
 struct Warnings(Mutex<Vec<Warning>>);
 
@@ -43,7 +43,7 @@ struct Warning {
 }
 
 impl Warnings {
-    /// Whether this failure is to be warned of, and not only noted.
+    /// Whether this failure is logged as a warning, and not at a lower level.
     fn is_due(&self, scope: &str, error: &Error, now: Timestamp) -> bool {
         let mut hasher = DefaultHasher::new();
         (scope, error.to_string()).hash(&mut hasher);
@@ -61,17 +61,17 @@ impl Warnings {
 /// How a refresh ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With a value that lives for so long.
+    /// With a value of this life.
     Loaded(Duration),
-    /// The same, that another process has fetched.
+    /// With a value of this life that another process has fetched.
     Shared(Duration),
     /// With an error.
     Failed(Error),
     /// With an error before anything was sent: a circuit is open, or too many requests wait.
     Refused(Error),
-    /// An authenticator or source of the user's panicked.
+    /// A user's authenticator or source panicked.
     Panicked(Error),
-    /// With a value that is not kept: the one in use was invalidated meanwhile, or the refresh was replaced.
+    /// With a value that is not cached: the current one was invalidated meanwhile, or the refresh was replaced.
     Void,
     /// Without a result: its runtime was shut down.
     Lost,
@@ -99,13 +99,13 @@ impl Telemetry {
         Self { client: client.into(), method, gauges_lives: true, warnings: Arc::default() }
     }
 
-    /// The same client with something else than tokens.
+    /// The same client, for something else than tokens.
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
     pub(crate) fn of(&self, method: &'static str) -> Self {
         Self { client: Arc::clone(&self.client), method, gauges_lives: false, warnings: Arc::default() }
     }
 
-    /// The same client with exchanged tokens. They have no life in common.
+    /// The same client, for exchanged tokens. Their lives differ, so no gauge reports them.
     pub(crate) fn of_exchanges(&self) -> Self {
         self.of("token exchange")
     }
@@ -120,7 +120,7 @@ impl Telemetry {
         span
     }
 
-    /// One event for each refresh: a warning when it failed, unless the same was warned of a moment ago.
+    /// One event for each refresh: a warning when it failed, unless the same failure was warned of a moment ago.
     pub(crate) fn refreshed(&self, refreshed: &Refreshed<'_>) {
         let Self { client, method, warnings, .. } = self;
         let Refreshed { what, scope, cause, attempt, started, ended, outcome, request_id } = refreshed;
@@ -172,7 +172,7 @@ impl Telemetry {
         }
     }
 
-    /// How long the token that is cached for this scope is alive.
+    /// How long the token that is cached for this scope lives.
     #[cfg(feature = "metrics")]
     pub(crate) fn expires_in(&self, scope: &str, life: Duration) {
         if self.gauges_lives {
@@ -200,7 +200,7 @@ impl Telemetry {
         metrics::counter!("idaas_invalidated_total", self.labels(scope)).increment(1);
     }
 
-    /// A token made room while it was alive. `warn` is the count of them since the last warning, when one is due.
+    /// A live token was evicted. `warn` is the count of such tokens since the last warning, when one is due.
     pub(crate) fn evicted_while_alive(&self, scope: &str, setting: &str, warn: Option<u64>) {
         let Self { client, method, .. } = self;
         if let Some(evicted) = warn {
@@ -225,7 +225,7 @@ impl Telemetry {
         self.gauged("idaas_requests_in_flight")
     }
 
-    /// Counts a request that waits for its turn until the guard is dropped.
+    /// Counts a queued request until the guard is dropped.
     pub(crate) fn queued(&self) -> Gauged {
         self.gauged("idaas_requests_queued")
     }

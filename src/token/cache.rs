@@ -19,14 +19,14 @@ use crate::token::source::TokenSource;
 use crate::token::subject::{ExchangeKey, SubjectToken};
 use crate::token::token::Token;
 
-/// How many shards of headers the exchanged tokens have together, beside the first one of each.
+/// How many header shards the exchanged tokens have together, besides the first one of each.
 const EXCHANGE_SHARDS: usize = 1_024;
 
-/// The slots of exchanges that never had a token are this part of those that have one, and a few at least.
+/// Per this many slots of exchanges that have a token, there is one for an exchange that never had one; a few at least.
 const EXCHANGE_PROBATION: usize = 8;
 const LEAST_EXCHANGE_PROBATION: usize = 64;
 
-/// How many tokens a handle caches, beside that of the default scope.
+/// How many tokens a handle caches, besides that of the default scope.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheLimits {
     /// Of other scopes.
@@ -52,12 +52,11 @@ pub(crate) struct TokenCache {
     scopes: Arc<SlotMap<Scope>>,
     exchanges: Arc<SlotMap<ExchangeKey>>,
     exchange_shards: ShardBudget,
-    /// Whether the default slot is that of all scopes and subjects: see `fixed.rs`.
+    /// Whether the default slot serves all scopes and subjects: see `fixed.rs`.
     pub(super) fixed: bool,
 }
 
-/// A slot, with the subject token that a refresh of it needs where it is one of an exchange. Keep it for as long as a
-/// request waits.
+/// A slot, and for an exchange the subject token that a refresh needs. Keep it for as long as a request waits.
 #[derive(Debug)]
 pub(crate) struct RequestSlot {
     slot: Arc<Slot<Token>>,
@@ -119,14 +118,14 @@ impl TokenCache {
         self.default.clock()
     }
 
-    /// Tells how long the tokens of all scopes still live.
+    /// Reports how long the tokens of all scopes still live.
     #[cfg(feature = "metrics")]
     pub(crate) fn record_lives(&self) {
         self.default.record_life();
         self.scopes.for_each(|TokenSlot { slot, .. }| slot.record_life());
     }
 
-    /// Looks at the token of a scope, if it may be served without a closer look. Takes no lock and counts no reference.
+    /// Reads the token of a scope, if it may be served without a recheck. Takes no lock and counts no reference.
     #[inline]
     pub(crate) fn with_servable<T>(
         &self,
@@ -152,7 +151,7 @@ impl TokenCache {
         self.scopes.get_or_insert(scope, |key| key == scope, make).slot
     }
 
-    /// A live token of a scope, waiting for it where need be.
+    /// A live token of a scope, waiting for it if need be.
     ///
     /// # Errors
     ///
@@ -164,7 +163,7 @@ impl TokenCache {
         }
     }
 
-    /// Looks at an exchanged token, if it may be served without a closer look. Takes no lock and counts no reference.
+    /// Reads an exchanged token, if it may be served without a recheck. Takes no lock and counts no reference.
     #[inline]
     pub(crate) fn with_servable_exchange<T>(
         &self,
@@ -183,7 +182,7 @@ impl TokenCache {
     ///
     /// # Errors
     ///
-    /// When the subject or the actor token is blank or too long: nothing is sent for it.
+    /// When the subject or the actor token is blank or too long: no request is sent for it.
     pub(crate) fn exchange_slot(&self, subject: &SubjectToken, scope: &Scope) -> Result<RequestSlot, Error> {
         if self.fixed {
             return Ok(Arc::clone(&self.default).into());
@@ -210,7 +209,7 @@ impl TokenCache {
         Ok(RequestSlot { slot, _subject: held.map(|held| held.offer(subject)) })
     }
 
-    /// A token for this scope on the subject's behalf, waiting for it where need be.
+    /// A token for this scope on the subject's behalf, waiting for it if need be.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The stock source of tokens: the token endpoint of RFC 6749 section 3.2.
+//! The built-in source of tokens: the token endpoint of RFC 6749 section 3.2.
 
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::transport::Transport;
 use crate::wire::call::ApiCall;
 use crate::wire::profile::OAuth;
 
-/// Asks the token endpoint, proving who the client is with an [`Authenticator`].
+/// Sends requests to the token endpoint, with an [`Authenticator`] that proves the client's identity.
 #[derive(Debug)]
 pub(crate) struct TokenEndpoint {
     pub(crate) client: Client,
@@ -45,7 +45,7 @@ impl TokenSource for TokenEndpoint {
     }
 }
 
-/// What a token is asked for with.
+/// The grant that a token is requested with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Grant<'a> {
     /// RFC 6749 section 4.4.2.
@@ -94,8 +94,7 @@ impl TokenEndpoint {
         }
     }
 
-    /// A request, with everything read anew. `refused` is the fingerprint of the attempt before, if that was
-    /// refused.
+    /// A request, with everything read anew. `refused` is the fingerprint of the previous attempt, if that was refused.
     async fn request(
         &self,
         grant: Grant<'_>,
@@ -146,7 +145,7 @@ impl TokenEndpoint {
 }
 
 impl Grant<'_> {
-    /// Whether the refusal is about the client, and not about what it asks for: another secret may do, or another time.
+    /// Whether the refusal concerns the client, and not its request: another secret may be accepted, or another time.
     fn refuses_client(self, refused: &Error, is_time_bound: bool) -> bool {
         match refused.code() {
             Some(
@@ -155,7 +154,7 @@ impl Grant<'_> {
                 | "invalid_client_assertion"
                 | "invalid_assertion",
             ) => true,
-            // Without a subject token or a code, the assertion is all that these can be about.
+            // Without a subject token or a code, these errors can only concern the assertion.
             Some("invalid_grant" | "expired_token") => {
                 is_time_bound && matches!(self, Self::ClientCredentials)
             }

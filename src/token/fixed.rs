@@ -1,4 +1,4 @@
-//! One token that a test gives, for every scope and subject, without an end.
+//! One token that a test sets, for every scope and subject, without an end.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::token::response::TokenResponse;
 use crate::token::source::TokenSource;
 use crate::token::token::Token;
 
-/// The end of time.
+/// The latest timestamp.
 const NEVER: Timestamp = Timestamp { monotonic: u64::MAX, wall: u64::MAX };
 
 impl TokenCache {
-    /// A cache that holds this token and never asks for another.
+    /// A cache that holds this token and never requests another.
     pub(crate) fn fixed(response: TokenResponse, scope: Scope, settings: Settings) -> Self {
-        // Invalidating the token invalidates this one; the slot compares the clocks with its own.
+        // Invalidating the token invalidates this recheck, which the slot does not read: the entry has its own.
         let without_effect = Arc::new(Recheck::new());
         let end = NEVER.system_time();
         let token = Token::new(response.clone(), scope.clone(), end, without_effect, None);
@@ -34,7 +34,7 @@ impl TokenCache {
     }
 }
 
-/// The source that would be asked, if one ever were.
+/// The source of the token; no refresh ever calls it.
 #[derive(Debug)]
 struct Fixed(TokenResponse);
 

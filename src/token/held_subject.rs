@@ -1,8 +1,8 @@
 //! The subject token of one exchange, held only while it is needed.
 //!
-//! An exchange that is cached, or that failed, needs no subject token until it is made again, and the request that asks
-//! for that brings it along. So the slot of an exchange keeps a digest, and the token is held by the requests that wait
-//! and by the refresh in flight: the last of them lets it go.
+//! An exchange that is cached, or that failed, needs no subject token until it is made again, and the request that
+//! causes that brings the token along. So the slot of an exchange keeps a digest, and the token is held by the requests
+//! that wait and by the refresh in flight; it is dropped with the last of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,7 @@ impl HeldSubject {
         SubjectHold(self.clone())
     }
 
-    /// Holds the token for longer, if it is held.
+    /// Extends the hold on the token, if it is held.
     pub(super) fn hold(&self) -> Option<SubjectHold> {
         let mut held = self.lock();
         held.subject.as_ref()?;
@@ -55,7 +55,7 @@ impl Drop for SubjectHold {
         let mut held = self.0.lock();
         held.holds = held.holds.saturating_sub(1);
         let subject = if held.holds == 0 { held.subject.take() } else { None };
-        // Wiped without the lock.
+        // The token is wiped outside the lock.
         drop(held);
         drop(subject);
     }

@@ -14,14 +14,14 @@ use crate::wire::call::{ApiResponse, text};
 use crate::wire::redact::Redactor;
 use crate::wire::time::{number, unix_seconds};
 
-/// The types that RFC 8693 section 3 has for access tokens.
+/// The type that RFC 8693 section 3 defines for access tokens.
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// The token in this object of the response, which has the fields of RFC 6749 section 5.1.
 ///
 /// # Errors
 ///
-/// When there is none that can be used.
+/// When there is no usable token.
 pub(crate) fn issued(
     response: &ApiResponse<'_>,
     object: &Map<String, Value>,
@@ -33,7 +33,7 @@ fn read(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Result<Token
     let Some(Value::String(access_token)) = object.get("access_token") else {
         return Err("carries no access token".into());
     };
-    // Beside what the request held, the token itself must not be shown.
+    // Besides the secrets of the request, the token itself must be redacted.
     let redactors = [response.redactor(), &Redactor::new([access_token.as_str()])];
     let value = |name| {
         let text = text(object, &[name])?;
@@ -81,8 +81,8 @@ fn read(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Result<Token
     Ok(token)
 }
 
-/// What `expires_in` says, for which no clock is needed; without it, what is left until `expires_at`. `None` when
-/// neither says anything.
+/// The life by `expires_in`, for which no clock is needed; without it, the time left until `expires_at`. `None` when
+/// the response has neither.
 fn life(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Option<Duration> {
     let seconds = match object.get("expires_in").and_then(number) {
         Some(seconds) => seconds,
@@ -94,9 +94,8 @@ fn life(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Option<Durat
     Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_LIFE.as_secs_f64())))
 }
 
-/// How many seconds are left until `end`, which is by the server's clock. A token that was just issued lives: where one
-/// of the clocks says otherwise, that clock is wrong and the other one counts. Where both may be right, the earlier end
-/// does.
+/// How many seconds are left until `end`, which is by the server's clock. A token that was just issued is live, so a
+/// clock that says otherwise is wrong, and the other one counts. Where both may be right, the earlier end counts.
 fn left(end: f64, ours: SystemTime, theirs: Option<SystemTime>) -> f64 {
     let by =
         |now: SystemTime| end - now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();

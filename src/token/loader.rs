@@ -1,4 +1,4 @@
-//! How a slot gets its token: by one fetch for a scope, or by one exchange.
+//! How a slot loads its token: by one fetch for a scope, or by one exchange.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -17,7 +17,7 @@ use crate::token::source::TokenSource;
 use crate::token::subject::ExchangeKey;
 use crate::token::token::Token;
 
-/// What an entry holds besides its token's text, roughly: slot, key, header shard, places in the map.
+/// About how many bytes an entry takes besides its token's text: slot, key, header shard, places in the map.
 const ENTRY_BYTES: usize = 1024;
 
 /// Loads a token of one scope.
@@ -26,7 +26,7 @@ pub(super) struct ScopeLoader {
     pub(super) source: Arc<dyn TokenSource>,
     pub(super) scope: Scope,
     pub(super) clock: Clock,
-    /// Where the slot is; empty for the default scope's, which is in none.
+    /// The map that holds the slot; empty for the default scope's, which is in none.
     pub(super) slots: Weak<SlotMap<Scope>>,
 }
 
@@ -90,13 +90,13 @@ impl Loader<Token> for ExchangeLoader {
     }
 }
 
-/// The text is held twice: as it came, and in the header.
+/// The text is stored twice: as it came, and in the header.
 fn bytes(token: &Token) -> usize {
     token.expose_token().len().saturating_mul(2).saturating_add(ENTRY_BYTES)
 }
 
-/// What a response is worth to a slot. A life counts from before the request left: what the way takes is the token's
-/// loss.
+/// What a slot makes of a response. The life is counted from before the request was sent, so that the time in transit
+/// is never added to it.
 fn loaded(
     mut response: TokenResponse,
     scope: &Scope,
@@ -105,7 +105,7 @@ fn loaded(
 ) -> Loaded<Token> {
     let life = response.life();
     let from_issuer = response.age.is_none();
-    // A shared token is renewed by its true age, unless this machine's clock has not run for so long.
+    // A shared token is refreshed by its true age, unless this machine's clock has not run for so long.
     let (sent, life) = match response.age {
         Some(age) => sent.before(age).map_or((sent, life.saturating_sub(age)), |sent| (sent, life)),
         None => (sent, life),

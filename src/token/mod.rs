@@ -1,7 +1,7 @@
 //! Tokens: where they come from, how long they live, and the cache that holds them.
 //!
-//! The names that a user's own source of tokens needs beside those at the root of the crate are here:
-//! [`token_source_fn`] makes a [`TokenSource`] of a closure, and [`SourceContext`] says whose tokens a source fetches
+//! The names that a user's own source of tokens needs besides those at the root of the crate are here:
+//! [`token_source_fn`] makes a [`TokenSource`] of a closure, and [`SourceContext`] describes the handle to a source
 //! that [wraps](crate::IdaasBuilder::wrap_source) the configured one.
 
 mod cache;

@@ -1,4 +1,4 @@
-//! Keeps a token warm without requests that ask for it.
+//! Keeps a token fresh when no request needs it.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::error::Error;
 use crate::scope::Scope;
 use crate::token::TokenCache;
 
-/// A machine may sleep and a token may be invalidated: the longest time between two looks.
+/// The longest time between two checks, because a machine may sleep and a token may be invalidated.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 
-/// Between two looks, whatever they find.
+/// The shortest time between two checks, whatever they find.
 const SHORTEST_NAP: Duration = Duration::from_millis(100);
 
-/// Renews a token before it ends though no request asks for it; made by
-/// [`Idaas::keep_fresh`](crate::Idaas::keep_fresh). Dropping it stops that, and so does dropping the last of
-/// the handle's clones and layers.
+/// Refreshes a token before it ends, even when no request needs it; made by
+/// [`Idaas::keep_fresh`](crate::Idaas::keep_fresh). Dropping the guard stops that, and so does dropping the last of the
+/// handle's clones and layers.
 #[derive(Debug)]
 #[must_use = "dropped, it stops"]
 pub struct RefreshGuard(AbortHandle);
@@ -30,7 +30,7 @@ impl RefreshGuard {
     pub(crate) fn start(weak: Weak<TokenCache>, clock: Clock, scope: Scope) -> Result<Self, Error> {
         let runtime = current_runtime()?;
         let task = runtime.spawn(async move {
-            // The slot is looked up each time: between two looks nothing is held on to.
+            // The slot is looked up at each check, so that nothing is kept alive between two of them.
             while let Some(cache) = weak.upgrade() {
                 let slot = cache.slot(&scope);
                 drop(cache);

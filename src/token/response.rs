@@ -71,8 +71,8 @@ impl TokenResponse {
     }
 
     /// An exchanged token that is not an access token, such as an ID token: `token_type` is `N_A` and
-    /// `issued_token_type` says what it is (RFC 8693 section 2.2.1). The cache holds it as any other; it never goes
-    /// into a header, and a request that would leave with it fails.
+    /// `issued_token_type` names its type (RFC 8693 section 2.2.1). It is cached like any other; it never goes into a
+    /// header, and a request that would carry it fails.
     ///
     /// # Errors
     ///
@@ -99,17 +99,17 @@ impl TokenResponse {
         }
     }
 
-    /// Sets how long the token lives from the time it was asked for. Zero: it serves the requests that wait for
-    /// it and is not cached. More than 24 hours count as 24 hours.
+    /// Sets how long the token lives from the time of the request for it. With zero, the token serves the requests that
+    /// wait for it and is not cached. More than 24 hours count as 24 hours.
     #[must_use]
     pub fn with_expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
         self
     }
 
-    /// Sets how old the token is when it is returned: for a source that keeps tokens itself, such as a
-    /// second-level store. The cache counts the age off the life, and renews at the time at which a token that was
-    /// just issued would be renewed. A response with an age says nothing about the issuer: it was not asked.
+    /// Sets how old the token is when it is returned: for a source that stores tokens itself, such as a second-level
+    /// store. The cache subtracts the age from the life, and refreshes the token when it would refresh a newly issued
+    /// one. A response with an age says nothing about the issuer, which received no request.
     #[must_use]
     pub fn with_age(mut self, age: Duration) -> Self {
         self.age = Some(age);
@@ -130,7 +130,7 @@ impl TokenResponse {
         self
     }
 
-    /// Sets the issuer's id of the request, which its support asks for. It is shown in the event of the refresh.
+    /// Sets the issuer's id of the request, which its support asks for. The event of the refresh shows it.
     #[must_use]
     pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = Some(request_id.into());
@@ -148,13 +148,13 @@ impl TokenResponse {
         matches!(self.text, TokenText::Bearer(_))
     }
 
-    /// How long the token lives from the time it was asked for, as the issuer says.
+    /// How long the token lives from the time of the request for it, as the issuer states.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }
 
     /// The life that the cache counts with: [`expires_in`](Self::expires_in), at most 24 hours, and 60 seconds where
-    /// the issuer names none.
+    /// the issuer states none.
     pub fn life(&self) -> Duration {
         self.expires_in.unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE)
     }

@@ -1,9 +1,8 @@
 //! A token's header value, sharded by core.
 //!
 //! Cloning a `HeaderValue` counts a reference, and two cores that count in the same cache line wait for each other:
-//! several times the cost of the clone itself. So a token that several cores ask for has its header in several shards,
-//! each with counters in cache lines of their own, and a thread keeps to one shard. A token that only one core asks for
-//! has one.
+//! several times the cost of the clone itself. So the header of a token that several cores use has several shards, each
+//! with counters in cache lines of its own, and a thread keeps to one shard. A token that only one core uses has one.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,18 +13,18 @@ use http::HeaderValue;
 
 use crate::cache::recheck::Recheck;
 
-/// More shards than this are not worth their memory.
+/// The largest number of shards that is worth its memory.
 const MOST: usize = 32;
 
-/// Stands for a first shard that no thread has asked for.
+/// Stands for a first shard that no thread has claimed.
 const UNCLAIMED: usize = usize::MAX;
 
 /// Every shard of one token's header.
 pub(crate) struct ShardedHeader {
     first: Arc<HeaderShard>,
-    /// The number, among the shards, of the threads that have the first shard: of those that asked first.
+    /// The number, among the shards, of the threads that use the first shard: those that claimed it.
     first_number: AtomicUsize,
-    /// One for each number; made when a thread with that number asks.
+    /// One shard for each number; made when a thread with that number needs it.
     others: OnceLock<Box<[OnceLock<Arc<HeaderShard>>]>>,
     /// The count of shards less one, a mask of bits.
     mask: usize,
@@ -50,8 +49,8 @@ impl AsRef<[u8]> for Text {
     }
 }
 
-/// How many shards many tokens may have together, beside their first ones. A token that finds it used up serves all
-/// cores from its first shard: as right, only slower.
+/// How many shards many tokens may have together, besides their first ones. Once it is used up, a token serves all
+/// cores from its first shard: as correct, but slower.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardBudget(Arc<AtomicUsize>);
 
@@ -76,7 +75,7 @@ impl ShardedHeader {
         Self::within(authorization, recheck, None)
     }
 
-    /// With no more shards than the budget has left when they are asked for.
+    /// A header whose further shards come out of the budget, as far as it reaches when they are needed.
     pub(crate) fn within(
         authorization: &HeaderValue,
         recheck: &Arc<Recheck>,
@@ -115,7 +114,7 @@ impl ShardedHeader {
         }
     }
 
-    /// The first shard, if no other thread has it; else one of the thread's own, if there may be.
+    /// The first shard, if no other thread has claimed it; else one of the thread's own, if the budget allows.
     #[cold]
     fn claim(&self, number: usize) -> &Arc<HeaderShard> {
         let (order, unclaimed) = (Ordering::Relaxed, UNCLAIMED);
@@ -155,7 +154,7 @@ impl Drop for ShardedHeader {
 
 fn shard(authorization: &HeaderValue, recheck: &Arc<Recheck>) -> Arc<HeaderShard> {
     let text = Bytes::from_owner(Text(authorization.as_bytes().into()));
-    // What was a header value once is one again; the shared value is as right, only slower.
+    // The text of a header value is valid as one; if it were not, the shared value is as correct, but slower.
     let mut copy = HeaderValue::from_maybe_shared(text).unwrap_or_else(|_invalid| authorization.clone());
     copy.set_sensitive(true);
     Arc::new(HeaderShard { authorization: copy, recheck: Arc::clone(recheck) })
@@ -167,19 +166,19 @@ impl HeaderShard {
         self.authorization.clone()
     }
 
-    /// The API at this origin, told apart by a hash, rejected the token. True when the next request gets another
-    /// token, so that a replay makes sense; false when this one is still served.
+    /// The API at this origin, identified by a hash, rejected the token. True when the next request gets another token,
+    /// so that a replay makes sense; false when this one is still served.
     pub(crate) fn reject(&self, origin: u64) -> bool {
         self.recheck.reject(origin)
     }
 
-    /// Whether it matters which API accepts the token: a rejection is being looked into.
+    /// Whether it matters which API accepts the token, because it was rejected lately.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         self.recheck.is_watched()
     }
 
-    /// The API at this origin accepted the token. Costs one atomic load unless a rejection is being looked into.
+    /// The API at this origin accepted the token. Costs one atomic load unless the token was rejected lately.
     #[inline]
     pub(crate) fn accept(&self, origin: u64) {
         self.recheck.accept(origin);
@@ -193,7 +192,7 @@ fn thread_number() -> usize {
     NUMBER.try_with(|number| *number).unwrap_or_default()
 }
 
-/// The standard library numbers threads but only lets the number out through `Hash`.
+/// The standard library numbers threads but exposes the number only through `Hash`.
 fn number_of_standard_library() -> usize {
     struct LastNumber(u64);
     impl Hasher for LastNumber {
@@ -220,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// As on a machine of eight cores.
+    /// A header as on a machine of eight cores.
     fn header(recheck: &Arc<Recheck>, budget: Option<ShardBudget>) -> ShardedHeader {
         ShardedHeader::with_mask(&HeaderValue::from_static("Bearer x"), recheck, 7, budget)
     }
@@ -229,7 +228,7 @@ mod tests {
         1 + header.others.get().into_iter().flatten().filter(|other| other.get().is_some()).count()
     }
 
-    /// Has a hundred threads ask, and tells how many shards they got.
+    /// How many shards a hundred threads use.
     fn asked_by_a_hundred_threads(header: &ShardedHeader) -> usize {
         let ask = || {
             let shard = header.mine();

@@ -1,8 +1,8 @@
 //! How far a server's clock is from this machine's, as the `Date` of its responses says (RFC 9110 section 6.6.1).
 //!
-//! An assertion or a signature says when it was made, and the server judges it by its own clock: a machine whose clock
-//! is minutes off would be refused although its key is right. But a `Date` may be a proxy's, or a cache's. So it is
-//! evidence, not truth: nothing is corrected before a refusal, the attempt after it is made with the time that the
+//! An assertion or a signature states when it was made, and the server judges it by its own clock: a machine whose
+//! clock is minutes off would be refused although its key is right. But a `Date` may be a proxy's, or a cache's. So it
+//! is evidence, not truth: nothing is corrected before a refusal, the next attempt is made with the time that the
 //! refusal suggests, and the correction is kept only if that attempt is accepted.
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 
-/// Servers forgive a difference of this much, and more.
+/// A difference that servers tolerate.
 const TOLERATED: Duration = Duration::from_secs(20);
 
 /// The correction that was confirmed last.
@@ -22,7 +22,7 @@ pub(crate) struct Skew(AtomicI64);
 pub(crate) struct Correction(i64);
 
 impl Correction {
-    /// This machine's time as the server would tell it.
+    /// This machine's time, corrected to the server's clock.
     pub(crate) fn apply(self, time: SystemTime) -> SystemTime {
         let by = Duration::from_nanos(self.0.unsigned_abs());
         let corrected = if self.0 < 0 { time.checked_sub(by) } else { time.checked_add(by) };
@@ -31,14 +31,14 @@ impl Correction {
 }
 
 impl Skew {
-    /// The correction to begin with: none, until one was confirmed.
+    /// The correction to begin with: none until one was confirmed.
     pub(crate) fn confirmed(&self) -> Correction {
         Correction(self.0.load(Ordering::Relaxed))
     }
 
-    /// The correction that is worth another attempt after one with `used` was refused; `None` when the time was not at
-    /// fault as far as the response tells. Where the response tells nothing, a correction may be one that has served its
-    /// time: this machine's clock was set right meanwhile.
+    /// The correction that is worth another attempt after one with `used` was refused; `None` when the response does
+    /// not show that the time was at fault. A response without a time suggests a correction of zero: this machine's
+    /// clock may have been set right since `used` was confirmed.
     pub(crate) fn observe(&self, refused: &Error, used: Correction) -> Option<Correction> {
         let observed = refused.clock_offset().unwrap_or_default();
         (observed.abs_diff(used.0) > u64::try_from(TOLERATED.as_nanos()).unwrap_or(u64::MAX))
@@ -79,7 +79,7 @@ impl Skew {
         }
     }
 
-    /// Neither the correction that was confirmed once nor another one helps: the next attempt begins with none.
+    /// Neither the confirmed correction nor another one helps: the next attempt begins with none.
     pub(crate) fn discard(&self) {
         self.0.store(0, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use crate::clock::nanos;
 use crate::token::held_subject::HeldSubject;
 use crate::token::token::Token;
 
-/// Tokens that make room while they live are told of in one event in such a time.
+/// How often one event reports the live tokens that were evicted.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The slots of one kind of key.
@@ -21,27 +21,27 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct SlotMap<K> {
     map: LruMap<K, TokenSlot, BuildHasherDefault<Prehashed>>,
     settings: Settings,
-    /// Which setting of the builder has the limits, for the event.
+    /// The setting of the builder that limits the slots, for the event.
     setting: &'static str,
-    /// Live tokens that made room since the last event, and when the next one may come.
+    /// Live tokens evicted since the last event, and when the next event may come.
     evicted: AtomicU64,
     next_warning: AtomicU64,
 }
 
-/// A slot, and where its loader finds the subject token when it is one of an exchange.
+/// A slot, and for an exchange the place where its loader finds the subject token.
 #[derive(Clone, Debug)]
 pub(super) struct TokenSlot {
     pub(super) slot: Arc<Slot<Token>>,
     pub(super) subject: Option<HeldSubject>,
 }
 
-/// For keys that are hashed when they are made.
+/// A hasher for keys that are hashed when they are made.
 #[derive(Debug, Default)]
 pub(super) struct Prehashed(u64);
 
 impl Hasher for Prehashed {
     fn write(&mut self, bytes: &[u8]) {
-        // The keys do not write this way; another one would find its entry all the same.
+        // The keys do not write this way; a key that did would find its entry all the same.
         for byte in bytes {
             self.0 = self.0.wrapping_mul(31).wrapping_add(u64::from(*byte));
         }
@@ -79,8 +79,8 @@ impl<K: Debug> SlotMap<K> {
         &self.settings
     }
 
-    /// Looks at the token under a key, if it may be served without a closer look. Takes no lock and counts no
-    /// reference. `None` where there is no slot or no such token.
+    /// Reads the token under a key, if it may be served without a recheck. Takes no lock and counts no reference.
+    /// `None` where there is no slot or no such token.
     #[inline]
     pub(super) fn with_servable<T>(
         &self,
@@ -103,7 +103,7 @@ impl<K: Debug> SlotMap<K> {
         slot
     }
 
-    /// The slot of this key has loaded a token of so many bytes: it is protected from keys that never had one.
+    /// The slot of this key has loaded a token of this size: keys that never had one do not evict it.
     pub(super) fn loaded(&self, query: &impl Hash, is_key: impl Fn(&K) -> bool, bytes: usize) {
         let gone = self.map.promote(self.map.hash(query), is_key, bytes);
         self.report(&gone);
@@ -114,7 +114,7 @@ impl<K: Debug> SlotMap<K> {
         self.map.for_each(|slot| look(slot));
     }
 
-    /// Tells of slots that made room. Called without a lock.
+    /// Reports evicted slots. Called without a lock.
     fn report(&self, gone: &[TokenSlot]) {
         for TokenSlot { slot, .. } in gone {
             #[cfg(feature = "metrics")]

@@ -1,4 +1,4 @@
-//! Where a token comes from: the trait, a source made of a closure, and what a source that wraps another one is told.
+//! Where a token comes from: the trait, a source made of a closure, and the context of a source that wraps another one.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::token::token::Token;
 
 /// Where a token for a scope comes from.
 ///
-/// The built-in source is the token endpoint with an [`Authenticator`](crate::authn::Authenticator). Give one of your
-/// own to [`IdaasBuilder::token_source`](crate::IdaasBuilder::token_source), register it by a name with
+/// The built-in source is the token endpoint with an [`Authenticator`](crate::authn::Authenticator). Pass your own to
+/// [`IdaasBuilder::token_source`](crate::IdaasBuilder::token_source), register it by a name with
 /// [`IdaasBuilder::plugin`](crate::IdaasBuilder::plugin), or put it in front of the configured one with
-/// [`IdaasBuilder::wrap_source`](crate::IdaasBuilder::wrap_source). The cache, the one refresh in flight and the
-/// back-off are the same for all of them: a source is called once per token life and scope, and once per attempt after
+/// [`IdaasBuilder::wrap_source`](crate::IdaasBuilder::wrap_source). The cache, the single refresh in flight and the
+/// back-off are the same for all sources: a source is called once per token life and scope, and once per attempt after
 /// a failure. It need not cache, retry or guard against concurrency.
 ///
 /// Where a closure is enough, [`token_source_fn`](crate::token::token_source_fn) makes a source of it.
@@ -44,8 +44,8 @@ pub trait TokenSource: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever failed. Its [`is_transient`](Error::is_transient) and [`retry_after`](Error::retry_after) decide when
-    /// the cache asks again.
+    /// Any failure. Its [`is_transient`](Error::is_transient) and [`retry_after`](Error::retry_after) decide when the
+    /// cache tries again.
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>>;
 
     /// Exchanges a subject token for a token for this scope (RFC 8693), making one attempt.
@@ -68,15 +68,15 @@ pub trait TokenSource: Debug + Send + Sync + 'static {
         ))))
     }
 
-    /// Takes note that an API has rejected a token of this source, before the next [`fetch`](Self::fetch) for the
-    /// scope. For sources that keep tokens themselves: that one must not come again. By default nothing happens.
+    /// An API rejected a token of this source. Called before the next [`fetch`](Self::fetch) for the scope, for sources
+    /// that store tokens themselves: they must not return that token again. By default nothing happens.
     fn rejected(&self, scope: &Scope, token: &Token) {
         let _ = (scope, token);
     }
 
-    /// How long one call may take before it is given up. `default` is what follows from the connect and read
-    /// time-outs; it is the result by default. A source that wraps another one and may take longer adds its own time
-    /// to that of the inner source.
+    /// How long one call may take before it is cancelled. `default` follows from the connect and read time-outs, and is
+    /// the result by default. A source that wraps another one and may take longer adds its own time to that of the
+    /// inner source.
     fn time_limit(&self, default: Duration) -> Duration {
         default
     }
@@ -113,7 +113,7 @@ delegate!(Box);
 
 /// A [`TokenSource`] that calls this function for each token: what `tower::service_fn` is for services.
 ///
-/// It exchanges nothing; a source that does is a type that implements [`TokenSource`].
+/// It does not exchange tokens; a source that does is a type that implements [`TokenSource`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -153,11 +153,11 @@ where
     }
 }
 
-/// Whose tokens a source fetches and what it runs with, for a source that wraps the configured one: see
+/// The handle that a source fetches tokens for, as a source that wraps the configured one sees it: see
 /// [`IdaasBuilder::wrap_source`](crate::IdaasBuilder::wrap_source).
 ///
-/// Issuer, instance id, client id and method together tell apart what the issuer tells apart: two handles for which
-/// all four are equal may share tokens. With a source that is given in code they are empty, but for the method.
+/// Issuer, instance id, client id and method together identify a client to the issuer: two handles for which all four
+/// are equal may share tokens. With a source that is set in code, all but the method are empty.
 #[derive(Clone, Debug)]
 pub struct SourceContext {
     pub(crate) issuer: String,
@@ -171,8 +171,8 @@ pub struct SourceContext {
 }
 
 impl SourceContext {
-    /// Where tokens are asked for: the issuer's URL and the endpoint's, separated by a space, because two issuers may
-    /// share an endpoint and one issuer may have two. Empty with a source that is given in code.
+    /// Where tokens are requested: the issuer's URL and the endpoint's, separated by a space, because two issuers may
+    /// share an endpoint and one issuer may have two. Empty with a source that is set in code.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
@@ -182,7 +182,7 @@ impl SourceContext {
         &self.instance_id
     }
 
-    /// The client id, `app_…`; empty with a source that is given in code and no client id beside it.
+    /// The client id, `app_…`; empty with a source that is set in code and no client id beside it.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
@@ -192,13 +192,13 @@ impl SourceContext {
         &self.method
     }
 
-    /// Whether source or authenticator are given in code: then the four texts may be the same for two handles that do
-    /// not get the same tokens, and whatever is shared needs a name of its own.
+    /// Whether the source or the authenticator is set in code: then the four texts may be the same for two handles that
+    /// do not get the same tokens, and any shared store needs a name of its own.
     pub fn is_custom(&self) -> bool {
         self.custom_method
     }
 
-    /// How long a request waits for a token, when the builder was told: see
+    /// How long a request waits for a token, when the builder sets it: see
     /// [`IdaasBuilder::wait_timeout`](crate::IdaasBuilder::wait_timeout).
     pub fn wait_timeout(&self) -> Option<Duration> {
         self.wait_timeout

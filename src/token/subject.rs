@@ -1,4 +1,4 @@
-//! On whose behalf a token is asked for (RFC 8693).
+//! The subject that a token is requested for (RFC 8693).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,12 +18,12 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// A subject token, to be exchanged for a token that this client may use on the subject's behalf (RFC 8693 section
 /// 2.1).
 ///
-/// Hand it to [`Idaas::exchange`](crate::Idaas::exchange), or put it on a request as an extension: then the layer
-/// exchanges it for the request's scope. A clone is cheap, and what the cache finds its exchanged token by is computed
-/// once for all clones.
+/// Pass it to [`Idaas::exchange`](crate::Idaas::exchange), or put it on a request as an extension: then the layer
+/// exchanges it for the request's scope. A clone is cheap, and the key of its cached token is computed once for all
+/// clones.
 ///
-/// **Verify the token first** when it comes from a caller of yours: each token that is not known costs a request to the
-/// issuer.
+/// **Verify the token first** when it comes from a caller of yours: each token that is not cached costs a request to
+/// the issuer.
 ///
 /// ```
 /// use tower_idaas::SubjectToken;
@@ -42,7 +42,7 @@ struct Parts {
     token: Typed,
     actor: Option<Typed>,
     requested_type: Cow<'static, str>,
-    /// Of all that is above, once it was asked for.
+    /// The digest of all fields above, once it was needed.
     digest: OnceLock<Digest>,
 }
 
@@ -55,7 +55,7 @@ struct Typed {
 /// A cryptographic hash: two subjects never share a token.
 type Digest = [u8; 32];
 
-/// What a cached exchange is found by. It holds a digest instead of the token.
+/// The key of a cached exchange. It holds a digest instead of the token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ExchangeKey {
     digest: Digest,
@@ -89,7 +89,7 @@ impl SubjectToken {
         }))
     }
 
-    /// The bearer token of a request that came in, if it has one (RFC 6750 section 2.1).
+    /// The bearer token of an inbound request, if it has one (RFC 6750 section 2.1).
     pub fn from_bearer(headers: &HeaderMap) -> Option<Self> {
         let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         let token = token.trim();
@@ -97,14 +97,14 @@ impl SubjectToken {
             .then(|| Self::access_token(token.to_owned()))
     }
 
-    /// Asks for a token of this type instead of an access token. One that is not an access token, as the issuer says,
-    /// goes into no header: take its text with [`Token::expose_token`](crate::Token::expose_token).
+    /// Requests a token of this type instead of an access token. A token that the issuer does not issue as an access
+    /// token goes into no header: take its text with [`Token::expose_token`](crate::Token::expose_token).
     #[must_use]
     pub fn with_requested_type(self, token_type: impl Into<Cow<'static, str>>) -> Self {
         self.with(|parts| parts.requested_type = token_type.into())
     }
 
-    /// Names who acts on the subject's behalf, by a token of theirs and its type.
+    /// Sets the actor that acts on the subject's behalf: its token, and the URI of the token's type.
     #[must_use]
     pub fn with_actor(self, token: impl Into<Secret>, token_type: impl Into<Cow<'static, str>>) -> Self {
         self.with(|parts| parts.actor = Some(Typed { token: token.into(), kind: token_type.into() }))
@@ -132,7 +132,7 @@ impl SubjectToken {
         self.0.actor.as_ref().map(|actor| (&actor.token, &*actor.kind))
     }
 
-    /// The URI of the type that is asked for; of an access token by default.
+    /// The URI of the type that is requested; of an access token by default.
     pub fn requested_type(&self) -> &str {
         &self.0.requested_type
     }
@@ -146,8 +146,7 @@ impl SubjectToken {
         subject.into_iter().chain([requested]).chain(actor.into_iter().flatten())
     }
 
-    /// What the exchange for this scope is cached under. Computes a digest when it is first asked for, and nothing after
-    /// that.
+    /// The key under which the exchange for this scope is cached. Computes the digest at the first call only.
     #[inline]
     pub(crate) fn query<'a>(&'a self, scope: &'a Scope) -> ExchangeQuery<'a> {
         let digest = self.0.digest.get_or_init(|| {
@@ -172,7 +171,7 @@ impl SubjectToken {
     }
 }
 
-/// A hash of the parts, each with its length, so that no two lists of them read alike.
+/// A hash of the parts, each with its length, so that no two lists of parts have the same input.
 fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> Digest {
     let mut hash = digest::Context::new(&digest::SHA256);
     for part in parts {
@@ -265,7 +264,7 @@ mod tests {
         let subject = |token: &str| SubjectToken::access_token(token.to_owned());
         let a = scope("a|x a|y");
         let key = |subject: SubjectToken, scope: &Scope| subject.query(scope).to_key();
-        // One whose digest was computed before it was changed.
+        // A subject token whose digest was computed before it was changed.
         let used = subject("t");
         used.query(&a);
         let keys = [

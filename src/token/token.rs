@@ -1,4 +1,4 @@
-//! A live token, as the cache hands it out.
+//! A live token, as the cache returns it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::scope::Scope;
 use crate::token::response::{TokenResponse, TokenText};
 use crate::token::sharded_header::{HeaderShard, ShardBudget, ShardedHeader};
 
-/// A live bearer token, as the cache hands it out. Cheap to clone; `Debug` does not show it.
+/// A live bearer token, as the cache returns it. Cheap to clone; `Debug` does not show it.
 #[derive(Clone)]
 pub struct Token(Arc<Inner>);
 
@@ -28,7 +28,7 @@ struct Inner {
 }
 
 impl Token {
-    /// `budget` bounds the shards of all tokens that share it; without one, each token has as many as cores ask.
+    /// `budget` bounds the shards of all tokens that share it; without one, each token has as many as cores use it.
     pub(super) fn new(
         response: TokenResponse,
         scope: Scope,
@@ -47,7 +47,7 @@ impl Token {
         Self(Arc::new(inner))
     }
 
-    /// Of a secret that IDaaS keeps and that goes onto requests as a token does.
+    /// A token made of a secret that IDaaS keeps and that a request carries as it does a token.
     #[cfg(feature = "aliyun")]
     pub(crate) fn kept(
         response: TokenResponse,
@@ -68,7 +68,7 @@ impl Token {
     /// # Errors
     ///
     /// [`ErrorKind::Unsupported`] for an exchanged token that is not an access token (RFC 8693 section 2.2.1,
-    /// `token_type` is `N_A`): it belongs into no header.
+    /// `token_type` is `N_A`): it belongs in no header.
     pub fn expose_authorization(&self) -> Result<HeaderValue, Error> {
         match &self.0.text {
             TokenText::Bearer(authorization) => Ok(authorization.clone()),
@@ -87,12 +87,12 @@ impl Token {
         Error::new(ErrorKind::Unsupported, message)
     }
 
-    /// The scope that the token was asked for.
+    /// The scope that the token was requested for.
     pub fn scope(&self) -> &Scope {
         &self.0.scope
     }
 
-    /// The scope that the issuer says it granted, when it says so (RFC 6749 section 3.3).
+    /// The scope that the issuer granted, when the issuer names it (RFC 6749 section 3.3).
     pub fn granted_scope(&self) -> Option<&str> {
         self.0.granted_scope.as_deref()
     }
@@ -102,7 +102,7 @@ impl Token {
         self.0.issued_token_type.as_deref()
     }
 
-    /// When the token expires by this machine's wall clock, counted from the time it was asked for.
+    /// When the token expires by this machine's wall clock, counted from the time of the request for it.
     pub fn expires_at(&self) -> SystemTime {
         self.0.expires_at
     }
@@ -113,7 +113,7 @@ impl Token {
         self.0.header.as_ref().map(ShardedHeader::mine)
     }
 
-    /// The token is not to be served any more.
+    /// The token is not served any more.
     pub(crate) fn invalidate(&self) {
         self.0.recheck.invalidate();
     }

@@ -32,11 +32,11 @@ use crate::transport::tls::Tls;
 const USER_AGENT_VALUE: HeaderValue =
     HeaderValue::from_static(concat!("tower-idaas/", env!("CARGO_PKG_VERSION")));
 
-/// Connections are kept for the tokens of other scopes and subjects, not for the next life: what is in between may
-/// forget one in the meantime.
+/// Connections are kept for the tokens of other scopes and subjects, not for the next refresh: by then a gateway or a
+/// firewall may have dropped one.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Header fields of a response, and the bytes of its head.
+/// The most header fields of a response, and the most bytes of its head.
 const MAX_FIELDS: usize = 1024;
 const MAX_HEAD: usize = 256 * 1024;
 
@@ -48,7 +48,7 @@ pub(crate) struct BuiltIn<'a> {
     pub(crate) root_certificates: &'a [Vec<u8>],
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
-    /// Where the first requests go, if that is known.
+    /// Where the first requests go, if known.
     pub(crate) destination: Option<&'a Uri>,
 }
 
@@ -73,7 +73,7 @@ impl BuiltIn<'_> {
     }
 }
 
-/// A transport for the metadata services of clouds: plain HTTP, never through a proxy, no connection is kept.
+/// A transport for the metadata services of clouds: plain HTTP, never through a proxy, and no connection is kept.
 pub(crate) fn direct(connect_timeout: Duration, read_timeout: Duration) -> Transport {
     Transport::new(Direct(Connector::direct(connect_timeout)), connect_timeout, read_timeout)
 }
@@ -95,7 +95,7 @@ fn client(connector: Connector, connections_kept: usize) -> HttpClient {
         .pool_max_idle_per_host(connections_kept)
         .http1_max_headers(MAX_FIELDS)
         .http1_max_buf_size(MAX_HEAD)
-        // As RFC 9112 sections 5.1 and 5.2 tell clients to read what old servers send.
+        // RFC 9112 sections 5.1 and 5.2 say how clients read what old servers send.
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
@@ -175,7 +175,7 @@ impl Service<Request<Full<Bytes>>> for Direct {
     }
 }
 
-/// The response, unless too many interim ones come before it: hyper skips them without end.
+/// The response, unless too many interim ones come before it: hyper itself skips any number of them.
 async fn until_flooded<F>(
     mut request: Request<Full<Bytes>>,
     send: impl FnOnce(Request<Full<Bytes>>) -> F,

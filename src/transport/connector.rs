@@ -23,10 +23,10 @@ use crate::transport::tcp;
 use crate::transport::tls::Tls;
 use crate::transport::tunnel::{self, TunnelError};
 
-/// Everything a connection takes, within one time-out.
+/// Opens connections, each with all its steps within one time-out.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
-    /// Without it only plain HTTP is spoken, and without a proxy.
+    /// Without it, connections are plain HTTP and use no proxy.
     secure: Option<(Arc<Tls>, Arc<Proxies>)>,
     timeout: Duration,
     patience: Patience,
@@ -37,8 +37,8 @@ impl Connector {
         Self { secure: Some((tls, proxies)), timeout, patience }
     }
 
-    /// Plain HTTP to a service on the same host or link. It knows nothing of the proxy variables: a proxy would tell
-    /// of its own machine.
+    /// Plain HTTP to a service on the same host or link. It ignores the proxy variables: through a proxy, the service
+    /// would describe the proxy's machine.
     pub(super) fn direct(timeout: Duration) -> Self {
         Self { secure: None, timeout, patience: Patience::default() }
     }
@@ -106,7 +106,7 @@ impl Connector {
     }
 }
 
-/// A tunnel through a SOCKS5 proxy (RFC 1928), which looks the name up itself: it is the one that connects.
+/// A tunnel through a SOCKS5 proxy (RFC 1928), which resolves the name itself, because it opens the connection.
 async fn socks(way: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
     let mut way = Some(TokioIo::new(way));
     let connected = service_fn(move |_: Uri| {
@@ -116,11 +116,11 @@ async fn socks(way: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo
     if let Some((user, password)) = proxy.raw_auth() {
         socks = socks.with_auth(user.to_owned(), password.to_owned());
     }
-    // Ready as soon as the connection is, which it is already.
+    // Ready as soon as the connection is, which is open already.
     Ok(socks.call(destination.clone()).await?.into_inner())
 }
 
-/// The port of the URI, or its scheme's own.
+/// The port of the URI, or the default of its scheme.
 fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(match uri.scheme_str() {
         Some("https") => 443,

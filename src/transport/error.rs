@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a server and back, told apart.
+//! The failures on the way to a server and back, distinguished by cause.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -38,7 +38,7 @@ pub(super) struct ResolveFailure(pub(super) BoxError);
 #[derive(Debug)]
 pub(super) struct TcpFailure(pub(super) io::Error);
 
-/// A proxy variable cannot be used, and this host is to be reached through it.
+/// A proxy variable cannot be used, and this host is reached through the proxy that it names.
 #[derive(Debug)]
 pub(super) struct UnusableProxy {
     pub(super) host: String,
@@ -52,7 +52,7 @@ pub(super) struct ProxyFailure {
     pub(super) cause: BoxError,
 }
 
-/// There is a connection to the other side, and TLS over it failed.
+/// The connection is open, and TLS over it failed.
 #[derive(Debug)]
 pub(super) struct HandshakeFailure(pub(super) BoxError);
 
@@ -65,7 +65,7 @@ pub(super) struct StaleConnection;
 #[derive(Debug)]
 pub(super) struct TooManyInterim;
 
-/// The HTTP client followed a redirect, and with it handed the request's credentials on.
+/// The HTTP client followed a redirect, and passed the request's credentials on.
 #[derive(Debug)]
 pub(super) struct RedirectFollowed;
 
@@ -74,7 +74,7 @@ pub(super) fn explain(cause: BoxError, endpoint: &str) -> Error {
     describe(&*cause, endpoint).with_source(cause)
 }
 
-/// Of which kind the error is, for errors with a message of their own.
+/// The kind of the error, for errors with a message of their own.
 #[cfg(feature = "transport")]
 pub(crate) fn kind(cause: &(dyn StdError + 'static)) -> ErrorKind {
     describe(cause, "").kind()
@@ -86,7 +86,7 @@ pub(crate) fn is_unreachable(cause: &(dyn StdError + 'static)) -> bool {
     find::<ConnectTimeout>(cause).is_some() || kind(cause) == ErrorKind::Connect
 }
 
-/// Whether the request was sent on a connection that the other side has forgotten.
+/// Whether the request was sent on a connection that the other side has dropped.
 #[cfg(feature = "transport")]
 pub(super) fn is_stale(cause: &(dyn StdError + 'static)) -> bool {
     find::<StaleConnection>(cause).is_some()
@@ -212,7 +212,7 @@ fn may_pass(status: StatusCode) -> bool {
     status.is_server_error() || busy.contains(&status)
 }
 
-/// The last error of the chain: why, where the ones before say what for.
+/// The last error of the chain: it says why, the ones before say during what.
 fn root<'a>(mut error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     while let Some(cause) = error.source() {
         error = cause;
@@ -245,7 +245,7 @@ fn tls_failure<'a>(_error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error
     None
 }
 
-/// A connection of ours, of hyper-util's client or of reqwest's.
+/// Whether it is a failure to connect, of this crate, hyper-util's client or reqwest's.
 fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     #[cfg(feature = "reqwest")]
     if find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect) {
@@ -271,7 +271,7 @@ fn is_timeout(_error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// What is wrong with a response that is no HTTP/1, for after the endpoint.
+/// Describes a response that is not HTTP/1, to follow the endpoint in a message.
 #[cfg(feature = "transport")]
 fn malformed(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     let hyper = find::<hyper::Error>(error)?;
@@ -281,7 +281,7 @@ fn malformed(error: &(dyn StdError + 'static)) -> Option<&'static str> {
             matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
         })
     };
-    // The method that tells is there for servers alone.
+    // Hyper's own method for this is for servers alone.
     if hyper.is_parse() && hyper.to_string().contains("too large") {
         Some("sent a response with too many or too long header fields")
     } else if hyper.is_parse() {

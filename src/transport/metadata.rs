@@ -1,4 +1,4 @@
-//! The metadata service of the machine this program runs on: plain HTTP on its own link.
+//! The metadata service of the machine that this program runs on: plain HTTP on its own link.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::transport::client::direct;
 use crate::transport::error::{is_unreachable, kind};
 use crate::transport::send::Transport;
 
-/// The service is on the same host as the machine: it responds at once, or is not there.
+/// The service is on the same host as the machine: it responds at once, or is absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -27,20 +27,19 @@ const TOKEN_LIFE: HeaderValue = HeaderValue::from_static("3600");
 pub(crate) struct Provider {
     /// The service's name, for messages.
     name: &'static str,
-    /// Where the program has to run for the service to be there, for messages.
+    /// The machine on which the service exists, for messages.
     machine: &'static str,
     address: &'static str,
     access: Access,
 }
 
-/// What goes with each request, so that one forged from outside, which cannot set a header, gets nothing.
+/// What each request carries, so that a request forged from outside, which cannot set a header, gets nothing.
 #[derive(Debug)]
 enum Access {
-    /// A token that the service gives first (`PUT /latest/api/token`).
+    /// A token that the service issues first (`PUT /latest/api/token`).
     ///
-    /// Where the token cannot be had, be it that the service is older or that a container is one hop too far for a
-    /// response to a PUT, data are asked for without it, as the vendors' own clients do, unless a variable forbids
-    /// that.
+    /// Where no token can be had, because the service is older or a container is one hop too far for a response to a
+    /// PUT, data are requested without it, as the vendors' own clients do, unless a variable forbids that.
     Token(TokenFirst),
     /// A header that is always the same.
     Header(HeaderName, HeaderValue),
@@ -48,9 +47,9 @@ enum Access {
 
 #[derive(Debug)]
 struct TokenFirst {
-    /// Says how long the token shall live.
+    /// The header that sets how long the token lives.
     life_header: HeaderName,
-    /// Carries the token.
+    /// The header that carries the token.
     token_header: HeaderName,
     /// The variable that forbids requests without a token when it is `true`.
     only_with_token: &'static str,
@@ -98,7 +97,7 @@ pub(crate) struct MetadataService {
     provider: &'static Provider,
     /// `http://host`, without a path.
     address: String,
-    /// What does not work without it, for messages: "PKCS7 works".
+    /// What depends on it, for messages: "PKCS7 works".
     purpose: &'static str,
     transport: Transport,
 }
@@ -106,7 +105,7 @@ pub(crate) struct MetadataService {
 impl MetadataService {
     /// # Errors
     ///
-    /// When the address, if one is given, is not that of a metadata service.
+    /// When the address, if one is set, is not that of a metadata service.
     pub(crate) fn new(
         provider: &'static Provider,
         address: Option<&str>,
@@ -117,7 +116,7 @@ impl MetadataService {
         Ok(Self { provider, address, purpose, transport })
     }
 
-    /// Gets a token, for the requests that follow at once; or begins a session without one.
+    /// Gets a token for the requests that follow at once, or begins a session without one.
     pub(crate) async fn session(&self, environment: &Environment) -> Result<Session<'_>, Error> {
         let access = match &self.provider.access {
             Access::Token(access) => access,
@@ -135,7 +134,7 @@ impl MetadataService {
 
     async fn token(&self, access: &TokenFirst) -> Result<Result<HeaderValue, Failure>, Error> {
         let mut request = self.request(Method::PUT, TOKEN_PATH)?;
-        // A PUT without it is refused by some servers (RFC 9110 section 8.6); hyper leaves it out.
+        // Some servers refuse a PUT without it (RFC 9110 section 8.6); hyper leaves it out.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         request.headers_mut().insert(access.life_header.clone(), TOKEN_LIFE);
         let response = match self.send(request).await {
@@ -204,7 +203,7 @@ impl MetadataService {
         })
     }
 
-    /// Almost always the program runs in the wrong place.
+    /// The usual cause is that the program runs on the wrong machine.
     fn error(&self, what: String, failure: Failure) -> Error {
         let Self { provider: Provider { machine, access, .. }, purpose, .. } = self;
         let in_container = match access {
@@ -231,15 +230,15 @@ impl TokenFirst {
     }
 }
 
-/// Why a request of this service came to nothing.
+/// Why a request to this service failed.
 #[derive(Debug)]
 struct Failure {
-    /// Goes after the service's name.
+    /// Follows the service's name.
     what: String,
     kind: ErrorKind,
     status: Option<StatusCode>,
     cause: Option<BoxError>,
-    /// There was no connection, so there will be none for another request.
+    /// There was no connection, so another request would find none either.
     is_unreachable: bool,
 }
 
@@ -249,19 +248,18 @@ pub(crate) struct Session<'a> {
     service: &'a MetadataService,
     /// The header of the token.
     name: &'a HeaderName,
-    /// Or why there is none.
+    /// The token, or why there is none.
     token: Result<HeaderValue, Failure>,
 }
 
 impl Session<'_> {
-    /// The token that goes with each request: for what must not be shown when a response echoes it. Empty when there
-    /// is none.
+    /// The token that each request carries, for redaction when a response echoes it. Empty when there is none.
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
     pub(crate) fn expose_token(&self) -> &str {
         self.token.as_ref().ok().and_then(|token| token.to_str().ok()).unwrap_or_default()
     }
 
-    /// What is at this path, with its query if it has one.
+    /// The response at this path, with its query if it has one.
     pub(crate) async fn get(&self, target: &str) -> Result<Response<Bytes>, Error> {
         let mut request = self.service.request(Method::GET, target)?;
         if let Ok(token) = &self.token {

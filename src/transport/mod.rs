@@ -1,4 +1,4 @@
-//! HTTP for the token traffic: its own stack, so that a token request can never ask for a token.
+//! HTTP for the token traffic: its own stack, so that a token request can never need a token.
 
 #[cfg(feature = "transport")]
 mod client;
@@ -33,7 +33,7 @@ pub(crate) use self::client::direct;
 pub(crate) use self::over_reqwest::OverReqwest;
 pub(crate) use self::send::Transport;
 
-/// The proxy that the built-in client would use for this destination, by the variables as they are now.
+/// The proxy that the built-in client would use for this destination, by the current values of the variables.
 #[cfg(feature = "transport")]
 pub(crate) fn proxy_for(
     environment: &crate::environment::Environment,

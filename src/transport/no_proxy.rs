@@ -7,15 +7,15 @@ use crate::host::bracketed;
 /// What the variable exempts.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct NoProxy {
-    /// Names, which hold for what is below them too, addresses, networks, or `*`.
+    /// Names, each with its subdomains, addresses, networks, or `*`.
     pub(super) hosts: Vec<String>,
     /// Names and addresses at one port only.
     pub(super) at_ports: Vec<(u16, String)>,
 }
 
 impl NoProxy {
-    /// Items between commas or blanks. One that can match nothing is told in a warning, by its place: who swaps
-    /// two variables has a password in this one.
+    /// Items between commas or blanks. A warning names an item that can match nothing by its position only: when two
+    /// variables are swapped, this one has a password.
     pub(super) fn parse(text: &str, variable: &str) -> Self {
         let mut exempt = Self::default();
         let items = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty());

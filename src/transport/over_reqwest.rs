@@ -1,4 +1,4 @@
-//! Token requests over a client of reqwest's.
+//! Token requests over a `reqwest` client.
 
 use std::task::{Context, Poll};
 
@@ -28,7 +28,7 @@ impl Service<Request<Full<Bytes>>> for OverReqwest {
         Box::pin(async move {
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap))?;
             let destination = request.url().clone();
-            // Errors name the endpoint themselves; its query may hold anything.
+            // Errors name the endpoint themselves; the query of the URL may hold a secret.
             let response = client.execute(request).await.map_err(reqwest::Error::without_url)?;
             if *response.url() != destination {
                 return Err(RedirectFollowed.into());

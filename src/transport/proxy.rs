@@ -1,6 +1,6 @@
 //! The proxy variables: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, in either letter case.
 //!
-//! A variable is set for all programs of a machine: it is judged when a host of ours needs it.
+//! A variable is set for all programs of a machine, so a fault in it is an error only when a destination needs a proxy.
 
 use http::Uri;
 use http::uri::Authority;
@@ -20,21 +20,21 @@ const TOO_LONG: &str = "has a user name or password of more than 255 bytes, whic
 
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
-/// Stands for an address that cannot be used, so that it is known which hosts would need it.
+/// Stands for an address that cannot be used, so that the hosts that would need it are known.
 const UNUSABLE: &str = "http://unusable.invalid";
 
 /// Which proxy, if any, a destination is reached through.
 #[derive(Debug)]
 pub(super) struct Proxies {
     proxy: Matcher,
-    /// For hosts that are exempt at one port only: none at this port.
+    /// For hosts that are exempt at one port only: no proxy at this port.
     at_ports: Vec<(u16, Matcher)>,
     /// What is wrong with the variables. A host that needs no proxy is reached all the same.
     fault: Option<ConfigFault>,
 }
 
 impl Proxies {
-    /// Reads the variables. Their faults are told when a destination needs a proxy.
+    /// Reads the variables. Their faults are reported when a destination needs a proxy.
     pub(super) fn load(environment: &Environment) -> Self {
         let mut fault = None;
         let exempt = match first(environment, &["NO_PROXY", "no_proxy"]) {
@@ -62,13 +62,13 @@ impl Proxies {
         Self { proxy: matcher(exempt.hosts.join(",")), at_ports, fault }
     }
 
-    /// Plain HTTP, which only loopback and link-local services speak here, and loopback hosts are never
-    /// reached through a proxy.
+    /// The proxy for a destination. None for plain HTTP, which is only used for loopback and link-local services, and
+    /// none for loopback hosts.
     ///
     /// # Errors
     ///
-    /// When the destination needs a proxy and the variables are not the address of one, or are no text. Their values
-    /// are not shown: they may hold a password.
+    /// When the destination needs a proxy and the variables are not the address of one, or are not text. The values are
+    /// not shown, because they may hold a password.
     pub(super) fn proxy_for(&self, destination: &Uri) -> Option<Result<Intercept, ConfigFault>> {
         if destination.host().is_none_or(is_loopback) {
             return None;
@@ -83,7 +83,7 @@ impl Proxies {
     }
 }
 
-/// How errors call the proxy: by nothing but its scheme, host and port.
+/// The name of the proxy in errors: its scheme, host and port alone.
 pub(super) fn shown(proxy: &Intercept) -> String {
     let uri = proxy.uri();
     let (scheme, host) = (uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default());
@@ -106,8 +106,8 @@ fn first(
     Ok(None)
 }
 
-/// Readers of URLs disagree on where a password ends that is not encoded, and each of them would take some
-/// of it for the host: so there is to be no doubt.
+/// URL parsers disagree on where an unencoded password ends, and each may take a part of it for the host: such an
+/// address is refused.
 fn check(address: &str) -> Result<(), &'static str> {
     let rest = match address.split_once("://") {
         Some((scheme, rest)) if SCHEMES.contains(&&*scheme.to_ascii_lowercase()) => rest,

@@ -17,11 +17,11 @@ use crate::secret::text_file::shown;
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
-/// Bundles have a few hundred kilobytes. The limit keeps a wrong path from eating memory.
+/// Bundles have a few hundred kilobytes. The limit keeps a wrong path from filling memory.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Where authorities come from: `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, the platform otherwise;
-/// and what is given in code.
+/// Where authorities come from: `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, the platform otherwise; and
+/// those set in code.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Authorities {
     file: Option<PathBuf>,
@@ -30,13 +30,13 @@ pub(super) struct Authorities {
     given: Vec<Vec<u8>>,
 }
 
-/// What tells one state of a file from another.
+/// Distinguishes one state of a file from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     path: PathBuf,
     length: u64,
     modified: Option<SystemTime>,
-    /// Device, inode and the time of the last change to it, where there are such.
+    /// Device, inode and the time of its last change, where the platform has them.
     identity: [i64; 4],
 }
 
@@ -59,7 +59,7 @@ impl Authorities {
             stamps.extend(Stamp::of(folder));
             stamps.extend(entries(folder).unwrap_or_default().iter().filter_map(|path| Stamp::of(path)));
         }
-        // By the bytes of the path: to compare paths part by part takes longer than to look at the files.
+        // By the bytes of the path: comparing paths part by part takes longer than reading the files' metadata.
         stamps.sort_unstable_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
         stamps
     }
@@ -68,8 +68,8 @@ impl Authorities {
     ///
     /// # Errors
     ///
-    /// A variable that names nothing readable, certificates in code that are none, or no authority at all. A block
-    /// that cannot be used among others that can is skipped, with a warning.
+    /// A variable that names nothing readable, certificates in code that are not certificates, or no authority at all.
+    /// An unusable block beside usable ones is skipped, with a warning.
     pub(super) fn load(&self) -> Result<RootCertStore, Vec<ConfigFault>> {
         let mut roots = RootCertStore::empty();
         let mut faults = Vec::new();
@@ -115,7 +115,7 @@ impl Authorities {
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ConfigFault> {
     let bytes = read(path).map_err(|cause| {
         let fault = unreadable(FILE, path, "cannot be read; expected a file of PEM text");
-        // The cause of a path that is not shown might show it.
+        // The cause may show a path that the fault does not.
         if shown(path) == path.display().to_string() { fault.with_source(cause) } else { fault }
     })?;
     let blocks = Blocks::of(&bytes);
@@ -128,7 +128,7 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ConfigFault> {
     }
 }
 
-/// Every certificate of the folder's files. Other files may be among them, and a link may lead nowhere.
+/// Every certificate of the folder's files. Other files may be among them, and a link may be broken.
 fn add_folder(roots: &mut RootCertStore, folder: &Path) -> Result<(), ConfigFault> {
     let entries = entries(folder).map_err(|cause| {
         let fault =
@@ -157,7 +157,7 @@ fn unreadable(variable: &str, path: &Path, problem: &str) -> ConfigFault {
 
 /// A regular file, whole.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked for first: a pipe would wait for its writer.
+    // Checked first: reading a pipe would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -170,7 +170,7 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect())
 }
 
-/// The files and folders of the platform's store, where it consists of such.
+/// The files and folders of the platform's store, where it consists of files.
 fn platform() -> Vec<PathBuf> {
     #[cfg(all(unix, not(target_vendor = "apple")))]
     {
@@ -224,7 +224,7 @@ impl Blocks {
         self.certificates.len() + self.damaged
     }
 
-    /// How many are trusted now. What is no X.509 certificate cannot be.
+    /// How many are trusted now. A block that is not an X.509 certificate is not.
     fn add_to(&self, roots: &mut RootCertStore) -> usize {
         let certificates = self.certificates.iter().cloned();
         roots.add_parsable_certificates(certificates).0
@@ -238,7 +238,7 @@ impl Blocks {
         }
     }
 
-    /// Tells of blocks that are skipped.
+    /// Warns of blocks that are skipped.
     fn warn(&self, usable: usize, origin: &str) {
         let count = self.count();
         if usable < count {

@@ -47,17 +47,17 @@ impl Transport {
         Self { service: BoxCloneSyncService::new(service), connect_timeout, read_timeout }
     }
 
-    /// For a connection, and for a response.
+    /// The time-outs for a connection, and for a response.
     #[cfg(feature = "aliyun")]
     pub(crate) fn timeouts(&self) -> (Duration, Duration) {
         (self.connect_timeout, self.read_timeout)
     }
 
-    /// Sends a request and reads the whole response. `endpoint` is how errors call the other side.
+    /// Sends a request and reads the whole response. `endpoint` is the name of the other side in errors.
     ///
     /// # Errors
     ///
-    /// What kept the response from coming, told apart: see [`explain`].
+    /// The failure of the exchange, distinguished by cause: see [`explain`].
     pub(crate) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -66,7 +66,7 @@ impl Transport {
         self.exchange(request).await.map_err(|cause| explain(cause, endpoint))
     }
 
-    /// The read time-out spans headers and body, so that a response which drips in ends too. It runs from
+    /// The read time-out covers headers and body, so that a response that arrives byte by byte ends too. It runs from
     /// the moment there is a connection; until then, the time-out of the connection counts as well.
     pub(crate) async fn exchange(
         &self,
@@ -95,14 +95,14 @@ impl Transport {
 
 async fn response(service: AnyService, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError> {
     let (head, body) = service.oneshot(request).await?.into_parts();
-    // Boxed, because the compiler cannot see through the type to tell that this future is `Send`.
+    // Boxed, because the compiler cannot infer through the type that this future is `Send`.
     let collecting: BoxFuture<'static, Result<_, BoxError>> =
         Box::pin(Limited::new(body, MAX_BODY).collect());
     Ok(Response::from_parts(head, collecting.await?.to_bytes()))
 }
 
-/// Resolves when the request has a connection. Only hyper-util's clients tell; for any other service it
-/// resolves when the request is taken, or never.
+/// Resolves when the request has a connection. Only hyper-util's clients report that; for any other service it resolves
+/// when the service accepts the request, or never.
 #[cfg(feature = "transport")]
 fn connected(request: &mut Request<Full<Bytes>>) -> impl Future<Output = ()> + use<> {
     let mut connection = hyper_util::client::legacy::connect::capture_connection(request);

@@ -1,4 +1,4 @@
-//! A connection that notices when it was kept for a request and the other side has forgotten it.
+//! A connection that detects that it was kept for a request and the other side has dropped it.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -24,7 +24,7 @@ pub(super) type BoxIo = Box<dyn Io>;
 
 /// How long a connection that was used before may stay silent after a request.
 ///
-/// It follows the time that the server took for its last response: a server that is slow is not asked twice.
+/// It follows the time that the server took for its last response, so that a slow server gets no request twice.
 #[derive(Clone, Debug)]
 pub(super) struct Patience(Arc<AtomicU64>);
 
@@ -33,7 +33,7 @@ impl Patience {
     /// How much longer than the last response a response may take.
     const FACTOR: u32 = 4;
 
-    /// Takes note of how long a response took.
+    /// Records how long a response took.
     pub(super) fn observe(&self, latency: Duration) {
         let patience = latency.saturating_mul(Self::FACTOR).max(Self::SHORTEST);
         self.0.store(nanos(patience), Ordering::Relaxed);
@@ -52,8 +52,8 @@ impl Default for Patience {
 
 /// A connection of HTTP/1.1: requests and responses alternate on it.
 ///
-/// The second request and those after it fail with [`StaleConnection`] when not a byte of a response comes, be it
-/// that the connection is closed, reset, or silent for too long. Such a request is sent again on a fresh one.
+/// The second request and those after it fail with [`StaleConnection`] when not a byte of a response comes, whether the
+/// connection is closed, reset, or silent for too long. Such a request is sent again on a fresh connection.
 pub(super) struct Stream {
     io: BoxIo,
     patience: Patience,
@@ -65,7 +65,7 @@ enum State {
     First,
     /// A part of a response has come, or all of it.
     Answered,
-    /// A further request is being sent or awaits its response, until then.
+    /// A further request is being sent or awaits its response, until this time-out.
     Reused(Pin<Box<Sleep>>),
 }
 
@@ -78,13 +78,13 @@ impl Stream {
     fn begin(&mut self, context: &mut Context<'_>) {
         if matches!(self.state, State::Answered) {
             let mut silence = Box::pin(sleep(self.patience.get()));
-            // Reading was polled before the request was there. The end of the silence wakes the task to poll again.
+            // The read was polled before the request was there. The end of the silence wakes the task to poll again.
             let _ = silence.as_mut().poll(context);
             self.state = State::Reused(silence);
         }
     }
 
-    /// The error, or that of a connection which is stale.
+    /// The error, or [`StaleConnection`] where the connection is stale.
     fn failure(&self, cause: io::Error) -> io::Error {
         match self.state {
             State::Reused(_) => io::Error::other(StaleConnection),

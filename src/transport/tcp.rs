@@ -15,15 +15,15 @@ use crate::transport::error::ResolveFailure;
 /// A further address is tried after this time, or as soon as an attempt has failed (RFC 8305 section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// A response of DNS may hold hundreds of addresses; each attempt takes a socket.
+/// A DNS response may hold hundreds of addresses; each attempt takes a socket.
 const MAX_ADDRESSES: usize = 32;
 
-/// Connects to the host, as [`http::Uri::host`] gives it. `within` is the time in which the caller gives up: each
-/// address gets its share of it.
+/// Connects to the host, as [`http::Uri::host`] returns it. `within` is the time after which the caller gives up: each
+/// address gets a share of it.
 ///
 /// # Errors
 ///
-/// [`ResolveFailure`], or the I/O error that says most of why no address accepts connections.
+/// [`ResolveFailure`], or the I/O error that best explains why no address accepts connections.
 pub(super) async fn connect(host: &str, port: u16, within: Duration) -> Result<TcpStream, BoxError> {
     let addresses = addresses(host, port).await?;
     let stream = race(&alternating(addresses), within).await?;
@@ -31,8 +31,8 @@ pub(super) async fn connect(host: &str, port: u16, within: Duration) -> Result<T
     Ok(stream)
 }
 
-/// Address literals and `localhost` are looked up by no resolver, which could lead them to another machine: they
-/// are reached in plain text, with credentials.
+/// Address literals and `localhost` bypass the resolver, which could lead them to another machine: requests to them
+/// carry credentials in plain text.
 async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveFailure> {
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -68,7 +68,7 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// The first connection that comes about. Attempts go on side by side; the others are dropped with it.
+/// The first connection that is made. Attempts run side by side; the others are dropped with it.
 async fn race(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStream> {
     // The last address of a long list keeps half of the time.
     let share = within / u32::try_from(2 * addresses.len()).unwrap_or(u32::MAX).max(1);
@@ -89,7 +89,7 @@ async fn race(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStrea
         let ended = first_of(attempts.join_next(), next_attempt).await;
         match ended {
             Some(Some(Ok(Ok(stream)))) => return Ok(stream),
-            // A refusal comes from the host itself; most other failures are of one network.
+            // A refusal comes from the host itself; most other failures concern one network.
             Some(Some(Ok(Err(cause)))) => {
                 if failure.is_none() || cause.kind() == io::ErrorKind::ConnectionRefused {
                     failure = Some(cause);
@@ -101,7 +101,7 @@ async fn race(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStrea
     }
 }
 
-/// What the first future gives, unless the second one ends before.
+/// The output of the first future, unless the second one ends before.
 async fn first_of<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> Option<T> {
     let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
     std::future::poll_fn(|context| {

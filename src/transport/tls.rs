@@ -1,5 +1,5 @@
-//! TLS as a client: the provider of its cryptography, the authorities that are trusted, and one configuration for all
-//! clients of a process that trust the same.
+//! TLS as a client: its crypto provider, the authorities that are trusted, and one configuration for all clients of a
+//! process that trust the same authorities.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,18 +13,18 @@ use crate::environment::Environment;
 use crate::error::ConfigFault;
 use crate::transport::roots::{Authorities, Stamp};
 
-/// Files of authorities are looked at no more often than this, when a connection is opened.
+/// The shortest time between two checks of the authorities' files when connections are opened.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The same when a client is built. A gateway builds hundreds in a row, and a folder of authorities has hundreds of
-/// files; a file's time of change is hardly finer than this.
+/// The same when clients are built. A gateway builds hundreds in a row, and a folder of authorities has hundreds of
+/// files; a file's modification time is hardly finer than this.
 const BUILD_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A file system that hangs does not keep a connection waiting for longer than this.
+/// How long a file system that hangs delays a connection at most.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
 /// The configurations in use. One takes 7 ms to load and 200 KiB to hold, and a gateway has a client for each of
-/// hundreds of tenants. Nothing in here is kept alive, and nothing depends on whether an entry is found.
+/// hundreds of tenants. This list keeps nothing alive, and nothing depends on whether an entry is found.
 static IN_USE: Mutex<Vec<Weak<Tls>>> = Mutex::new(Vec::new());
 
 /// A configuration that follows the files of its authorities.
@@ -32,9 +32,9 @@ static IN_USE: Mutex<Vec<Weak<Tls>>> = Mutex::new(Vec::new());
 pub(crate) struct Tls {
     authorities: Authorities,
     current: Mutex<Current>,
-    /// When the files were looked at, on the monotonic clock; zero for never.
+    /// When the files were last checked, on the monotonic clock; zero for never.
     checked: AtomicU64,
-    /// A file system that hangs takes one thread, not one for each connection.
+    /// Whether a check is running: a file system that hangs blocks one thread, not one for each connection.
     is_checking: AtomicBool,
 }
 
@@ -43,7 +43,7 @@ struct Current {
     config: Arc<ClientConfig>,
     /// The state of the files when they were read.
     stamps: Vec<Stamp>,
-    /// The state of the files that could not be used, for which there was a warning.
+    /// The state of the files that could not be used, after a warning about them.
     unusable: Vec<Stamp>,
 }
 
@@ -75,7 +75,7 @@ impl Tls {
         if self.is_due(CHECK_INTERVAL) && !self.is_checking.swap(true, Ordering::AcqRel) {
             let tls = Arc::clone(self);
             let checking = tokio::task::spawn_blocking(move || {
-                // What was good stands in for what cannot be used, and `check` has told.
+                // The last usable authorities stay in use, and `check` has already warned.
                 let _ = tls.check();
                 tls.is_checking.store(false, Ordering::Release);
             });
@@ -89,12 +89,12 @@ impl Tls {
         now.saturating_sub(self.checked.load(Ordering::Relaxed)) >= nanos(interval)
     }
 
-    /// Whether the files could not be used when they were last looked at: the next client is built with an error.
+    /// Whether the files could not be used at the last check: the next client fails to build.
     fn has_unusable_files(&self) -> bool {
         !self.current.lock().unwrap_or_else(PoisonError::into_inner).unusable.is_empty()
     }
 
-    /// The files are looked at before the next connection: a server was not trusted.
+    /// A server was not trusted, so the files are checked before the next connection.
     pub(super) fn check_soon(&self) {
         self.checked.store(0, Ordering::Relaxed);
     }
@@ -154,7 +154,7 @@ fn configured(authorities: &Authorities) -> Result<ClientConfig, Vec<ConfigFault
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The provider by name: which one is the process's default is not for a library to choose.
+/// The provider is named here, because a library must not choose the default of the process.
 #[cfg(feature = "rustls-aws-lc-rs")]
 #[allow(clippy::unnecessary_wraps, reason = "without the feature there may be none")]
 fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
@@ -215,7 +215,7 @@ mod tests {
         std::fs::write(&path, "torn").unwrap();
         tls.check_soon();
         assert!(Arc::ptr_eq(&first, &tls.config().await));
-        // A client that is built now is told.
+        // A client that is built now fails.
         assert_eq!(Tls::load(&environment(&path), &[]).unwrap_err()[0].key(), "SSL_CERT_FILE");
         std::fs::write(&path, authority("second")).unwrap();
         tls.check_soon();

@@ -8,10 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::clock::Clock;
 
-/// The head of a proxy's response. Error pages follow it and are not read.
+/// The largest head of a proxy's response. Error pages that follow it are not read.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_FIELDS: usize = 256;
-/// Interim responses (1xx) before the final one.
+/// The most interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
 const MAX_REASON: usize = 100;
 
@@ -24,7 +24,7 @@ pub(super) enum TunnelError {
         reason: Option<String>,
         retry_after: Option<Duration>,
     },
-    /// What came is not HTTP/1.
+    /// The response is not HTTP/1.
     NotHttp,
     HeadTooLong,
     TooManyInterim,
@@ -33,10 +33,10 @@ pub(super) enum TunnelError {
     Io(std::io::ErrorKind),
 }
 
-/// Asks for a tunnel to `authority`, host and port, and returns when it is open.
+/// Requests a tunnel to `authority`, host and port, and returns when it is open.
 ///
-/// Any response of class 2xx opens it, and its `Content-Length` and `Transfer-Encoding` mean nothing then. What
-/// came behind the head is dropped: in TLS the client speaks first.
+/// Any response of class 2xx opens it, and its `Content-Length` and `Transfer-Encoding` then have no meaning. Bytes
+/// after the head are dropped: in TLS the client speaks first.
 pub(super) async fn open<T>(
     io: &mut T,
     authority: &str,
@@ -56,7 +56,7 @@ where
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    // A proxy that refuses may close before it has read all; its response counts.
+    // A proxy that refuses may close the connection before it has read the whole request; its response counts.
     let sent = async {
         io.write_all(&request).await?;
         io.flush().await
@@ -128,7 +128,7 @@ fn parse(buffer: &[u8]) -> Result<Parsed, TunnelError> {
     Ok(Some((length, Err(TunnelError::Refused { status, reason, retry_after }))))
 }
 
-/// A reason of plain words. Anything else may be an echo of the password.
+/// A reason of plain words. Any other reason may echo the password.
 fn shown(reason: &str) -> Option<String> {
     const LONGEST_WORD: usize = 20;
     let is_plain = |word: &str| {
@@ -150,7 +150,7 @@ fn pause(value: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// Goes after the proxy's name: "the proxy … refuses with 403 Forbidden".
+/// Follows the proxy's name: "the proxy … refuses with 403 Forbidden".
 impl fmt::Display for TunnelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! The JSON object in a response's body, or what is wrong with the body.
+//! The JSON object in a response's body, or the fault of the body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,33 +10,33 @@ use serde_core::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor}
 use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 
-/// Why a body holds no JSON object that can be used.
+/// Why a body holds no usable JSON object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BodyFault {
-    /// There is none.
+    /// The body is empty.
     Empty,
-    /// Compressed, although the request accepts no content coding.
+    /// The body is compressed, although the request accepts no content coding.
     Coded(String),
-    /// Not JSON, or cut off; from where on.
+    /// The body is not JSON from this position on.
     NotJson { line: usize, column: usize },
-    /// Cut off in the middle of its JSON.
+    /// The body ends in the middle of its JSON.
     CutOff,
-    /// JSON of another kind.
+    /// The body is another JSON value.
     NotAnObject,
-    /// A name that stands twice in one object, with two values.
+    /// A name occurs twice in one object, with two values.
     Duplicate(String),
-    /// Nested too deeply, or with a number that no machine holds: written by hand.
+    /// The JSON is nested too deeply, or has a number out of range: no ordinary serializer writes that.
     Absurd(&'static str),
 }
 
 impl BodyFault {
-    /// Whether the same would come again.
+    /// Whether another attempt would return the same.
     pub(super) fn is_lasting(&self) -> bool {
         matches!(self, Self::Coded(_) | Self::Duplicate(_) | Self::Absurd(_))
     }
 }
 
-/// As it goes after "that hold neither a token nor an OAuth error: ".
+/// The text follows "that hold neither a token nor an OAuth error: ".
 impl fmt::Display for BodyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,8 +55,8 @@ impl fmt::Display for BodyFault {
 
 /// The object in the body.
 ///
-/// A byte-order mark before it is skipped, text in UTF-16 with one is decoded, and bytes that are not UTF-8 count as
-/// replacement characters: gateways write their messages in the encodings of their country.
+/// A byte-order mark is skipped, UTF-16 with one is decoded, and bytes that are not UTF-8 become replacement
+/// characters: gateways write messages in local encodings.
 pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, BodyFault> {
     let text = text(body);
     match parsed(&text) {
@@ -92,7 +92,7 @@ fn parsed(text: &str) -> Result<Value, BodyFault> {
     let value = Unique(&mut duplicate).deserialize(&mut deserializer);
     let value = value.and_then(|value| deserializer.end().map(|()| value));
     value.map_err(|error| {
-        // The parser's own words are compared with and not shown.
+        // The parser's message is only compared, never shown.
         let words = error.to_string();
         match duplicate {
             Some(name) => BodyFault::Duplicate(name),
@@ -104,7 +104,7 @@ fn parsed(text: &str) -> Result<Value, BodyFault> {
     })
 }
 
-/// What the body is compressed with: as its header says, or as it begins.
+/// The content coding of the body, by its header or its first bytes.
 fn coding(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let begins = match body {
         [0x1F, 0x8B, ..] => Some("gzip"),
@@ -118,7 +118,7 @@ fn coding(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     named.find(|coding| known.contains(&coding.as_str())).or_else(|| begins.map(str::to_owned))
 }
 
-/// A JSON value in which no name means two things.
+/// A JSON value in which no name has two values.
 struct Unique<'a>(&'a mut Option<String>);
 
 impl<'de> DeserializeSeed<'de> for Unique<'_> {
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(object(&headers, b"\x1f\x8b\x08\0\0"), Err(BodyFault::Coded("gzip".into())));
         headers.insert(CONTENT_ENCODING, "identity, BR".parse().unwrap());
         assert_eq!(object(&headers, b"\x0b\x02\x80"), Err(BodyFault::Coded("br".into())));
-        // A header that is not true does no harm.
+        // A wrong header does no harm.
         assert!(object(&headers, b"{}").is_ok());
         headers.insert(CONTENT_ENCODING, "utf-8".parse().unwrap());
         assert!(matches!(object(&headers, b"<html>"), Err(BodyFault::NotJson { .. })));

@@ -1,6 +1,6 @@
-//! One call of a JSON API: how it is sent, how its response is read, and what of that may be shown.
+//! One call of a JSON API: how it is sent, how its response is read, and how the response is redacted.
 //!
-//! Nothing in here knows a transport: a call is sent through whatever sends requests.
+//! Nothing in here depends on a transport: a call is sent through any function that sends requests.
 
 pub(crate) mod call;
 mod json;

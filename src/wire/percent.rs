@@ -5,12 +5,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_e
 /// Everything but the unreserved characters (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The text with everything encoded that may not stand in any part of a query.
+/// The text with everything encoded that is not allowed in every part of a query.
 pub(crate) fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// The text as it was before it was encoded; a `+` is a blank, as it is in a query.
+/// The decoded text; a `+` is a blank, as in a query.
 #[cfg(feature = "aliyun")]
 pub(crate) fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()

@@ -1,43 +1,43 @@
-//! What is known of an API beforehand: how errors speak of it, what its codes mean, and what to do about them.
+//! An API profile: the API's name in errors, the meaning of its codes, and hints for its refusals.
 
 use std::fmt::Debug;
 
 use http::StatusCode;
 
-/// A JSON API.
+/// The profile of a JSON API.
 pub(crate) trait ApiProfile: Debug + Sync {
-    /// How errors call it: "the token endpoint".
+    /// The API's name in errors: "the token endpoint".
     fn name(&self) -> &'static str;
 
-    /// What every response of it holds: one thing or the other.
+    /// The two possible contents of its responses.
     fn contents(&self) -> [&'static str; 2];
 
     /// Whether a request that was refused with this code may succeed later.
     fn is_transient(&self, code: &str) -> bool;
 
-    /// What to do about a refusal that does not pass by itself.
+    /// The hint for a refusal that is not transient.
     fn hint(&self, refusal: &Refusal<'_>) -> String;
 
-    /// Whether a status without a readable reason is a refusal all the same, and which code it amounts to.
-    /// `basic` tells whether the request had credentials in `Authorization: Basic`.
+    /// Whether a status without a readable reason is still a refusal, and the code it corresponds to. `basic` tells
+    /// whether the request had credentials in `Authorization: Basic`.
     fn refuses_by_status(&self, status: StatusCode, basic: bool) -> Option<Option<&'static str>> {
         let _ = (status, basic);
         None
     }
 
-    /// Whether it stands behind the gateway of Alibaba Cloud's APIs, whose throttling has headers of its own.
+    /// Whether the API is behind the gateway of Alibaba Cloud's APIs, whose throttling has its own headers.
     fn has_gateway(&self) -> bool {
         false
     }
 }
 
-/// What a server said when it refused. `description` is the server's own text, to be compared with and not shown.
+/// A server's refusal. `description` is the server's own text, only compared and never shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal<'a> {
     pub(crate) status: StatusCode,
     pub(crate) code: &'a str,
     pub(crate) description: &'a str,
-    /// What the call was about; may be empty.
+    /// The scope of the call; may be empty.
     pub(crate) scope: &'a str,
 }
 
@@ -99,7 +99,7 @@ impl ApiProfile for OAuth {
         }
     }
 
-    /// RFC 6749 section 5.2: 401 is the status for a client that tried to authenticate by `Authorization`.
+    /// RFC 6749 section 5.2: 401 is the status for a client that authenticated by `Authorization`.
     fn refuses_by_status(&self, status: StatusCode, basic: bool) -> Option<Option<&'static str>> {
         (basic && status == StatusCode::UNAUTHORIZED).then_some(Some("invalid_client"))
     }

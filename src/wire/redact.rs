@@ -1,13 +1,13 @@
-//! Decides which text of a server may be shown: without our secrets in any encoding, without anything that has the
-//! form of a secret, on one line, of bounded length.
+//! Decides which text of a server may be shown: without the request's secrets in any encoding, without anything that
+//! has the form of a secret, on one line, of bounded length.
 //!
-//! Two rules, each of which hides on its own:
+//! There are two rules, and each redacts independently of the other:
 //!
-//! - **Echoes.** A request's secrets are looked for as they are, percent-encoded, JSON- or HTML-escaped, in Base64 of
-//!   either alphabet and in hex, in any letter case, with whatever stands between the characters, and in parts: eight
-//!   characters in a row, or half of a shorter secret, are an echo.
-//! - **Form.** What is left is shown only where it reads like prose: words, numbers, short names. A longer run of mixed
-//!   letters and digits, as tokens and keys are, is hidden even if the request did not hold it.
+//! - **Echoes.** The search for a request's secrets covers them as they are, percent-encoded, JSON- or HTML-escaped, in
+//!   Base64 of either alphabet and in hex, in any letter case, with any other characters in between, and in parts:
+//!   eight characters in a row, or half of a shorter secret, are an echo.
+//! - **Form.** Other text is shown only where it reads like prose: words, numbers, short names. A longer run of mixed
+//!   letters and digits, as in tokens and keys, is redacted even if it is not in the request.
 
 use std::error::Error as _;
 use std::fmt;
@@ -22,25 +22,25 @@ use crate::error::Error;
 /// The longest piece of a server's text that is shown, in characters.
 const LONGEST: usize = 300;
 
-/// A longer text is not searched at all: it is not meant to be read, and each place in it may be where a secret begins.
+/// A longer text is not searched but redacted: it is not for readers, and each position in it may begin a secret.
 const LONGEST_TEXT: usize = 8 * 1024;
 
-/// Beside a longer secret no text is searched: it is hidden.
+/// With a longer secret no text is searched: it is redacted.
 const LONGEST_SECRET: usize = 64 * 1024;
 
-/// What stands in a secret's place.
+/// The placeholder for redacted text.
 const REDACTED: &str = "[redacted]";
 
-/// So many characters of a secret in a row are an echo of it.
+/// This many characters of a secret in a row are an echo of it.
 const WINDOW: usize = 8;
 
-/// A secret with fewer letters and digits than this is looked for as a whole only.
+/// A secret with fewer letters and digits is an echo only as a whole.
 const SHORTEST_WINDOW: usize = 4;
 
-/// Half of a secret that is shorter is no echo: words would be taken for one.
+/// Half of a shorter secret is no echo: ordinary words would match.
 const SHORTEST_HALF: usize = 5;
 
-/// A run of mixed letters and digits that is longer may be a part of a token.
+/// A longer run of mixed letters and digits may be part of a token.
 const LONGEST_ODD_PIECE: usize = 7;
 
 /// A text with more such pieces is not prose.
@@ -56,15 +56,15 @@ const LONGEST_CODE: usize = 80;
 /// The longest id that is shown.
 const LONGEST_ID: usize = 128;
 
-/// Redacts texts of one server, knowing what it was told.
+/// Redacts texts of one server, given the secrets that were sent to it.
 pub(crate) struct Redactor<'a> {
     secrets: Vec<&'a str>,
-    /// What is shown whatever its form: ids and addresses of the request that are not secret.
+    /// Ids and addresses of the request that are shown whatever their form.
     public: Vec<&'a str>,
     needles: OnceLock<Vec<Needle>>,
 }
 
-/// A secret in one encoding, its letters and digits alone and in lower case.
+/// A secret in one encoding: its letters and digits only, in lower case.
 struct Needle {
     bytes: Zeroizing<Vec<u8>>,
     window: usize,
@@ -76,13 +76,13 @@ impl<'a> Redactor<'a> {
         Self { secrets, public: Vec::new(), needles: OnceLock::new() }
     }
 
-    /// These parts of the request are not secret, whatever their form.
+    /// Marks parts of the request as public, whatever their form.
     pub(crate) fn with_public(mut self, public: impl IntoIterator<Item = &'a str>) -> Self {
         self.public.extend(public.into_iter().filter(|text| text.len() >= SHORTEST_WINDOW));
         self
     }
 
-    /// Free text and codes, for a message: by both rules, the end cut off when it is long.
+    /// Redacts free text and codes for a message, by both rules; a long text is cut off.
     pub(crate) fn text(&self, text: &str) -> String {
         if text.len() > LONGEST_TEXT || self.is_unsearchable() {
             return format!("[{} bytes]", text.len());
@@ -92,8 +92,8 @@ impl<'a> Redactor<'a> {
         rendered(text, &hidden, LONGEST)
     }
 
-    /// An error code. One that is made of words is shown unless it holds half of a secret: `InvalidAccessKeyId` may share
-    /// words with a passphrase, and what is done about a refusal depends on its code.
+    /// An error code. One made of words is shown unless it holds half of a secret: `InvalidAccessKeyId` may share words
+    /// with a passphrase, and the hint for a refusal depends on its code.
     pub(crate) fn code(&self, code: &str) -> String {
         let is_code = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_wordy = code.len() <= LONGEST_CODE && code.bytes().all(is_code) && oddity(code) == (false, 0);
@@ -113,8 +113,8 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The name that a server has for something, such as a request: shown if it has the form of an id and echoes
-    /// nothing, or not at all.
+    /// A server's identifier, such as a request id: shown whole if it has the form of an id and holds no echo, or else
+    /// not at all.
     pub(crate) fn id(&self, id: &str) -> String {
         let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:@/|+=".contains(&byte);
         let is_good = id.len() <= LONGEST_ID
@@ -125,8 +125,8 @@ impl<'a> Redactor<'a> {
         if is_good { id.to_owned() } else { REDACTED.to_owned() }
     }
 
-    /// A value that is handed out and that `Debug` shows, such as a granted scope: whole, but for echoes and tokens.
-    /// `None` for a text that is too long to be one.
+    /// A returned value that `Debug` shows, such as a granted scope: whole except for echoes and tokens. `None` for a
+    /// text that is too long.
     pub(crate) fn value(&self, value: &str) -> Option<String> {
         if value.len() > LONGEST_TEXT || self.is_unsearchable() {
             return None;
@@ -140,8 +140,8 @@ impl<'a> Redactor<'a> {
         Some(rendered(value, &hidden, usize::MAX))
     }
 
-    /// An error from the way to a server; without its causes, and with its message redacted, if they hold an echo. A
-    /// program's own transport may put a server's words into its errors, as the debug data of a GOAWAY in HTTP/2.
+    /// An error of the transport; with an echo in it, its causes are dropped and its message is redacted. A user's own
+    /// transport may put a server's text into its errors, such as the debug data of a GOAWAY in HTTP/2.
     pub(crate) fn error(&self, error: Error) -> Error {
         let mut told = format!("{error:?}");
         let mut next = error.source();
@@ -162,7 +162,7 @@ impl<'a> Redactor<'a> {
         error.redacted(message)
     }
 
-    /// A text that is too long to be searched may show one.
+    /// Whether the text may hold an echo; one that is too long to be searched may.
     fn shows(&self, text: &str) -> bool {
         !self.secrets.is_empty()
             && (text.len() > LONGEST_TEXT || self.is_unsearchable() || self.echoes(text).contains(&true))
@@ -179,7 +179,7 @@ impl<'a> Redactor<'a> {
             return hidden;
         }
         let mut view: Vec<Seen> = text.bytes().enumerate().map(|(at, byte)| Seen::one(byte, at)).collect();
-        // A proxy may have escaped what a server had escaped already.
+        // A proxy may have escaped text that the server had escaped already.
         for _ in 0..4 {
             self.hide_whole(&view, &mut hidden);
             self.hide_windows(&view, &mut hidden);
@@ -193,7 +193,7 @@ impl<'a> Redactor<'a> {
         hidden
     }
 
-    /// Hides each occurrence of a secret as it is. A blank may have become a plus.
+    /// Redacts each occurrence of a whole secret. A blank may have become a plus.
     fn hide_whole(&self, view: &[Seen], hidden: &mut [bool]) {
         for secret in self.secrets.iter().filter(|secret| secret.len() <= view.len()) {
             let secret = secret.as_bytes();
@@ -207,7 +207,7 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// Hides each window of a secret, in whatever encoding.
+    /// Redacts each window of a secret, in any encoding.
     fn hide_windows(&self, view: &[Seen], hidden: &mut [bool]) {
         let normal: Vec<Seen> = view.iter().filter_map(|seen| Some(seen.with(normal(seen.byte)?))).collect();
         for window in SHORTEST_WINDOW..=WINDOW {
@@ -237,7 +237,7 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// Hides what is not prose.
+    /// Redacts text that is not prose.
     fn hide_odd_forms(&self, text: &str, hidden: &mut [bool]) {
         let mut judged = hidden.to_vec();
         for public in &self.public {
@@ -268,12 +268,12 @@ impl fmt::Debug for Redactor<'_> {
     }
 }
 
-/// A text of our own for a message: on one line, its end cut off when it is long.
+/// A text of this crate for a message: on one line; a long text is cut off.
 pub(crate) fn bounded(text: &str) -> String {
     rendered(text, &[], LONGEST)
 }
 
-/// A byte of a text as it reads when it is decoded, and where in the text it stands.
+/// A decoded byte of a text, and its position in the text.
 #[derive(Clone, Copy)]
 struct Seen {
     byte: u8,
@@ -291,14 +291,14 @@ impl Seen {
     }
 }
 
-/// The encodings of a secret that no decoding of the text undoes, and the secret itself.
+/// The encodings of a secret that decoding the text does not undo, and the secret itself.
 fn needles(secret: &[u8]) -> Vec<Needle> {
     let hex: Zeroizing<Vec<u8>> =
         Zeroizing::new(secret.iter().flat_map(|byte| [byte >> 4, byte & 15].map(hex_digit)).collect());
     let base64 = [(&[][..], 0), (&[0], 2), (&[0, 0], 3)].map(|(before, first)| {
         let shifted = Zeroizing::new([before, secret].concat());
         let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(&*shifted));
-        // The first characters depend on what stands before the secret, the last on what follows.
+        // The first characters depend on the bytes before the secret, the last on the bytes after it.
         let last = encoded.len().saturating_sub(usize::from(shifted.len() % 3 != 0));
         Zeroizing::new(encoded.as_bytes().get(first..last).unwrap_or_default().to_vec())
     });
@@ -319,7 +319,7 @@ fn needles(secret: &[u8]) -> Vec<Needle> {
         .collect()
 }
 
-/// PEM text without its lines of dashes: what stands in those is said in messages by right.
+/// PEM text without its lines of dashes: messages may show their labels.
 fn without_labels(secret: &str) -> Zeroizing<String> {
     match secret.contains("-----BEGIN ") {
         true => Zeroizing::new(secret.split("-----").step_by(2).collect()),
@@ -331,8 +331,8 @@ fn hex_digit(nibble: u8) -> u8 {
     b"0123456789abcdef".get(usize::from(nibble)).copied().unwrap_or_default()
 }
 
-/// What is compared of a byte: letters and digits, in lower case. Whatever else stands between them may be an
-/// encoding's or a line break's.
+/// The part of a byte that is compared: letters and digits, in lower case. Any other byte may come from an encoding or
+/// a line break.
 fn normal(byte: u8) -> Option<u8> {
     (byte.is_ascii_alphanumeric() || !byte.is_ascii()).then(|| byte.to_ascii_lowercase())
 }
@@ -341,7 +341,7 @@ fn packed(place: &[Seen]) -> u64 {
     place.iter().fold(0, |packed, seen| packed << 8 | u64::from(seen.byte))
 }
 
-/// The text with one layer of percent-encoding and of JSON's and HTML's escapes taken off.
+/// The text with one layer of percent-encoding and of JSON's and HTML's escapes removed.
 fn decoded(view: &[Seen]) -> Vec<Seen> {
     let mut decoded = Vec::with_capacity(view.len());
     let mut rest = view;
@@ -354,7 +354,7 @@ fn decoded(view: &[Seen]) -> Vec<Seen> {
     decoded
 }
 
-/// Up to four bytes that an escape stands for.
+/// The bytes that an escape stands for, four at most.
 struct Unescaped([u8; 4], usize);
 
 impl Unescaped {
@@ -373,7 +373,7 @@ impl Unescaped {
     }
 }
 
-/// The escape that the text begins with, and its length.
+/// The escape at the beginning of the text, and its length.
 fn escape(text: &[Seen]) -> Option<(Unescaped, usize)> {
     let byte = |at: usize| text.get(at).map(|seen| seen.byte);
     let hex = |from: usize, to: usize| {
@@ -432,14 +432,14 @@ fn hide(hidden: &mut [bool], from: usize, to: usize) {
     hidden.get_mut(from..to).into_iter().flatten().for_each(|flag| *flag = true);
 }
 
-/// With whatever stands between the first and the last.
+/// Redacts everything from the first byte to the last.
 fn hide_seen(place: &[Seen], hidden: &mut [bool]) {
     if let (Some(first), Some(last)) = (place.first(), place.last()) {
         hide(hidden, first.from, last.to);
     }
 }
 
-/// What an echo is a part of is hidden with it.
+/// Redacts each whole run that contains an echo.
 fn widen(text: &str, hidden: &mut [bool]) {
     for (from, to) in pieces(text, |_, byte| byte.is_ascii_alphanumeric() || b"+/_-%".contains(&byte)) {
         if hidden.get(from..to).is_some_and(|run| run.contains(&true)) {
@@ -448,12 +448,12 @@ fn widen(text: &str, hidden: &mut [bool]) {
     }
 }
 
-/// Whether tokens, keys and ids are made of it.
+/// Whether tokens, keys and ids may hold the byte.
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/_-%=~.".contains(&byte)
 }
 
-/// Where the runs of bytes are that belong together.
+/// The positions of the runs of bytes for which `belongs` holds.
 fn pieces(text: &str, belongs: impl Fn(usize, u8) -> bool) -> impl Iterator<Item = (usize, usize)> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -468,7 +468,7 @@ fn pieces(text: &str, belongs: impl Fn(usize, u8) -> bool) -> impl Iterator<Item
     })
 }
 
-/// Whether a run may be a token or a part of one, and how many of its pieces look a little like it.
+/// Whether a run may be a token or a part of one, and how many of its pieces slightly resemble one.
 fn oddity(run: &str) -> (bool, usize) {
     let mut short = 0;
     for piece in run.split(['+', '/', '_', '-', '%', '=', '~', '.']).filter(|piece| !piece.is_empty()) {
@@ -508,7 +508,7 @@ fn reads_like_words(piece: &str) -> bool {
     words.iter().all(|word| is_word(word)) && (words.len() == 1 || (words.len() <= 8 && average >= 3))
 }
 
-/// The same for what has one short number in it: `Sha256`, `x509Certificate`.
+/// The same with one short number inside: `Sha256`, `x509Certificate`.
 fn reads_like_words_and_a_number(piece: &str) -> bool {
     let is_digit = |letter: char| letter.is_ascii_digit();
     let (Some(from), Some(to)) = (piece.find(is_digit), piece.rfind(is_digit)) else { return false };
@@ -519,7 +519,7 @@ fn reads_like_words_and_a_number(piece: &str) -> bool {
         && parts.iter().all(|part| part.is_empty() || (part.len() >= 3 && reads_like_words(part)))
 }
 
-/// Whether letters may be a word: not too long, and with vowels among them.
+/// Whether letters may be a word: not too long, and with vowels.
 fn is_word(letters: &str) -> bool {
     let is_vowel = |letter: char| "aeiouyAEIOUY".contains(letter);
     let consonants = letters.split(is_vowel).map(str::len).max().unwrap_or_default();
@@ -532,7 +532,7 @@ fn is_jwt_like(run: &str) -> bool {
     run.contains("eyJ") && run.len() >= 20 || run.split('.').filter(|part| long(part)).count() >= 3
 }
 
-/// The text on one line, with what is hidden replaced, and its end cut off after so many characters.
+/// The text on one line, with the hidden parts replaced, and cut off after `longest` characters.
 fn rendered(text: &str, hidden: &[bool], longest: usize) -> String {
     let mut clean = String::new();
     let mut in_hidden = false;
@@ -557,7 +557,7 @@ fn rendered(text: &str, hidden: &[bool], longest: usize) -> String {
     clean
 }
 
-/// Whether the character breaks a line, is not seen, or turns the direction of what follows.
+/// Whether the character breaks a line, is invisible, or changes the direction of the text after it.
 fn forges(character: char) -> bool {
     matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }

@@ -1,5 +1,5 @@
-//! Points in time and spans as servers write them: RFC 3339 text, HTTP dates, `Retry-After`, and the throttling headers
-//! of the Alibaba Cloud gateway. Arithmetic alone.
+//! Times and durations as servers write them: RFC 3339 text, HTTP dates, `Retry-After`, and the throttling headers of
+//! the Alibaba Cloud gateway. Arithmetic alone.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 
-/// No server is left alone for longer, whatever it asks.
+/// The longest pause, whatever a server requests.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// `Date` is cut to whole seconds.
+/// `Date` is truncated to whole seconds.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// A point in time in RFC 3339 text (section 5.6), with a zone of any offset; without a zone it is not one.
+/// A time in RFC 3339 text (section 5.6), with a zone of any offset; text without a zone is refused.
 pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let number = |from: usize, to: usize| {
@@ -61,7 +61,7 @@ pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     if !is_real {
         return None;
     }
-    // Days since 1970-01-01, counted in years that begin in March.
+    // Days since 1970-01-01, with years counted from March.
     let (march_year, march_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let era_days = 365 * march_year + march_year.div_euclid(4) - march_year.div_euclid(100)
         + march_year.div_euclid(400)
@@ -77,12 +77,12 @@ pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     start?.checked_add(Duration::from_nanos(nanos))
 }
 
-/// A point in time as seconds since the Unix epoch, from seconds, milliseconds and smaller units, or RFC 3339 text.
+/// A time as seconds since the Unix epoch, from seconds, milliseconds and smaller units, or RFC 3339 text.
 pub(crate) fn unix_seconds(value: &Value) -> Option<f64> {
     if let Some(time) = value.as_str().and_then(rfc3339) {
         return Some(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64());
     }
-    // In the year 5138, seconds reach what milliseconds passed in 1973.
+    // Seconds reach in the year 5138 the number that milliseconds reached in 1973.
     let mut number = number(value)?;
     while (1e11..1e20).contains(&number) {
         number /= 1e3;
@@ -90,7 +90,7 @@ pub(crate) fn unix_seconds(value: &Value) -> Option<f64> {
     Some(number)
 }
 
-/// A number, however it is written; never a NaN.
+/// A number, as a JSON number or text; never a NaN.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
@@ -100,8 +100,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| !number.is_nan())
 }
 
-/// When the response was made, by the clock of its server. A response with an `Age` is a cache's, and its date long
-/// past.
+/// When the server made the response, by its clock. A response with an `Age` comes from a cache, and its date is old.
 pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     if headers.contains_key(AGE) {
         return None;
@@ -109,10 +108,10 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(text(headers, &DATE)?.trim()).ok()
 }
 
-/// How many nanoseconds the server's clock is ahead of this machine's, by a response that was made somewhere between
-/// two times; negative when it is behind. `None` when it does not say.
+/// How many nanoseconds the server's clock is ahead of this machine's, by a response made between two timestamps;
+/// negative when it is behind. `None` when the response does not show it.
 ///
-/// What the way and the missing fraction of a second may explain is no difference.
+/// A difference that the network delay and the truncated second may explain counts as none.
 pub(super) fn clock_offset(headers: &HeaderMap, sent: Timestamp, received: Timestamp) -> Option<i64> {
     let date = date(headers)?;
     let (sent, received) = (sent.system_time(), received.system_time());
@@ -127,7 +126,7 @@ pub(super) fn clock_offset(headers: &HeaderMap, sent: Timestamp, received: Times
     })
 }
 
-/// How long the server asks to be left alone: `Retry-After` (RFC 9110 section 10.2.3), however it is written.
+/// The pause that the server requests: `Retry-After` (RFC 9110 section 10.2.3), in any form.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?.trim_matches(|c: char| c.is_whitespace() || "\"'".contains(c));
     let now = date(headers).unwrap_or(now);
@@ -135,7 +134,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     if let Some(date) = httpdate::parse_http_date(value).ok().or_else(|| rfc3339(value)) {
         return Some(from_date(date).min(LONGEST_RETRY_AFTER));
     }
-    // Two equal fields may have been joined by a proxy.
+    // A proxy may have joined two equal fields.
     let first = value.split(',').next().unwrap_or_default().trim();
     let digits = first.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
     let unit = first.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
@@ -147,12 +146,12 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     };
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || b".+-eE".contains(&byte));
     let number: f64 = is_number(digits).then(|| digits.parse().ok())??;
-    // Never shorter than asked for.
+    // Rounded up, never shorter than requested.
     let seconds = if number.is_nan() { return None } else { (number * factor).ceil() };
     Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_RETRY_AFTER.as_secs_f64())))
 }
 
-/// How long the gateway of Alibaba Cloud's APIs asks to be left alone, in its own headers.
+/// The pause that the gateway of Alibaba Cloud's APIs requests in its own headers.
 pub(super) fn gateway_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let millis = |text: &str| {
         let millis: u64 = text.trim().trim_matches('"').parse().ok()?;
@@ -162,7 +161,7 @@ pub(super) fn gateway_retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(pause) = text(headers, &ASKED).and_then(millis) {
         return Some(pause);
     }
-    // `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`: spent where nothing remains.
+    // `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`: the limit is used up when nothing remains.
     ["x-ratelimit-user-api", "x-ratelimit-user"].iter().find_map(|name| {
         let fields = text(headers, &HeaderName::from_static(name))?;
         let field = |wanted: &str| {

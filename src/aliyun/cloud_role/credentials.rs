@@ -1,4 +1,4 @@
-//! STS credentials, as they are handed out.
+//! STS credentials as the cache returns them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use std::time::SystemTime;
 use crate::cache::recheck::Recheck;
 use crate::secret::Secret;
 
-/// Live STS credentials of a cloud role, as the cache hands them out. Cheap to clone; `Debug` shows no
-/// secret.
+/// Live STS credentials of a cloud role, as the cache returns them. Cheap to clone; `Debug` shows no secret.
 #[derive(Clone)]
 pub struct CloudCredentials {
     issued: Arc<Issued>,
@@ -25,7 +24,7 @@ pub(super) struct Issued {
     pub(super) role_external_id: Option<String>,
 }
 
-/// An STS token of one cloud or another.
+/// An STS token of one of the supported clouds.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CloudStsToken {
@@ -70,8 +69,8 @@ impl CloudCredentials {
         }
     }
 
-    /// When the credentials expire by this machine's wall clock. Where that differs from the server's, the
-    /// earlier end counts; one minute from when they were asked for, if the answer tells no end.
+    /// When the credentials expire by this machine's wall clock. Where that differs from the server's, the earlier end
+    /// counts; without an end in the response, one minute after the request.
     pub fn expires_at(&self) -> SystemTime {
         self.issued.expires_at
     }
@@ -96,14 +95,14 @@ impl CloudCredentials {
         self.issued.role_name.as_deref()
     }
 
-    /// The role as its cloud names it, by its ARN: `cloudAccountRoleExternalId`.
+    /// The role's ARN: `cloudAccountRoleExternalId`.
     pub fn role_arn(&self) -> Option<&str> {
         self.issued.role_external_id.as_deref()
     }
 }
 
 impl StsToken {
-    /// The access key's id. It is no secret.
+    /// The access key's id, which is no secret.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
@@ -113,7 +112,7 @@ impl StsToken {
         &self.access_key_secret
     }
 
-    /// The security token, which goes with every request.
+    /// The security token, which every signed request carries.
     pub fn security_token(&self) -> &Secret {
         &self.security_token
     }
@@ -141,7 +140,7 @@ impl fmt::Debug for CloudCredentials {
 }
 
 impl fmt::Debug for StsToken {
-    /// Without the access key's id too, which tells whose keys these are.
+    /// The access key's id is left out too, because it tells whose key this is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StsToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! The operation that gives a role's credentials: how it is asked for, and how its response is read.
+//! The operation that obtains a role's credentials: its request, and how its response is read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use crate::wire::call::{ApiResponse, text};
 use crate::wire::profile::Refusal;
 use crate::wire::redact::Redactor;
 
-/// As all of the vendor's clients do with STS credentials.
+/// As early as the vendor's clients refresh STS credentials.
 pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
 
-/// What credentials are found by.
+/// The cache key of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RoleKey {
     pub(super) arn: Arc<str>,
     pub(super) scope: Scope,
     pub(super) session_seconds: Option<u64>,
-    /// The exchange whose token is the bearer, if the client's own token is not.
+    /// The exchange whose token is sent in place of the client's own.
     pub(super) exchange: Option<ExchangeKey>,
 }
 
-/// Credentials that live, and how long, counted from when they were asked for.
+/// Live credentials, and their life, counted from the moment the request was sent.
 #[derive(Debug)]
 pub(super) struct Obtained {
     pub(super) credentials: CloudCredentials,
@@ -65,8 +65,8 @@ pub(super) fn read(response: &ApiResponse<'_>) -> Result<Obtained, Error> {
     obtained(response).map_err(|problem| response.unusable(&problem))
 }
 
-/// A cloud's member of the response: its name, what it makes, and the names of access key id, access key secret
-/// and security token in it.
+/// One cloud's member of the response: its name, its constructor, and the names of access key id, access key secret and
+/// security token in it.
 type Cloud = (&'static str, fn(StsToken) -> CloudStsToken, [&'static str; 3]);
 
 const CLOUDS: [Cloud; 3] = [
@@ -109,7 +109,8 @@ fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
         security_token: Secret::new(security_token?),
         expires_at,
     });
-    // `Debug` shows these, and the access key's id has an accessor that is no `expose`.
+    // These names are redacted because `Debug` shows them; the access key's id because its accessor is not spelled
+    // `expose`.
     let named = |name| text(top, &[name]).and_then(|text| redactor.value(text));
     let credentials = CloudCredentials::new(Issued {
         token,

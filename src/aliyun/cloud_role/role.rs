@@ -13,15 +13,14 @@ use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
 use crate::token::SubjectToken;
 
-/// What the DeveloperAPI takes, in seconds: from 15 minutes to 12 hours.
+/// The session durations that the DeveloperAPI accepts, in seconds: from 15 minutes to 12 hours.
 const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;
 
-/// A role of a cloud account, whose STS credentials IDaaS hands out; made by
+/// A role of a cloud account whose STS credentials IDaaS issues; made by
 /// [`Idaas::cloud_role`](crate::Idaas::cloud_role).
 ///
-/// Clone it freely. Credentials are cached by role, scope and session duration, in the
-/// [`Idaas`](crate::Idaas) that made the handle: handles for the same share them, and so do the clones of the
-/// `Idaas`. The 1,000 last used are kept.
+/// Clone it freely. Credentials are cached by role, scope and session duration in the [`Idaas`](crate::Idaas) that made
+/// the handle, and shared by all its clones and handles. The 1,000 last used entries are kept.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tower_idaas::BoxError> {
@@ -63,16 +62,16 @@ impl CloudRole {
         Ok(Self { roles, api, key, subject: None })
     }
 
-    /// Asks with a token for this scope, such as
-    /// `urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`. Default: the configuration's own scope if its
-    /// audience is `urn:cloud:idaas:pam`, or else `urn:cloud:idaas:pam|.all`, all that the client is granted there.
+    /// Calls the DeveloperAPI with a token for this scope, such as
+    /// `urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`. Default: the configured scope if its audience
+    /// is `urn:cloud:idaas:pam`, or else `urn:cloud:idaas:pam|.all`, everything that the client is granted there.
     #[must_use]
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.key.scope = scope;
         self
     }
 
-    /// Asks on behalf of a user: with the token that this one is exchanged for, in the role's scope (RFC 8693).
+    /// Calls on behalf of a user: this subject token is exchanged for a token in the role's scope (RFC 8693).
     /// Credentials are cached by subject token as well, so that no user gets those of another.
     #[must_use]
     pub fn with_subject(mut self, subject: SubjectToken) -> Self {
@@ -80,12 +79,12 @@ impl CloudRole {
         self
     }
 
-    /// Asks for credentials that live this long, in whole seconds from 15 minutes to 12 hours; the role itself
-    /// may allow less. Default: what the server chooses.
+    /// Requests credentials that live this long, in whole seconds from 15 minutes to 12 hours; the role itself may
+    /// allow less. Default: the server's choice.
     ///
     /// # Errors
     ///
-    /// When the duration is another.
+    /// When the duration is out of range or not in whole seconds.
     pub fn with_session_duration(mut self, duration: Duration) -> Result<Self, ConfigError> {
         if duration.subsec_nanos() != 0 || !SESSION_SECONDS.contains(&duration.as_secs()) {
             let (least, most) = (SESSION_SECONDS.start(), SESSION_SECONDS.end());
@@ -103,26 +102,26 @@ impl CloudRole {
 
     /// Live credentials, from the cache where possible.
     ///
-    /// They are renewed 15 minutes before they end, by chance up to 3 minutes earlier, or like tokens at two thirds
-    /// of a life under half an hour, and while they live a failed renewal changes nothing: all that
-    /// [tokens](crate::docs::failures#when-a-token-is-fetched) have, they have too. A caller waits for
-    /// [`wait_timeout`](crate::IdaasBuilder::wait_timeout) at most; if none is set, for twice what a token may
-    /// take, because there may be a token to fetch before.
+    /// They are refreshed 15 minutes before they expire, with jitter up to 3 minutes earlier; if they live less than
+    /// half an hour, at two thirds of their life. While they live, a failed refresh changes nothing; all that holds for
+    /// [tokens](crate::docs::failures#when-a-token-is-fetched) holds for them. A caller waits for
+    /// [`wait_timeout`](crate::IdaasBuilder::wait_timeout) at most; if none is set, for twice as long as for a token,
+    /// because a token may have to be fetched first.
     ///
     /// # Errors
     ///
-    /// When there are no live ones and none can be fetched: for want of a token, or because the DeveloperAPI
-    /// refuses, fails, or gives credentials that have ended. Concurrent callers share one fetch and one error.
+    /// When there are no live ones and the fetch fails: no token is available, or the DeveloperAPI refuses, fails, or
+    /// returns expired credentials. Concurrent callers share one refresh and one error.
     pub async fn credentials(&self) -> Result<CloudCredentials, Error> {
         let exchange = self.subject.as_ref().map(|subject| subject.query(&self.key.scope).to_key());
         let key = RoleKey { exchange, ..self.key.clone() };
         Ok(self.roles.slot(&self.api, &key, self.subject.as_ref()).acquire().await?.value.clone())
     }
 
-    /// Invalidates credentials that a cloud has rejected.
+    /// Invalidates credentials that their cloud has rejected.
     ///
-    /// By identity: if the cache holds newer ones already, those stay. A fetch that is in flight is void, and the
-    /// next caller starts another, once a second at most.
+    /// By identity: newer ones in the cache stay. A refresh in flight is discarded, and the next caller starts another,
+    /// once a second at most.
     pub fn invalidate(&self, credentials: &CloudCredentials) {
         credentials.recheck().invalidate();
     }

@@ -14,14 +14,15 @@ use crate::error::{ConfigFault, Error};
 use crate::scope::Scope;
 use crate::token::{SubjectToken, TokenCache};
 
-/// How many roles keep their credentials: a few kilobytes each. The least recently used one beyond it goes.
+/// The number of roles whose credentials are kept, a few kilobytes each. The least recently used entry beyond it is
+/// dropped.
 const ROLES: usize = 1_000;
 
 /// The roles of one handle.
 #[derive(Debug)]
 pub(crate) struct CloudRoles {
     tokens: Arc<TokenCache>,
-    /// Or what is missing for it.
+    /// The DeveloperAPI, or what is missing in the configuration for it.
     api: Result<Arc<DeveloperApi>, ConfigFault>,
     settings: Settings,
     slots: LruMap<RoleKey, Arc<Slot<CloudCredentials>>>,
@@ -42,13 +43,12 @@ impl CloudRoles {
     }
 
     /// # Errors
-    ///
-    /// What is missing for the DeveloperAPI.
+    /// When the configuration of the DeveloperAPI is incomplete.
     pub(super) fn api(&self) -> Result<&Arc<DeveloperApi>, ConfigFault> {
         self.api.as_ref().map_err(Clone::clone)
     }
 
-    /// The slot of a role; made on first use, and the least recently used one gone for it.
+    /// The slot of a role, made on first use; the least recently used one may be dropped for it.
     pub(super) fn slot(
         &self,
         api: &Arc<DeveloperApi>,
@@ -71,7 +71,7 @@ impl CloudRoles {
     }
 }
 
-/// The credentials of one role.
+/// The loader of one role's credentials.
 #[derive(Debug)]
 struct FetchCredentials {
     label: String,

@@ -1,4 +1,4 @@
-//! Responses by chance: nothing may panic, outlive what the response says, or show a secret.
+//! Random responses: none may cause a panic, outlive its stated end, or show a secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -129,7 +129,7 @@ proptest! {
             Err(error) => format!("{error} {error:?} {error:#?}"),
         };
         prop_assert!(!shown.contains("T0KENmarker"), "{shown}");
-        // What the server puts into fields that are no secret is shown.
+        // Fields that are no secret are shown, so the server can put anything there.
         prop_assert!(!shown.contains(STS_SECRET), "{shown}");
     }
 

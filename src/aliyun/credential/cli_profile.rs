@@ -15,13 +15,13 @@ use crate::error::{Error, ErrorKind};
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
 
-/// A role assumed with what another profile gives.
+/// The mode in which a role is assumed with another profile's credential.
 const CHAINED: &str = "ChainableRamRoleArn";
 
-/// A program that prints a credential.
+/// The mode in which a program prints a credential.
 const EXTERNAL: &str = "External";
 
-/// A chain of profiles is no longer.
+/// The limit on a chain of profiles; it also ends a cycle.
 const LONGEST_CHAIN: usize = 8;
 
 static DIALECT: Dialect = Dialect {
@@ -59,11 +59,11 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
 }
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
-    // The parser's own words may show what it met.
+    // The parser's message may quote the file's content.
     let mut document: Value = serde_json::from_str(text).map_err(|error| {
         let (shown, line, column) = (path.display(), error.line(), error.column());
         let message = format!("{shown} is not JSON (line {line}, column {column}); run `aliyun configure`");
-        // It may be half written.
+        // The file may be half written.
         NoCredential::Failed(Error::new(ErrorKind::Credential, message).with_transient(true))
     })?;
     let lookup = from_document(&document, path, environment);
@@ -89,7 +89,7 @@ struct Profiles<'a> {
 }
 
 impl Profiles<'_> {
-    /// `length` is that of the chain of profiles so far, this one included.
+    /// `length` counts the profiles of the chain so far, this one included.
     fn lookup(&self, wanted: &str, length: usize) -> Result<Lookup, NoCredential> {
         let Self { document, path, environment } = self;
         let shown = path.display();

@@ -1,7 +1,7 @@
-//! The vendor's chain of credential providers: the first that has a credential gives it.
+//! The vendor's chain of credential providers: the first credential found is used.
 //!
-//! A provider that is configured and may work soon ends the search: to sign with another identity meanwhile would fail
-//! in ways that are hard to tell, or worse, succeed.
+//! A provider that is configured and fails transiently ends the search: signing with another identity meanwhile would
+//! fail in ways that are hard to diagnose, or worse, succeed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,20 +19,21 @@ use crate::token::Skew;
 use crate::transport::metadata::{ALIBABA_CLOUD_ECS, MetadataService};
 use crate::transport::{self, Transport};
 
-/// No provider has given a credential yet.
+/// No provider has returned a credential yet.
 const NONE: usize = usize::MAX;
 
-/// What the chain works with.
+/// The chain's configuration.
 #[derive(Debug)]
 pub(crate) struct Injected {
     pub(crate) environment: Environment,
-    /// For STS, and for a credentials URI with https.
+    /// Used for STS, and for a credentials URI with https.
     pub(crate) transport: Transport,
-    /// Of the caches of temporary credentials. Asking all providers takes no longer than one attempt may.
+    /// The settings of the caches of temporary credentials. One search of the chain is bounded by the time limit of one
+    /// attempt.
     pub(crate) settings: Settings,
-    /// The host of STS, `host[:port]`, instead of the one that the environment names.
+    /// The host of STS, `host[:port]`, in place of the one from the environment.
     pub(crate) sts_endpoint: Option<String>,
-    /// Where the metadata service of ECS is, `http://host:port`, instead of where it always is.
+    /// The address of the metadata service of ECS, `http://host:port`, in place of the fixed one.
     pub(crate) metadata_address: Option<String>,
 }
 
@@ -42,14 +43,14 @@ pub(crate) struct DefaultChain {
     context: Arc<FetchContext>,
     settings: Settings,
     providers: [CachedProvider; PROVIDERS.len()],
-    /// The place of the provider that is asked first: it gave a credential when none before it was configured.
+    /// The index of the provider that is tried first: it had a credential, and none before it was configured.
     first: AtomicUsize,
-    /// The place of the provider that gave a credential last, for the log.
+    /// The index of the provider whose credential was used last, for the log.
     last: AtomicUsize,
 }
 
 impl DefaultChain {
-    /// Sends and reads nothing.
+    /// Neither sends nor reads anything.
     ///
     /// # Errors
     ///
@@ -70,7 +71,8 @@ impl DefaultChain {
         };
         Ok(Self {
             context: Arc::new(context),
-            // What waits for the chain is a fetch itself, and waits as long as one may take.
+            // A caller of the chain is itself a refresh, so a waiter of the chain may wait as long as one attempt may
+            // take.
             settings: Settings { wait: settings.attempt_timeout, ..settings },
             providers: PROVIDERS.map(CachedProvider::new),
             first: AtomicUsize::new(NONE),
@@ -95,7 +97,7 @@ impl DefaultChain {
             failed.waiting_for = Some(cached.provider.name);
             match cached.credential(&self.context, &self.settings).await {
                 Ok(credential) => {
-                    // One that stands in for another is left as soon as that one is mended.
+                    // A provider used because an earlier one failed is not tried first: the earlier one may work again.
                     let stands_in = failed.failed().next().is_some();
                     self.first.store(if stands_in { NONE } else { place }, Ordering::Relaxed);
                     if self.last.swap(place, Ordering::Relaxed) != place {
@@ -130,7 +132,7 @@ impl CredentialProvider for DefaultChain {
     }
 }
 
-/// Once for each change of provider: one that is configured and passed over is worth a warning.
+/// Logs each change of provider; one that is configured and failed is worth a warning.
 fn report(credential: &Credential, failed: &FailedLookups) {
     for (source, error) in failed.failed() {
         tracing::warn!(target: "tower_idaas::credential", source, %error, "source passed over");
@@ -139,7 +141,7 @@ fn report(credential: &Credential, failed: &FailedLookups) {
     tracing::debug!(target: "tower_idaas::credential", provider, "Alibaba Cloud credential found");
 }
 
-/// `host` or `host:port`.
+/// Checks for `host` or `host:port`.
 fn checked(host: &str) -> Result<String, ConfigFault> {
     let host = host.trim();
     match host.parse::<http::uri::Authority>() {
@@ -165,7 +167,7 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::telemetry::Telemetry;
 
-    /// Nobody answers, and nobody is answered for longer than an attempt may take.
+    /// A chain whose servers never respond, with this time limit for an attempt.
     fn mute(environment: ManualEnvironment, attempt: u64) -> DefaultChain {
         let service = service_fn(|_| pending::<Result<Response<Full<bytes::Bytes>>, Infallible>>());
         let settings = Settings {

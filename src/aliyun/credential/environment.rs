@@ -9,7 +9,7 @@ const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
 const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
 
-/// The access key that the variables hold. A variable that is blank counts as not set.
+/// The access key in the variables. A blank variable counts as not set.
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     match (environment.text(ID), secret(environment, SECRET)) {
         (Some(access_key_id), Some(access_key_secret)) => Ok(Lookup::Key(Credential {
@@ -24,7 +24,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     }
 }
 
-/// Without white space around it: no part of an access key has any.
+/// Surrounding white space is removed: no part of an access key has any.
 fn secret(environment: &Environment, name: &str) -> Option<Secret> {
     environment.text(name).map(Secret::new)
 }

@@ -1,7 +1,7 @@
 //! A credential that another program prints: mode `External` of the command line's profiles.
 //!
-//! The program is started without a shell and without input. What it prints on stdout is bounded, as is its time, and is
-//! shown nowhere; what it prints on stderr goes nowhere.
+//! The program is started without a shell and without input. Its stdout is bounded in size and time, and never shown;
+//! its stderr is discarded.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -18,10 +18,10 @@ use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::wire::time::rfc3339;
 
-/// Such output has a kilobyte or two, with a long security token four.
+/// A credential takes one or two kilobytes, with a long security token four.
 const SIZE_LIMIT: u64 = 64 * 1024;
 
-/// Between two looks at whether the program has ended.
+/// The interval between two checks whether the program has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A program to start, and the profile that names it.
@@ -34,8 +34,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The program of a command line as the vendor's has it: words separated by white space, and in quotation marks where
-    /// they hold some. Nothing else has a meaning.
+    /// Parses a command line as the vendor's client does: words are separated by white space, and quotation marks
+    /// enclose words that contain some. Nothing else is special.
     pub(super) fn parse(command: &str, profile: &str) -> Result<Self, &'static str> {
         let mut words = Vec::new();
         let mut rest = command.trim_start();
@@ -66,13 +66,13 @@ impl Process {
         Error::new(kind, message).with_transient(true)
     }
 
-    /// Starts the program and reads what it prints. Blocks for this long at most.
+    /// Starts the program and reads its stdout. Blocks for `limit` at most.
     fn run(&self, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (program, arguments) =
             self.words.split_first().ok_or_else(|| self.fault(ErrorKind::Credential, "names no program"))?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // A group of its own: what the program starts ends with it.
+        // The program gets its own process group, so that its children are stopped with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn().map_err(|cause| {
@@ -122,7 +122,7 @@ impl Process {
         Err(late())
     }
 
-    /// The credential in what was printed, and how long it lives.
+    /// The credential in the output, and its life.
     fn read(
         &self,
         printed: &[u8],
@@ -130,7 +130,7 @@ impl Process {
         now: SystemTime,
     ) -> Result<(Credential, Duration), Error> {
         let unusable = |problem: String| self.fault(ErrorKind::InvalidResponse, &problem);
-        // The parser's own words may show what it met.
+        // The parser's message may quote the output.
         let Ok(Value::Object(mut object)) = serde_json::from_slice(printed) else {
             let length = printed.len();
             let problem =
@@ -177,8 +177,8 @@ impl Process {
     }
 }
 
-/// The credential that the program prints, and how long it lives. `limit` bounds the program's time; `now` is read once
-/// it has ended.
+/// The credential that the program prints, and its life. `limit` bounds the program's time; `now` is read once it has
+/// ended.
 ///
 /// # Errors
 ///
@@ -197,7 +197,7 @@ pub(super) async fn fetch(
     process.read(&printed, provider, now())
 }
 
-/// A program that is stopped, with all that it started, when it is not needed any more.
+/// A running program; dropping it stops the program and its children.
 struct Running(Child);
 
 impl Drop for Running {
@@ -214,7 +214,7 @@ impl Drop for Running {
     }
 }
 
-/// One byte more than there may be tells that there is more.
+/// Reads one byte beyond the limit, which shows that the output is too large.
 fn read_bounded(stdout: Option<impl Read>) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let mut printed = Zeroizing::new(Vec::with_capacity(SIZE_LIMIT as usize + 1));
     if let Some(stdout) = stdout {
@@ -223,7 +223,7 @@ fn read_bounded(stdout: Option<impl Read>) -> std::io::Result<Zeroizing<Vec<u8>>
     Ok(printed)
 }
 
-/// Without the command, whose arguments may hold secrets.
+/// The command is left out: its arguments may hold secrets.
 impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Process").field("profile", &self.profile).finish_non_exhaustive()
@@ -292,12 +292,12 @@ mod tests {
             Process::parse(command, "profile `p`").unwrap().run(Duration::from_millis(millis))
         };
         assert_eq!(run("printf %s {}", 5_000).unwrap().as_slice(), b"{}");
-        // It would wait for ever if there were any.
+        // `cat` would wait for ever if there were any input.
         assert_eq!(run("cat", 5_000).unwrap().as_slice(), b"");
         assert_eq!(run("printf %s $HOME;x", 5_000).unwrap().as_slice(), b"$HOME;x");
         for (command, kind, problem) in [
             ("sleep 60", ErrorKind::Timeout, "was not done within 200ms and was stopped"),
-            // What it started holds the output open.
+            // The child process holds the output open.
             ("sh -c 'sleep 60 & exit 0'", ErrorKind::Timeout, "was stopped"),
             ("sh -c 'exec 1>&-; sleep 60'", ErrorKind::Timeout, "was stopped"),
             ("cat /dev/zero", ErrorKind::InvalidResponse, "more than 64 KiB"),

@@ -1,14 +1,14 @@
-//! The providers that have no credential, and the one error about them all.
+//! The providers without a credential, and the one error that lists them.
 
 use crate::aliyun::credential::lookup::NoCredential;
 use crate::error::{Error, ErrorKind};
 use crate::wire::redact::bounded;
 
-/// In the order in which they were asked.
+/// The failures in the order of the lookups.
 #[derive(Debug, Default)]
 pub(super) struct FailedLookups {
     failures: Vec<(&'static str, NoCredential)>,
-    /// The one that has not responded yet.
+    /// The provider that has not responded yet.
     pub(super) waiting_for: Option<&'static str>,
 }
 
@@ -26,13 +26,13 @@ impl FailedLookups {
         })
     }
 
-    /// The error of a provider that is configured and may work soon: until then there is no credential, rather than one
-    /// of another identity.
+    /// The error of a provider that is configured and failed transiently: until it works, there is no credential rather
+    /// than one of another identity.
     pub(super) fn awaited(&self) -> Option<&Error> {
         self.failed().map(|(_, error)| error).find(|error| error.is_transient())
     }
 
-    /// The error that lists them all. It may pass if nothing else than time is missing.
+    /// The error that lists them all; transient if another attempt may succeed.
     pub(super) fn into_error(self) -> Error {
         let mut message = "no Alibaba Cloud credential".to_owned();
         for (place, (provider, failure)) in self.failures.iter().enumerate() {
@@ -72,7 +72,7 @@ impl FailedLookups {
     }
 }
 
-/// With what the first error knows of its request.
+/// Copies the first error's request details, such as its status and request id.
 fn inherited(error: Error, first: &Error) -> Error {
     let error = match first.request_id() {
         Some(id) => error.with_request_id(id),

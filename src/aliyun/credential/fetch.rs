@@ -1,4 +1,4 @@
-//! Fetches a temporary credential, each time one is due.
+//! Fetches a temporary credential, each time a refresh is due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::cache::window::Renewal;
 use crate::error::{BoxFuture, Error, ErrorKind};
 use crate::secret::{Expected, FileKind, ReloadedFile, Secret};
 
-/// As the vendor's SDKs do.
+/// As early as the vendor's SDKs refresh credentials.
 const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
 
 #[derive(Debug)]
 pub(super) struct FetchTemporary {
     source: TemporarySource,
-    /// The file of the token, where the source has one: its last good content bridges a bad moment.
+    /// The token file, where the source has one: its last good content stands in while it cannot be read.
     token_file: Option<ReloadedFile>,
     context: Arc<FetchContext>,
 }

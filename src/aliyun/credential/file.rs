@@ -9,8 +9,8 @@ use crate::secret::text_file::read_if_there;
 
 /// The file's text, or `None` when there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NoCredential> {
-    // A file that is there and cannot be read may be half written, or on a volume that is away for a moment. It is waited
-    // for: the identity in it is the one that is meant.
+    // A file that exists but cannot be read may be half written, or on a volume that is briefly unavailable. The
+    // failure is transient, because the configured identity is in that file.
     read_if_there(path, "profile file").map_err(|error| NoCredential::Failed(error.with_transient(true)))
 }
 

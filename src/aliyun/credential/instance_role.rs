@@ -10,7 +10,7 @@ use crate::wire::call::ApiCall;
 use crate::wire::percent;
 use crate::wire::profile::{ApiProfile, Refusal};
 
-/// What the metadata service is needed for, in its errors.
+/// The purpose of the metadata service, for its errors.
 pub(super) const PURPOSE: &str = "the RAM role of an instance is available";
 
 pub(super) const ROLE_NAME: &str = "ALIBABA_CLOUD_ECS_METADATA";
@@ -23,7 +23,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     source(environment, role_name, "ecs_ram_role").map(lookup)
 }
 
-/// The source of a role, wherever it is named.
+/// The source for a role that any provider may name.
 pub(super) fn source(
     environment: &Environment,
     role_name: Option<String>,
@@ -35,7 +35,7 @@ pub(super) fn source(
     }
 }
 
-/// Asks for the role's name, if it is not known, and for its credential.
+/// Looks up the role's name, if it is not configured, and fetches its credential.
 pub(super) async fn fetch(
     role_name: Option<&str>,
     provider: &'static str,
@@ -58,7 +58,7 @@ pub(super) async fn fetch(
     temporary::read(&response, &response.object, provider, Some(response.received().system_time()))
 }
 
-/// The name in the first line, which becomes a part of the next request and of messages about it.
+/// The role name in the first line, which becomes part of the next request and of messages.
 fn named(lines: &str, token: &str, service: &str) -> Result<String, Error> {
     match lines.lines().map(str::trim).find(|line| !line.is_empty()) {
         None => {
@@ -74,13 +74,13 @@ fn named(lines: &str, token: &str, service: &str) -> Result<String, Error> {
     }
 }
 
-/// What RAM takes for a role's name.
+/// Whether RAM accepts the text as a role's name.
 fn is_name(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 
-/// The metadata service, as far as it gives credentials.
+/// The metadata service, used for credentials only.
 #[derive(Debug)]
 struct Instance;
 

@@ -1,4 +1,4 @@
-//! What looking at one provider of the chain comes to: a credential, where to fetch one, or why there is none.
+//! The result of one provider's lookup: a credential, where to fetch one, or why there is none.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,27 +15,27 @@ use crate::secret::text_file;
 use crate::transport::Transport;
 use crate::transport::metadata::MetadataService;
 
-/// What a provider has.
+/// What a provider offers.
 #[derive(Clone, Debug)]
 pub(super) enum Lookup {
-    /// An access key as it stands there.
+    /// An access key as configured.
     Key(Credential),
-    /// Where a temporary one is to be fetched.
+    /// The source of a temporary credential.
     Temporary(TemporarySource),
-    /// The same where nothing is configured: it is asked in case it is there.
+    /// A source that is not configured, but tried in case it is available.
     IfPresent(TemporarySource),
 }
 
-/// Why a provider has nothing.
+/// Why a provider has no credential.
 #[derive(Debug)]
 pub(super) enum NoCredential {
-    /// It is not configured, or switched off.
+    /// The provider is not configured, or switched off.
     NotConfigured(String),
-    /// Its file is not there. It counts as not configured, unless the file was there a moment ago.
+    /// The provider's file does not exist. It counts as not configured, unless the file existed a moment ago.
     Missing(String),
-    /// It is not configured, and asking it in case it is there failed.
+    /// The provider is not configured, and trying it anyway failed.
     NotFound(Error),
-    /// It is configured, and failed; if the error is transient, it may work soon.
+    /// The provider is configured and failed; if the error is transient, it may work soon.
     Failed(Error),
 }
 
@@ -44,23 +44,23 @@ impl NoCredential {
         Self::NotConfigured(reason.into())
     }
 
-    /// A failure that lasts until the configuration is mended.
+    /// A failure that lasts until the configuration is corrected.
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(Error::new(ErrorKind::Credential, message))
     }
 }
 
-/// Where a temporary credential is to be fetched. Two that are equal may share what was fetched: a changed variable or
-/// file makes another one.
+/// The source of a temporary credential. Equal sources may share a cached credential; a changed variable or file makes
+/// a different source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TemporarySource {
     pub(super) from: Issuer,
-    /// What the vendor calls the provider.
+    /// The vendor's name of the provider.
     pub(super) provider: &'static str,
 }
 
 impl TemporarySource {
-    /// The file of the token that it all begins with, if there is one.
+    /// The token file that the chain of roles starts from, if there is one.
     pub(super) fn token_file(&self) -> Option<&Path> {
         match &self.from {
             Issuer::TokenFile { token_file, .. } => Some(token_file),
@@ -72,56 +72,56 @@ impl TemporarySource {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Issuer {
-    /// STS, for the bearer of the token in the file.
+    /// STS, with the token in the file.
     TokenFile { role: Role, oidc_provider: String, token_file: PathBuf },
-    /// STS, for the owner of an access key.
+    /// STS, with an access key.
     AccessKey { role: Role, key: Credential },
-    /// STS, for the bearer of another temporary credential.
+    /// STS, with another temporary credential.
     Chained { role: Role, source: Box<TemporarySource> },
-    /// A program that prints it.
+    /// A program that prints the credential.
     Process(Process),
-    /// The metadata service; it names the role itself when that is not known.
+    /// The metadata service, which also provides the role's name when none is configured.
     Instance { role_name: Option<String> },
     /// The server at a URI that the environment names.
     Uri(Uri),
 }
 
-/// A role of RAM to be assumed at STS.
+/// A RAM role to be assumed at STS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Role {
     pub(super) arn: String,
-    /// Without one, a session name of our own.
+    /// Without one, a generated session name is used.
     pub(super) session_name: Option<String>,
     pub(super) duration: Duration,
-    /// Narrows what the credential may do.
+    /// Further limits what the credential permits.
     pub(super) policy: Option<String>,
     pub(super) external_id: Option<String>,
     /// The host of STS.
     pub(super) sts: String,
 }
 
-/// What fetching takes.
+/// The context of a fetch.
 #[derive(Debug)]
 pub(super) struct FetchContext {
     pub(super) environment: Environment,
-    /// For STS, and for a credentials URI with https.
+    /// Used for STS, and for a credentials URI with https.
     pub(super) channel: Channel,
-    /// For a credentials URI with plain HTTP.
+    /// Used for a credentials URI with plain HTTP.
     pub(super) direct: Transport,
     pub(super) metadata: MetadataService,
-    /// In place of the host that a source names.
+    /// Overrides the host that a source names.
     pub(super) sts_endpoint: Option<String>,
 }
 
-/// A credential as it came, and how long it lives.
+/// A temporary credential, and its life.
 pub(super) type Temporary = (Credential, Duration);
 
-/// Whether the variable says `true`, in capitals or not.
+/// Whether the variable is `true`, in any letter case.
 pub(super) fn is_true(environment: &Environment, name: &str) -> bool {
     environment.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// A credentials URI without path and query: there may be a secret in them.
+/// A credentials URI without path and query, which may hold a secret.
 pub(super) fn shown_uri(uri: &Uri) -> String {
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     format!("{}://{authority}/… (ALIBABA_CLOUD_CREDENTIALS_URI)", uri.scheme_str().unwrap_or_default())

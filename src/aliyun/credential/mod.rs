@@ -1,4 +1,4 @@
-//! An Alibaba Cloud identity that requests are signed with.
+//! The Alibaba Cloud identity that signs requests.
 
 mod cli_profile;
 mod default_chain;
@@ -25,19 +25,19 @@ use crate::error::BoxFuture;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// An access key, of a RAM user or a temporary one of STS.
+/// An access key: a RAM user's, or a temporary one from STS.
 #[derive(Clone)]
 pub(crate) struct Credential {
     pub(crate) access_key_id: String,
     pub(crate) access_key_secret: Secret,
-    /// With STS's access keys only.
+    /// Set for access keys from STS only.
     pub(crate) security_token: Option<Secret>,
-    /// The provider that gave it, as the vendor calls it: `env`, `oidc_role_arn`, ….
+    /// The vendor's name of the provider: `env`, `oidc_role_arn`, ….
     pub(crate) provider: &'static str,
 }
 
 impl Credential {
-    /// Whether both sign alike.
+    /// Whether both produce the same signatures.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.access_key_id == other.access_key_id
             && self.access_key_secret.expose_secret() == other.access_key_secret.expose_secret()
@@ -46,7 +46,7 @@ impl Credential {
     }
 }
 
-/// For the equality of what holds one.
+/// Lets types that hold a credential derive equality.
 impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
         self.is(other) && self.provider == other.provider
@@ -65,20 +65,20 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Where a credential comes from. It caches what may be cached: it is asked for each signature.
+/// A source of credentials. It is called for each signature, so it caches what it fetches.
 pub(crate) trait CredentialProvider: fmt::Debug + Send + Sync + 'static {
-    /// A credential that is good now.
+    /// A credential that is valid now.
     ///
     /// # Errors
     ///
     /// When there is none; the error lists the providers and why each has none. It is transient when a provider that is
-    /// configured may work soon: no other identity is given in its place.
+    /// configured may work soon: no other identity is used in its place.
     fn credential(&self) -> BoxFuture<'_, Result<Arc<Credential>, Error>>;
 
-    /// The API refused this credential: it is read or fetched anew, if it is cached.
+    /// The API refused this credential: a cached one is invalidated.
     fn forget(&self, _refused: &Credential) {}
 
-    /// The credential given last may not do what it was used for: if another one has become available, it may be the one
-    /// that is meant.
+    /// The last credential lacked a permission: the next lookup starts at the first provider, which may have the
+    /// intended credential by now.
     fn reconsider(&self) {}
 }

@@ -15,7 +15,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
         let missing = || [ROLE, PROVIDER, FILE].into_iter().filter(|name| environment.text(name).is_none());
         let names: Vec<&str> = missing().collect();
         let reason = format!("{} not set", enumerated(&names));
-        // A role alone may be meant for another source; with one of the other two it is this one.
+        // A role alone may be meant for another provider; with one of the other two variables it is meant for this one.
         let is_meant = environment.text(PROVIDER).is_some() || environment.text(FILE).is_some();
         return Err(match is_meant {
             true => NoCredential::failed(format!("{reason}; set all three or none")),

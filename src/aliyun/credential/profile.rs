@@ -1,5 +1,5 @@
-//! A profile of one of the vendor's two files: what its fields come to. Where it names no role, the environment
-//! may, as for the vendor's own clients.
+//! A profile in either of the vendor's two files, and the lookup of its fields. A role that is missing there may be in
+//! the environment, as for the vendor's own clients.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use crate::aliyun::credential::{Credential, instance_role, oidc_role, sts};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
-/// What a kind of profile is called in its file, and its credential in requests.
+/// The name of a kind of profile in its file, and the provider name of its credential.
 #[derive(Debug)]
 pub(super) struct Spelling {
     pub(super) kind: &'static str,
     pub(super) provider: &'static str,
 }
 
-/// How the two files spell the same things.
+/// How each of the two files spells the fields.
 #[derive(Debug)]
 pub(super) struct Dialect {
-    /// The field that tells the kind.
+    /// The field that holds the kind.
     pub(super) kind: &'static str,
     pub(super) access_key: Spelling,
     pub(super) sts_token: Spelling,
     pub(super) assumed_role: Spelling,
     pub(super) instance_role: Spelling,
     pub(super) oidc_role: Spelling,
-    /// Further kinds, which the file's own module knows.
+    /// Further kinds, which the file's own module handles.
     pub(super) others: &'static [&'static str],
     pub(super) security_token: &'static str,
     pub(super) role_arn: &'static str,
@@ -38,10 +38,10 @@ pub(super) struct Dialect {
     pub(super) duration: &'static str,
 }
 
-/// A profile as it stands in its file.
+/// A profile as read from its file.
 pub(super) struct Profile<'a> {
     pub(super) dialect: &'static Dialect,
-    /// What and where it is: "profile `default` in /home/u/.aliyun/config.json".
+    /// The profile's name and place for messages: "profile `default` in /home/u/.aliyun/config.json".
     pub(super) shown: String,
     pub(super) field: &'a dyn Fn(&str) -> Option<String>,
     pub(super) environment: &'a Environment,
@@ -106,7 +106,7 @@ impl Profile<'_> {
         let name = self.dialect.duration;
         match self.optional(name).map(|text| text.parse()) {
             None | Some(Ok(0)) => Ok(sts::DURATION),
-            // What STS grants at the least and at the most.
+            // The shortest and longest session that STS grants.
             Some(Ok(seconds @ 900..=43_200)) => Ok(Duration::from_secs(seconds)),
             Some(_) => Err(NoCredential::failed(format!(
                 "`{name}` of {} is not from 900 to 43200 seconds",
@@ -130,7 +130,7 @@ impl Profile<'_> {
             .ok_or_else(|| NoCredential::failed(format!("{} has no `{name}`; add it", self.shown)))
     }
 
-    /// In the profile, or else in the environment.
+    /// The value from the profile, or else from the environment.
     fn somewhere(&self, name: &str, variable: &str) -> Option<String> {
         self.optional(name).or_else(|| self.environment.text(variable))
     }
@@ -155,7 +155,7 @@ impl Profile<'_> {
         let supported = [access_key, sts_token, assumed_role, instance_role, oidc_role];
         let supported = supported.iter().map(|spelling| &spelling.kind).chain(*others);
         let supported: Vec<String> = supported.map(|kind| format!("`{kind}`")).collect();
-        // What stands there may be a secret in the wrong place; those of access keys have 30 characters.
+        // The value may be a misplaced secret; an access key's secret has 30 characters.
         let is_word = kind.len() <= 24 && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         let (shown, supported) = (&self.shown, supported.join(", "));
         NoCredential::failed(match is_word {

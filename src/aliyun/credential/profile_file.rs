@@ -1,5 +1,5 @@
-//! The profile file of the vendor's SDKs, read at each use: `~/.alibabacloud/credentials`, or `credentials.ini`
-//! beside it, where the one for Python looks.
+//! The profile file of the vendor's SDKs, read at each use: `~/.alibabacloud/credentials`, or `credentials.ini` beside
+//! it, which the SDK for Python reads.
 
 use std::path::Path;
 
@@ -49,7 +49,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     )))
 }
 
-/// Nothing if there is no such file.
+/// The lookup of this file, or `None` if it does not exist.
 fn from_file(path: &Path, environment: &Environment) -> Result<Option<Lookup>, NoCredential> {
     let text = file::read(path)?;
     text.map(|text| from_text(&text, path, environment)).transpose()
@@ -57,9 +57,9 @@ fn from_file(path: &Path, environment: &Environment) -> Result<Option<Lookup>, N
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
     let mut ini = Ini::new_cs();
-    // No policy has one in it, and the vendor's SDKs stop there.
+    // No policy contains one, and the vendor's SDKs also cut a value there.
     ini.set_inline_comment_symbols(Some(&['#']));
-    // The parser's own words may show what it met.
+    // The parser's message may quote the file's content.
     let parsed = ini.read(text.to_owned());
     let mut copy =
         parsed.map_err(|_| NoCredential::failed(format!("{} is not an INI file", path.display())))?;

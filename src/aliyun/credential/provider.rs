@@ -1,4 +1,4 @@
-//! The providers of the chain, each with the cache of what it fetched.
+//! The providers of the chain, each with a cache of its temporary credential.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 
-/// How long what a file held bridges a moment in which it cannot be read, as for the other files of secrets.
+/// How long the last content of a file stands in while the file cannot be read, as for other secret files.
 const STAND_IN: Duration = Duration::from_secs(60);
 
 /// The providers, in the vendor's order.
@@ -28,11 +28,11 @@ pub(super) const PROVIDERS: [Provider; 6] = [
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Provider {
-    /// For messages.
+    /// The name in messages.
     pub(super) name: &'static str,
     /// Reads variables and files, and sends nothing.
     pub(super) lookup: fn(&Environment) -> Result<Lookup, NoCredential>,
-    /// Whether it blocks for as long as a file takes.
+    /// Whether the lookup reads files, and so may block.
     reads_files: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct CachedProvider {
     bridge: Mutex<Bridge>,
 }
 
-/// What the files held last, for a moment in which they cannot be read.
+/// The last lookup, which stands in while the files cannot be read.
 #[derive(Debug, Default)]
 struct Bridge {
     last: Option<Lookup>,
@@ -51,7 +51,7 @@ struct Bridge {
 }
 
 impl Bridge {
-    /// What the look-up comes to: what the files held last, while they are missing or half written for a moment.
+    /// The lookup to use: the last good one, while the files are missing or half written for a moment.
     fn conclude(
         &mut self,
         lookup: Result<Lookup, NoCredential>,
@@ -90,7 +90,7 @@ impl CachedProvider {
         Self { provider, fetched: Mutex::new(None), bridge: Mutex::default() }
     }
 
-    /// The provider's credential now. Variables and files are read each time.
+    /// The provider's current credential. Variables and files are read each time.
     pub(super) async fn credential(
         &self,
         context: &Arc<FetchContext>,
@@ -105,7 +105,7 @@ impl CachedProvider {
         Ok(Arc::clone(&entry.value))
     }
 
-    /// Looks at variables, and at files on no worker of the runtime.
+    /// Reads variables, and files outside the runtime's workers.
     async fn lookup(&self, context: &Arc<FetchContext>) -> Result<Lookup, NoCredential> {
         let Provider { lookup, reads_files, .. } = self.provider;
         if !reads_files {
@@ -122,7 +122,7 @@ impl CachedProvider {
         self.bridge.lock().unwrap_or_else(PoisonError::into_inner).conclude(looked, now)
     }
 
-    /// Invalidates the credential if it is the one that was fetched here.
+    /// Invalidates the credential if this cache fetched it.
     pub(super) fn forget(&self, credential: &Credential) {
         if let Some(fetched) = &*self.fetched()
             && let Some(entry) = fetched.slot.peek()
@@ -132,7 +132,7 @@ impl CachedProvider {
         }
     }
 
-    /// The slot of the source; a new one when another was in place before.
+    /// The source's slot; a new one when the source has changed.
     fn slot(
         &self,
         source: TemporarySource,
@@ -144,7 +144,7 @@ impl CachedProvider {
             Some(fetched) if fetched.source == source => Arc::clone(&fetched.slot),
             _ => {
                 let loader = FetchTemporary::new(source.clone(), Arc::clone(context));
-                // Each has a server of its own, whose failures are no concern of the others.
+                // Each source has its own server, so its failures must not open a circuit breaker for the others.
                 let settings = Settings { admission: Arc::default(), ..settings.clone() };
                 let slot = Arc::new(Slot::new(Arc::new(loader), settings));
                 *fetched = Some(Fetched { source, slot: Arc::clone(&slot) });

@@ -1,4 +1,4 @@
-//! STS, which hands out credentials of RAM roles.
+//! STS, which issues credentials of RAM roles.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,11 +20,11 @@ use crate::wire::profile::{ApiProfile, Refusal};
 
 const VERSION: &str = "2015-04-01";
 
-/// What a role's credential lives if nothing else is asked for.
+/// The default life of a role's credential.
 pub(super) const DURATION: Duration = Duration::from_secs(3600);
 
-/// The host of STS that the environment names; or else the one of this region, or of the region that the environment
-/// names, or of none; of a region also within the VPC, if that is wanted here or by the environment.
+/// The host of STS: from the environment; or else of this region, of the environment's region, or without a region.
+/// With a region, it is the VPC's host if `within_vpc` or the environment says so.
 pub(super) fn host(
     environment: &Environment,
     region: Option<String>,
@@ -43,7 +43,7 @@ pub(super) fn host(
     let Some(region) = region.or_else(|| environment.text("ALIBABA_CLOUD_STS_REGION")) else {
         return Ok("sts.aliyuncs.com".into());
     };
-    // It becomes a part of the host that gets the token.
+    // The region becomes part of the host that receives the token.
     if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(NoCredential::failed("the STS region is malformed; expected one like `cn-hangzhou`"));
     }
@@ -54,8 +54,8 @@ pub(super) fn host(
     Ok(format!("{prefix}.{region}.aliyuncs.com"))
 }
 
-/// Assumes the role with this token. The call has no signature. As the vendor's client for Go has it, its
-/// common parameters are in the query; the others, the token among them, are in the body, which no proxy logs.
+/// Assumes the role with this token. The call has no signature. As in the vendor's client for Go, its common parameters
+/// are in the query; the others, the token among them, are in the body, which proxies do not log.
 pub(super) async fn assume_role_with_oidc(
     role: &Role,
     oidc_provider: &str,
@@ -82,19 +82,19 @@ pub(super) async fn assume_role_with_oidc(
     channel.skew.corrected(blames_clock, |correction| attempt(correction.apply(now()))).await
 }
 
-/// The body, which is wiped from memory when the last of its holders lets go of it.
+/// The body, which is wiped from memory when its last owner drops it.
 fn form(role: &Role, oidc_provider: &str, token: &Secret, context: &FetchContext) -> Bytes {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("OIDCProviderArn", oidc_provider).extend_pairs(parameters(role, context));
     let mut form = form.finish();
-    // The token comes last, and there is room for it: growing would leave a copy behind.
+    // The token comes last, and its space is reserved: reallocation would leave a copy in memory.
     form.reserve("&OIDCToken=".len() + 3 * token.expose_secret().len());
     let mut form = form_urlencoded::Serializer::for_suffix(form, 0);
     form.append_pair("OIDCToken", token.expose_secret());
     Bytes::from_owner(Zeroizing::new(form.finish()))
 }
 
-/// The address of a call that has no signature.
+/// The address of an unsigned call.
 fn unsigned(action: &str, now: SystemTime, role: &Role, context: &FetchContext) -> Result<Uri, Error> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("Action", action);
@@ -104,7 +104,7 @@ fn unsigned(action: &str, now: SystemTime, role: &Role, context: &FetchContext) 
     address(&format!("/?{}", query.finish()), role, context)
 }
 
-/// Assumes the role with an access key that may do so.
+/// Assumes the role with an access key that is permitted to.
 pub(super) async fn assume_role(
     role: &Role,
     key: &Credential,
@@ -154,7 +154,7 @@ fn parameters(role: &Role, context: &FetchContext) -> impl Iterator<Item = (&'st
     .chain(given)
 }
 
-/// STS, asked without a signature.
+/// The API profile of unsigned STS calls.
 #[derive(Debug)]
 pub(super) struct Sts;
 

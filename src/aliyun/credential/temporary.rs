@@ -1,4 +1,4 @@
-//! Reads a temporary credential from the JSON in which STS, the metadata service and credentials URIs give it.
+//! Reads a temporary credential from the JSON of STS, the metadata service or a credentials URI.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,8 @@ use crate::secret::Secret;
 use crate::wire::call::{ApiResponse, text};
 use crate::wire::time::rfc3339;
 
-/// The end counts by the server's clock, and with `ours` by this machine's as well: the earlier one then. STS is
-/// believed alone; it is asked through TLS.
+/// The expiry is compared with the server's clock, and with `ours` also with this machine's; the earlier end counts.
+/// For STS the server's clock alone counts, because it comes through TLS.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub(super) fn read(
     provider: &'static str,
     ours: Option<SystemTime>,
 ) -> Result<Temporary, Error> {
-    // Without white space around it: no part of an access key has any.
+    // Surrounding white space is removed: no part of an access key has any.
     let part = |name| match text(object, &[name]).map(str::trim) {
         Some(part) if !part.is_empty() => Ok(part),
         _ => Err(response.unusable(&format!("carries no credential with `{name}`"))),
@@ -82,7 +82,7 @@ mod tests {
     fn a_life_counts_by_the_servers_clock() {
         let (credential, life) = read_from(&body("2026-11-24T13:00:00Z"), None).unwrap();
         assert_eq!((credential.access_key_id.as_str(), life.as_secs()), ("STS.id", 3600));
-        // Whatever its zone.
+        // The zone makes no difference.
         assert_eq!(read_from(&body("2026-11-24T21:00:00.000+08:00"), None).unwrap().1.as_secs(), 3600);
         let date = "Tue, 24 Nov 2026 10:00:00 GMT";
         assert_eq!(read_from(&body("2026-11-24T11:00:00Z"), Some(date)).unwrap().1.as_secs(), 3600);

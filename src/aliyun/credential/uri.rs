@@ -17,7 +17,7 @@ use crate::wire::profile::{ApiProfile, Refusal};
 
 const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 
-/// Parts of the URI that are shorter are no secrets, and would mask half of what others say.
+/// Shorter parts of the URI are no secrets, and would redact half of a server's text.
 const SHORTEST_SECRET: usize = 6;
 
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
@@ -38,7 +38,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     }
 }
 
-/// Plain HTTP goes straight to its host, never through a proxy.
+/// Plain HTTP goes directly to its host, never through a proxy.
 pub(super) async fn fetch(
     uri: &Uri,
     provider: &'static str,
@@ -57,8 +57,8 @@ pub(super) async fn fetch(
     temporary::read(&response, &response.object, provider, Some(response.received().system_time()))
 }
 
-/// Path and query, whole and in parts: the server may echo any of them. Each part also as it reads decoded,
-/// which is then found in every encoding.
+/// Path and query, whole and in parts: the server may echo any of them. Each part is included in decoded form too,
+/// which matches an echo in every encoding.
 fn secrets(uri: &Uri) -> Vec<Zeroizing<String>> {
     let whole = uri.path_and_query().map(|target| target.as_str());
     let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));

@@ -13,11 +13,10 @@ use crate::service::SecretLayer;
 
 /// An API key that IDaaS keeps; made by [`Idaas::api_key`](crate::Idaas::api_key).
 ///
-/// Clone it freely. The key is cached in the [`Idaas`](crate::Idaas) that made the handle, by name, scope and life:
-/// handles for the same share it. IDaaS does not tell when a key ends, so its life in the cache is
-/// [chosen](Self::with_life): five minutes by default. It is fetched anew in the background before that is over, at once
-/// when the API that it is for rejects it, and while it lives a failed fetch changes nothing. The 1,000 last used are
-/// kept.
+/// Clone it freely. The key is cached in the [`Idaas`](crate::Idaas) that made the handle, by name, scope and life, and
+/// shared by all handles with the same. IDaaS does not say when a key expires, so its life in the cache is
+/// [chosen](Self::with_life): five minutes by default. It is refreshed in the background before that ends, and at once
+/// when its API rejects it; while it lives, a failed refresh changes nothing. The 1,000 last used entries are kept.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tower_idaas::BoxError> {
@@ -47,7 +46,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// How long a key lives in the cache if nothing else is said.
+    /// The default life of a key in the cache.
     pub const LIFE: Duration = Duration::from_secs(5 * 60);
 
     pub(crate) fn new(kept: &Arc<KeptSecrets>, name: &str) -> Result<Self, ConfigError> {
@@ -56,19 +55,19 @@ impl ApiKey {
         Ok(Self { kept: Arc::clone(kept), api, name, scope, life: Self::LIFE })
     }
 
-    /// Keeps the key for this long, from one second to 24 hours: how late a key that was exchanged in IDaaS may be
-    /// noticed by an API that takes the old one still.
+    /// Keeps the key for this long, from one second to 24 hours. A key replaced in IDaaS is noticed this late at most
+    /// if its API still accepts the old one.
     ///
     /// # Errors
     ///
-    /// When the life is another.
+    /// When the life is out of range.
     pub fn with_life(mut self, life: Duration) -> Result<Self, ConfigError> {
         self.life = checked_life(life)?;
         Ok(self)
     }
 
-    /// Asks IDaaS with a token for this scope, such as `urn:cloud:idaas:pam|credential:obtain`. Default: the
-    /// configuration's own scope if its audience is `urn:cloud:idaas:pam`, or else `urn:cloud:idaas:pam|.all`, all that
+    /// Calls IDaaS with a token for this scope, such as `urn:cloud:idaas:pam|credential:obtain`. Default: the
+    /// configured scope if its audience is `urn:cloud:idaas:pam`, or else `urn:cloud:idaas:pam|.all`, everything that
     /// the client is granted there.
     #[must_use]
     pub fn with_idaas_scope(mut self, scope: Scope) -> Self {
@@ -81,12 +80,13 @@ impl ApiKey {
         &self.name
     }
 
-    /// A layer that puts the key on requests to these origins, and to no others: as `Authorization: Bearer`, or as
-    /// [`SecretLayer`] is told. An entry is one as in [`IdaasLayer::allow_origins`](crate::IdaasLayer::allow_origins).
+    /// A layer that puts the key on requests to these origins, and to no others: as `Authorization: Bearer`, or as the
+    /// [`SecretLayer`] is configured. Entries are written as in
+    /// [`IdaasLayer::allow_origins`](crate::IdaasLayer::allow_origins).
     ///
     /// # Errors
     ///
-    /// When the list is empty, and every entry that is no origin.
+    /// When the list is empty; and for every entry that is no origin.
     pub fn layer<I>(&self, origins: I) -> Result<SecretLayer, ConfigError>
     where
         I: IntoIterator,
@@ -95,18 +95,18 @@ impl ApiKey {
         SecretLayer::new(self.kept.slot(&self.api, &self.key()), origins)
     }
 
-    /// The key, from the cache where possible, for what the layer cannot do.
+    /// The key, from the cache where possible, for uses that the layer does not cover.
     ///
     /// # Errors
     ///
-    /// When there is none in the cache and none can be fetched: for want of a token, or because IDaaS does not know the
-    /// credential, refuses, fails, or keeps no API key under the name. Concurrent callers share one fetch and one error.
+    /// When the cache has none and the fetch fails: no token is available, or IDaaS does not know the credential,
+    /// refuses, fails, or keeps no API key under the name. Concurrent callers share one refresh and one error.
     pub async fn key_text(&self) -> Result<Secret, Error> {
         let entry = self.kept.slot(&self.api, &self.key()).acquire().await?;
         Ok(Secret::new(entry.value.expose_token()))
     }
 
-    /// Invalidates a key that its API has rejected. If the cache holds another one already, that one stays.
+    /// Invalidates a key that its API has rejected. A newer one in the cache stays.
     pub fn invalidate(&self, key: &Secret) {
         if let Some(entry) = self.kept.slot(&self.api, &self.key()).peek()
             && entry.value.expose_token() == key.expose_secret()

@@ -1,4 +1,4 @@
-//! What is kept of an OAuth client, and how it is fetched.
+//! An OAuth client that IDaaS keeps, and its loader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::wire::call::{ApiResponse, text};
 use crate::wire::redact::Redactor;
 
-/// What an OAuth client is found by.
+/// The cache key of an OAuth client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ClientKey {
     pub(super) name: Arc<str>,
@@ -24,7 +24,8 @@ pub(super) struct ClientKey {
     pub(super) life: Duration,
 }
 
-/// What IDaaS keeps of an [`OauthClient`](crate::aliyun::OauthClient). Cheap to clone; `Debug` does not show the secret.
+/// The credentials that IDaaS keeps for an [`OauthClient`](crate::aliyun::OauthClient). Cheap to clone; `Debug` does
+/// not show the secret.
 #[derive(Clone)]
 pub struct OauthClientCredentials(Arc<Kept>);
 
@@ -35,7 +36,7 @@ struct Kept {
 }
 
 impl OauthClientCredentials {
-    /// `clientId`. It is no secret.
+    /// `clientId`, which is no secret.
     pub fn client_id(&self) -> &str {
         &self.0.client_id
     }

@@ -1,4 +1,4 @@
-//! That a user must consent first.
+//! The error detail for a user's missing consent.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// IDaaS has no token of a third party yet, because a user must consent there first: what an error of kind
-/// [`ConsentRequired`](crate::ErrorKind::ConsentRequired) carries.
+/// IDaaS has no token of a third party yet, because a user must consent there first: the detail of an error of kind
+/// [`ConsentRequired`](crate::ErrorKind::ConsentRequired).
 ///
 /// ```
 /// use tower_idaas::aliyun::ConsentRequired;
@@ -20,7 +20,7 @@ use crate::secret::Secret;
 /// # }
 /// ```
 ///
-/// The address lets its holder consent in the user's place, so neither `Display` nor `Debug` shows it.
+/// The address lets any holder consent in the user's place, so neither `Display` nor `Debug` shows it.
 pub struct ConsentRequired {
     pub(super) provider: String,
     pub(super) authorization_url: Secret,
@@ -28,7 +28,7 @@ pub struct ConsentRequired {
 }
 
 impl ConsentRequired {
-    /// The one that the error carries, if it is of that kind.
+    /// The detail of the error, if it is of that kind.
     pub fn of(error: &Error) -> Option<&Self> {
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -45,13 +45,13 @@ impl ConsentRequired {
         &self.provider
     }
 
-    /// Where the user consents. Keep it out of logs, errors and `Debug`.
+    /// The address where the user consents. Keep it out of logs, errors and `Debug`.
     pub fn expose_authorization_url(&self) -> &str {
         self.authorization_url.expose_secret()
     }
 
-    /// The session's URI at IDaaS, which tells how far the consent is, if the response names one. Keep it out of logs,
-    /// errors and `Debug`.
+    /// The session's URI at IDaaS, which reports the progress of the consent, if the response has one. Keep it out of
+    /// logs, errors and `Debug`.
     pub fn expose_session_uri(&self) -> Option<&str> {
         self.session_uri.as_ref().map(Secret::expose_secret)
     }

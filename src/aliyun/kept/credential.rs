@@ -1,4 +1,4 @@
-//! The operation that gives a credential kept in IDaaS: how it is asked for, and how its response is read.
+//! The operation that obtains a credential kept in IDaaS: its request, and how its response is read.
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
@@ -10,15 +10,15 @@ use crate::wire::call::{ApiResponse, text};
 use crate::wire::profile::Refusal;
 use crate::wire::redact::Redactor;
 
-/// What a credential holds.
+/// A type of credential.
 pub(super) struct Content {
     /// `credentialType`.
     kind: &'static str,
     /// The member of `credentialContent`.
     member: &'static str,
-    /// With its article, for messages.
+    /// Its name with an article, for messages.
     shown: &'static str,
-    /// What asks for one of that kind.
+    /// The method that returns this type.
     way_in: &'static str,
 }
 
@@ -32,7 +32,7 @@ pub(super) static OAUTH_CLIENT: Content = Content {
     way_in: "Idaas::oauth_client",
 };
 
-/// Asks for the credential of this name.
+/// The operation that obtains the credential of this name.
 pub(super) fn operation(name: &str) -> Operation<'static> {
     Operation {
         method: Method::GET,
@@ -52,11 +52,11 @@ pub(super) fn operation(name: &str) -> Operation<'static> {
 }
 
 impl Content {
-    /// What the credential holds.
+    /// The content of the credential.
     ///
     /// # Errors
     ///
-    /// When it is disabled, or of another kind.
+    /// When the credential is disabled, or of another type.
     pub(super) fn of<'a>(
         &self,
         response: &'a ApiResponse<'_>,
@@ -100,7 +100,7 @@ impl Content {
 ///
 /// # Errors
 ///
-/// When there is none that can be used.
+/// When there is no usable key.
 pub(super) fn read_api_key(response: &ApiResponse<'_>, name: &str) -> Result<TokenResponse, Error> {
     let content = API_KEY.of(response, name)?;
     let key = text(content, &["apiKey"]).unwrap_or_default();

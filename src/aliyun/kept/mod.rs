@@ -1,5 +1,5 @@
-//! Secrets that IDaaS keeps, and access tokens of third parties that it gets: fetched through the DeveloperAPI, cached,
-//! and put on requests.
+//! Secrets that IDaaS keeps, and access tokens of third parties that it obtains: fetched through the DeveloperAPI,
+//! cached, and put on requests.
 
 mod api_key;
 mod client_credentials;

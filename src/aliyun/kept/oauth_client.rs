@@ -11,7 +11,7 @@ use crate::aliyun::kept::secrets::{KeptSecrets, checked_life, checked_name};
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 
-/// An OAuth client that IDaaS keeps, which is what a program is at another issuer; made by
+/// An OAuth client that IDaaS keeps: a program's credentials at another issuer; made by
 /// [`Idaas::oauth_client`](crate::Idaas::oauth_client). Cached as an [`ApiKey`](crate::aliyun::ApiKey) is.
 ///
 /// ```no_run
@@ -42,13 +42,13 @@ impl OauthClient {
     ///
     /// # Errors
     ///
-    /// When the life is another.
+    /// When the life is out of range.
     pub fn with_life(mut self, life: Duration) -> Result<Self, ConfigError> {
         self.key.life = checked_life(life)?;
         Ok(self)
     }
 
-    /// Asks IDaaS with a token for this scope: see [`ApiKey::with_idaas_scope`](super::ApiKey::with_idaas_scope).
+    /// Calls IDaaS with a token for this scope: see [`ApiKey::with_idaas_scope`](super::ApiKey::with_idaas_scope).
     #[must_use]
     pub fn with_idaas_scope(mut self, scope: Scope) -> Self {
         self.key.scope = scope;
@@ -69,7 +69,7 @@ impl OauthClient {
         Ok(self.kept.client_slot(&self.api, &self.key).acquire().await?.value.clone())
     }
 
-    /// Invalidates credentials that the other issuer has rejected. If the cache holds newer ones already, those stay.
+    /// Invalidates credentials that the other issuer has rejected. Newer ones in the cache stay.
     pub fn invalidate(&self, credentials: &OauthClientCredentials) {
         credentials.recheck().invalidate();
     }

@@ -1,4 +1,4 @@
-//! The handle of a third party's access token, and the token.
+//! The handle of a third party's access token, and the token itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::scope::Scope;
 use crate::service::SecretLayer;
 use crate::token::Token;
 
-/// The access token of a third party, which IDaaS gets there as the provider's settings have it, machine to machine;
+/// The access token of a third party, which IDaaS obtains machine to machine, as configured at the credential provider;
 /// made by [`Idaas::oauth_token`](crate::Idaas::oauth_token).
 ///
 /// Clone it freely. The token is cached in the [`Idaas`](crate::Idaas) that made the handle, by provider, scope and
-/// parameters: handles for the same share it. It lives until its `expirationTime`, is fetched anew in the background at
-/// two thirds of its life, and at once when the API that it is for rejects it.
+/// parameters, and shared by all handles with the same. It lives until its `expirationTime`, is refreshed in the
+/// background at two thirds of its life, and at once when its API rejects it.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tower_idaas::BoxError> {
@@ -34,8 +34,8 @@ use crate::token::Token;
 ///
 /// Where a user must consent at the third party first, the error is of kind
 /// [`ConsentRequired`](crate::ErrorKind::ConsentRequired), and
-/// [`ConsentRequired::of`](crate::aliyun::ConsentRequired::of) has the address. Once the user has consented, the next
-/// call has the token, a few seconds later at the most.
+/// [`ConsentRequired::of`](crate::aliyun::ConsentRequired::of) has the address. Calls return the token a few seconds
+/// after the user's consent at the latest.
 #[derive(Clone)]
 pub struct OauthToken {
     kept: Arc<KeptSecrets>,
@@ -44,7 +44,7 @@ pub struct OauthToken {
     scope: Scope,
 }
 
-/// A live access token of a third party, as the cache hands it out. Cheap to clone; `Debug` does not show it.
+/// A live access token of a third party, as the cache returns it. Cheap to clone; `Debug` does not show it.
 #[derive(Clone)]
 pub struct OauthAccessToken(Token);
 
@@ -56,22 +56,22 @@ impl OauthToken {
         Ok(Self { kept: Arc::clone(kept), api, request: Arc::new(request), scope })
     }
 
-    /// Asks for a token with this scope of the third party's, as it writes it: `repo read:user`. Default: what the
-    /// provider's settings say.
+    /// Requests a token with this scope, in the third party's own syntax: `repo read:user`. Default: the provider's
+    /// settings.
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.request).scope = Some(scope.into());
         self
     }
 
-    /// Adds a parameter of the provider's own: `customParameters`. Its value is treated as a secret.
+    /// Adds a provider-specific parameter: `customParameters`. Its value is treated as a secret.
     #[must_use]
     pub fn with_parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.request).parameters.insert(name.into(), value.into());
         self
     }
 
-    /// Asks IDaaS with a token for this scope, such as `urn:cloud:idaas:pam|authentication_token:obtain`: see
+    /// Calls IDaaS with a token for this scope, such as `urn:cloud:idaas:pam|authentication_token:obtain`: see
     /// [`ApiKey::with_idaas_scope`](super::ApiKey::with_idaas_scope).
     #[must_use]
     pub fn with_idaas_scope(mut self, scope: Scope) -> Self {
@@ -89,7 +89,7 @@ impl OauthToken {
     ///
     /// # Errors
     ///
-    /// When the list is empty, and every entry that is no origin.
+    /// When the list is empty; and for every entry that is no origin.
     pub fn layer<I>(&self, origins: I) -> Result<SecretLayer, ConfigError>
     where
         I: IntoIterator,
@@ -102,14 +102,14 @@ impl OauthToken {
     ///
     /// # Errors
     ///
-    /// When there is none in the cache and none can be fetched: for want of a token of IDaaS, because a user must
-    /// consent first, or because IDaaS does not know the provider, refuses, fails, or gives a token that has ended.
+    /// When the cache has none and the fetch fails: no token of IDaaS is available, a user must consent first, or IDaaS
+    /// does not know the provider, refuses, fails, or returns an expired token.
     pub async fn token(&self) -> Result<OauthAccessToken, Error> {
         let entry = self.kept.slot(&self.api, &self.key()).acquire().await?;
         Ok(OauthAccessToken(entry.value.clone()))
     }
 
-    /// Invalidates a token that its API has rejected. If the cache holds another one already, that one stays.
+    /// Invalidates a token that its API has rejected. A newer one in the cache stays.
     pub fn invalidate(&self, token: &OauthAccessToken) {
         token.0.invalidate();
     }
@@ -129,18 +129,18 @@ impl OauthAccessToken {
     ///
     /// # Errors
     ///
-    /// None in practice: a token that cannot stand in a header is refused when it comes.
+    /// None in practice: a token that is no valid header value is refused when it is received.
     pub fn expose_authorization(&self) -> Result<HeaderValue, Error> {
         self.0.expose_authorization()
     }
 
-    /// The scope that the third party granted, when IDaaS tells it.
+    /// The scope that the third party granted, if the response has it.
     pub fn granted_scope(&self) -> Option<&str> {
         self.0.granted_scope()
     }
 
-    /// When the token expires by this machine's wall clock: `expirationTime`, or one minute from when it was asked for
-    /// if the response names no end.
+    /// When the token expires by this machine's wall clock: `expirationTime`, or one minute after the request if the
+    /// response has no end.
     pub fn expires_at(&self) -> SystemTime {
         self.0.expires_at()
     }

@@ -19,28 +19,28 @@ use crate::scope::Scope;
 use crate::token::{Token, TokenCache, TokenResponse};
 use crate::wire::call::ApiResponse;
 
-/// How many secrets of each sort are kept. The least recently used one beyond it goes.
+/// The number of secrets kept of each type. The least recently used entry beyond it is dropped.
 const SECRETS: usize = 1_000;
 
-/// No identifier of IDaaS is longer.
+/// The longest identifier in IDaaS.
 const LONGEST_NAME: usize = 256;
 
 /// The kept secrets of one handle.
 #[derive(Debug)]
 pub(crate) struct KeptSecrets {
     tokens: Arc<TokenCache>,
-    /// Or what is missing for it.
+    /// The DeveloperAPI, or what is missing in the configuration for it.
     api: Result<Arc<DeveloperApi>, ConfigFault>,
     settings: Settings,
     slots: LruMap<SecretKey, Arc<Slot<Token>>>,
     clients: LruMap<ClientKey, ClientSlot>,
 }
 
-/// What a secret that goes onto requests is found by.
+/// The cache key of a secret that is put on requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SecretKey {
     pub(super) wanted: Wanted,
-    /// Of the token that IDaaS is asked with.
+    /// The scope of the token for the call of IDaaS.
     pub(super) scope: Scope,
 }
 
@@ -59,11 +59,11 @@ impl KeptSecrets {
         Self { tokens, api, settings, slots: LruMap::new(SECRETS), clients: LruMap::new(SECRETS) }
     }
 
-    /// What is asked, and the scope with which it is asked by default.
+    /// The API to call, and the default scope of the token for it.
     ///
     /// # Errors
     ///
-    /// What is missing for the DeveloperAPI.
+    /// When the configuration of the DeveloperAPI is incomplete.
     pub(super) fn asked(&self) -> Result<(Arc<DeveloperApi>, Scope), ConfigError> {
         let api = self.api.as_ref().map_err(|fault| ConfigError::one(fault.clone()))?;
         Ok((Arc::clone(api), default_scope(self.tokens.default_scope())?))
@@ -96,7 +96,7 @@ impl KeptSecrets {
     }
 }
 
-/// The name of something in IDaaS, without surrounding white space.
+/// An identifier in IDaaS, without surrounding white space.
 pub(super) fn checked_name(what: &str, name: &str) -> Result<Arc<str>, ConfigError> {
     let name = name.trim();
     let problem = match name {
@@ -108,7 +108,7 @@ pub(super) fn checked_name(what: &str, name: &str) -> Result<Arc<str>, ConfigErr
     Err(ConfigError::one(ConfigFault::new(what, problem)))
 }
 
-/// How long a secret may stay in the cache whose end IDaaS does not tell.
+/// The chosen life of a secret whose expiry IDaaS does not say.
 pub(super) fn checked_life(life: Duration) -> Result<Duration, ConfigError> {
     if (Duration::from_secs(1)..=LONGEST_LIFE).contains(&life) {
         return Ok(life);
@@ -117,7 +117,7 @@ pub(super) fn checked_life(life: Duration) -> Result<Duration, ConfigError> {
     Err(ConfigError::one(ConfigFault::new("life", problem)))
 }
 
-/// The secret of one slot.
+/// The loader of one slot.
 #[derive(Debug)]
 struct FetchSecret {
     label: String,
@@ -126,7 +126,7 @@ struct FetchSecret {
 }
 
 impl FetchSecret {
-    /// When it was asked for, and what came.
+    /// The timestamp of the request, and the response.
     async fn fetch(&self) -> Result<(Timestamp, TokenResponse), Error> {
         match &self.wanted {
             Wanted::ApiKey { name, life } => {

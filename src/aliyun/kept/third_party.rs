@@ -1,4 +1,4 @@
-//! The operation that gives a third party's access token: how it is asked for, and how its response is read.
+//! The operation that obtains a third party's access token: its request, and how its response is read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::wire::call::{ApiResponse, text};
 use crate::wire::profile::Refusal;
 use crate::wire::redact::Redactor;
 
-/// What is asked of IDaaS.
+/// The parameters of the request.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Request {
     pub(super) provider: Arc<str>,
-    /// The third party's.
+    /// The third party's scope.
     pub(super) scope: Option<String>,
     pub(super) parameters: BTreeMap<String, String>,
 }
@@ -31,7 +31,7 @@ impl Request {
     pub(super) fn operation(&self) -> Operation<'_> {
         let mut body = Map::from_iter([
             ("credentialProviderIdentifier".to_owned(), json!(&*self.provider)),
-            // A flow that begins anew each time would ask a user each time.
+            // Forced authentication would ask for the user's consent each time.
             ("forceAuthentication".to_owned(), json!(false)),
         ]);
         if let Some(scope) = &self.scope {
@@ -58,7 +58,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// When there is none that can be used, or a user must consent first.
+    /// When there is no usable token, or a user must consent first.
     pub(super) fn read(&self, response: &ApiResponse<'_>) -> Result<TokenResponse, Error> {
         let top = &response.object;
         let Some(Value::Object(content)) = top.get("oauthAccessTokenContent") else {

@@ -1,4 +1,4 @@
-//! What the methods put on a request.
+//! The fields and headers that the methods add to a request.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;

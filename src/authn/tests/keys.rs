@@ -1,4 +1,4 @@
-//! Private keys as people give them.
+//! Private keys in the formats that users provide.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,

@@ -1,4 +1,4 @@
-//! Every shape of key, and what each method puts on a request.
+//! Every format of key, and the fields and headers that each method adds to a request.
 
 mod assertions;
 mod keys;
@@ -13,7 +13,7 @@ use crate::environment::ManualEnvironment;
 
 const ENDPOINT: &str = "https://localhost/oauth2/token?a=b";
 
-/// A key of the captures.
+/// A key from the captures.
 macro_rules! golden {
     ($name:literal) => {
         include_str!(concat!("../../../tests/golden/keys/", $name))

@@ -7,7 +7,7 @@ use crate::cache::admission::*;
 use crate::cache::limiter::START;
 use crate::clock::ManualClock;
 
-/// The clock must have moved so far before a heartbeat that stands still is taken for a stalled refresh.
+/// How long a heartbeat stands still before its refresh counts as stalled.
 const STALLED: Duration = Duration::from_millis(1_500);
 
 struct Scene {
@@ -36,7 +36,7 @@ impl Scene {
         self.admission.enter(applicant, &self.clock, &self.telemetry)
     }
 
-    /// `None` when it has to wait.
+    /// `None` when the request has to wait.
     fn try_enter(&self) -> Option<Result<Permit, Refused>> {
         match task::spawn(self.enter(Party::Own)).poll() {
             std::task::Poll::Ready(admitted) => Some(admitted),
@@ -86,7 +86,7 @@ async fn a_burst_begins_with_a_few_requests_and_each_response_lets_several_more_
     for responses in 1..=2 {
         permits.pop().unwrap().responded();
         let woken: Vec<_> = waiting.extract_if(.., |waiter| waiter.is_woken()).collect();
-        // Its own place, and as many as a burst begins with.
+        // The place of the request, and those by which its response widens the window.
         assert_eq!(woken.len(), START + 1, "after {responses}");
         permits.extend(woken.into_iter().map(|mut waiter| assert_ready!(waiter.poll()).unwrap()));
     }
@@ -164,7 +164,7 @@ async fn a_probe_on_a_runtime_that_is_not_driven_is_taken_over_and_does_not_coun
     let mut waiter = task::spawn(scene.enter(Party::Own));
     assert_pending!(waiter.poll());
     for _ in 0..10 {
-        // While its heart beats it may just be slow.
+        // A request whose heartbeat advances may just be slow.
         scene.heartbeat.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         scene.hand.advance(STALLED);
         tokio::time::advance(LOOK).await;
@@ -199,7 +199,7 @@ async fn a_refresh_that_tries_again_at_once_probes_while_the_others_wait() {
     assert!(matches!(again(&mut second), Effect::Open(_)));
     drop(second);
     assert!(scene.try_enter().is_none());
-    // Its second failure belongs to the same refresh: the pause is that of one.
+    // The second failure belongs to the same refresh: the pause is that of one.
     let until = now.after(Duration::from_secs(1));
     assert_eq!(scene.fail(first, "a", &unreachable_server()), Effect::Open(until));
 }
@@ -243,7 +243,7 @@ async fn a_way_that_is_closed_to_one_party_is_closed_to_all_and_any_response_ope
     assert!(matches!(scene.fail(scene.permit_of_another(), "a", &unreachable_server()), Effect::Open(_)));
     assert!(scene.try_enter().unwrap().is_err());
     scene.advance(1);
-    // Its failure is the party's own; that there is a way is not.
+    // The failure concerns the party alone, but it shows that the server can be reached.
     assert_eq!(scene.fail(scene.permit_of_another(), "a", &busy()), Effect::Own);
     drop(scene.permit());
 }

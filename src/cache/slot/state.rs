@@ -10,8 +10,8 @@ use crate::cache::refresh::Failure;
 use crate::clock::{Timestamp, nanos};
 use crate::error::Error;
 
-/// Refreshes after an invalidated value, and fetches after a value that lives for less than this, are at least this far
-/// apart: a broken API or a broken issuer must not become a storm of token requests.
+/// The least interval between refreshes after an invalidated value, and between fetches after a value that lives for
+/// less than this: a broken API or issuer must not cause a storm of token requests.
 pub(super) const FORCED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a slot remembers besides its value. Nothing waits, does I/O, emits an event or calls user code under its lock.
@@ -21,17 +21,17 @@ pub(super) struct State<V> {
     /// No waiter joins the refresh in flight after this.
     pub(super) overdue: Timestamp,
     pub(super) last_id: u64,
-    /// In a row.
+    /// Failures in a row.
     pub(super) failures: u32,
-    /// Until then requests get this error, and nothing is fetched.
+    /// Until this timestamp requests get this error, and nothing is fetched.
     pub(super) failure: Option<(Timestamp, Error)>,
     pub(super) has_had_value: bool,
-    /// No request leaves before this reading of the monotonic clock.
+    /// No request is sent before this reading of the monotonic clock.
     pub(super) not_before: u64,
-    /// No request for the sake of an invalidated value leaves before this one.
+    /// No request that an invalidated value forces is sent before this one.
     pub(super) next_forced: u64,
     pub(super) forced: bool,
-    /// The value that was rejected, until a refresh takes the news along.
+    /// The value that was rejected, until a refresh passes it to the loader.
     pub(super) rejected: Option<Arc<CacheEntry<V>>>,
 }
 
@@ -67,12 +67,12 @@ impl<V> State<V> {
         self.failure.as_ref().map(|(until, _)| *until)
     }
 
-    /// Takes note that the refresh has ended; false when it no longer counts.
+    /// The refresh has ended; false when it no longer counts.
     pub(super) fn end(&mut self, refresh: u64) -> bool {
         self.in_flight.take_if(|in_flight| in_flight.id == refresh).is_some()
     }
 
-    /// Remembers the failure, until the server may be asked again, and gives that time.
+    /// Remembers the failure until the next refresh is allowed, and returns that time.
     pub(super) fn fail(
         &mut self,
         Failure { error, until }: &Failure,
@@ -85,7 +85,7 @@ impl<V> State<V> {
         until
     }
 
-    /// The value was invalidated: a refresh begun before is void, and the next one leaves at once unless another was
+    /// The value was invalidated: a refresh begun before is void, and the next one begins at once unless another was
     /// forced a moment ago.
     pub(super) fn invalidate(&mut self, value: Arc<CacheEntry<V>>, now: Timestamp) {
         self.in_flight = None;
@@ -94,7 +94,7 @@ impl<V> State<V> {
         self.next_forced = now.monotonic.max(self.not_before).saturating_add(nanos(FORCED_INTERVAL));
     }
 
-    /// The next refresh must bring another value than this one.
+    /// The next refresh must load another value than this one.
     pub(super) fn force(&mut self, value: Arc<CacheEntry<V>>) {
         self.forced = true;
         self.rejected = Some(value);

@@ -12,8 +12,8 @@ use crate::cache::sync::{current_runtime, timeout};
 use crate::cache::window::State as Stage;
 use crate::error::{Error, ErrorKind};
 
-/// How long a request waits for the next value while the overdue one is still alive: a server that hangs must not hold
-/// up what can be served.
+/// How long a request waits for the next value while the overdue one is still live: a server that hangs must not delay
+/// a request that can be served.
 const OVERDUE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl<V: Debug + Send + Sync + 'static> Slot<V> {
@@ -29,7 +29,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         }
     }
 
-    /// What comes of a resolution, within the time that a request waits.
+    /// The value that a resolution leads to, within the time that a request waits.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         self: Arc<Self>,
         resolution: Resolution<V>,
     ) -> Result<Arc<CacheEntry<V>>, Error> {
-        // Without timers the wait has no limit but the end of the refresh.
+        // Without timers only the end of the refresh ends the wait.
         if !matches!(resolution, Resolution::Wait(_)) || current_runtime().is_err() {
             return self.follow(resolution, false).await;
         }
@@ -75,18 +75,18 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 false => Some(in_flight.wait().await),
             };
             match outcome {
-                // A waiter that wakes late may find that the value is dead meanwhile.
+                // When a waiter wakes late, the value may be dead.
                 Some(Outcome::Cached(entry)) if entry.state(self.settings.clock.now()) < Stage::Dead => {
                     return Ok(entry);
                 }
                 Some(Outcome::Uncacheable(entry)) => return Ok(self.peek().unwrap_or(entry)),
                 Some(Outcome::Failed(error)) => return self.peek().ok_or(error),
-                // Once: the machine was suspended, or its clock set ahead. Twice: the server is that slow, and is left
-                // to the next request.
+                // Once: the machine was suspended, or its clock set ahead. Twice: the server is that slow, and the next
+                // request tries again.
                 Some(Outcome::Expired) if expired_before => return self.peek().ok_or_else(|| self.expired()),
                 Some(Outcome::Expired) => expired_before = true,
                 Some(Outcome::Cached(_) | Outcome::Void) => {}
-                // The runtime of the refresh is not driven, and this waiter's is.
+                // The runtime of the refresh is not driven, but this waiter's is.
                 None => self.abandon(id),
             }
             resolution = self.resolve();

@@ -1,4 +1,4 @@
-//! Responses with a token in them, and how long it lives.
+//! Responses with a token, and its life.
 
 use super::*;
 use crate::cache::window::LONGEST_LIFE;
@@ -20,7 +20,7 @@ fn failure(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Error {
     error
 }
 
-/// The life that a response with these further fields gives, by an issuer that tells no time.
+/// The life that a response with these further fields leads to, when the issuer states no time.
 fn life(fields: &str) -> Option<Duration> {
     let body = format!(r#"{{"access_token":"t","token_type":"Bearer"{fields}}}"#);
     respond(200, &body).expect(fields).expires_in
@@ -126,7 +126,7 @@ fn expires_in_counts_alone_and_expires_at_without_it_in_whatever_unit() {
     }
 }
 
-/// What the division of large numbers adds is no matter.
+/// Rounds off what the division of large numbers adds.
 fn rounded(life: Duration) -> Duration {
     Duration::from_secs_f64(life.as_secs_f64().round())
 }
@@ -137,7 +137,8 @@ fn expires_at_counts_by_the_earlier_of_two_clocks_unless_one_of_them_says_it_is_
         let body = r#"{"access_token":"t","expires_at":1700001200}"#;
         respond_with(200, &[("date", date)], body).unwrap().expires_in
     };
-    // The same clock, one ten minutes behind ours, one ten minutes ahead of it, one hours ahead, and one that is no clock.
+    // The clock of the issuer: equal to ours, ten minutes behind it, ten minutes ahead, hours ahead, and no clock at
+    // all.
     assert_eq!(life("Tue, 14 Nov 2023 22:13:20 GMT"), seconds(1200));
     assert_eq!(life("Tue, 14 Nov 2023 22:03:20 GMT"), seconds(1200));
     assert_eq!(life("Tue, 14 Nov 2023 22:23:20 GMT"), seconds(600));
@@ -147,7 +148,7 @@ fn expires_at_counts_by_the_earlier_of_two_clocks_unless_one_of_them_says_it_is_
     let body = r#"{"access_token":"t","expires_at":1699999000}"#;
     let date = "Tue, 14 Nov 2023 21:43:20 GMT";
     assert_eq!(respond_with(200, &[("date", date)], body).unwrap().expires_in, seconds(800));
-    // A cache's date is no clock's.
+    // The `Date` of a cached response is not the current time.
     assert_eq!(respond_with(200, &[("date", date), ("age", "1")], body).unwrap().expires_in, seconds(0));
 }
 

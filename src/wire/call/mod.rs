@@ -20,28 +20,28 @@ use crate::wire::profile::{ApiProfile, Refusal};
 use crate::wire::redact::Redactor;
 use crate::wire::time;
 
-/// What is known of a call before it is made. `Debug` shows no secret.
+/// The details of a call that are known before it is made. `Debug` shows no secret.
 pub(crate) struct ApiCall<'a> {
     profile: &'a dyn ApiProfile,
-    /// How errors call the other side: the address without its query.
+    /// The address without its query, as errors show it.
     endpoint: &'a str,
-    /// The scope that the call is about; may be empty.
+    /// The scope of the call; may be empty.
     scope: &'a str,
     clock: &'a Clock,
     redactor: Redactor<'a>,
 }
 
-/// When a call was made, and how.
+/// The timestamp and authentication of a call.
 #[derive(Clone, Copy, Debug)]
 struct Exchange {
     sent: Timestamp,
     received: Timestamp,
-    /// With credentials in `Authorization: Basic`.
+    /// Whether its credentials are in `Authorization: Basic`.
     basic: bool,
 }
 
 impl<'a> ApiCall<'a> {
-    /// `secrets` is everything that must not be shown when the other side echoes it.
+    /// `secrets` are redacted in a response that echoes them.
     pub(crate) fn new(
         profile: &'a dyn ApiProfile,
         endpoint: &'a str,
@@ -54,7 +54,7 @@ impl<'a> ApiCall<'a> {
         Self { profile, endpoint, scope, clock, redactor }
     }
 
-    /// These parts of the request are not secret: ids of clients, instances, roles.
+    /// Marks parts of the request as public: ids of clients, instances, roles.
     pub(crate) fn with_public(mut self, public: impl IntoIterator<Item = &'a str>) -> Self {
         self.redactor = self.redactor.with_public(public);
         self
@@ -68,9 +68,9 @@ impl<'a> ApiCall<'a> {
     ///
     /// # Errors
     ///
-    /// Whatever went wrong on the way, without echoes of the request's secrets; and every response that is not a
-    /// success with a JSON object in it, classified: whether it may pass, its code and request id, and how long the
-    /// server wants to be left alone.
+    /// When the call fails on the way, without echoes of the request's secrets; and for every response that is not a
+    /// success with a JSON object, classified: whether it is transient, its code and request id, and the server's
+    /// requested pause.
     pub(crate) async fn send<F>(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -86,7 +86,7 @@ impl<'a> ApiCall<'a> {
         self.exchange(through(request), basic).await
     }
 
-    /// The same for a request that is on its way already.
+    /// The same for a request that has been sent already.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl fmt::Debug for ApiCall<'_> {
     }
 }
 
-/// A success: its JSON object, and what goes with it.
+/// A success: its JSON object, and the rest of the response.
 #[derive(Debug)]
 pub(crate) struct ApiResponse<'a> {
     pub(crate) object: Map<String, Value>,
@@ -186,13 +186,13 @@ impl<'a> ApiResponse<'a> {
         self.head.exchange.sent
     }
 
-    /// When the response was there.
+    /// When the response was received.
     #[cfg(feature = "aliyun")]
     pub(crate) fn received(&self) -> Timestamp {
         self.head.exchange.received
     }
 
-    /// What the server's clock said, if the response tells.
+    /// The time by the server's clock, if the response has it.
     pub(crate) fn server_time(&self) -> Option<SystemTime> {
         time::date(&self.head.headers)
     }
@@ -201,16 +201,15 @@ impl<'a> ApiResponse<'a> {
         self.head.call.redactor()
     }
 
-    /// The error of a success that does not hold what was asked for, for a reason that is in the server's settings.
-    /// `problem` goes after "responded with 200 OK, but", says what to do, and shows nothing that is secret.
+    /// The error of a success whose content is missing for a reason in the server's settings. `problem` follows
+    /// "responded with 200 OK, but", says what to do, and shows no secret.
     #[cfg(feature = "aliyun")]
     pub(crate) fn refused(&self, kind: ErrorKind, problem: &str) -> Error {
         let Head { call, status, .. } = &self.head;
         self.head.error(kind, format!("{} responded with {status}, but {problem}", call.endpoint))
     }
 
-    /// The error that says what is wrong with the response. `problem` goes after "responded with 200 OK, but it", and
-    /// shows nothing that is secret.
+    /// The error of an unusable success. `problem` follows "responded with 200 OK, but it", and shows no secret.
     pub(crate) fn unusable(&self, problem: &str) -> Error {
         let Head { call, status, .. } = &self.head;
         let message =
@@ -242,7 +241,7 @@ impl Head<'_> {
         self.error(kind, message).with_code(code)
     }
 
-    /// Whether waiting helps, by status, by headers, and by a code that all servers share.
+    /// Whether the failure is transient, by status, by headers, and by a code that all servers share.
     fn may_pass(&self, code: &str) -> bool {
         self.status.is_server_error()
             || matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
@@ -250,14 +249,14 @@ impl Head<'_> {
             || self.is_throttled()
     }
 
-    /// Whether the gateway of Alibaba Cloud's APIs names a time, whatever the code.
+    /// Whether the gateway of Alibaba Cloud's APIs requests a pause, whatever the code.
     fn is_throttled(&self) -> bool {
         let failed = self.status.is_client_error() || self.status.is_server_error();
         failed && self.call.profile.has_gateway() && self.headers.contains_key("x-acs-retry-after")
     }
 
-    /// A response that is not of the server's own making, as of a proxy, a firewall, a gateway; or that cannot be read.
-    /// Its body is not shown.
+    /// A response that the server itself did not produce, but a proxy, a firewall or a gateway; or one that cannot be
+    /// read. Its body is not shown.
     fn unreadable(&self, length: usize, fault: Option<&BodyFault>) -> Error {
         let Self { call, status, .. } = self;
         let transient = self.may_pass("");
@@ -296,7 +295,7 @@ impl Head<'_> {
             call.endpoint
         );
         let kind = if status.is_success() { ErrorKind::InvalidResponse } else { ErrorKind::Unavailable };
-        // What is compressed or absurd today is so in a moment, too.
+        // A compressed or absurd body is the same at the next attempt.
         let lasting = fault.as_ref().is_some_and(BodyFault::is_lasting) && !transient;
         self.error(kind, message).with_transient(!lasting)
     }
@@ -311,7 +310,7 @@ impl Head<'_> {
         self.error(ErrorKind::InvalidResponse, message).with_transient(false)
     }
 
-    /// With all that is known of the response.
+    /// Adds all details of the response.
     fn error(&self, kind: ErrorKind, message: String) -> Error {
         let Exchange { sent, received, .. } = self.exchange;
         let mut error = Error::new(kind, message).with_status(self.status);
@@ -335,8 +334,8 @@ impl Head<'_> {
     }
 }
 
-/// `error` speaks of a failure under any status, unless it is empty. `Code` is the OpenAPI shape's; some gateways
-/// also say `Code: "Success"`, and some write it small, with a message.
+/// A non-empty `error` means a failure under any status. `Code` is the OpenAPI's field; some gateways also send
+/// `Code: "Success"`, and some write it in lower case, with a message.
 fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
     let is_empty = |error: &Value| matches!(error, Value::Null | Value::Bool(false)) || *error == "";
     let is_failure = |code: &str| !["success", "ok", "200"].contains(&code.to_ascii_lowercase().as_str());
@@ -346,12 +345,12 @@ fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
         || (!object.contains_key("access_token") && text(object, names).is_some_and(is_failure))
 }
 
-/// Where the failure is told: some put it into an object of its own.
+/// The object that describes the failure: some servers nest it.
 fn failure_in(object: &Map<String, Value>) -> &Map<String, Value> {
     object.get("error").and_then(Value::as_object).unwrap_or(object)
 }
 
-/// The first of these fields that is a string with something in it.
+/// The first of these fields that is a non-empty string.
 pub(crate) fn text<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| object.get(*name)?.as_str().filter(|text| !text.is_empty()))
 }

@@ -8,7 +8,7 @@ fn shown(text: &str, secrets: &[&str]) -> String {
     Redactor::new(secrets.iter().copied()).text(text)
 }
 
-/// Every way in which a server is known to echo what it was sent, and then some.
+/// Every known way in which a server echoes a secret, and further ones.
 pub(crate) fn echoes(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -76,7 +76,7 @@ fn an_echo_in_whatever_encoding_is_not_shown() {
         for echo in echoes(secret) {
             for text in [echo.clone(), format!("s={echo}&x"), format!("the value '{echo}' is wrong")] {
                 let shown = shown(&text, &[secret]);
-                // No five characters of it in a row, whatever stands between them.
+                // No five characters of it remain in a row, whatever is between them.
                 let letters = |text: &str| -> Vec<u8> {
                     let names = ["&amp;", "&lt;", "&quot;", "&plus;"];
                     let text = names.iter().fold(text.to_owned(), |text, name| text.replace(name, ""));
@@ -161,7 +161,7 @@ fn prose_codes_and_public_parts_of_the_request_are_shown() {
         Redactor::new(["S3CRETmarker"]).with_public(["app_f4k3cl13nt0001", "api://0rd3rs123456|read"]);
     let text = "app_f4k3cl13nt0001 lacks api://0rd3rs123456|read";
     assert_eq!(redactor.text(text), text);
-    // What is public hides no secret.
+    // A public value does not redact a secret.
     let redactor = Redactor::new(["app_f4k3cl13nt0001"]).with_public(["app_f4k3cl13nt0001"]);
     assert_eq!(redactor.text("app_f4k3cl13nt0001"), "[redacted]");
 }

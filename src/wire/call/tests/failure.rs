@@ -1,4 +1,4 @@
-//! Refusals, responses of other servers than the one that was asked, and when to come back.
+//! Refusals, responses of servers in between, and requested pauses.
 
 use crate::wire::call::tests::*;
 
@@ -133,12 +133,13 @@ fn retry_after_is_read_by_the_issuers_clock() {
         from_issuer.retry_after().map(|pause| pause.as_secs())
     };
     assert_eq!(busy(&[("retry-after", "Tue, 14 Nov 2023 22:15:20 GMT")]), Some(120));
-    // An issuer whose clock is ten minutes behind ours means its own minutes; one of a cache means none.
+    // An issuer whose clock is ten minutes behind means a time by its own clock; a cached response's date says nothing
+    // about that clock.
     let until = ("retry-after", "Tue, 14 Nov 2023 22:05:20 GMT");
     assert_eq!(busy(&[BEHIND, until]), Some(120));
     assert_eq!(busy(&[BEHIND, until, ("age", "600")]), Some(0));
     assert_eq!(busy(&[]), None);
-    // The gateway's headers are those of the OpenAPI, not of the token endpoint.
+    // The gateway's headers belong to the OpenAPI, not to the token endpoint.
     assert_eq!(busy(&[("x-acs-retry-after", "60000")]), None);
 }
 

@@ -1,4 +1,4 @@
-//! Responses by chance: nothing may panic, live for ever, or show a secret.
+//! Random responses: none may cause a panic, never expire, or show a secret.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -76,7 +76,7 @@ fn any_headers() -> impl Strategy<Value = HeaderMap> {
     vec((prop::sample::select(&HEADERS[..]), value), 0..5).prop_map(|pairs| {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            // What no HTTP client would let through is no case.
+            // HTTP clients reject other values before they get here.
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 headers.append(name, value);
             }
@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-/// As long as a response may be, and each place in it looks like the beginning of a secret.
+/// A body of the maximum length in which each position looks like the beginning of a secret.
 #[test]
 fn a_response_that_is_hard_to_look_through_costs_little() {
     let long = "a".repeat(500 * 1024);

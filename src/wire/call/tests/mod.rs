@@ -1,4 +1,4 @@
-//! Every response that an API, or a server in front of it, is known to give.
+//! Every known response of an API, or of a server in front of it.
 
 mod failure;
 mod hostile;
@@ -22,7 +22,7 @@ pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs.iter().map(pair).collect()
 }
 
-/// What `read` makes of a response of this API to a request that held these secrets.
+/// The result of `read` for a response of this API to a request with these secrets.
 pub(crate) fn read_as<T>(
     profile: &dyn ApiProfile,
     secrets: &[&str],
@@ -50,7 +50,7 @@ pub(crate) fn read_from<T>(
     read_as(&OAuth { exchange: false }, &[SECRET], response, (NOW, NOW), read)
 }
 
-/// The error of a response; whatever it is, it shows no secret and has its status.
+/// The error of a response, checked to show no secret and to have the response's status.
 fn failure(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Error {
     let error = read_from(status, pairs, body, |_| Ok(())).expect_err(body);
     assert_eq!(error.status().map(|status| status.as_u16()), Some(status), "{error}");
