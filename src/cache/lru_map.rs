@@ -97,6 +97,7 @@ struct Segment<K, V> {
     pause: usize,
 }
 
+#[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
 impl<K: Clone + Eq + Hash, V: Value> LruMap<K, V> {
     /// A map of this capacity in which every entry stays on probation: a plain LRU map.
     pub(crate) fn new(capacity: usize) -> Self {

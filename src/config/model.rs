@@ -21,6 +21,7 @@ pub(crate) struct Config {
     /// Checked whatever the method; the plugin that asks it has its own copy.
     #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
     pub(crate) open_api_endpoint: Option<Uri>,
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
     pub(crate) developer_api_endpoint: Option<Uri>,
     /// For people, not for machines: checked, and not used.
     #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]

@@ -142,6 +142,7 @@ pub(crate) fn first_element(der: &[u8]) -> Option<&[u8]> {
 /// A block that cannot be decoded.
 struct Damaged<'a> {
     /// Empty if the block has no end.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code, reason = "used by the reader of authorities"))]
     label: &'a str,
     problem: &'static str,
 }

@@ -34,6 +34,7 @@ pub(crate) trait ApiProfile: Debug + Sync {
 /// A server's refusal. `description` is the server's own text, only compared and never shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal<'a> {
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
     pub(crate) status: StatusCode,
     pub(crate) code: &'a str,
     pub(crate) description: &'a str,
