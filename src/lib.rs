@@ -19,8 +19,8 @@
 //!
 //! [`Idaas`] is the client: built once, from the vendor's `client-config.json` or in code ([`IdaasBuilder`]), and
 //! cloned freely; clones share the tokens. [`Idaas::layer`] wraps HTTP clients, `Idaas::send` sends requests of
-//! reqwest's, [`Idaas::token`] gives the token itself. Nothing is fetched before a request needs a token, and no task
-//! runs between refreshes.
+//! reqwest's, [`Idaas::token`] returns the token itself. Nothing is fetched before a request needs a token, and no task
+//! runs between refreshes, unless [`Idaas::keep_fresh`] starts one.
 //!
 //! ```text
 //!   your code
@@ -71,10 +71,10 @@
 //!   automatically determine the process-level CryptoProvider from Rustls crate features", there is another provider in
 //!   its tree: leave this feature out, or call `install_default()` on a provider in `main`.
 //! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
-//!   credentials of cloud roles for a token, `Idaas::cloud_role`.
+//!   credentials of cloud roles for a token, `Idaas::cloud_role`; secrets that IDaaS keeps. Implies `transport`.
 //! - `reqwest`: `Idaas::send` for requests of reqwest's, the layer over `reqwest::Client`, and token requests through
 //!   one. Reqwest's own features are yours to choose.
-//! - `reqwest-middleware`: the layer as a middleware of that crate.
+//! - `reqwest-middleware`: the layer as a middleware of that crate. Implies `reqwest`.
 //! - `metrics`: metrics through the `metrics` facade.
 //! - `test-util`: a clock and an environment to set by hand, and `Idaas::fixed`. The crate `tower-idaas-testing` has
 //!   an IDaaS in your test's process.
@@ -88,14 +88,14 @@ mod cache;
 mod client;
 pub mod clock;
 mod config;
-/// The manual, a page each. It is here for readers alone: there is nothing in these modules to use.
+/// The manual, a page each. These modules hold text alone and no items.
 #[cfg(any(
     all(doc, not(doctest)),
     all(doctest, feature = "aliyun", feature = "metrics", feature = "reqwest", feature = "test-util")
 ))]
 pub mod docs {
-    /// A page, with its links to other pages as rustdoc has them: the first definition of a link counts, and those in
-    /// the file are for readers of the repository.
+    /// A page, with links to other pages that work in rustdoc: the first definition of a link counts, and those in the
+    /// file work in the repository.
     macro_rules! pages {
         ($($name:ident = $file:literal,)*) => {$(
             #[doc = "[configuration.md]: crate::docs::configuration"]

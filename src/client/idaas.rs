@@ -45,12 +45,12 @@ pub struct Idaas {
     pub(crate) kept_secrets: Arc<KeptSecrets>,
 }
 
-/// Who the client is and how it proves that, for people.
+/// The client's id and its method, for `Debug` and messages.
 #[derive(Debug)]
 pub(crate) struct Label {
     /// Empty when it was not given, which only a source of tokens allows.
     pub(crate) client_id: String,
-    /// As the vendor writes it, or what else tokens come from.
+    /// The vendor's name of the method, or the name of another source of tokens.
     pub(crate) method: String,
 }
 
@@ -79,12 +79,12 @@ impl Idaas {
         IdaasBuilder::new()
     }
 
-    /// A handle that always gives this token, for every scope and every subject: for unit tests of a
-    /// service of yours, see the crate `tower-idaas-testing`.
+    /// A handle that always returns this token, for every scope and every subject: for unit tests of a service. See the
+    /// crate `tower-idaas-testing`.
     ///
     /// It fetches nothing and needs no runtime. The token never ends, and neither a 401 nor
-    /// [`invalidate`](Self::invalidate) removes it: a replayed request leaves with it again. As that is of no use in
-    /// production, it is there with the feature `test-util` alone.
+    /// [`invalidate`](Self::invalidate) removes it: a replayed request leaves with it again. It needs the feature
+    /// `test-util`, because it is of no use in production.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ impl Idaas {
         Self::builder().build_fixed(token)
     }
 
-    /// A layer that puts tokens on requests. [`RetryUnauthorized`](crate::RetryUnauthorized) around it replays a request
-    /// whose token the API rejects.
+    /// A layer that puts tokens on requests. [`RetryUnauthorized`](crate::RetryUnauthorized) around it replays a
+    /// request whose token the API rejects.
     pub fn layer(&self) -> IdaasLayer {
         IdaasLayer::new(Arc::clone(&self.tokens))
     }
@@ -105,7 +105,7 @@ impl Idaas {
     ///
     /// # Errors
     ///
-    /// When there is no live token and none can be fetched. Concurrent callers share one fetch and one error.
+    /// When there is no live token and none can be fetched. Concurrent callers share one refresh and one error.
     pub async fn token(&self) -> Result<Token, Error> {
         let slot = Arc::clone(self.tokens.default_slot());
         Ok(slot.acquire().await?.value.clone())
@@ -122,14 +122,14 @@ impl Idaas {
     }
 
     /// A token for the configured scope on the subject's behalf, exchanged for the subject token (RFC 8693). Exchanged
-    /// tokens are cached by subject token, scope and type, and renewed like any other when they are used.
+    /// tokens are cached by subject token, scope and type, and refreshed like any other when they are used.
     ///
     /// # Errors
     ///
-    /// As for [`token`](Self::token). [`ErrorKind::Credential`](crate::ErrorKind::Credential) for a subject or actor token
-    /// that is blank or longer than [`SubjectToken::MAX_LENGTH`], and
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where tokens come from a source that exchanges none, as
-    /// PLUGIN does; nothing is sent then.
+    /// As for [`token`](Self::token). [`ErrorKind::Credential`](crate::ErrorKind::Credential) for a subject or actor
+    /// token that is blank or longer than [`SubjectToken::MAX_LENGTH`], and
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the source of tokens cannot exchange it: PLUGIN
+    /// exchanges access tokens only, without an actor token; nothing is sent then.
     pub async fn exchange(&self, subject: &SubjectToken) -> Result<Token, Error> {
         self.exchange_for(subject, self.tokens.default_scope()).await
     }
@@ -143,7 +143,7 @@ impl Idaas {
         self.tokens.exchange(subject, scope).await
     }
 
-    /// Sends a request of reqwest's with a token: what a service needs that uses reqwest without Tower.
+    /// Sends a request of reqwest's with a token, for services that use reqwest without Tower.
     ///
     /// ```
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::SendError> {
@@ -154,22 +154,22 @@ impl Idaas {
     /// ```
     ///
     /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
-    /// stream. An `Authorization` header that is on the request stays; one that is the client's by default gives
-    /// way. The token leaves over HTTPS, or for this machine; reqwest takes it off where a redirect leads to another
-    /// origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    /// stream. An `Authorization` header that is on the request stays; the token replaces one among the client's
+    /// default headers. The token is sent over HTTPS, or to this machine; reqwest removes it when a redirect leads to
+    /// another origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
     ///
-    /// A time limit of the request's own ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout)) bounds the wait
-    /// for a token as well, and a replay: the request leaves with what is left of it. One that is the client's cannot be
-    /// read, and begins when the request leaves.
+    /// A time limit of the request's own ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout)) bounds the
+    /// wait for a token as well, and a replay: the request leaves with what is left of it. A time limit of the client
+    /// cannot be read, and begins when the request leaves.
     ///
     /// Where `HTTP_PROXY` is set, reqwest sends plain HTTP to that proxy, for loopback hosts too unless `NO_PROXY`
-    /// names them: then the proxy and all that listens on the way there see the token. A client for services on this
-    /// machine is built with [`no_proxy`](reqwest::ClientBuilder::no_proxy).
+    /// names them: then the token can be read by the proxy and on the way to it. A client for services on this machine
+    /// is built with [`no_proxy`](reqwest::ClientBuilder::no_proxy).
     ///
     /// # Errors
     ///
-    /// Ours, as for [`token`](Self::token) and when the destination may not get a token, and reqwest's, each as a
-    /// variant of its own.
+    /// This crate's, as for [`token`](Self::token) and when the destination may not get a token, and reqwest's, each as
+    /// a variant of its own.
     #[cfg(feature = "reqwest")]
     #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
     pub async fn send(
@@ -179,8 +179,8 @@ impl Idaas {
         self.layer().send(request).await
     }
 
-    /// A role of a cloud account, by its ARN: IDaaS hands out its STS credentials, for one of this client's
-    /// tokens. Asks nothing yet.
+    /// A role of a cloud account, by its ARN: IDaaS issues its STS credentials in exchange for one of this client's
+    /// tokens. Sends nothing yet.
     ///
     /// # Errors
     ///
@@ -192,13 +192,13 @@ impl Idaas {
         CloudRole::new(&self.cloud_roles, role_arn.as_ref())
     }
 
-    /// An API key that IDaaS keeps, by its credential's identifier: that of a language model or of another service. It is
-    /// cached, and its [layer](ApiKey::layer) puts it on requests. Asks nothing yet.
+    /// An API key that IDaaS keeps, by its credential's identifier: that of a language model or of another service. It
+    /// is cached, and its [layer](ApiKey::layer) puts it on requests. Sends nothing yet.
     ///
     /// # Errors
     ///
-    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the name cannot
-    /// be one.
+    /// When the configuration names no DeveloperAPI (key `developerApiEndpoint`) or no instance, or when the name is
+    /// not valid.
     #[cfg(feature = "aliyun")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn api_key(&self, name: impl AsRef<str>) -> Result<ApiKey, ConfigError> {
@@ -206,7 +206,7 @@ impl Idaas {
     }
 
     /// An OAuth client that IDaaS keeps, by its credential's identifier: its `client_id` and secret at another issuer.
-    /// Asks nothing yet.
+    /// Sends nothing yet.
     ///
     /// # Errors
     ///
@@ -218,7 +218,7 @@ impl Idaas {
     }
 
     /// The access token of a third party, which IDaaS gets there, by the credential provider's identifier. It is cached
-    /// until it ends, and its [layer](OauthToken::layer) puts it on requests. Asks nothing yet.
+    /// until it ends, and its [layer](OauthToken::layer) puts it on requests. Sends nothing yet.
     ///
     /// # Errors
     ///
@@ -231,9 +231,9 @@ impl Idaas {
 
     /// Whether there is a live token for the configured scope: for readiness probes.
     ///
-    /// It answers at once. When there is no live token, or the one there is is due, a refresh starts in the background,
-    /// as far as the back-off allows: so a probe alone makes an idle instance ready again, and a failing issuer is asked
-    /// no more often than requests would. Outside a Tokio runtime it starts nothing.
+    /// It returns at once. When there is no live token, or a refresh is due, a refresh starts in the background, as far
+    /// as the back-off allows: so a probe alone makes an idle instance ready again, and a failing issuer gets no more
+    /// token requests than under traffic. Outside a Tokio runtime it starts nothing.
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) -> http::StatusCode {
@@ -273,10 +273,9 @@ impl Idaas {
         self.token_for(scope).await.map(drop)
     }
 
-    /// Renews the token for the configured scope as it comes due, without waiting for a request to ask for it,
-    /// for as long as the guard lives: after a quiet night the first request finds a fresh token. The first
-    /// token is fetched at once, in the background. Not needed under steady traffic, where requests see to
-    /// renewal.
+    /// Refreshes the token for the configured scope when it is due, without a request, for as long as the guard lives:
+    /// after an idle time the first request finds a fresh token. The first token is fetched at once, in the background.
+    /// Not needed under steady traffic, where requests start the refreshes.
     ///
     /// ```no_run
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::Error> {
@@ -287,7 +286,7 @@ impl Idaas {
     ///
     /// # Errors
     ///
-    /// Outside a Tokio runtime: this starts a task, and nothing else does.
+    /// Outside a Tokio runtime, because the guard starts a task.
     pub fn keep_fresh(&self) -> Result<RefreshGuard, Error> {
         self.keep_fresh_for(self.tokens.default_scope())
     }
@@ -302,7 +301,7 @@ impl Idaas {
     }
 
     /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, exchanged ones
-    /// aside, and says what all metrics of this crate are. Call it where metrics are collected, before they are written.
+    /// aside, and describes all metrics of this crate. Call it where metrics are collected, before they are written.
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn record_metrics(&self) {
@@ -312,8 +311,8 @@ impl Idaas {
 
     /// Invalidates a token that an API has rejected; the layer does so by itself at a 401.
     ///
-    /// By identity: if the cache holds a newer token already, that one stays. A fetch that was under way is
-    /// void, and the next request starts another, once a second at most.
+    /// A newer token in the cache stays. The result of a refresh in flight is discarded, and the next request starts
+    /// another, once a second at most.
     pub fn invalidate(&self, token: &Token) {
         token.invalidate();
     }

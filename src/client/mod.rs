@@ -1,4 +1,4 @@
-//! The handle and its builder, which are one room: each makes the other.
+//! The handle and its builder.
 
 pub(crate) mod builder;
 pub(crate) mod idaas;

@@ -1,4 +1,4 @@
-//! From keys to a configuration that can be used: every fault at once, and what deserves a warning.
+//! From keys to a checked configuration, with all its faults and warnings.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::config::section::Field;
 use crate::error::ConfigError;
 use crate::scope::Scope;
 
-/// What the vendor's own clients ask for when the file names no scope.
+/// The scope of the vendor's own clients when the file names none.
 const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|cloud_account:obtain_access_credential";
 
-/// What is meant by it, by the vendor's documents.
+/// The scopes that the vendor's documents name in its place.
 const MEANT_SCOPES: &str = "`urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`, or \
     `urn:cloud:idaas:pam|.all`";
 
@@ -36,7 +36,7 @@ pub(super) fn check(
         _ => {
             let order = ClientConfig::paths();
             faults.sort_by_key(|fault| order.iter().position(|path| *path == fault.key()));
-            // A slip of the pen is best read beside the key that it left missing.
+            // An unknown key is often a misspelling of a missing one, so it is reported with it.
             faults.extend(keys.unknown_keys.iter().cloned());
             Err(ConfigError::all(origin, faults))
         }
@@ -51,7 +51,7 @@ fn config(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Config> {
     };
     let instance_id = id(&client.idaas_instance_id, "the instance's id, `idaas_…`");
     let client_id = id(&client.client_id, "the application's id, `app_…`");
-    // A file has both, whatever the method; code need not give what is not used.
+    // A file has both, whatever the method; code may leave out what is not used.
     if !keys.is_plugin && !keys.has_source {
         checker.required(&client.issuer, "the issuer's URL");
         checker.required(&client.token_endpoint, "the token endpoint's URL");
@@ -111,7 +111,7 @@ fn scope(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Scope> {
     }
 }
 
-/// The file's range is already checked; code may choose freely, but not "none".
+/// A time-out from the file is in range already; one from code must only not be zero.
 fn check_timeout(field: &Field<Duration>, checker: &mut Checker<'_>) {
     if field.get().is_some_and(Duration::is_zero) {
         checker.fault(field.fault("is zero; expected a time to wait"));

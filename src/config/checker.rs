@@ -8,8 +8,8 @@ use crate::config::names::described;
 use crate::config::section::Field;
 use crate::error::ConfigFault;
 
-/// Room for the longest text that is meant, a chain of certificates. Messages repeat some of the others: ids and
-/// paths, which are shorter by far and are bounded where they are shown.
+/// Long enough for a chain of certificates, the longest text. Ids and paths, which messages repeat, are bounded where
+/// they are shown.
 const LONGEST_TEXT: usize = 64 * 1024;
 
 /// Turns fields into values; `None` stands for a value whose fault is collected.
@@ -32,7 +32,7 @@ impl<'c> Checker<'c> {
         self.faults.push(fault);
     }
 
-    /// Whether something is wrong at this key already.
+    /// Whether a fault of this key is collected already.
     pub(super) fn is_faulty(&self, key: &str) -> bool {
         self.faults.iter().any(|fault| fault.key() == key)
     }
@@ -41,7 +41,7 @@ impl<'c> Checker<'c> {
         self.warnings.push(warning);
     }
 
-    /// The text without surrounding white space; missing, blank and longer than any such text are faults.
+    /// The text without surrounding white space; a missing, blank or too long text is a fault.
     pub(super) fn required(&mut self, field: &Field<String>, expected: &str) -> Option<String> {
         if field.is_absent() {
             self.fault(field.fault(format!("is missing; expected {expected}")));
@@ -58,7 +58,7 @@ impl<'c> Checker<'c> {
         Some(text.to_owned())
     }
 
-    /// The path of a file; missing, blank and longer than any path are faults.
+    /// The path of a file; a missing, blank or too long path is a fault.
     pub(super) fn required_path(&mut self, field: &Field<String>, expected: &str) -> Option<String> {
         const LONGEST_PATH: usize = 4096;
         let path = self.required(field, expected)?;
@@ -69,14 +69,14 @@ impl<'c> Checker<'c> {
         Some(path)
     }
 
-    /// The text, if it is one of these values; missing and blank are faults.
+    /// The text, if it is one of these values; a missing or blank text is a fault.
     pub(super) fn required_one_of(&mut self, field: &Field<String>, values: &[&str]) -> Option<String> {
         let word = self.required(field, &values.join(" or "))?;
         self.one_of(field, values);
         Some(word).filter(|word| values.contains(&word.as_str()))
     }
 
-    /// Anything else than one of these values is a fault.
+    /// Any text except one of these values is a fault.
     pub(super) fn one_of(&mut self, field: &Field<String>, values: &[&str]) {
         if let Some(text) = field.get()
             && !values.contains(&text.trim())
@@ -86,7 +86,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// The endpoint, if one is given. A blank one is none: templates leave unused ones blank.
+    /// The endpoint, if one is given. A blank one counts as absent: templates leave unused ones blank.
     pub(super) fn endpoint(&mut self, field: &Field<String>, query: Query) -> Option<Uri> {
         let text = field.get().filter(|text| !text.trim().is_empty())?;
         match endpoint::parse(text, query) {

@@ -1,4 +1,4 @@
-//! `clientDeployEnvironment`: where the program runs, which is what proves it with PKCS7 and OIDC.
+//! `clientDeployEnvironment`: where the program runs, and so where its proof for PKCS7 and OIDC comes from.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ fn credential_name(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<Strin
     checker.required(&authn.application_federated_credential_name, "the federated credential's name")
 }
 
-/// The file that the path gives, else the variable, else the default one. The method finds what is wrong with it.
+/// The file that the path gives, else the variable, else the default one. The method checks its content.
 fn token_file(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<PathBuf> {
     let by_path = &authn.oidc_token_file_path;
     let by_variable = &authn.oidc_token_file_path_env_var_name;

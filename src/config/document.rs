@@ -77,7 +77,7 @@ pub(super) fn kind(value: &Value<'_>) -> &'static str {
     }
 }
 
-/// Says where and why, without a character of the text: there may be a secret in it.
+/// Says where and why, without a character of the text, which may hold a secret.
 fn malformed(error: &ParseError) -> ConfigFault {
     let reason = match error.kind() {
         // The parser's own message shows the escape.

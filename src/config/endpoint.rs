@@ -6,7 +6,7 @@ use http::Uri;
 
 use crate::host::{bracketed, is_loopback};
 
-/// An endpoint, and whether it had to be raised from plain HTTP.
+/// An endpoint, and whether it was changed from plain HTTP to HTTPS.
 #[derive(Debug, PartialEq)]
 pub(super) struct Endpoint {
     pub(super) uri: Uri,
@@ -20,8 +20,7 @@ pub(super) enum Query {
     Refused,
 }
 
-/// Parses an endpoint as people write it, or tells what is wrong without showing it: there may be a
-/// password in it.
+/// Parses an endpoint as files spell it, or says what is wrong without showing it, because it may hold a password.
 pub(super) fn parse(text: &str, query: Query) -> Result<Endpoint, &'static str> {
     let text = text.trim();
     if !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\') {
@@ -47,7 +46,7 @@ pub(super) fn parse(text: &str, query: Query) -> Result<Endpoint, &'static str> 
         Some("http") if is_loopback(host) => "http",
         Some("http") => "https",
         Some(_) => return Err("has a scheme other than https; expected `https://host/path`"),
-        // A lone word is more likely a slip than the name of a machine.
+        // A single word is more likely a mistake than a host name.
         None if host.contains(['.', ':']) || is_loopback(host) => "https",
         None => return Err("is not a URL; expected `https://host/path`"),
     };

@@ -46,7 +46,7 @@ impl ClientConfig {
         field.get().map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    /// Where tokens are asked for, and the key that says so.
+    /// The endpoint that tokens are requested from, and its key.
     pub(crate) fn endpoint(&self) -> Option<(&'static str, Uri)> {
         let is_plugin = self.method_name().or(self.value("authnMethod")) == Some("PLUGIN");
         let (key, query) = match is_plugin {

@@ -81,25 +81,25 @@ keys! {
     }
 }
 
-/// All keys: what code sets, filled up from a file.
+/// All keys: those set in code, and the others from a file.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientConfig {
     pub(crate) client: ClientKeys,
     pub(crate) authn: AuthnKeys,
     pub(crate) http: HttpKeys,
-    /// Given in code only: then `authnConfiguration` is not read.
+    /// Set in code only: then `authnConfiguration` is not used.
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
-    /// Given in code only: a source of tokens, so that nothing else has to be given.
+    /// Set in code only: whether there is a source of tokens, which needs only a scope beside it.
     pub(crate) has_source: bool,
-    /// Given in code only: the plugin's name is, so that `authnMethod` is PLUGIN.
+    /// Set in code only: whether the plugin's name is, which makes `authnMethod` PLUGIN.
     pub(crate) is_plugin: bool,
-    /// Given in code only: the names of the plugins that are registered there.
+    /// Set in code only: the names of the registered plugins.
     pub(crate) plugin_names: Vec<String>,
-    /// Given in code only: where the metadata service is.
+    /// Set in code only: the address of the metadata service.
     pub(crate) metadata_address: Option<String>,
     pub(super) authn_section: Field<()>,
     http_section: Field<()>,
-    /// What the file's values cannot be.
+    /// The faults of the file's values.
     pub(super) faults: Vec<ConfigFault>,
     pub(super) unknown_keys: Vec<ConfigFault>,
 }
@@ -124,7 +124,7 @@ impl Default for ClientConfig {
 }
 
 impl AuthnKeys {
-    /// All of them: each is a text.
+    /// All keys of the section: each is a text.
     pub(super) fn texts(&self) -> Vec<&Field<String>> {
         let Self {
             identity_type,
@@ -170,7 +170,7 @@ impl AuthnKeys {
 }
 
 impl ClientConfig {
-    /// The method that code has chosen, for people.
+    /// The method that code has chosen, for messages.
     pub(crate) fn method_name(&self) -> Option<&'static str> {
         match &self.authenticator {
             _ if self.has_source => Some("token source"),
@@ -180,14 +180,14 @@ impl ClientConfig {
         }
     }
 
-    /// The time-outs given in code, with the defaults for the others.
+    /// The time-outs, with the defaults for those that are not set.
     pub(crate) fn timeouts(&self) -> (Duration, Duration) {
         let connect = self.http.connect_timeout.get().copied();
         let read = self.http.read_timeout.get().copied();
         (connect.unwrap_or(DEFAULT_CONNECT_TIMEOUT), read.unwrap_or(DEFAULT_READ_TIMEOUT))
     }
 
-    /// Every known key, in the order in which faults are told.
+    /// Every known key, in the order in which faults are reported.
     pub(crate) fn paths() -> Vec<&'static str> {
         let sections = [
             ClientKeys::PATHS,

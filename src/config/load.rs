@@ -50,7 +50,7 @@ pub(crate) fn read(path: &Path, environment: &Environment) -> Result<String, Con
     read_text(path, environment).map_err(|fault| ConfigError::all(Some(&origin(path)), vec![fault]))
 }
 
-/// How the file is called in messages.
+/// The file's name in messages.
 pub(super) fn origin(path: &Path) -> String {
     text_file::shown(path)
 }
@@ -59,7 +59,7 @@ fn read_text(path: &Path, environment: &Environment) -> Result<String, ConfigFau
     decode(&text_file::read_bytes(path).map_err(|cause| unreadable(path, cause, environment))?)
 }
 
-/// The text in what was read, without a byte-order mark.
+/// The bytes of the file as text, without a byte-order mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
     if text_file::is_too_large(bytes) {
         return Err(ConfigFault::new("", "is larger than 1 MiB; expected a client-config.json"));

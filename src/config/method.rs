@@ -1,4 +1,4 @@
-//! `authnConfiguration`: from its keys to the value of a method, a line for each.
+//! `authnConfiguration`: from its keys to the value of a method.
 
 use std::sync::Arc;
 
@@ -35,8 +35,7 @@ const EXPECTED: &str = "CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, CLIENT_SECRET_J
 const CLIENT_SECRET: &str = "the client secret";
 const PRIVATE_KEY: &str = "the private key";
 
-/// The method given in code, else the file's. Without a token endpoint, whose fault is collected, its own faults are
-/// collected all the same.
+/// The method set in code, else the file's. Its faults are collected even when the token endpoint is missing.
 pub(super) fn method(
     keys: &ClientConfig,
     token_endpoint: Option<&Uri>,
@@ -122,7 +121,7 @@ fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<OfFile> {
 fn check(method: &dyn Authenticator, authn: &AuthnKeys, checker: &mut Checker<'_>) {
     for fault in method.check(checker.context) {
         match key_of(fault.key(), authn) {
-            // What is missing has been put in as nothing, and the method finds that wanting.
+            // A missing value was replaced by an empty one, whose fault would be a second one for the same key.
             Some(field) if checker.is_faulty(field.path()) => {}
             Some(_)
                 if fault.key() == option::PRIVATE_KEY
@@ -282,7 +281,7 @@ fn path(
         .or_else(|| Some(String::new()))
 }
 
-/// Warns of keys that the method does not read: most often what is left of another method's configuration.
+/// Warns of keys that the method does not read: most often they are left from another method's configuration.
 fn warn_of_unused(checker: &mut Checker<'_>, authn: &AuthnKeys, method: &str) {
     for field in authn.texts() {
         if field.is_used() && !is_read_by(field.key(), method) {

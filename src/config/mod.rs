@@ -30,14 +30,15 @@ pub(crate) enum ConfigFile {
     /// The one that `CLOUD_IDAAS_CONFIG_PATH` names, else the vendor's default.
     Search,
     At(PathBuf),
-    /// None, but its text. Kept as a secret is: people put those into it.
+    /// No file but its text, kept as a secret because it may contain one.
     Text(Secret),
-    /// None: code gives everything.
+    /// No file: all keys are set in code.
     Absent,
 }
 
 impl Config {
-    /// Which server tokens are asked of. Two issuers may share an endpoint's host, and one issuer have two.
+    /// The server that tokens are requested from. Two issuers may share an endpoint's host, and one issuer may have two
+    /// endpoints.
     pub(crate) fn asked(&self) -> String {
         #[cfg(feature = "aliyun")]
         if let Method::Plugin(Plugin::OpenApi { endpoint }) = &self.method {

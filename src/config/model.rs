@@ -1,4 +1,4 @@
-//! What a configuration comes to: who asks, where, for what, and how long it may take.
+//! The checked configuration: client, endpoints, scope, method and time-outs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use crate::scope::Scope;
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Empty when it was not given, which only a source of tokens allows; so it is with the client id.
+    /// Empty when it was not given, which only a source of tokens allows. The same holds for the client id.
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
-    /// Without one, tokens come from elsewhere than the token endpoint; so it is with that.
+    /// `None` only when tokens do not come from the token endpoint. The same holds for `token_endpoint`.
     pub(crate) issuer: Option<Uri>,
     pub(crate) token_endpoint: Option<Uri>,
     pub(crate) scope: Scope,
-    /// Checked whatever the method; the plugin that asks it has its own copy.
+    /// Checked whatever the method; the plugin that calls it has its own copy.
     #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
     pub(crate) open_api_endpoint: Option<Uri>,
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
     pub(crate) developer_api_endpoint: Option<Uri>,
-    /// For people, not for machines: checked, and not used.
+    /// For signing users in: checked, and not used.
     #[cfg_attr(not(test), allow(dead_code, reason = "read in tests of what a file means"))]
     pub(crate) device_authorization_endpoint: Option<Uri>,
     pub(crate) method: Method,
@@ -43,7 +43,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    /// The vendor's name of it, or that it is the user's own.
+    /// The vendor's name of the method, or a name for one of the program's own.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).unwrap_or("authenticator"),
@@ -52,7 +52,7 @@ impl Method {
         }
     }
 
-    /// With the name of the plugin, if it is one of the user's own.
+    /// The name, with that of the plugin if it is registered in code.
     pub(crate) fn full_name(&self) -> String {
         match self {
             Self::Plugin(Plugin::Registered { name }) => format!("{} {name}", self.name()),
@@ -60,7 +60,7 @@ impl Method {
         }
     }
 
-    /// Whether it is not built in: then it alone knows whose tokens it gets.
+    /// Whether it is not built in: then the configuration does not say whose tokens it gets.
     pub(crate) fn is_own(&self) -> bool {
         match self {
             Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).is_none(),
@@ -77,6 +77,6 @@ pub(crate) enum Plugin {
     /// The built-in one: the EIAM OpenAPI.
     #[cfg(feature = "aliyun")]
     OpenApi { endpoint: Uri },
-    /// One registered in code; as long as nothing is checked, any of this name.
+    /// One registered in code under this name.
     Registered { name: String },
 }

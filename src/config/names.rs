@@ -1,4 +1,4 @@
-//! Names as people write them: in either case style, with slips, at any length.
+//! Names as files spell them: in either case style, with mistakes, at any length.
 
 /// Whether `name` is `key`, or `key` as the vendor's snake_case spells it.
 pub(super) fn is_name_of(name: &str, key: &str) -> bool {
@@ -21,9 +21,9 @@ pub(super) fn last_part(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(_, last)| last)
 }
 
-/// The candidate that the writer of `name` most likely meant, whatever section it is in.
+/// The candidate that `name` most likely stands for, whatever section it is in.
 pub(super) fn nearest<'k>(name: &str, candidates: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // Below this likeness a suggestion puzzles more than it helps; a longer name than this is no slip.
+    // Below this similarity a suggestion confuses more than it helps; a longer name than this is no misspelling.
     const LIKENESS: f64 = 0.9;
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
@@ -39,7 +39,7 @@ pub(super) fn nearest<'k>(name: &str, candidates: impl IntoIterator<Item = &'k s
         .map(|(_, candidate)| candidate)
 }
 
-/// The vendor's keys are meant more often than those for files beside them.
+/// The vendor's keys are more likely than this crate's keys for files.
 fn handicap(candidate: &str) -> f64 {
     let is_ours = candidate.ends_with("FilePath") && !candidate.ends_with("oidcTokenFilePath");
     if is_ours { 0.02 } else { 0.0 }
@@ -49,8 +49,8 @@ fn folded(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// What a value is that should be one of these words. It is shown if it is a word, or near to one of these:
-/// people mix up lines, and then there may be a secret in it.
+/// Describes a value that should be one of these words. It is shown only if it is a plain word or close to one of
+/// these, because it may be a misplaced secret.
 pub(super) fn described<'k>(value: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     const LONGEST: usize = 24;
     let is_plain = |also: fn(u8) -> bool| value.bytes().all(|byte| also(byte) || b"_-".contains(&byte));
@@ -61,7 +61,7 @@ pub(super) fn described<'k>(value: &str, known: impl IntoIterator<Item = &'k str
     }
 }
 
-/// A name out of the file, made fit for one line of a message.
+/// A name from the file, escaped and shortened for one line of a message.
 pub(super) fn displayed(name: &str) -> String {
     const LONGEST: usize = 48;
     let mut displayed: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();

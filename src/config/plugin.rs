@@ -48,7 +48,7 @@ pub(super) fn plugin(checker: &mut Checker<'_>, keys: &ClientConfig) -> Option<M
 fn open_api(checker: &mut Checker<'_>, keys: &ClientConfig) -> Option<Method> {
     let field = &keys.client.open_api_endpoint;
     let text = checker.required(field, "the host of the EIAM OpenAPI")?;
-    // What is wrong with it as a URL is told with the other endpoints.
+    // Its faults as a URL are reported with those of the other endpoints.
     let endpoint = endpoint::parse(&text, Query::Refused).ok()?.uri;
     if endpoint.path() != "/" {
         checker.fault(field.fault("has a path; expected a host, such as `eiam.cn-hangzhou.aliyuncs.com`"));

@@ -9,7 +9,7 @@ use crate::config::document::{Lines, kind};
 use crate::config::names::{displayed, is_name_of, last_part, nearest};
 use crate::error::ConfigFault;
 
-/// A key and what was given for it, in the file or in code.
+/// A key and its value, from the file or from code.
 #[derive(Clone)]
 pub(crate) struct Field<T> {
     path: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct Field<T> {
 #[derive(Clone)]
 enum State<T> {
     Absent,
-    /// There is a value, but not one, or not one of this type; the fault is already reported.
+    /// The value is given twice or is not of this type; its fault is collected already.
     Faulty,
     Given(T),
 }
@@ -30,7 +30,7 @@ impl<T> Field<T> {
         Self { path, state: State::Absent, line: None }
     }
 
-    /// Gives the value in code, which wins over the file's.
+    /// Sets the value from code, which wins over the file's.
     pub(crate) fn set(&mut self, value: impl Into<T>) {
         self.state = State::Given(value.into());
         self.line = None;
@@ -53,7 +53,7 @@ impl<T> Field<T> {
         last_part(self.path)
     }
 
-    /// Whether a text is given that says something: templates leave unused keys blank.
+    /// Whether there is a text that is not blank: templates leave unused keys blank.
     pub(super) fn is_used(&self) -> bool
     where
         T: AsRef<str>,
@@ -65,7 +65,7 @@ impl<T> Field<T> {
         matches!(self.state, State::Absent)
     }
 
-    /// This fault of a method's option, told at this key.
+    /// This fault of a method's option, reported at this key.
     pub(super) fn take_over(&self, fault: ConfigFault) -> ConfigFault {
         fault.moved_to(self.path, self.line)
     }
@@ -97,8 +97,7 @@ impl<T> Field<T> {
 }
 
 impl Field<String> {
-    /// The value, for people, if it looks as ids and scopes do: people mix up lines, and then there may be a secret in
-    /// it.
+    /// The value for `Debug`, if it looks like an id or a scope: it may be a misplaced secret.
     pub(crate) fn shown(&self) -> Option<&str> {
         let text = self.get()?;
         let is_plain = |text: &str| {
@@ -187,7 +186,7 @@ impl<'d> Section<'d> {
         section
     }
 
-    /// The key's value, or why there is no telling it, and the line; `null` is as good as no key.
+    /// The key's value, or why it has none, and the line; `null` counts as absent.
     fn value(self, path: &str) -> Option<(Result<&'d Value<'d>, String>, usize)> {
         let key = last_part(path);
         let mut found = self.members.iter().filter(|member| is_name_of(member.name.as_str(), key));
@@ -233,8 +232,7 @@ impl<'d> Section<'d> {
 /// A file that is no configuration may have any number of keys; a message has room for a few.
 const MOST_UNKNOWN_KEYS: usize = 16;
 
-/// Keys that the vendor's own files have and that say nothing to this client, and what people write for
-/// themselves or their editors.
+/// Keys of the vendor's own files that this client does not need, and keys for comments and editors.
 fn is_ignored(name: &str) -> bool {
     const IGNORED: [&str; 4] =
         ["$schema", "authenticationSubject", "humanAuthenticateClientId", "jwkEndpoint"];

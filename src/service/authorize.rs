@@ -16,10 +16,10 @@ use crate::token::SubjectToken;
 impl<P> IdaasLayer<P> {
     /// Puts a token on a request, for an adapter of any client that is no Tower service: checks the destination, takes
     /// the scope, subject token and [`NoToken`](crate::NoToken) of the request's extensions into account, waits for a
-    /// token where it must, and leaves an `Authorization` header of the caller's alone.
+    /// token where it must, and keeps an `Authorization` header that the caller set.
     ///
     /// The request is an `http::Request`, its `http::request::Parts`, a `reqwest::Request`, or the pair of its URI and
-    /// its headers. Report the response to what comes back, so that a rejected token is replaced:
+    /// its headers. Report the response to the returned `Authorized`, so that a rejected token is replaced:
     ///
     /// ```
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::Error> {
@@ -37,15 +37,15 @@ impl<P> IdaasLayer<P> {
     /// # }
     /// ```
     ///
-    /// Redirects are the client's: it must take the header off on the way to another origin.
+    /// The client follows redirects: it must remove the header on the way to another origin.
     ///
     /// # Errors
     ///
     /// As for [`Idaas::token`](crate::Idaas::token), and when the destination may not get a token
-    /// ([`ErrorKind::Destination`](crate::ErrorKind::Destination)), unless the layer sends such requests
-    /// [without one](Self::without_token_elsewhere). A request that says how long its caller waits (reqwest's time-out,
-    /// `grpc-timeout`) fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) when that is over, and has what is
-    /// left of it otherwise.
+    /// ([`ErrorKind::Destination`](crate::ErrorKind::Destination)), unless the layer sends such requests [without
+    /// one](Self::without_token_elsewhere). A request with a time limit of its own (reqwest's time-out, `grpc-timeout`)
+    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) when the limit is over; otherwise its limit becomes
+    /// what is left of it.
     pub async fn authorize<R: HttpRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
         self.shared.authorize(request, None).await
     }
@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// A request that [`IdaasLayer::authorize`] has let go, with a token or without one.
+/// A request that [`IdaasLayer::authorize`] has handled, with a token or without one.
 #[must_use = "a response that rejects the token is reported to it"]
 pub struct Authorized(pub(super) Option<LeftWith>);
 

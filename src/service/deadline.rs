@@ -1,4 +1,4 @@
-//! How long the caller waits, and how much of that may go into the wait for a token.
+//! A request's own time limit, and how much of it the wait for a token may take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::service::request::HttpRequest;
 use crate::token::Token;
 
-/// When the caller of a request gives up, as far as the request says.
+/// The time limit of a request, where the request has one.
 #[derive(Clone, Debug)]
 pub(super) struct Deadline {
     clock: Clock,
@@ -20,17 +20,17 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// Counted from now.
+    /// The request's limit, counted from now.
     pub(super) fn of<R: HttpRequest>(request: &mut R, clock: &Clock) -> Self {
         Self { clock: clock.clone(), started: clock.now(), limit: request.time_limit() }
     }
 
-    /// What comes of a wait for a token, in time for the request to be sent. While an overdue token can still be sent,
-    /// half of the time goes into the wait for the next one at most.
+    /// Bounds the wait for a token by the limit. While the cache has a token that can still be sent, the wait takes
+    /// half of the limit at most, so that time is left for the request.
     ///
     /// # Errors
     ///
-    /// Those of the wait, and that the time is up.
+    /// Those of the wait, and one when the limit is over.
     pub(super) async fn bound(
         self,
         slot: Arc<Slot<Token>>,
@@ -44,7 +44,7 @@ impl Deadline {
         }
     }
 
-    /// Leaves the request what is left of its time.
+    /// Sets the request's limit to what is left of it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Where a token may go: to the origins on a list, if there is one, and nowhere in plain text, unless the layer allows it.
+//! Where a token may go: to the origins on a list, if there is one, and over plain HTTP only to this machine and to
+//! hosts that the layer allows.
 
 use std::sync::Arc;
 
@@ -12,15 +13,15 @@ use crate::service::target::Target;
 /// The destinations that may get a token.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Destinations {
-    /// Every origin, when there is no list.
+    /// `None` allows every origin.
     origins: Option<Arc<[Origin]>>,
-    /// The hosts that may get one over plain HTTP, beside this machine itself.
+    /// The hosts that may get a token over plain HTTP, beside this machine.
     plaintext: Arc<[PlaintextHost]>,
-    /// What becomes of a request to another destination.
+    /// What happens to a request to another destination.
     pub(super) elsewhere: Elsewhere,
 }
 
-/// What becomes of a request to a destination that may not get a token.
+/// What happens to a request to a destination that may not get a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Elsewhere {
     #[default]
@@ -43,7 +44,7 @@ impl Destinations {
         Ok(())
     }
 
-    /// Adds to the list; from the first call on, there is one.
+    /// Adds to the list; the first call creates it.
     pub(super) fn allow_origins<T: AsRef<str>>(
         &mut self,
         origins: impl IntoIterator<Item = T>,
@@ -64,8 +65,8 @@ impl Destinations {
         Ok(())
     }
 
-    /// Whether a token may go there. Without a list, a request that names no host is for the inner service to
-    /// place; with one, it could go anywhere. One that names a host and no scheme may go there in plain text.
+    /// Checks whether a token may go to the target. A target without a host is allowed only without a list: the inner
+    /// service chooses the host. A target with a host but without a scheme counts as plain HTTP.
     #[inline]
     pub(super) fn check<'a>(&self, target: impl Into<Target<'a>>) -> Result<(), Unfit> {
         let target = target.into();
@@ -89,9 +90,9 @@ impl Destinations {
     }
 }
 
-/// What is wrong with an entry of a list.
+/// The fault of an entry of a list.
 fn fault(method: &str, entry: &str, problem: &str) -> ConfigFault {
-    // What stands before a host may be a password.
+    // The text before the host may hold a password.
     let entry: String = entry.rsplit('@').next().unwrap_or_default().chars().take(255).collect();
     ConfigFault::new(method, format!("entry `{}` {problem}", entry.escape_debug()))
 }
@@ -100,7 +101,7 @@ impl Unfit {
     #[cold]
     pub(super) fn error<'a>(self, target: impl Into<Target<'a>>) -> Error {
         let target = target.into();
-        // Without user information, path and query: there may be secrets in them.
+        // Without user information, path and query: they may hold secrets.
         let host = target.host().unwrap_or_default();
         let message = match (self, target.scheme()) {
             (Self::Plaintext, _) => format!(
@@ -138,7 +139,7 @@ mod tests {
             ("http://LOCALHOST/x", true),
             ("http://127.255.0.9/x", true),
             ("http://[::ffff:127.0.0.1]/x", true),
-            // Whatever a resolver makes of them.
+            // A resolver may map these to another machine.
             ("http://orders.localhost/x", false),
             ("http://localhost./x", false),
             ("http://127.1/x", false),

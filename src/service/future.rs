@@ -30,7 +30,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, R>,
-        // Beside the state and not in it: so the inner service's future is moved once, into its place.
+        // Outside the state, so that the inner service's future is moved only once.
         left_with: Option<LeftWith>,
         protocol: PhantomData<fn() -> P>,
     }
@@ -47,7 +47,7 @@ pin_project! {
             response: S::Future,
         },
         Waiting {
-            // Boxed, so that a hit does not carry the room for it.
+            // Boxed, so that the future of a hit stays small.
             waiting: Option<Box<Waiting<S, R>>>,
         },
         Failed {
@@ -59,21 +59,21 @@ pin_project! {
 /// A request that waits for a token, and then for the inner service to be ready.
 pub(super) struct Waiting<S, R> {
     pub(super) acquiring: BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>,
-    /// The token, once it is there.
+    /// The token, once it has arrived.
     pub(super) token: Option<Arrived>,
     pub(super) slot: RequestSlot,
     pub(super) deadline: Deadline,
-    /// A clone that was not readied: it reserves nothing while the token is waited for.
+    /// A clone that is not ready yet: it reserves nothing while the request waits for the token.
     pub(super) inner: S,
     pub(super) request: R,
     pub(super) shared: Arc<Shared>,
 }
 
-/// A token that was waited for.
+/// The token that the request waited for.
 pub(super) struct Arrived {
     token: Arc<CacheEntry<Token>>,
-    /// Whether it could be served when it came. A token that the server gave no life to serves the requests that
-    /// waited for it; asking for another would bring one like it.
+    /// Whether the token could be served when it arrived. A token that was issued with a life of zero still serves the
+    /// requests that waited for it: another fetch would bring one like it.
     had_life: bool,
 }
 
@@ -90,7 +90,7 @@ where
     S::Error: Into<BoxError>,
     R: HttpRequest,
 {
-    /// Ready when the token is there and the inner service is ready.
+    /// Ready when the token has arrived and the inner service is ready.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<CacheEntry<Token>>, Unsent>> {
         loop {
             let arrived = match &self.token {
@@ -102,7 +102,7 @@ where
                 }
             };
             ready!(self.inner.poll_ready(context)).map_err(|error| Unsent::Inner(error.into()))?;
-            // The inner service may have taken its time; a token with a life of its own is never sent beyond it.
+            // The token may expire while the inner service becomes ready; an expired token is never sent.
             if !arrived.had_life || arrived.token.state(self.slot.clock().now()) < Age::Dead {
                 return Poll::Ready(Ok(Arc::clone(&arrived.token)));
             }
@@ -158,7 +158,7 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Sent { response } => {
                     let mut polled = response.poll(context);
-                    // Judged in place, and moved once after that.
+                    // The response is judged in place, so that it is moved only once.
                     if let Poll::Ready(Ok(response)) = &mut polled
                         && let Some(left_with) = this.left_with
                         && left_with.needs_a_look(P::GRPC, response)
@@ -190,7 +190,8 @@ where
     }
 }
 
-/// The inner service's future, after the wait. What the wait holds is given back when it ends, not when the future goes.
+/// Polls the wait, then calls the inner service. What the wait holds is released when the wait ends, not when the
+/// future is dropped.
 #[cold]
 #[expect(clippy::type_complexity, reason = "what is put into a future, and beside it")]
 fn poll_waiting<S, R>(

@@ -16,7 +16,7 @@ const UNITS: [(u8, u128); 6] = [
     (b'H', 3_600_000_000_000),
 ];
 
-/// As many digits as the protocol allows.
+/// The largest number: the protocol allows eight digits.
 const MOST: u128 = 99_999_999;
 
 pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
@@ -35,7 +35,7 @@ fn parse(text: &[u8]) -> Option<Duration> {
     Some(Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).ok()?))
 }
 
-/// In the finest unit that holds it, rounded down.
+/// Writes the limit in the finest unit that can hold it, rounded down.
 pub(super) fn write(headers: &mut HeaderMap, limit: Duration) {
     let nanos = limit.as_nanos();
     let fits = UNITS.into_iter().find(|(_, unit)| nanos / unit <= MOST);

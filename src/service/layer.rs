@@ -19,28 +19,26 @@ use crate::token::TokenCache;
 /// Wraps an HTTP client so that each request leaves with a token.
 ///
 /// Made by [`Idaas::layer`](crate::Idaas::layer). Put it *inside* layers that retry, so that each attempt gets a token
-/// that has not expired, and *inside* anything that sets headers of the caller's own: an `Authorization` header that is
-/// already there stays.
+/// that has not expired, and *inside* layers that set headers: an `Authorization` header that is already on the request
+/// stays.
 ///
 /// # How long a request waits
 ///
-/// A request that has to wait for a token waits as long as
-/// [`IdaasBuilder::wait_timeout`](crate::IdaasBuilder::wait_timeout) says, or as long as its caller does where the
-/// request says so: a time limit of its own on a `reqwest::Request`, or the header `grpc-timeout`. It leaves with what is
-/// left of that time, or fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). A time limit that is the client's,
-/// such as reqwest's `ClientBuilder::timeout`, cannot be read and begins when the request leaves; a
-/// `tower::timeout::Timeout` around the layer bounds the wait as it bounds all else.
+/// A request waits for a token no longer than [`IdaasBuilder::wait_timeout`](crate::IdaasBuilder::wait_timeout), or
+/// than its own time limit where it has one: that of a `reqwest::Request`, or the header `grpc-timeout`. It leaves with
+/// what is left of its own limit, or fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). A time limit of the
+/// client, such as reqwest's `ClientBuilder::timeout`, cannot be read and begins when the request leaves; a
+/// `tower::timeout::Timeout` around the layer bounds the wait, too.
 ///
-/// While it waits, a request holds nothing of the inner service: what that had reserved for it is given back, and a
-/// clone is made ready when the token is there. So one client, with one `concurrency_limit`, can serve API and token
+/// While it waits, a request holds nothing of the inner service: what the service has reserved is released, and a clone
+/// is made ready once the token has arrived. So one client, with one `concurrency_limit`, can serve API and token
 /// requests alike (see [`IdaasBuilder::transport`](crate::IdaasBuilder::transport)).
 ///
 /// # Which responses reject the token
 ///
-/// Those that [`rejects_token`](crate::service::rejects_token) tells, or a
-/// [classifier](Self::rejection_classifier) of the program's. A rejection is counted for the token and the origin that
-/// it came from: the next request gets a new token, unless new tokens have been rejected there again and again, or
-/// other origins accept this one.
+/// Those for which [`rejects_token`](crate::service::rejects_token), or a [classifier](Self::rejection_classifier) of
+/// the program's, returns true. A rejection is counted per token and origin: the next request gets a new token, unless
+/// that origin has rejected new tokens repeatedly, or other origins accept this one.
 pub struct IdaasLayer<P = Http> {
     pub(super) shared: Shared,
     protocol: PhantomData<fn() -> P>,
@@ -56,8 +54,8 @@ impl IdaasLayer {
 }
 
 impl<P> IdaasLayer<P> {
-    /// Asks for tokens of this scope instead of the configured one. A request that carries a [`Scope`] as an
-    /// extension gets its own still.
+    /// Asks for tokens of this scope instead of the configured one. A request with a [`Scope`] among its extensions
+    /// gets a token of that scope.
     #[must_use]
     pub fn scope(mut self, scope: &Scope) -> Self {
         self.shared.slot = self.shared.cache.slot(scope);
@@ -68,10 +66,10 @@ impl<P> IdaasLayer<P> {
     /// Lets tokens go to this host over plain HTTP: inside a mesh that encrypts by itself, for example. Called again,
     /// it adds to the list.
     ///
-    /// Without it, plain HTTP is for this machine only, which is a loopback address or exactly `localhost`, and a request
-    /// elsewhere fails with [`ErrorKind::Destination`](crate::ErrorKind::Destination). What counts is the host in the
-    /// request: a client that takes plain HTTP to a proxy, as reqwest's does where `HTTP_PROXY` is set, takes the token
-    /// there, too.
+    /// By default a token goes over plain HTTP to this machine only (a loopback address or exactly `localhost`), and a
+    /// request to another host fails with [`ErrorKind::Destination`](crate::ErrorKind::Destination). What counts is the
+    /// host in the request: a client that sends plain HTTP to a proxy, as reqwest does where `HTTP_PROXY` is set, sends
+    /// the token there, too.
     ///
     /// The entry is a host, which stands for each of its ports, or a host and a port. `*.svc.cluster.local` stands for
     /// every sub-domain of `svc.cluster.local`, as in [`allow_origins`](Self::allow_origins).
@@ -86,27 +84,27 @@ impl<P> IdaasLayer<P> {
     /// # Errors
     ///
     /// When no request can match the entry (it has a scheme, a path or a network's prefix, is empty, or is not ASCII),
-    /// or when strangers could: sub-domains of a public suffix.
+    /// or when it stands for the sub-domains of a public suffix, which belong to different owners.
     pub fn allow_plaintext(mut self, host: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.shared.destinations.allow_plaintext(host.as_ref())?;
         Ok(self)
     }
 
-    /// Lets tokens go to these origins and nowhere else; without a list they go to every `https` destination.
-    /// Called again, it adds to the list. An empty list lets them go nowhere.
+    /// Lets tokens go to these origins and nowhere else; without a list, tokens go to every `https` destination. Called
+    /// again, it adds to the list. An empty list lets them go nowhere.
     ///
-    /// An entry is a scheme, a host and maybe a port, and matches them exactly (RFC 6454): letter case and the
-    /// scheme's own port make no difference, while a dot at the end makes another host. `https://*.example.com`
-    /// stands for every sub-domain of `example.com`, however deep, and not for `example.com` itself. A host
-    /// that is not ASCII is written in Punycode. A wildcard over a domain where strangers have names, such as
-    /// `https://*.com`, `https://*.co.uk` or `https://*.aliyuncs.com`, is refused.
+    /// An entry is a scheme, a host and an optional port, and matches them exactly (RFC 6454): letter case and the
+    /// scheme's own port make no difference, while a trailing dot makes another host. `https://*.example.com` stands
+    /// for every sub-domain of `example.com`, however deep, and not for `example.com` itself. A host that is not ASCII
+    /// is written in Punycode. A wildcard over a public suffix, such as `https://*.com`, `https://*.co.uk` or
+    /// `https://*.aliyuncs.com`, is refused.
     ///
-    /// An entry with `http://` says where a token may go, not that it may go there in plain text: for another
-    /// host than this machine, [`allow_plaintext`](Self::allow_plaintext) must say so, too.
+    /// An entry with `http://` alone does not allow plain HTTP: for a host other than this machine, call
+    /// [`allow_plaintext`](Self::allow_plaintext), too.
     ///
-    /// A request to anywhere else fails with [`ErrorKind::Destination`](crate::ErrorKind::Destination), or goes
-    /// [without a token](Self::without_token_elsewhere). So does one whose URI names no host, for its
-    /// destination is not known here.
+    /// A request to another origin fails with [`ErrorKind::Destination`](crate::ErrorKind::Destination), or leaves
+    /// [without a token](Self::without_token_elsewhere). So does a request whose URI names no host, because the layer
+    /// cannot see its destination.
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
@@ -117,7 +115,7 @@ impl<P> IdaasLayer<P> {
     ///
     /// # Errors
     ///
-    /// Every entry that is no such origin, at once.
+    /// All entries that are not such origins, at once.
     pub fn allow_origins<I>(mut self, origins: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -127,17 +125,18 @@ impl<P> IdaasLayer<P> {
         Ok(self)
     }
 
-    /// Sends requests to destinations that may not get a token without one, instead of failing them. That goes
-    /// for origins that are not [on the list](Self::allow_origins) and for plain HTTP.
+    /// When a destination may not get a token, sends the request without one instead of failing it. This applies to
+    /// origins that are not [on the list](Self::allow_origins) and to plain HTTP.
     #[must_use]
     pub fn without_token_elsewhere(mut self) -> Self {
         self.shared.destinations.elsewhere = Elsewhere::WithoutToken;
         self
     }
 
-    /// Judges by this function which responses say that the token is bad, instead of by
-    /// [`rejects_token`](crate::service::rejects_token): for an API that says so by a 403, for example, or by a header
-    /// of its own. An API that says so in a body needs a layer between, which reads the body and sets a header.
+    /// Decides with this function which responses reject the token, instead of with
+    /// [`rejects_token`](crate::service::rejects_token): for an API that responds with a 403, for example, or with a
+    /// header of its own. An API that reports it in the body needs a layer inside this one, which reads the body and
+    /// sets a header.
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) {
@@ -158,24 +157,24 @@ impl<P> IdaasLayer<P> {
         self
     }
 
-    /// Speaks gRPC.
+    /// Makes the layer one for gRPC.
     ///
     /// A call that cannot have a token, or whose destination may not get one, ends with a status that says what to do
-    /// about it, and with the error's message: `UNAVAILABLE` for failures that pass, `UNAUTHENTICATED` for credentials
-    /// and refusals, `FAILED_PRECONDITION` for destinations, `DEADLINE_EXCEEDED` and `RESOURCE_EXHAUSTED`. It is a response
-    /// of trailers alone, as a server would give it; the [`Error`](crate::Error) is among its extensions.
+    /// about it, and with the error's message: `UNAVAILABLE` for transient failures, `UNAUTHENTICATED` for credentials
+    /// and refusals, `FAILED_PRECONDITION` for destinations, `DEADLINE_EXCEEDED` and `RESOURCE_EXHAUSTED`. It is a
+    /// response of trailers alone, as a server would send it; the [`Error`](crate::Error) is among its extensions.
     ///
     /// `grpc-status: 16`, which is UNAUTHENTICATED, among the headers of a response counts as a 401 does: the token is
-    /// invalidated, so that the next call leaves with another. The call itself fails: `tonic`'s bodies cannot
-    /// be cloned, so a client generated by it cannot have
-    /// [`RetryUnauthorized`](crate::RetryUnauthorized), which replays calls whose bodies can.
-    /// That is how gRPC servers respond to a call that they reject before they begin (a response of trailers
-    /// alone). A status in the trailers after a body is not seen. Other layers' responses cost nothing more.
+    /// invalidated, so that the next call leaves with another. The call itself fails: `tonic`'s bodies cannot be
+    /// cloned, so a client generated by it cannot have [`RetryUnauthorized`](crate::RetryUnauthorized), which replays
+    /// calls whose bodies can. A gRPC server sends the status among the headers when it rejects a call before it begins
+    /// (a response of trailers alone). A status in the trailers after a body is not seen.
     ///
     /// The inner service's response body must be [`Default`], as `tonic::body::Body` is.
     ///
-    /// A `tonic` channel puts its origin on requests *inside* the layer, which sees none then: it cannot tell plain
-    /// text from TLS, and with a [list of origins](Self::allow_origins) refuses. So name the origin to the client, too:
+    /// A `tonic` channel sets the origin of requests *inside* the layer. Without an origin the layer cannot tell plain
+    /// text from TLS, and with a [list of origins](Self::allow_origins) it refuses the call. So give the origin to the
+    /// client, too:
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {

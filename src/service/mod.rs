@@ -1,5 +1,5 @@
-//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client, [`IdaasService`] is what comes out. What most
-//! programs name is at the crate's root, too.
+//! The Tower middleware: [`IdaasLayer`] wraps an HTTP client and makes an [`IdaasService`]. The types that most
+//! programs need are at the crate's root, too.
 
 mod authorize;
 mod deadline;
@@ -49,7 +49,7 @@ pub use self::secret_service::{SecretFuture, SecretService};
 pub use self::send::SendError;
 pub use self::service::IdaasService;
 
-/// Keeps [`HttpRequest`], [`HttpResponse`] and [`Protocol`] ours to extend.
+/// Seals [`HttpRequest`], [`HttpResponse`] and [`Protocol`], so that this crate may extend them.
 mod sealed {
     /// Implemented in this crate alone.
     pub trait Sealed {}

@@ -16,21 +16,21 @@ pub(super) struct Origin {
     scheme: Scheme,
     host: Host,
     port: u16,
-    /// Host and port as they are usually written, in lower case and the shortest way; none for sub-domains.
+    /// Host and port in their usual spelling, in lower case and as short as possible; `None` for sub-domains.
     usual: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
     Name(Box<str>),
-    /// Of this name, at any depth.
+    /// Sub-domains of this name, at any depth.
     Subdomains(Box<str>),
-    /// An address has many spellings.
+    /// Parsed, because an address has many spellings.
     Address(Ipv6Addr),
 }
 
 impl Origin {
-    /// Parses an entry, or tells what is wrong with it.
+    /// Parses an entry, or says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("has no scheme; expected `https://` and a host")?;
         let scheme = match scheme {
@@ -61,7 +61,7 @@ impl Origin {
         Ok(Self { scheme, host, port, usual })
     }
 
-    /// Whether it is this origin, written as usual: most requests need no closer look.
+    /// Whether the destination is this origin in its usual spelling: most requests need no further comparison.
     #[inline]
     fn is_written(&self, scheme: &Scheme, authority: &str) -> bool {
         self.usual.as_deref() == Some(authority) && self.scheme == *scheme
@@ -115,7 +115,7 @@ impl Host {
     }
 }
 
-/// A host that may be spoken to in plain text, at one port or at each.
+/// A host that may get a token over plain HTTP, at one port or at every port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PlaintextHost {
     host: Host,
@@ -123,7 +123,7 @@ pub(super) struct PlaintextHost {
 }
 
 impl PlaintextHost {
-    /// Parses an entry, or tells what is wrong with it.
+    /// Parses an entry, or says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.contains("://") {
             return Err("has a scheme; expected a host alone, or a host and a port");
@@ -153,14 +153,14 @@ impl PlaintextHost {
         Ok(Self { host: Host::parse(host)?, port })
     }
 
-    /// Whether it stands for where the request goes.
+    /// Whether the entry matches the target.
     pub(super) fn admits(&self, target: Target<'_>) -> bool {
         let port = target.port().or(target.scheme().map(default_port));
         self.host.admits(target.host().unwrap_or_default()) && (self.port.is_none() || self.port == port)
     }
 }
 
-/// Whether a token may go to the URI by this list. One that names no scheme or host has no origin.
+/// Whether the list has the target. A target without a scheme or a host has no origin.
 pub(super) fn admit<'a>(origins: &[Origin], target: impl Into<Target<'a>>) -> bool {
     let target = target.into();
     let (Some(scheme), Some(authority)) = (target.scheme(), target.authority()) else {
@@ -181,8 +181,8 @@ struct Destination<'a> {
 impl<'a> Destination<'a> {
     fn new(target: Target<'a>) -> Option<Self> {
         let (scheme, authority, host) = (target.scheme()?, target.authority()?, target.host()?);
-        // What comes before the host says nothing about where the request goes. What comes after it must be
-        // a port and nothing else: what one client overlooks, another may go by.
+        // The text before the host does not change where the request goes. The host may be followed only by a port,
+        // because clients differ in how they read anything else.
         let after_user = authority.rsplit('@').next()?;
         let port = match after_user.strip_prefix(host)? {
             "" | ":" => default_port(scheme),
@@ -201,7 +201,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
-    // Without this, a leading `+` would be a port, too.
+    // The parser alone would accept a leading `+`.
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 

@@ -1,4 +1,4 @@
-//! What a layer speaks: plain HTTP, or gRPC on top of it.
+//! The protocol of a layer: plain HTTP, or gRPC on top of it.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -17,7 +17,7 @@ pub struct Http;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grpc;
 
-/// What a layer speaks with an inner service whose responses are `A`: [`Http`] or [`Grpc`]. Sealed.
+/// The protocol of a layer whose inner service has responses of type `A`: [`Http`] or [`Grpc`]. Sealed.
 #[diagnostic::on_unimplemented(
     message = "a layer of tower-idaas for `{Self}` cannot make a response of type `{A}`",
     note = "`IdaasLayer::grpc` puts the status of a call that cannot have a token into a response with an empty body: \
@@ -25,7 +25,7 @@ pub struct Grpc;
             example with `ServiceExt::map_response` and `tonic::body::Body::new`"
 )]
 pub trait Protocol<A>: Sealed {
-    /// Whether the API means the token by `grpc-status: 16` in a response's headers.
+    /// Whether `grpc-status: 16` in a response's headers rejects the token.
     #[doc(hidden)]
     const GRPC: bool;
     /// What the caller gets instead of a response when there is no token to send.
@@ -48,7 +48,7 @@ impl Sealed for Grpc {}
 impl<B: Default> Protocol<Response<B>> for Grpc {
     const GRPC: bool = true;
 
-    /// A response of trailers alone, as a server gives it to a call that it refuses to begin.
+    /// A response of trailers alone, as a server sends it for a call that it refuses to begin.
     fn failure(error: Error) -> Result<Response<B>, BoxError> {
         let mut response = Response::new(B::default());
         let headers = response.headers_mut();

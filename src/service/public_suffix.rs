@@ -1,6 +1,6 @@
-//! Domains under which strangers have names: a wildcard over them would send tokens to them.
+//! Public suffixes: their sub-domains belong to different owners, so a wildcard would send tokens to strangers.
 //!
-//! The public suffix list itself is 2.5 MB of generated code. These rules are coarser, and wrong on the safe side: one
+//! The public suffix list itself is 2.5 MB of generated code. These rules are coarser and err on the safe side: one
 //! label, two labels of which the first is a registry's under a country's domain, and the domains of large hosting
 //! services. An origin that they refuse can be listed without a wildcard.
 
@@ -20,13 +20,13 @@ const PRIVATE: [&str; 12] = [
     "test",
 ];
 
-/// Names that registries of countries hand out domains under, as in `co.uk` and `com.cn`.
+/// Names under which country registries register domains, as in `co.uk` and `com.cn`.
 const REGISTRIES: [&str; 17] = [
     "ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "govt", "gub", "ltd", "mil", "ne", "net", "nom",
     "or", "org",
 ];
 
-/// Domains of services that give names under them to their customers.
+/// Domains of hosting services that give their customers sub-domains.
 const HOSTING: [&str; 36] = [
     "a.run.app",
     "alicloudapi.com",
@@ -66,10 +66,10 @@ const HOSTING: [&str; 36] = [
     "workers.dev",
 ];
 
-/// Clouds that give names to their customers at every depth, such as a bucket's below that of a region's store.
+/// Clouds that give their customers names at every depth, such as that of a bucket below a region's object storage.
 const CLOUDS: [&str; 3] = ["aliyuncs.com", "amazonaws.com", "amazonaws.com.cn"];
 
-/// Whether strangers can have names under this domain, as far as these rules know.
+/// Whether the domain is a public suffix by these rules.
 pub(super) fn is_public_suffix(domain: &str) -> bool {
     let domain = domain.to_ascii_lowercase();
     let is_or_is_under = |cloud: &str| {

@@ -1,4 +1,4 @@
-//! Which responses say that the token is bad.
+//! Which responses reject the token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,17 +12,16 @@ use crate::telemetry;
 use crate::token::HeaderShard;
 
 /// Whether a response with this status and these headers rejects the token that the request left with, as RFC 6750
-/// section 3.1 has it: a 401, unless each error code among its `Bearer` challenges is another one than
-/// `invalid_token`.
+/// section 3.1 has it: a 401, unless its `Bearer` challenges have error codes and none of them is `invalid_token`.
 ///
-/// So `insufficient_scope` and `invalid_request`, which no other token mends, do not count, and neither does a 403.
-/// This is what the layer goes by; an API that speaks otherwise gets a
-/// [classifier](super::IdaasLayer::rejection_classifier), which may begin with this.
+/// So `insufficient_scope` and `invalid_request`, which another token would not change, do not count, and neither does
+/// a 403. The layer uses this rule; an API that rejects tokens in another way needs a
+/// [classifier](super::IdaasLayer::rejection_classifier), which may call this function.
 pub fn rejects_token(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED && challenges_mean_the_token(headers)
 }
 
-/// A rule of the user's, in the place of [`rejects_token`].
+/// A rule of the program's, instead of [`rejects_token`].
 #[derive(Clone)]
 pub(super) struct Classifier(Arc<Rule>);
 
@@ -40,16 +39,16 @@ impl fmt::Debug for Classifier {
     }
 }
 
-/// What a request left with: a header of ours, and what its response is judged by.
+/// What a request left with: the token's header, and what its response is judged by.
 pub(super) struct LeftWith {
     pub(super) header: Arc<HeaderShard>,
-    /// Where to: a token that one API rejects may be good for another.
+    /// Where the request went: another API may accept a token that this one rejects.
     pub(super) origin: u64,
     pub(super) classifier: Option<Classifier>,
 }
 
 impl LeftWith {
-    /// Whether the response needs a closer look. Most do not, and what there is to report of them is reported.
+    /// Whether the response may be a rejection. For most it is not, and an accepted token is reported here.
     #[inline]
     pub(super) fn needs_a_look<A: HttpResponse>(&self, grpc: bool, response: &A) -> bool {
         let status = response.status();
@@ -65,7 +64,7 @@ impl LeftWith {
     #[cold]
     #[inline(never)]
     pub(super) fn judge<A: HttpResponse>(&self, grpc: bool, response: &mut A) {
-        // Where a redirect led elsewhere, the token did not go along.
+        // After a redirect to another origin the response says nothing about the token, which was not sent there.
         if response.is_from(self.origin) && self.report(grpc, response.status(), response.headers()) {
             response.mark_rejection();
         }
@@ -81,7 +80,7 @@ impl LeftWith {
         if rejects {
             return self.reject();
         }
-        // Over gRPC the status stands in the headers only when something is wrong.
+        // Over gRPC the status is among the headers only when the call failed.
         if status.is_success() && !(grpc && headers.contains_key("grpc-status")) {
             self.header.accept(self.origin);
         }
@@ -94,8 +93,8 @@ impl LeftWith {
     }
 }
 
-/// What the `Bearer` challenges say, all header lines together: `invalid_token` counts, no error code at all counts, and
-/// any other error code alone does not.
+/// Whether the `Bearer` challenges of all header lines reject the token: `invalid_token` does, no error code at all
+/// does, and other error codes alone do not.
 fn challenges_mean_the_token(headers: &HeaderMap) -> bool {
     let mut other_code = false;
     for line in headers.get_all(WWW_AUTHENTICATE) {
@@ -111,12 +110,12 @@ fn challenges_mean_the_token(headers: &HeaderMap) -> bool {
     !other_code
 }
 
-/// A parameter of a challenge: its scheme, its name, and its value as it was before it was quoted.
+/// A parameter of a challenge: its scheme, its name, and its value without quotes and escapes.
 type Parameter<'a> = (&'a [u8], &'a [u8], Vec<u8>);
 
 /// The parameters of one `WWW-Authenticate` line (RFC 9110 section 11.6.1): challenges and their parameters are
 /// separated by commas alike, and only the `=` behind a name tells a parameter from the next scheme. What cannot be
-/// read is passed over, up to the next comma.
+/// parsed is skipped, up to the next comma.
 fn parameters(line: &[u8]) -> Vec<Parameter<'_>> {
     let mut parameters = Vec::new();
     let mut rest = Reader(line);
@@ -147,7 +146,7 @@ fn parameters(line: &[u8]) -> Vec<Parameter<'_>> {
     }
 }
 
-/// What is left of a line.
+/// The unread rest of a line.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -166,7 +165,7 @@ impl<'a> Reader<'a> {
         self.skip(|byte| matches!(byte, b' ' | b'\t'));
     }
 
-    /// A quoted string, without its quotes and escapes; one that does not end goes to the end of the line.
+    /// A quoted string, without its quotes and escapes; without a closing quote it ends with the line.
     fn quoted(&mut self) -> Option<Vec<u8>> {
         let mut bytes = self.0.strip_prefix(b"\"")?.iter();
         let mut value = Vec::new();
@@ -181,7 +180,7 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// A comma within quotes is none.
+    /// Commas within quotes do not count.
     fn skip_to_comma(&mut self) {
         loop {
             self.skip(|byte| !matches!(byte, b',' | b'"'));
@@ -244,7 +243,7 @@ mod tests {
                 ],
                 false,
             ),
-            // What is no challenge.
+            // Lines without a challenge.
             (&["", ",,", " , "], true),
             (&["Bearer error=\"insufficient_scope"], false),
             (&["Bearer error="], false),

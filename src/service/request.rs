@@ -13,9 +13,9 @@ use crate::service::target::Target;
 /// feature `reqwest`. For [`IdaasLayer::authorize`](super::IdaasLayer::authorize) also the parts of a request, or its
 /// URI and headers as a pair. Sealed.
 ///
-/// What a `reqwest::Request` carries as an extension cannot be seen from outside reqwest: a [`Scope`](crate::Scope),
-/// [`SubjectToken`](crate::SubjectToken) or [`NoToken`] on it has no effect. Make it from an `http::Request`, inside
-/// the layer, and it has:
+/// The extensions of a `reqwest::Request` cannot be read from outside reqwest: a [`Scope`](crate::Scope),
+/// [`SubjectToken`](crate::SubjectToken) or [`NoToken`] on it has no effect. They take effect when the request is made
+/// from an `http::Request` inside the layer:
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")]
@@ -41,18 +41,18 @@ pub trait HttpRequest: Sealed {
     fn headers_mut(&mut self) -> &mut HeaderMap;
     #[doc(hidden)]
     fn target(&self) -> Target<'_>;
-    /// What the caller attached to the request, when there is anything of this type.
+    /// The request's extension of this type, if it has one.
     #[doc(hidden)]
     fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T>;
-    /// How many things the caller attached.
+    /// How many extensions the request has.
     #[doc(hidden)]
     fn extensions(&self) -> usize;
-    /// How long the caller waits for the response, where the request says so.
+    /// The request's own time limit, if it has one.
     #[doc(hidden)]
     fn time_limit(&mut self) -> Option<Duration> {
         grpc_timeout::read(self.headers_mut())
     }
-    /// Says anew how long the caller waits.
+    /// Replaces the request's own time limit.
     #[doc(hidden)]
     fn set_time_limit(&mut self, limit: Duration) {
         grpc_timeout::write(self.headers_mut(), limit);
@@ -103,7 +103,7 @@ impl HttpRequest for Parts {
     }
 }
 
-/// Where a request goes, and its headers.
+/// A request's URI and headers.
 impl Sealed for (&Uri, &mut HeaderMap) {}
 
 impl HttpRequest for (&Uri, &mut HeaderMap) {
@@ -124,7 +124,7 @@ impl HttpRequest for (&Uri, &mut HeaderMap) {
     }
 }
 
-/// The same with what the caller attached.
+/// The same with the request's extensions.
 impl Sealed for (&Uri, &mut HeaderMap, &Extensions) {}
 
 impl HttpRequest for (&Uri, &mut HeaderMap, &Extensions) {

@@ -27,7 +27,7 @@ impl HttpRequest for Request {
         Target::Url(self.url())
     }
 
-    /// None: reqwest keeps them to itself.
+    /// Always `None`: reqwest's extensions are private.
     #[inline]
     fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         None

@@ -17,9 +17,9 @@ use crate::service::target::Target;
 /// A layer is a middleware of `reqwest-middleware`, too: `ClientBuilder::new(client).with(idaas.layer())`.
 ///
 /// It does what [`Idaas::send`](crate::Idaas::send) does, the replay after a rejection included. A
-/// [`Scope`](crate::Scope), [`SubjectToken`](crate::SubjectToken) or [`NoToken`](crate::NoToken) that a request carries
-/// by `RequestBuilder::with_extension` counts. Add it after middleware that retries, so that each attempt gets a
-/// token that has not expired. Errors of ours are in [`Error::Middleware`] and found by downcast.
+/// [`Scope`](crate::Scope), [`SubjectToken`](crate::SubjectToken) or [`NoToken`](crate::NoToken) that is set with
+/// `RequestBuilder::with_extension` takes effect. Add it after middleware that retries, so that each attempt gets a
+/// token that has not expired. This crate's errors are in [`Error::Middleware`] and found by downcast.
 ///
 /// ```
 /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {
@@ -70,7 +70,7 @@ impl<P: 'static> Middleware for IdaasLayer<P> {
     }
 }
 
-/// A request of reqwest's, with what the middleware carries beside it.
+/// A request of reqwest's, with the extensions that the middleware passes beside it.
 struct Carried<'a> {
     request: &'a mut Request,
     extensions: &'a Extensions,

@@ -17,20 +17,20 @@ pub(super) struct Rejection;
             client, or another version, see `IdaasLayer::authorize`"
 )]
 pub trait HttpResponse: Sealed {
-    /// Whether a response tells where it came from.
+    /// Whether responses of this type know the origin that they came from.
     #[doc(hidden)]
     const TELLS_ORIGIN: bool;
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
     #[doc(hidden)]
     fn headers(&self) -> &HeaderMap;
-    /// Whether the response came from this origin, as far as it tells: a client may have followed redirects.
+    /// Whether the response came from this origin, as far as is known: a client may have followed redirects.
     #[doc(hidden)]
     fn is_from(&self, origin: u64) -> bool;
-    /// Tells the layers around that the token was rejected and another one is to be had.
+    /// Marks the response for outer layers: the token was rejected, and the next request gets another one.
     #[doc(hidden)]
     fn mark_rejection(&mut self);
-    /// Whether there is such a mark; it is gone then.
+    /// Removes the mark. True if there was one.
     #[doc(hidden)]
     fn take_rejection(&mut self) -> bool;
 }

@@ -13,11 +13,10 @@ use crate::service::response::HttpResponse;
 /// A policy for [`tower::retry`] that sends a request once more, with the next token, when the API has rejected
 /// the one it left with.
 ///
-/// It goes *around* the layer, which
-/// invalidates the rejected token and tells the policy so: a 401 to a request that left without the layer's token
-/// is not replayed, and neither is one after which the same token is still served, because new tokens have been rejected
-/// again and again. A request is replayed once at most, and without a pause of its own; it waits for the next
-/// token like any other. The response to the second attempt is the caller's, whatever it is.
+/// It goes *around* the layer, which invalidates the rejected token and marks the response for the policy. A request
+/// that left without the layer's token is not replayed, and neither is one after which the same token is still served
+/// because new tokens have been rejected repeatedly. A request is replayed once at most and without a delay; it waits
+/// for the next token like any other. The caller gets the response to the second attempt, whatever it is.
 ///
 /// ```
 /// # use tower::{ServiceBuilder, retry::RetryLayer};
@@ -33,17 +32,16 @@ use crate::service::response::HttpResponse;
 /// ```
 ///
 /// A request is replayed only if it was cloned before it left: bodies that are [`Clone`] are, and for others
-/// [`clone_body`](Self::clone_body) says how. Those of reqwest are, unless they are streams. Cloning copies the
-/// headers at each request; that is the price of every retry. Other policies may go around it or between it and
-/// the layer.
+/// [`clone_body`](Self::clone_body) says how. Those of reqwest are, unless they are streams. Cloning copies the headers
+/// of each request. Other policies may go around it or between it and the layer.
 #[derive(Clone)]
 pub struct RetryUnauthorized<C = Cloned> {
     clone_body: C,
-    /// Whether this request was: each one has a clone of the policy.
+    /// Whether this request was replayed: each request has its own clone of the policy.
     replayed: bool,
 }
 
-/// Of a [`RetryUnauthorized`]: bodies are cloned as they clone themselves.
+/// The default of a [`RetryUnauthorized`]: bodies are cloned with `Clone`.
 #[derive(Clone, Copy, Debug)]
 pub struct Cloned;
 
@@ -54,13 +52,13 @@ impl Default for RetryUnauthorized {
 }
 
 impl RetryUnauthorized {
-    /// The policy. It belongs to no handle: the layer that it is around has one.
+    /// A policy. It needs no handle, because the layer inside it has one.
     pub fn new() -> Self {
         Self { clone_body: Cloned, replayed: false }
     }
 
-    /// Clones bodies with this function. A request for whose body it gives `None`, because it is a stream for
-    /// example, leaves untouched and is not replayed; its rejected token is invalidated all the same.
+    /// Clones bodies with this function. When it returns `None`, for a stream for example, the request is sent as it is
+    /// and not replayed; a rejected token is invalidated all the same.
     ///
     /// ```
     /// use http_body_util::{Either, Empty, Full};
@@ -83,7 +81,7 @@ impl RetryUnauthorized {
 
 impl<C> RetryUnauthorized<C> {
     pub(super) fn replay<A: HttpResponse, E>(&mut self, result: &mut Result<A, E>) -> Option<Ready<()>> {
-        // The mark is used up, so that a second policy of this kind around the first does not multiply attempts.
+        // The mark is removed, so that a second policy of this kind around the first does not multiply attempts.
         if !result.as_mut().ok()?.take_rejection() || self.replayed {
             return None;
         }
@@ -92,7 +90,7 @@ impl<C> RetryUnauthorized<C> {
     }
 }
 
-/// Whether the request will leave with the layer's token, as far as can be told before.
+/// Whether the request will leave with the layer's token, as far as is known beforehand.
 fn may_be_replayed<B>(request: &Request<B>) -> bool {
     !request.headers().contains_key(AUTHORIZATION) && request.extensions().get::<NoToken>().is_none()
 }

@@ -1,4 +1,4 @@
-//! The layer for secrets that are no tokens of IDaaS: the API key of another service, a third party's access token.
+//! The layer for secrets that are not tokens of IDaaS: the API key of another service, a third party's access token.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::service::secret_placement::{Placement, SecretShared};
 use crate::service::secret_service::SecretService;
 use crate::token::Token;
 
-/// Wraps an HTTP client so that each request leaves with a secret that IDaaS keeps: an API key, or the access token of a
-/// third party.
+/// Wraps an HTTP client so that each request leaves with a secret that IDaaS keeps: an API key, or the access token of
+/// a third party.
 ///
-/// Made by [`ApiKey::layer`](crate::aliyun::ApiKey::layer) and
-/// [`OauthToken::layer`](crate::aliyun::OauthToken::layer), with a list of origins: the secret goes there, over HTTPS or
-/// to this machine, and nowhere else. It goes onto requests as `Authorization: Bearer`, unless told otherwise.
+/// Made by [`ApiKey::layer`](crate::aliyun::ApiKey::layer) and [`OauthToken::layer`](crate::aliyun::OauthToken::layer),
+/// with a list of origins: the secret goes there, over HTTPS or to this machine, and nowhere else. By default it is
+/// sent as `Authorization: Bearer`.
 ///
-/// What holds for [`IdaasLayer`](super::IdaasLayer) holds here, too: a header of the caller's own stays as it is,
-/// [`NoToken`](super::NoToken) sends a request without the secret, a request waits as long as its caller does and holds nothing of the
-/// inner service meanwhile, a response that [rejects](super::rejects_token) the secret invalidates it, and
-/// [`RetryUnauthorized`](super::RetryUnauthorized) around the layer replays that request.
+/// It works as [`IdaasLayer`](super::IdaasLayer) does: a header that the caller set stays as it is,
+/// [`NoToken`](super::NoToken) sends a request without the secret, a request's own time limit bounds its wait, a
+/// waiting request holds nothing of the inner service, a response that [rejects](super::rejects_token) the secret
+/// invalidates it, and [`RetryUnauthorized`](super::RetryUnauthorized) around the layer replays that request.
 ///
 /// # Redirects
 ///
-/// Those that the inner client follows are the client's: most take `Authorization` off on the way to another origin, and
-/// no other header. With [`header`](Self::header) or [`with`](Self::with), use a client that follows none.
+/// The inner client follows redirects: most clients remove `Authorization` on the way to another origin, but no other
+/// header. With [`header`](Self::header) or [`with`](Self::with), use a client that follows none.
 #[derive(Clone, Debug)]
 pub struct SecretLayer {
     shared: SecretShared,
@@ -41,7 +41,7 @@ pub struct SecretLayer {
 impl SecretLayer {
     /// # Errors
     ///
-    /// When the list is empty, and every entry that is no origin.
+    /// An empty list, or all entries that are not origins.
     pub(crate) fn new<I>(slot: Arc<Slot<Token>>, origins: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -77,8 +77,8 @@ impl SecretLayer {
         self
     }
 
-    /// Has this function put the secret on each request instead, for another form. The headers that it writes the secret
-    /// into are marked as sensitive.
+    /// Lets this function put the secret on each request instead, in another form. The headers that it writes the
+    /// secret into are marked as sensitive.
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
@@ -90,7 +90,7 @@ impl SecretLayer {
     /// # }
     /// ```
     ///
-    /// It is called for requests to the origins of the list alone. Where it fails, the request is not sent.
+    /// It is called only for requests to origins of the list. When it fails, the request is not sent.
     #[must_use]
     pub fn with(
         mut self,
@@ -104,7 +104,7 @@ impl SecretLayer {
     ///
     /// # Errors
     ///
-    /// Every entry that is no origin, at once.
+    /// All entries that are not origins, at once.
     pub fn allow_origins<I>(mut self, origins: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -119,7 +119,7 @@ impl SecretLayer {
     ///
     /// # Errors
     ///
-    /// When no request can match the entry, or when those of strangers could.
+    /// When no request can match the entry, or when it stands for the sub-domains of a public suffix.
     pub fn allow_plaintext(mut self, host: impl AsRef<str>) -> Result<Self, ConfigError> {
         self.shared.destinations.allow_plaintext(host.as_ref())?;
         Ok(self)
@@ -132,7 +132,7 @@ impl SecretLayer {
         self
     }
 
-    /// Judges by this function which responses say that the secret is bad, instead of by
+    /// Decides with this function which responses reject the secret, instead of with
     /// [`rejects_token`](super::rejects_token).
     #[must_use]
     pub fn rejection_classifier(

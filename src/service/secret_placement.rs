@@ -1,4 +1,4 @@
-//! How a secret that IDaaS keeps gets onto a request, and onto which.
+//! Which requests get a secret that IDaaS keeps, and how.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::service::rejection::{Classifier, LeftWith};
 use crate::service::request::{HttpRequest, NoToken};
 use crate::token::Token;
 
-/// What all services of one layer have in common.
+/// What all services of one layer share.
 #[derive(Clone, Debug)]
 pub(super) struct SecretShared {
     pub(super) slot: Arc<Slot<Token>>,
@@ -38,7 +38,7 @@ impl SecretShared {
     ///
     /// # Errors
     ///
-    /// When it would, and its destination may not.
+    /// When its destination may not get the secret.
     pub(super) fn applies_to<R: HttpRequest>(&self, request: &mut R) -> Result<bool, Error> {
         if request.extension::<NoToken>().is_some() || self.placement.is_taken(request.headers_mut()) {
             return Ok(false);
@@ -54,7 +54,7 @@ impl SecretShared {
     ///
     /// # Errors
     ///
-    /// That of the function which does it.
+    /// That of the program's function.
     pub(super) fn attach<R: HttpRequest>(
         &self,
         request: &mut R,

@@ -107,7 +107,7 @@ impl<S: fmt::Debug> fmt::Debug for SecretService<S> {
 
 type Acquiring = BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>;
 
-/// Waits for the secret, in time for the request to be sent.
+/// Waits for the secret within the request's time limit.
 fn acquire(slot: &Arc<Slot<Token>>, deadline: &Deadline) -> Acquiring {
     let (slot, deadline) = (Arc::clone(slot), deadline.clone());
     Box::pin(async move { deadline.bound(Arc::clone(&slot), slot.acquire()).await })
@@ -116,10 +116,10 @@ fn acquire(slot: &Arc<Slot<Token>>, deadline: &Deadline) -> Acquiring {
 /// A request that waits for the secret, and then for the inner service to be ready.
 struct Waiting<S, R> {
     acquiring: Acquiring,
-    /// The secret, once it is there.
+    /// The secret, once it has arrived.
     secret: Option<Arc<CacheEntry<Token>>>,
     deadline: Deadline,
-    /// A clone that was not readied: it reserves nothing while the secret is waited for.
+    /// A clone that is not ready yet: it reserves nothing while the request waits for the secret.
     inner: S,
     request: R,
     shared: Arc<SecretShared>,
@@ -132,7 +132,7 @@ where
     S::Error: Into<BoxError>,
     R: HttpRequest,
 {
-    /// Ready when the secret is there and the inner service is ready.
+    /// Ready when the secret has arrived and the inner service is ready.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<CacheEntry<Token>>, BoxError>> {
         loop {
             let secret = match &self.secret {
@@ -143,7 +143,7 @@ where
                 }
             };
             ready!(self.inner.poll_ready(context)).map_err(Into::into)?;
-            // The inner service may have taken its time.
+            // The secret may expire while the inner service becomes ready.
             if secret.state(self.shared.slot.clock().now()) < Age::Dead {
                 return Poll::Ready(Ok(secret));
             }
@@ -162,7 +162,7 @@ where
 }
 
 pin_project! {
-    /// The response of a [`SecretService`]. When the secret is at hand it is the inner service's own future and nothing
+    /// The response of a [`SecretService`]. When the secret is cached, it is the inner service's own future and nothing
     /// more.
     #[must_use = "futures do nothing unless polled"]
     pub struct SecretFuture<S, R>
@@ -228,7 +228,7 @@ where
                 StateProjection::Waiting { waiting } => {
                     let Some(request) = waiting.as_mut() else { return Poll::Pending }; // polled after its end
                     let secret = ready!(request.poll(context));
-                    // What the wait holds is given back when it ends, not when the future goes.
+                    // What the wait holds is released when it ends, not when the future is dropped.
                     let Some(request) = waiting.take() else { return Poll::Pending };
                     request.send(&secret?.value)?
                 }

@@ -1,4 +1,4 @@
-//! For programs that use reqwest without Tower: a request of reqwest's, sent with a token.
+//! For programs that use reqwest without Tower: sends a request of reqwest's with a token.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::token::SubjectToken;
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 #[non_exhaustive]
 pub enum SendError {
-    /// No token was to be had, or the destination may not get one. The request was not sent; after a 401, it
-    /// was not sent again.
+    /// There was no token, or the destination may not get one. The request was not sent; after a 401, it was not sent
+    /// again.
     Token(Error),
     /// Reqwest could not build the request, send it, or get the response.
     Http(::reqwest::Error),
@@ -119,7 +119,7 @@ impl<P> IdaasLayer<P> {
         if deadline.pass_on(&mut again).is_err() {
             return Ok(response);
         }
-        // Where its body was short, its connection is free for the replay.
+        // If its body was short, this frees the connection for the replay.
         drop(response);
         let authorized = self.shared.authorize(&mut again, subject).await?;
         let response = client.execute(again).await?;
@@ -128,13 +128,13 @@ impl<P> IdaasLayer<P> {
     }
 }
 
-/// A clone, unless the body is a stream or no replay can come of it.
+/// A clone, unless the body is a stream or the request cannot be replayed.
 pub(super) fn clone_for_replay(request: &Request) -> Option<Request> {
     if request.headers().contains_key(AUTHORIZATION) { None } else { request.try_clone() }
 }
 
 impl Authorized {
-    /// Reports the response. Where a redirect led elsewhere, the token did not go along.
+    /// Reports the response, unless a redirect led to another origin, where the token was not sent.
     pub(super) fn judges_rejected(&self, response: &Response) -> bool {
         self.0.as_ref().is_some_and(|left_with| response.is_from(left_with.origin))
             && self.report(response.status(), response.headers())

@@ -1,9 +1,8 @@
-//! The service, and the way of a hit: [`IdaasService::call`] down to `ResponseFuture::sent`.
+//! The service, and the path of a hit: [`IdaasService::call`] down to `ResponseFuture::sent`.
 //!
-//! In order: the destination is checked; the local cache gives the token's header, which costs a comparison of the
-//! coarse clock with the time at which the token is looked at more closely; the header is this thread's shard; it goes
-//! onto the request; the inner service is called. The parts are in `shared.rs`; all else is in
-//! [`IdaasService::call_after_a_look`].
+//! In order: the destination is checked; the local cache returns this thread's shard of the token's header, after one
+//! comparison of the coarse clock with the time of the token's next check; the header goes onto the request; the inner
+//! service is called. The parts are in `shared.rs`; the rest is in [`IdaasService::call_after_a_look`].
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,11 +24,11 @@ use crate::service::shared::{LocalCache, Shared, shard};
 
 /// An HTTP client whose requests leave with a token.
 ///
-/// Ready when the inner service is, and nothing else: the token is fetched, when it must be, after the
-/// request is known. Clone it freely; a clone costs what a clone of the inner service costs and little more.
+/// Ready when the inner service is: a token is fetched, where needed, once the request is known. Clone it freely; a
+/// clone costs what a clone of the inner service costs and little more.
 ///
-/// A request that has to wait for a token gives back what its inner service had reserved for it, such as the permit of
-/// a concurrency limit, and waits for a clone of the inner service to be ready once the token is there. So token
+/// A request that has to wait for a token releases what its inner service has reserved for it, such as the permit of a
+/// concurrency limit, and waits for a clone of the inner service to be ready once the token has arrived. So token
 /// requests may share a limit, a buffer or a whole client with the requests that wait for them.
 pub struct IdaasService<S, P = Http> {
     inner: S,
@@ -89,7 +88,7 @@ where
 }
 
 impl<S, P> IdaasService<S, P> {
-    /// Everything but the plain hit.
+    /// Every request that is not a plain hit.
     #[inline(never)]
     fn call_after_a_look<R>(&mut self, mut request: R) -> ResponseFuture<S, R, P>
     where
@@ -106,12 +105,12 @@ impl<S, P> IdaasService<S, P> {
                 return ResponseFuture::failed(error);
             }
         };
-        // Of an exchange, or come meanwhile.
+        // An exchanged token, or one that has arrived meanwhile.
         let header = slot.with_servable(shard).flatten();
         let header = match header {
             Some(header) => header,
             None => {
-                // Called outside a runtime, and maybe awaited inside one.
+                // A call outside a runtime starts no refresh: its future may be awaited inside one.
                 let resolution = Handle::try_current().is_ok().then(|| slot.resolve());
                 match resolution {
                     Some(Resolution::Serve(token)) => match shard(&token) {
@@ -154,8 +153,8 @@ impl<S, P> IdaasService<S, P> {
     }
 }
 
-/// Gives back what the readied service has reserved: there is no request for it to make now. A clone, yet to be
-/// readied, stays.
+/// Releases what the ready service has reserved, because it gets no request now. A clone that is not ready takes its
+/// place.
 pub(super) fn release<S: Clone>(inner: &mut S) {
     let clone = inner.clone();
     drop(mem::replace(inner, clone));
@@ -163,7 +162,7 @@ pub(super) fn release<S: Clone>(inner: &mut S) {
 
 impl<S: Clone, P> Clone for IdaasService<S, P> {
     fn clone(&self) -> Self {
-        // Without the local cache: see there.
+        // Without the local cache: a clone may be used only once.
         Self::new(self.inner.clone(), Arc::clone(&self.shared))
     }
 }

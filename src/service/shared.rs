@@ -1,5 +1,5 @@
-//! What all services of one layer share, and what one of them keeps of it: which token a request leaves with, and how
-//! its header gets onto the request.
+//! What all services of one layer share, and the local cache of each: which token a request leaves with, and how its
+//! header gets onto the request.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::service::rejection::{Classifier, LeftWith};
 use crate::service::request::{HttpRequest, NoToken};
 use crate::token::{HeaderShard, RequestSlot, SubjectToken, Token, TokenCache};
 
-/// What all services of one layer have in common. Aligned so that the reference count, which clones on other
-/// cores write, stands in another cache line than what each request reads.
+/// What all services of one layer share. Aligned so that the reference count, which clones on other cores write, is in
+/// another cache line than what each request reads.
 #[derive(Clone, Debug)]
 #[repr(align(128))]
 pub(super) struct Shared {
@@ -27,7 +27,7 @@ pub(super) struct Shared {
     pub(super) classifier: Option<Classifier>,
 }
 
-/// Stands for an origin that was not read: that of a request which left before anything was rejected.
+/// Stands for an origin that was not read, because no token had been rejected when the request left.
 const UNKNOWN_ORIGIN: u64 = 0;
 
 impl Shared {
@@ -41,7 +41,7 @@ impl Shared {
         request: &mut R,
         subject: Option<&SubjectToken>,
     ) -> Result<Option<RequestSlot>, Error> {
-        // A request that goes without our token may go anywhere.
+        // A request that leaves without the layer's token may go anywhere.
         if request.extension::<NoToken>().is_some() || request.headers_mut().contains_key(AUTHORIZATION) {
             return Ok(None);
         }
@@ -61,8 +61,8 @@ impl Shared {
         }
     }
 
-    /// Puts the header on the request; none when the request leaves without ours. The origin is read where the
-    /// response tells its own, and for a while after a rejection.
+    /// Puts the header on the request; `None` when it was not put there. The origin is read where responses know
+    /// theirs, and for a while after a rejection.
     #[inline]
     pub(super) fn attach<R: HttpRequest>(
         &self,
@@ -80,10 +80,10 @@ impl Shared {
     }
 }
 
-/// What one service keeps of the cache that all services share, so that a hit reads as little of it as possible.
+/// The local cache of one service, so that a hit reads as little as possible of the cache that all services share.
 ///
-/// To keep a token costs a reference count that all cores share, so a service that is used once, cloned for a
-/// single request, keeps nothing.
+/// Keeping a token updates a reference count that all cores share, so a service that is cloned for a single request
+/// keeps nothing.
 #[derive(Default)]
 pub(super) struct LocalCache {
     token: Local<Arc<CacheEntry<Token>>>,
@@ -98,7 +98,7 @@ enum Local<T> {
 }
 
 impl LocalCache {
-    /// The header that the request leaves with, when neither the request nor the token needs a closer look.
+    /// The header that the request leaves with, when neither the request nor the token needs further checks.
     #[inline]
     pub(super) fn header_for<R: HttpRequest>(
         &mut self,
@@ -139,7 +139,7 @@ impl LocalCache {
         shared: &Shared,
         request: &R,
     ) -> Option<Arc<HeaderShard>> {
-        // Of the three that count, each is looked for only while there are extensions that were not found yet.
+        // Each of the three relevant extensions is looked up only while not all extensions are accounted for.
         let mut unknown = request.extensions();
         let scope = request.extension::<Scope>();
         unknown -= usize::from(scope.is_some());
@@ -161,16 +161,16 @@ impl LocalCache {
     }
 }
 
-/// This thread's shard of the token's header; none for a token that may not go into one.
+/// This thread's shard of the token's header; `None` for a token that may not go into a header.
 #[inline]
 pub(super) fn shard(token: &Arc<CacheEntry<Token>>) -> Option<Arc<HeaderShard>> {
     token.value.header_shard().cloned()
 }
 
-/// Puts the header among the others, unless the caller set one. False when the request leaves without ours.
+/// Adds the header, unless the caller set one. False when it was not added.
 #[inline]
 fn attach(headers: &mut HeaderMap, header: &HeaderShard) -> bool {
-    // One look-up: almost never is one there, and then it is put right afterwards.
+    // One look-up: in the rare case that the caller set the header, the addition is undone.
     match headers.try_append(AUTHORIZATION, header.authorization()) {
         Ok(false) => true,
         Ok(true) => {
@@ -181,7 +181,7 @@ fn attach(headers: &mut HeaderMap, header: &HeaderShard) -> bool {
     }
 }
 
-/// The caller's own headers stay as they were.
+/// Undoes the addition; the caller's own headers stay as they were.
 #[cold]
 #[inline(never)]
 fn take_last_back(headers: &mut HeaderMap) {

@@ -1,17 +1,18 @@
-//! Where a request goes, as its URI says, in whichever of its two forms it comes.
+//! Where a request goes, by the URI of `http` or the URL of reqwest.
 
 use http::Uri;
 use http::uri::Scheme;
 
 /// Where a request goes. Read in place: nothing is parsed before it is needed, and nothing is copied.
 ///
-/// Public only because a hidden method of the sealed [`HttpRequest`](super::HttpRequest) gives it; no path leads to it.
+/// Public only because a hidden method of the sealed [`HttpRequest`](super::HttpRequest) returns it; it cannot be named
+/// outside this crate.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Target<'a> {
-    /// That of an `http::Request`.
+    /// The URI of an `http::Request`.
     Uri(&'a Uri),
-    /// That of a `reqwest::Request`.
+    /// The URL of a `reqwest::Request`.
     #[cfg(feature = "reqwest")]
     Url(&'a ::reqwest::Url),
 }
@@ -55,9 +56,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A number that scheme, host and port have in common with no other, but by an odd chance: to see whether two
-    /// are the same, without a copy of either, where a mistake does little harm. Read on many a hit, so it takes eight
-    /// bytes at a time.
+    /// A hash of scheme, host and port: it compares two origins without a copy of either, where a collision does little
+    /// harm. Many hits compute it, so it takes eight bytes at a time.
     #[inline]
     pub(super) fn origin(self) -> u64 {
         let https = self.scheme() == Some(&Scheme::HTTPS);
@@ -103,7 +103,7 @@ impl Hash {
         Self(u64::from(https) ^ ((length as u64) << 1))
     }
 
-    /// Without regard to letter case.
+    /// Ignores letter case.
     #[inline]
     fn add(&mut self, word: u64) {
         let lower = word | 0x2020_2020_2020_2020;

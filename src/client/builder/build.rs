@@ -18,18 +18,17 @@ use crate::telemetry::Telemetry;
 use crate::token::{Skew, SourceContext, TokenCache, TokenEndpoint, TokenSource};
 use crate::transport::Transport;
 
-/// Where tokens come from, and what else was made on the way there.
+/// The source of tokens, and what was made for it.
 struct Origin {
     source: Arc<dyn TokenSource>,
-    /// For what else is asked over HTTP; made when it is needed where tokens need none.
+    /// For other calls over HTTP; `None` when tokens need no transport.
     transport: Option<Transport>,
     settings: Settings,
 }
 
 /// # Building
 impl IdaasBuilder {
-    /// Reads the configuration file, if one is to be read, checks everything, and builds the handle. Sends
-    /// nothing.
+    /// Reads the configuration file, if there is one, checks everything, and builds the handle. Sends nothing.
     ///
     /// # Errors
     ///
@@ -98,7 +97,7 @@ impl IdaasBuilder {
         }
     }
 
-    /// The source with everything in front of it that is to be, and the settings with the time that this takes.
+    /// The source with its wrappers in front of it, and the settings with the time limit of the outermost.
     fn wrapped(
         &mut self,
         mut source: Arc<dyn TokenSource>,
@@ -183,7 +182,7 @@ impl IdaasBuilder {
     }
 }
 
-/// The configuration was checked with what is here, so this is not met.
+/// Unreachable in practice: the configuration was checked against this builder.
 fn missing(what: &str) -> ConfigError {
     ConfigError::one(ConfigFault::new(what, "is missing; give one"))
 }

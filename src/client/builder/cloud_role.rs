@@ -1,6 +1,6 @@
 //! What STS credentials of cloud roles need besides tokens.
 //!
-//! Without the feature `aliyun`, nothing: then this adds nothing to a handle.
+//! Without the feature `aliyun` it is empty.
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ impl IdaasBuilder {
         transport: Option<Transport>,
         tokens: &Settings,
     ) -> Result<Roles, ConfigError> {
-        // Credentials take a token and a call, and both twice when the token turns out to be revoked. The
-        // admission is not that of the tokens: it is another server's, and this refresh may wait for a token's.
+        // Credentials take a token and a call, and both twice when the token turns out to be revoked. They have an
+        // admission of their own, because they come from another server and their refresh may wait for that of a token.
         let settings = Settings {
             clock: tokens.clock.clone(),
             wait: self.wait_timeout.unwrap_or(tokens.attempt_timeout.saturating_mul(2)),
@@ -75,7 +75,7 @@ impl IdaasBuilder {
 }
 
 impl Roles {
-    /// Of a handle that asks nothing over HTTP.
+    /// For a handle that sends nothing over HTTP.
     #[cfg(feature = "test-util")]
     pub(super) fn nowhere(settings: &Settings) -> Self {
         #[cfg(feature = "aliyun")]

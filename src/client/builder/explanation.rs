@@ -12,10 +12,9 @@ use crate::environment::Environment;
 use crate::error::ConfigFault;
 
 /// How a configuration is understood, whether or not it can be used: from [`IdaasBuilder::explain`]. The program
-/// `idaas` (crate `tower-idaas-cli`) explains with it why a token does not come.
+/// `idaas` (crate `tower-idaas-cli`) uses it to explain why there is no token.
 ///
-/// Its values are those that were given. They have not been checked, and a secret may have been pasted into any of
-/// them; `Debug` shows none.
+/// Its values have not been checked, and a secret may have been pasted into any of them; `Debug` shows none.
 #[derive(Clone)]
 pub struct Explanation {
     path: Option<PathBuf>,
@@ -29,11 +28,11 @@ pub struct Explanation {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Route {
-    /// Straight.
+    /// Without a proxy.
     Direct,
     /// Through this proxy.
     Proxy(Proxy),
-    /// Not at all: a proxy is needed, and the variable that this fault names is not the address of one.
+    /// Not at all: a proxy is needed, and the variable that this fault names does not hold the address of one.
     Unusable(ConfigFault),
 }
 
@@ -73,7 +72,7 @@ impl Explanation {
     }
 
     /// The text that code or the file gives to this key, without surrounding white space; `None` when it is absent or
-    /// blank. The key is the vendor's, without that of its section: `clientId`, `authnMethod`.
+    /// blank. The key is the vendor's, without the name of its section: `clientId`, `authnMethod`.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.keys.value(key)
     }
@@ -84,7 +83,7 @@ impl Explanation {
         ClientConfig::paths()
     }
 
-    /// Where tokens are asked for, and the key that says so: plain HTTP is raised to HTTPS, but for loopback hosts.
+    /// The endpoint that tokens are requested from, and its key: plain HTTP becomes HTTPS, except for loopback hosts.
     pub fn endpoint(&self) -> Option<(&'static str, Uri)> {
         self.keys.endpoint()
     }
@@ -118,7 +117,7 @@ impl Proxy {
         &self.uri
     }
 
-    /// What an HTTP proxy is told in `Proxy-Authorization`: user and password.
+    /// The value of `Proxy-Authorization` for an HTTP proxy: user and password.
     pub fn expose_authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }

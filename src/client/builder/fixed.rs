@@ -1,4 +1,4 @@
-//! A handle with one token that a test made up.
+//! A handle with one fixed token, for tests.
 
 use crate::client::builder::IdaasBuilder;
 use crate::client::builder::cloud_role::Roles;
@@ -8,7 +8,7 @@ use crate::telemetry::Telemetry;
 use crate::token::{TokenCache, TokenResponse};
 
 impl IdaasBuilder {
-    /// Reads no file and no environment: a unit test's outcome is its own.
+    /// Reads no file and no environment, so that a unit test depends on neither.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Where configuration meets method, transport and cache.
+//! The builder of a handle.
 
 mod build;
 mod cloud_role;
@@ -53,7 +53,7 @@ use crate::transport::Transport;
 #[must_use = "a builder does nothing until `build`"]
 pub struct IdaasBuilder {
     file: ConfigFile,
-    /// What code gives, which wins over the file.
+    /// The keys set in code, which win over the file.
     overrides: ClientConfig,
     #[cfg(feature = "aliyun")]
     sts_endpoint: Option<String>,
@@ -69,7 +69,7 @@ pub struct IdaasBuilder {
     clock: Clock,
 }
 
-/// Gives the user's service its limits, which are known once the configuration is.
+/// Gives the program's service its time-outs, once the configuration is known.
 type MakeTransport = Box<dyn FnOnce(Duration, Duration) -> Transport + Send>;
 
 /// Puts a source in front of another, once the configuration is known.
@@ -107,8 +107,8 @@ impl IdaasBuilder {
         self
     }
 
-    /// Takes the vendor's configuration from this text, where it comes from elsewhere than a file: a secret
-    /// manager, a configuration service.
+    /// Takes the vendor's configuration from this text, when it does not come from a file but from a secret manager or
+    /// a configuration service.
     pub fn config_text(mut self, text: impl Into<String>) -> Self {
         self.file = ConfigFile::Text(Secret::new(text));
         self
@@ -164,8 +164,8 @@ impl IdaasBuilder {
         self
     }
 
-    /// Where the metadata service is that the file's PKCS7 asks, and for PLUGIN the RAM role of an ECS instance:
-    /// `http://host:port`. By default where the cloud has it: `http://100.100.100.200` or `http://169.254.169.254`.
+    /// The metadata service, `http://host:port`, for PKCS7 of the file and, with PLUGIN, for the RAM role of an ECS
+    /// instance. By default that of the cloud: `http://100.100.100.200` or `http://169.254.169.254`.
     #[cfg(feature = "transport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
     pub fn metadata_address(mut self, address: impl Into<String>) -> Self {
@@ -178,18 +178,18 @@ impl IdaasBuilder {
 impl IdaasBuilder {
     /// Takes tokens from a source of your own instead of the token endpoint.
     ///
-    /// It needs a scope beside it. Instance id, client id, issuer and token endpoint say whose tokens they are, to
-    /// events, metrics and [`wrap_source`](Self::wrap_source), and may be left out; a method, a plugin's name or a
-    /// configuration file beside it is a fault.
+    /// It needs a scope. Instance id, client id, issuer and token endpoint are optional: they identify the client in
+    /// events, metrics and [`wrap_source`](Self::wrap_source). A method, a plugin's name or a configuration file beside
+    /// it is a fault.
     pub fn token_source(mut self, source: impl TokenSource) -> Self {
         self.source = Some(Arc::new(source));
         self.overrides.has_source = true;
         self
     }
 
-    /// Registers a plugin of your own: a source of tokens that a configuration with `authnMethod: PLUGIN`
-    /// chooses by `pluginName`. The cache, the sharing of one fetch and the back-off are the same for it. Under the
-    /// name `alibabacloudPluginCredentialProvider` it replaces the built-in one.
+    /// Registers a plugin of your own: a source of tokens that a configuration with `authnMethod: PLUGIN` chooses by
+    /// `pluginName`. Cache, refresh and back-off are the same for it. Under the name
+    /// `alibabacloudPluginCredentialProvider` it replaces the built-in one.
     ///
     /// ```
     /// use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
@@ -214,12 +214,11 @@ impl IdaasBuilder {
         self
     }
 
-    /// Chooses PLUGIN: tokens come from the plugin of this name, key `pluginName`. That is one
-    /// registered with [`plugin`](Self::plugin), or, with the feature `aliyun`,
-    /// `alibabacloudPluginCredentialProvider`, which asks the EIAM OpenAPI at `open_api_endpoint` with an
-    /// Alibaba Cloud identity.
+    /// Chooses PLUGIN: tokens come from the plugin of this name, key `pluginName`. That is one registered with
+    /// [`plugin`](Self::plugin), or, with the feature `aliyun`, `alibabacloudPluginCredentialProvider`, which calls the
+    /// EIAM OpenAPI at `open_api_endpoint` with an Alibaba Cloud identity.
     ///
-    /// Issuer and token endpoint need not be given then.
+    /// Issuer and token endpoint are optional then.
     pub fn plugin_name(mut self, name: impl Into<String>) -> Self {
         self.overrides.authn.plugin_name.set(name);
         self.overrides.is_plugin = true;
@@ -245,10 +244,9 @@ impl IdaasBuilder {
         self
     }
 
-    /// Puts a source of your own in front of the configured one, whichever that is: a second-level store, an audit
-    /// log, a limit of your own. `wrap` is called by [`build`](Self::build) with the inner source, to be called for
-    /// what the new source does not do itself, and with whose tokens they are. Called again, the later source is the
-    /// outer one.
+    /// Puts a source of your own in front of the configured one, whichever that is: a second-level store, an audit log,
+    /// a limit of your own. [`build`](Self::build) calls `wrap` with the inner source and with a context that says
+    /// whose tokens they are. Called again, the later source is the outer one.
     ///
     /// A source that wraps another passes [`exchange`](TokenSource::exchange), [`rejected`](TokenSource::rejected)
     /// and [`time_limit`](TokenSource::time_limit) on.
@@ -301,7 +299,7 @@ impl IdaasBuilder {
     ///
     /// # Errors
     ///
-    /// What `wrap` returns is returned by [`build`](Self::build).
+    /// [`build`](Self::build) returns the error of `wrap`.
     pub fn wrap_source<W, S>(mut self, wrap: W) -> Self
     where
         W: FnOnce(Arc<dyn TokenSource>, &SourceContext) -> Result<S, ConfigError> + Send + 'static,
@@ -315,8 +313,8 @@ impl IdaasBuilder {
 /// # Cloud roles
 #[cfg(feature = "aliyun")]
 impl IdaasBuilder {
-    /// Where the DeveloperAPI is that hands out STS credentials of cloud roles, with or without `https://`:
-    /// key `developerApiEndpoint`. See [`Idaas::cloud_role`](crate::Idaas::cloud_role).
+    /// The DeveloperAPI, for STS credentials of cloud roles and for secrets that IDaaS keeps, with or without
+    /// `https://`: key `developerApiEndpoint`. See [`Idaas::cloud_role`](crate::Idaas::cloud_role).
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn developer_api_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.overrides.client.developer_api_endpoint.set(endpoint);
@@ -352,12 +350,12 @@ impl IdaasBuilder {
     /// HTTP/2, where the built-in client speaks HTTP/1.1. Time-outs and the cap on a response's size hold for it
     /// too.
     ///
-    /// Switch off in it that redirects are followed (they are in `reqwest`'s default): a redirect that it hands
-    /// on is refused, one that it follows is not seen, and may lead the client's credentials elsewhere.
+    /// It must not follow redirects (`reqwest` does by default): a redirect that it returns is refused, but one that it
+    /// follows is not seen, and may send the client's credentials elsewhere.
     ///
     /// The service may be the one that the layer wraps, with its limits and buffers: a request that waits for a token
-    /// holds nothing of the service that the token request needs. It must not have the layer in it, though: a token
-    /// request would wait for the token that it is to fetch.
+    /// holds nothing of the service that the token request needs. It must not contain the layer: a token request would
+    /// wait for the token that it fetches.
     pub fn transport<S, B>(mut self, service: S) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -372,8 +370,8 @@ impl IdaasBuilder {
 
     /// Sends token requests over this client of reqwest's, with its TLS, proxies and authorities.
     ///
-    /// Build it with `reqwest::redirect::Policy::none()`: a redirect would hand the client's credentials on. One that
-    /// was followed is an error.
+    /// Build it with `reqwest::redirect::Policy::none()`: a redirect would send the client's credentials elsewhere. A
+    /// followed redirect is an error.
     ///
     /// ```
     /// # fn example() -> Result<(), tower_idaas::BoxError> {
@@ -393,30 +391,30 @@ impl IdaasBuilder {
 
 /// # Limits
 impl IdaasBuilder {
-    /// How long a request waits for a token that has to be fetched. By default as long as a fetch can take:
-    /// the two time-outs and a few seconds for another attempt. A request that gives up leaves the fetch
-    /// going for the next one.
+    /// How long a request waits for a token that has to be fetched. By default as long as a refresh can take: the two
+    /// time-outs and a few seconds for another attempt. When a request stops waiting, the refresh goes on for the next
+    /// one.
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.wait_timeout = Some(timeout);
         self
     }
 
-    /// How many scopes keep their tokens, beside the configured one and those that a layer asks for: the least recently
-    /// used one makes room, which an event of level `WARN` tells when its token is alive. 1,000 by default.
+    /// How many scopes keep their tokens, beside the configured one and those that a layer asks for: beyond that the
+    /// least recently used one is evicted, with an event of level `WARN` if its token is live. 1,000 by default.
     pub fn scope_capacity(mut self, scopes: usize) -> Self {
         self.cache_limits.scopes = scopes;
         self
     }
 
-    /// How many exchanged tokens are cached: the least recently used one makes room, which an event of level `WARN` tells
-    /// when it is alive. 10,000 by default. Subject tokens that were never exchanged do not count, and push out none that
-    /// was: an eighth of this number of them are remembered beside it, for their failures.
+    /// How many exchanged tokens are cached: beyond that the least recently used one is evicted, with an event of level
+    /// `WARN` if it is live. 10,000 by default. Subject tokens that were never exchanged do not count, and evict none
+    /// that was: the failures of an eighth of this number of them are cached beside it.
     pub fn exchange_capacity(mut self, tokens: usize) -> Self {
         self.cache_limits.exchanges = tokens;
         self
     }
 
-    /// How much memory exchanged tokens take, in bytes: beyond it the least recently used one makes room, as beyond the
+    /// How much memory exchanged tokens take, in bytes: beyond it the least recently used one is evicted, as beyond the
     /// [number](Self::exchange_capacity). 64 MiB by default; an exchanged token takes twice its length and about 1 KiB.
     pub fn exchange_capacity_bytes(mut self, bytes: usize) -> Self {
         self.cache_limits.exchange_bytes = bytes;
@@ -424,9 +422,9 @@ impl IdaasBuilder {
     }
 
     /// How many token requests may be in flight at the same time: 256 by default, which leaves room under 1,024 file
-    /// descriptors, and two at least. One place in eight is kept for the client's own tokens and for exchanged tokens
-    /// that are renewed. Sixteen times as many exchanges queue beyond it, and fail with
-    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
+    /// descriptors, and two at least. One in eight is reserved for the client's own tokens and for refreshes of
+    /// exchanged tokens. Beyond it, up to sixteen times as many exchanges queue; others fail with
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) because the queue is full.
     pub fn max_token_requests_in_flight(mut self, requests: usize) -> Self {
         self.max_token_requests_in_flight = requests;
         self
@@ -436,7 +434,7 @@ impl IdaasBuilder {
 /// # For tests
 #[cfg(feature = "test-util")]
 impl IdaasBuilder {
-    /// Reads the time from a clock that tests turn by hand.
+    /// Reads the time from a clock that a test sets by hand.
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Clock::Manual(clock);

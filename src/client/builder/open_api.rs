@@ -24,7 +24,7 @@ impl IdaasBuilder {
         let chain = DefaultChain::new(Injected {
             environment: self.environment.clone(),
             transport: transport.clone(),
-            // With an admission of its own: a refresh of a token may wait for one of a credential.
+            // An admission of its own, because a refresh of a token may wait for one of a credential.
             settings: Settings {
                 admission: Arc::default(),
                 telemetry: settings.telemetry.of("Alibaba Cloud credential"),
@@ -47,7 +47,7 @@ impl IdaasBuilder {
         Ok(Arc::new(source))
     }
 
-    /// A fetch that needs a credential first may take as long as two.
+    /// A fetch that needs a credential first may take twice as long.
     pub(super) fn open_api_settings(&self, settings: Settings) -> Settings {
         let attempt_timeout = settings.attempt_timeout.saturating_mul(2);
         Settings { attempt_timeout, wait: self.wait_timeout.unwrap_or(attempt_timeout), ..settings }

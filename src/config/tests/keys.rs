@@ -20,7 +20,7 @@ fn every_key_may_be_written_in_snake_case() {
         "http_configuration": { "connect_timeout": 2000, "read_timeout": 60000, "unsafe_ignore_ssl_cert": false }
     }"#;
     let (config, warnings) = check_text(text).unwrap();
-    // Known, every one; but a client secret has no use for most of them.
+    // All are known, but a client secret uses few of them.
     assert!(
         warnings.iter().all(|warning| warning.contains("is not used by CLIENT_SECRET_BASIC")),
         "{warnings:?}"

@@ -84,7 +84,7 @@ fn load(file: &ConfigFile, keys: ClientConfig, environment: &Environment) -> Res
     Config::load(file, keys, &CheckContext::new(environment, std::time::UNIX_EPOCH))
 }
 
-/// A method as messages of tests call it.
+/// A method's name in messages of tests.
 fn debug(method: &Method) -> String {
     format!("{method:?}")
 }

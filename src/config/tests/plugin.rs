@@ -4,7 +4,7 @@ use crate::config::tests::*;
 
 const NAME: &str = "authnConfiguration.pluginName";
 
-/// What the text comes to when these plugins are registered in code.
+/// The result for the text when these plugins are registered in code.
 fn check_with(registered: &[&str], text: &str) -> Result<(Config, Vec<String>), ConfigError> {
     let mut given = ClientConfig::default();
     given.plugin_names = registered.iter().map(|name| (*name).to_owned()).collect();

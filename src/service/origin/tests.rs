@@ -1,4 +1,4 @@
-//! Which destination a list admits.
+//! Which destinations a list allows.
 
 use http::Uri;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn an_origin_is_scheme_host_and_port() {
         ("https://api.example.com", "https://api.example.com:80/", false),
         ("http://localhost", "http://localhost:80/", true),
         ("http://localhost", "http://localhost:443/", false),
-        // Hosts that are no names, and names that are not ASCII.
+        // Addresses, and names in Punycode.
         ("https://192.0.2.1", "https://192.0.2.1/", true),
         ("https://192.0.2.1", "https://192.0.2.10/", false),
         ("https://[2001:db8::1]:8443", "https://[2001:DB8:0:0::1]:8443/", true),
@@ -85,7 +85,7 @@ fn no_trick_makes_another_host_look_like_one_on_the_list() {
             assert!(!admits(origin, uri), "{origin} {uri}");
         }
     }
-    // Who asks is no part of an origin.
+    // User information is no part of an origin.
     assert!(admits("https://api.example.com", "https://evil.example:443@api.example.com/"));
 }
 
@@ -231,7 +231,7 @@ proptest! {
         host in "[a-zA-Z0-9.@:*,_\\[\\]-]{0,12}(\\.?example|EXAMPLE|xample)?\\.?(com)?[.:0-9a-z]{0,4}",
     ) {
         if admits("https://*.example.com", &format!("https://{host}/")) {
-            // What the address says, taken apart anew and without the code above.
+            // The host and port, parsed without the code under test.
             let name = host.rsplit('@').next().unwrap();
             let name = name.strip_suffix(":443").or(name.strip_suffix(':')).unwrap_or(name).to_ascii_lowercase();
             let mut labels: Vec<&str> = name.split('.').collect();
