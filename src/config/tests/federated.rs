@@ -71,6 +71,7 @@ impl Fixture {
     }
 }
 
+#[cfg(feature = "transport")]
 #[test]
 fn the_credential_and_the_place_must_be_told() {
     for name in ["OIDC", "PKCS7"] {
@@ -90,6 +91,7 @@ fn the_credential_and_the_place_must_be_told() {
     }
 }
 
+#[cfg(feature = "transport")]
 #[test]
 fn each_method_runs_where_it_can() {
     for (environment, cloud) in [
@@ -114,6 +116,7 @@ fn each_method_runs_where_it_can() {
     }
 }
 
+#[cfg(feature = "transport")]
 #[test]
 fn a_google_machine_needs_no_token_file() {
     let fixture = Fixture::new();
