@@ -16,6 +16,9 @@ const PAM: &str = "urn:cloud:idaas:pam";
 /// The scope of everything that the client is granted in IDaaS's own application for privileged access.
 const DEFAULT_SCOPE: &str = "urn:cloud:idaas:pam|.all";
 
+/// The DeveloperAPI among the origins that may reject a token.
+const ORIGIN: u64 = 0x6465_7665_6c6f_7065;
+
 /// The default scope of DeveloperAPI calls: the configured one if its audience is privileged access, so that one token
 /// serves both.
 ///
@@ -60,7 +63,10 @@ impl Bearer {
     ) -> Result<T, Error> {
         let token = self.token().await?;
         match self.api.send(operation, &token, &read).await {
-            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => token.invalidate(),
+            // A token that is still served after its rejection is not the fault: an API may say 401 for lack of rights.
+            Err(error)
+                if error.status() == Some(StatusCode::UNAUTHORIZED)
+                    && token.header_shard().is_some_and(|shard| shard.reject(ORIGIN)) => {}
             result => return result,
         }
         self.api.send(operation, &self.token().await?, &read).await

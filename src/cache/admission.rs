@@ -131,9 +131,13 @@ impl Admission {
                 priority: applicant.priority,
                 _queued: telemetry.queued(),
             });
-            // The registration lasts, so that the request keeps its position in the queue.
+            // The registration lasts, so that the request keeps its position in the queue. A place that is free all the
+            // same went to a queued request whose runtime is not driven: this one takes it.
             while timeout(LOOK, freed.as_mut()).await.is_err() {
                 self.remove_stalled(clock.now());
+                if self.state().limiter.has_room(applicant.priority) {
+                    break;
+                }
             }
         }
     }

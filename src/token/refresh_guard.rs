@@ -3,6 +3,7 @@
 use std::sync::Weak;
 use std::time::Duration;
 
+use crate::cache::in_flight::Outcome;
 use crate::cache::slot::Resolution;
 use crate::cache::sync::{AbortHandle, current_runtime};
 use crate::clock::Clock;
@@ -39,12 +40,14 @@ impl RefreshGuard {
                     Resolution::Wait(in_flight) => {
                         drop(slot);
                         let id = in_flight.id;
-                        if in_flight.wait_while_running().await.is_none()
+                        let outcome = in_flight.wait_while_running().await;
+                        if outcome.is_none()
                             && let Some(cache) = weak.upgrade()
                         {
                             cache.slot(&scope).abandon(id);
                         }
-                        SHORTEST_NAP
+                        // A token without a life is not kept, and the next one would be like it.
+                        if matches!(outcome, Some(Outcome::Uncacheable(_))) { LONGEST_NAP } else { SHORTEST_NAP }
                     }
                     Resolution::Serve(_) | Resolution::Refuse(_) => slot.next_look(),
                 };

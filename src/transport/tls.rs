@@ -47,6 +47,15 @@ struct Current {
     unusable: Vec<Stamp>,
 }
 
+/// The check under way. However it ends, also with its runtime before it began, the next one may begin.
+struct Check(Arc<Tls>);
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.0.is_checking.store(false, Ordering::Release);
+    }
+}
+
 impl Tls {
     /// The configuration in use for these authorities, or a new one. Reads files.
     ///
@@ -74,10 +83,10 @@ impl Tls {
     pub(super) async fn config(self: &Arc<Self>) -> Arc<ClientConfig> {
         if self.is_due(CHECK_INTERVAL) && !self.is_checking.swap(true, Ordering::AcqRel) {
             let tls = Arc::clone(self);
+            let check = Check(tls);
             let checking = tokio::task::spawn_blocking(move || {
                 // The last usable authorities stay in use, and `check` has already warned.
-                let _ = tls.check();
-                tls.is_checking.store(false, Ordering::Release);
+                let _ = check.0.check();
             });
             let _ = tokio::time::timeout(CHECK_LIMIT, checking).await;
         }

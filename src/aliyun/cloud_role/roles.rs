@@ -6,6 +6,7 @@ use crate::aliyun::bearer::Bearer;
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
 use crate::aliyun::cloud_role::obtain::{Obtained, RENEWAL, RoleKey, operation, read};
 use crate::aliyun::developer_api::DeveloperApi;
+use crate::cache::admission::Party;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::lru_map::LruMap;
 use crate::cache::slot::{Settings, Slot};
@@ -66,7 +67,9 @@ impl CloudRoles {
                 },
                 key: key.clone(),
             };
-            Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
+            // What fails for one subject is evidence about that subject alone.
+            let party = if subject.is_some() { Party::Other } else { Party::Own };
+            Arc::new(Slot::new(Arc::new(fetch), Settings { party, ..self.settings.clone() }))
         })
     }
 }
