@@ -47,7 +47,11 @@ impl RefreshGuard {
                             cache.slot(&scope).abandon(id);
                         }
                         // A token without a life is not kept, and the next one would be like it.
-                        if matches!(outcome, Some(Outcome::Uncacheable(_))) { LONGEST_NAP } else { SHORTEST_NAP }
+                        if matches!(outcome, Some(Outcome::Uncacheable(_))) {
+                            LONGEST_NAP
+                        } else {
+                            SHORTEST_NAP
+                        }
                     }
                     Resolution::Serve(_) | Resolution::Refuse(_) => slot.next_look(),
                 };

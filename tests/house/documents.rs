@@ -1,6 +1,6 @@
 //! What README and the pages of `docs` promise: samples load, links lead somewhere, tables name what exists.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::guarantees::collect_tests;
@@ -266,7 +266,7 @@ fn every_sample_loads() {
     let token = folder.path().join("idaas-token");
     std::fs::write(&token, "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl").unwrap();
     // What the reader of a sample puts in its place.
-    let own: BTreeMap<&str, String> = BTreeMap::from([
+    let own: std::collections::BTreeMap<&str, String> = std::collections::BTreeMap::from([
         (
             r#""-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----""#,
             certificate("clientX509Certificate"),

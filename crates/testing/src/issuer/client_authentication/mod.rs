@@ -36,10 +36,10 @@ pub enum ClientAuthentication {
     /// `PCA`: an assertion signed with the key of a certificate.
     Pca,
     /// `OIDC`: a token of a Kubernetes service account, of
-    /// [`TestIdaas::service_account_token`](super::TestIdaas::service_account_token).
+    /// [`TestIdaas::service_account_token`](crate::TestIdaas::service_account_token).
     Oidc,
     /// `PKCS7`: a document of the metadata service,
-    /// [`TestIdaas::start_metadata_service`](super::TestIdaas::start_metadata_service).
+    /// [`TestIdaas::start_metadata_service`](crate::TestIdaas::start_metadata_service).
     Pkcs7,
 }
 
