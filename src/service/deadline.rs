@@ -37,7 +37,9 @@ impl Deadline {
         acquiring: impl Future<Output = Result<Arc<CacheEntry<Token>>, Error>>,
     ) -> Result<Arc<CacheEntry<Token>>, Error> {
         let Some(limit) = self.limit else { return acquiring.await };
-        let patience = if slot.peek().is_some() { limit / 2 } else { limit };
+        // A request may wait more than once: each wait has what the ones before have left.
+        let left = limit.saturating_sub(self.clock.now().since(self.started));
+        let patience = if slot.peek().is_some() { left / 2 } else { left };
         match timeout(patience, acquiring).await {
             Ok(result) => result,
             Err(_elapsed) => slot.peek().ok_or_else(|| self.error()),

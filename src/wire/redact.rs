@@ -217,11 +217,17 @@ impl<'a> Redactor<'a> {
             for needle in self.needles().iter().filter(|needle| needle.window == window) {
                 let mask = if window == WINDOW { u64::MAX } else { (1 << (8 * window)) - 1 };
                 let mut passing = 0_u64;
+                let mut windows = Vec::with_capacity(needle.bytes.len());
                 for (count, byte) in needle.bytes.iter().enumerate() {
                     passing = (passing << 8 | u64::from(*byte)) & mask;
-                    if count + 1 < window {
-                        continue;
+                    if count + 1 >= window {
+                        windows.push(passing);
                     }
+                }
+                // Each window once, so that a long secret that repeats itself costs no more than one that does not.
+                windows.sort_unstable();
+                windows.dedup();
+                for passing in windows {
                     let first = places.partition_point(|(known, _)| *known < passing);
                     for (_, at) in places.iter().skip(first).take_while(|(known, _)| *known == passing) {
                         hide_seen(normal.get(*at..at + window).unwrap_or_default(), hidden);

@@ -7,7 +7,7 @@ use super::finding::{Finding, Mark, Step};
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     findings: Vec<Finding>,
-    /// Whether a configuration was looked at that nobody uses.
+    /// Whether the examined configuration is unused.
     pub(crate) is_demo: bool,
     listener: Listener,
     /// How many steps it has heard of.
