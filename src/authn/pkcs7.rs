@@ -18,8 +18,8 @@ const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type
 /// ```
 /// use tower_idaas::authn::Pkcs7;
 ///
+/// # #[cfg(feature = "transport")]
 /// let method = Pkcs7::alibaba_cloud_ecs("orders-on-ecs");
-/// # drop(method);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Pkcs7 {

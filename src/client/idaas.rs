@@ -31,7 +31,7 @@ use crate::token::{RefreshGuard, SubjectToken, Token, TokenCache};
 ///
 /// let request = http::Request::get("http://localhost:8080/orders").body(Empty::<bytes::Bytes>::new())?;
 /// let response = client.ready().await?.call(request).await?;
-/// # let _: http::Response<hyper::body::Incoming> = response;
+/// assert!(response.status().is_success());
 /// # Ok(())
 /// # }
 /// ```

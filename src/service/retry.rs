@@ -61,10 +61,11 @@ impl RetryUnauthorized {
     /// and not replayed; a rejected token is invalidated all the same.
     ///
     /// ```
-    /// use http_body_util::{Either, Empty, Full};
+    /// use bytes::Bytes;
+    /// use http_body_util::{Either, Full, combinators::BoxBody};
     ///
     /// # fn example() {
-    /// type Body = Either<Full<bytes::Bytes>, hyper::body::Incoming>;
+    /// type Body = Either<Full<Bytes>, BoxBody<Bytes, std::io::Error>>;
     /// let policy = tower_idaas::RetryUnauthorized::new().clone_body(|body: &Body| match body {
     ///     Either::Left(buffered) => Some(Either::Left(buffered.clone())),
     ///     Either::Right(_streamed) => None,
