@@ -1,7 +1,7 @@
 //! Starts a fleet of processes at once, with and without a shared store, and counts what the issuer is asked.
 //!
 //! ```sh
-//! cargo run -p tower-idaas-redis --example fleet
+//! cargo run -p tower-idaas-redis --example shared_store
 //! ```
 //!
 //! It needs `redis-server` and no account: an IDaaS in this process issues the tokens. It fails when there are more token
