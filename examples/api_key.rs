@@ -1,5 +1,5 @@
-//! Asks a language model with an API key that IDaaS keeps: the program holds no key, and one that is exchanged in IDaaS is
-//! taken up without a restart.
+//! Asks a language model with an API key that IDaaS keeps: the program holds no key, and a key that is rotated in IDaaS
+//! is used without a restart.
 //!
 //! It runs offline, against an IDaaS, a DeveloperAPI and a model in this process:
 //!
@@ -58,13 +58,13 @@ async fn main() -> Result<(), BoxError> {
         .layer(key)
         .service(Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>());
 
-    for (question, exchanged) in
+    for (question, rotated) in
         [("How many cups?", false), ("And how many now?", false), ("Still there?", true)]
     {
-        if exchanged {
+        if rotated {
             developer_api.keep_api_key("model", "sk-of-tomorrow");
             *accepted.lock().map_err(|_| "the model has panicked")? = "sk-of-tomorrow";
-            println!("(the key is exchanged)");
+            println!("(the key is rotated)");
         }
         let body = serde_json::json!({ "messages": [{ "role": "user", "content": question }] });
         let request = Request::post(format!("{origin}/v1/chat/completions"))
@@ -72,10 +72,10 @@ async fn main() -> Result<(), BoxError> {
             .body(Full::<bytes::Bytes>::from(body.to_string()))?;
         let response = client.ready().await?.call(request).await?;
         let status = response.status();
-        let answer = response.into_body().collect().await?.to_bytes();
-        println!("{question} {status}: {}", String::from_utf8_lossy(&answer));
+        let body = response.into_body().collect().await?.to_bytes();
+        println!("{question} {status}: {}", String::from_utf8_lossy(&body));
         if status != StatusCode::OK {
-            return Err("the model did not answer".into());
+            return Err("the model refused the request".into());
         }
     }
     println!("IDaaS was asked for the key {} times", developer_api.requests().len());

@@ -7,17 +7,17 @@
 //! $ cargo run --example fleet -- 1000
 //! ```
 //!
-//! A token is renewed at two thirds of its life, less up to a fifth of that by chance. Beside it stands the
-//! same fleet without the chance, everybody at two thirds exactly: that column is arithmetic. Token requests
+//! A token is refreshed at two thirds of its life, less up to a fifth of that by jitter. Beside it stands the
+//! same fleet without jitter, each instance at two thirds exactly: that column is arithmetic. Token requests
 //! in the busiest second of each wave, of 10,000 instances:
 //!
 //! | wave | with jitter | without |
 //! |---|---|---|
 //! | start | 10,000 | 10,000 |
-//! | renewal 1 | 81 | 10,000 |
-//! | renewal 2 | 78 | 10,000 |
-//! | renewal 3 | 65 | 10,000 |
-//! | renewal 4 | 60 | 10,000 |
+//! | refresh 1 | 81 | 10,000 |
+//! | refresh 2 | 78 | 10,000 |
+//! | refresh 3 | 65 | 10,000 |
+//! | refresh 4 | 60 | 10,000 |
 //!
 //! Nothing spreads the start: the first request of each instance needs a token then and there.
 #![allow(clippy::print_stdout)]
@@ -44,11 +44,11 @@ const LINE: u64 = 80;
 /// How many token requests there were in each second.
 type Load = BTreeMap<u64, u64>;
 
-/// The issuer as the fleet sees it: answers at once, and counts.
+/// The issuer as the fleet sees it: responds at once, and counts.
 #[derive(Debug, Default)]
 struct Issuer {
     second: AtomicU64,
-    /// By wave: the start, then each instance's first renewal, its second one, and so on.
+    /// By wave: the start, then each instance's first refresh, its second one, and so on.
     waves: Mutex<Vec<Load>>,
 }
 
@@ -89,7 +89,7 @@ async fn main() -> Result<(), BoxError> {
         None => INSTANCES,
     };
     let with_jitter = simulate(instances).await?;
-    // Everybody asks at the start and then, to the second, after two thirds of each life.
+    // Each instance asks at the start and then, to the second, after two thirds of each life.
     let without: Vec<Load> =
         (0..=END).step_by(LIFE as usize * 2 / 3).map(|second| Load::from([(second, instances)])).collect();
 
@@ -124,7 +124,7 @@ async fn simulate(instances: u64) -> Result<Vec<Load>, BoxError> {
                 next = next.min(fresh_until);
             }
         }
-        // Renewals fly behind the requests: the second ends when all have landed.
+        // Refreshes run in the background: the second ends when all have ended.
         while tasks.metrics().num_alive_tasks() > 0 {
             tokio::task::yield_now().await;
         }
@@ -143,7 +143,7 @@ fn print_waves(with_jitter: &[Load], without: &[Load]) {
     println!("busiest second of            with jitter   all at two thirds");
     // The last waves are cut off by the end.
     for wave in 0..(END / (LIFE * 2 / 3)) as usize + 1 {
-        let name = if wave == 0 { "the start".to_owned() } else { format!("renewal {wave}") };
+        let name = if wave == 0 { "the start".to_owned() } else { format!("refresh {wave}") };
         let spread = with_jitter.get(wave).and_then(|load| load.keys().next().zip(load.keys().last()));
         let spread = spread.map(|(first, last)| format!("seconds {first} to {last}")).unwrap_or_default();
         let (one, other) = (peak(with_jitter.get(wave)), peak(without.get(wave)));

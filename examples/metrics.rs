@@ -1,7 +1,7 @@
 //! Serves the metrics of a client as Prometheus reads them, and shows them once.
 //!
-//! ```sh
-//! cargo run --example metrics --features metrics
+//! ```console
+//! $ cargo run --example metrics --features metrics
 //! ```
 //!
 //! It needs no account: an IDaaS and an API in the same process. One token is revoked, so that the API rejects it, and
@@ -28,7 +28,7 @@ use tower_idaas_testing::{Behaviour, TestIdaas};
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let prometheus = PrometheusBuilder::new().install_recorder()?;
-    // Histograms hold every measurement until somebody collects; this is for when nobody does.
+    // A histogram keeps every measurement until it is collected; this bounds that where Prometheus does not come.
     let upkeep = prometheus.clone();
     tokio::spawn(async move {
         loop {
@@ -68,15 +68,15 @@ async fn main() -> Result<(), BoxError> {
             api.revoke_all_issued_before_now();
         }
         let response = client.ready().await?.call(Request::get(api.url()).body(Empty::new())?).await?;
-        println!("# the API answers {}", response.status());
+        println!("# the API responds with {}", response.status());
     }
     issuer.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
     let elsewhere = "api://elsewhere|read".parse()?;
     let failed = idaas.token_for(&elsewhere).await;
     println!("# one fetch failed: {}", failed.is_err());
 
-    let answer = http.get(format!("http://{address}/metrics").parse()?).await?;
-    let text = answer.into_body().collect().await?.to_bytes();
+    let response = http.get(format!("http://{address}/metrics").parse()?).await?;
+    let text = response.into_body().collect().await?.to_bytes();
     print!("{}", String::from_utf8_lossy(&text));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The whole story in under 20 seconds, offline: an IDaaS and a protected API in this process, the vendor's
+//! In under 20 seconds, offline: an IDaaS and a protected API in this process, the vendor's
 //! configuration file, a hyper client with the layer; a cold start of 1,000 requests, then several token
 //! lives under load.
 //!
@@ -37,7 +37,7 @@ const LIFE: Duration = Duration::from_secs(4);
 const LIVES: usize = 4;
 const COLD_REQUESTS: usize = 1_000;
 const WORKERS: usize = 16;
-/// So slow is the issuer from the second token on: a request that waited for a renewal would show.
+/// So slow is the issuer from the second token on: a request that waited for a refresh would show.
 const SLOW: Duration = Duration::from_millis(300);
 
 type Http = Client<hyper_rustls::HttpsConnector<HttpConnector>, Empty<Bytes>>;
@@ -101,7 +101,7 @@ async fn story(config: &Path, roots: &Path) -> Result<ExitCode, BoxError> {
     println!("  requests        {requests}");
     println!("  failed          {failed}");
     println!("  token requests  {}  ({cold_tokens} cold, then 1 per token)", server.token_requests());
-    println!("  renewals        {}, and {} requests waited for one", load.renewals, load.waited);
+    println!("  refreshes       {}, and {} requests waited for one", load.refreshes, load.waited);
     println!("  median latency  {with:.2?} with the layer, {without:.2?} with a constant header");
     Ok(if failed == 0 && cold_tokens == 1 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -146,7 +146,7 @@ async fn cold_start(client: &IdaasService<Http>, server: &TestIdaas, api: &Prote
     for request in requests {
         failed += usize::from(!request.await.unwrap_or(false));
     }
-    println!("  {} answered 200, {failed} failed, in {:.0?}", COLD_REQUESTS - failed, start.elapsed());
+    println!("  {} served, {failed} failed, in {:.0?}", COLD_REQUESTS - failed, start.elapsed());
     println!("  token requests: {}\n", server.token_requests());
     failed
 }
@@ -156,10 +156,10 @@ struct Load {
     requests: usize,
     failed: usize,
     waited: usize,
-    renewals: usize,
+    refreshes: usize,
 }
 
-/// Requests without a pause, until the token has been renewed several times.
+/// Requests without a pause, until the token was refreshed several times.
 async fn load(client: &IdaasService<Http>, server: &TestIdaas, api: &ProtectedApi) -> Load {
     println!("load: {LIVES} token lives, and from now on the issuer takes {SLOW:.0?} for a token");
     server.set_behaviour(Behaviour::Slow(SLOW));
@@ -195,7 +195,7 @@ async fn load(client: &IdaasService<Http>, server: &TestIdaas, api: &ProtectedAp
         let (requests, failed) =
             (counts.requests.load(Ordering::Relaxed), counts.failed.load(Ordering::Relaxed));
         let line = format!(
-            "  {:4.1} s   {requests:6} requests   {failed} failed   {} renewals",
+            "  {:4.1} s   {requests:6} requests   {failed} failed   {} refreshes",
             start.elapsed().as_secs_f64(),
             issued.saturating_sub(1)
         );
@@ -210,14 +210,14 @@ async fn load(client: &IdaasService<Http>, server: &TestIdaas, api: &ProtectedAp
     if live {
         println!();
     }
-    // The last renewal is served to a few more requests before the load ends.
+    // The last refresh is served to a few more requests before the load ends.
     tokio::time::sleep(SLOW).await;
     workers.iter().for_each(tokio::task::JoinHandle::abort);
     Load {
         requests: counts.requests.load(Ordering::Relaxed),
         failed: counts.failed.load(Ordering::Relaxed),
         waited: counts.waited.load(Ordering::Relaxed),
-        renewals: server.tokens_issued().saturating_sub(1),
+        refreshes: server.tokens_issued().saturating_sub(1),
     }
 }
 

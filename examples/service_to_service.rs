@@ -34,7 +34,7 @@ fn http() -> Http {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// What the shop needs to answer.
+/// What the shop needs to respond.
 #[derive(Clone)]
 struct Shop {
     idaas: Idaas,
@@ -77,7 +77,8 @@ async fn tea(State(shop): State<Shop>) -> Result<String, StatusCode> {
     shop.ask_stock(None).await
 }
 
-/// On behalf of the user: their token, verified by now, is exchanged for one that speaks of them alone, to this API.
+/// On behalf of the user: the layer exchanges the user's token, verified by now, for one that names the user and opens
+/// the stock alone.
 async fn my_tea(State(shop): State<Shop>, headers: HeaderMap) -> Result<String, StatusCode> {
     let user = SubjectToken::from_bearer(&headers).ok_or(StatusCode::UNAUTHORIZED)?;
     shop.ask_stock(Some(user)).await
@@ -85,13 +86,13 @@ async fn my_tea(State(shop): State<Shop>, headers: HeaderMap) -> Result<String, 
 
 fn stock_router(verifier: Verifier) -> Router {
     let tea = async |Extension(claims): Extension<Value>| {
-        let caller = claims.get("sub").and_then(Value::as_str).unwrap_or("nobody");
+        let caller = claims.get("sub").and_then(Value::as_str).unwrap_or("unknown");
         format!("7 cups, for {caller}")
     };
     Router::new().route("/tea", get(tea)).layer(middleware::from_fn_with_state(verifier, verify))
 }
 
-/// Lets requests with a good token through, with its claims attached.
+/// Lets requests with a valid token through, with its claims attached.
 async fn verify(
     State(verifier): State<Verifier>,
     mut request: Request,

@@ -108,7 +108,7 @@ fn the_gauge_of_a_scope_that_has_gone_or_was_never_asked_for_is_not_left_behind(
     };
     assert_eq!(line("api://0|read"), Some(0.0), "the least recently used of 65");
     assert!(line("api://64|read").unwrap() > 1_000.0);
-    assert_eq!(line("api://a|read"), None, "the default scope, which nobody used");
+    assert_eq!(line("api://a|read"), None, "the default scope, which no request used");
 }
 
 #[cfg(feature = "transport")]

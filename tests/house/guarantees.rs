@@ -4,11 +4,11 @@
 //! |---|---|---|
 //! | 1 | a cold start is one token request, however many ask and give up | `a_thousand_cold_requests_make_one_token_request`, `five_hundred_cancelled_requests_neither_restart_nor_starve_the_fetch` |
 //! | 2 | callers less patient than the issuer is slow do not starve | `callers_less_patient_than_the_issuer_is_slow_do_not_starve` |
-//! | 3 | while a token lives, a dead issuer is nobody's failure, and is asked once per back-off step | `when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per_step` |
+//! | 3 | while a token lives, no request fails for a dead issuer, which is asked once per back-off step | `when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per_step` |
 //! | 4 | a token that dies in an outage is replaced after it, without a rebuild | `a_token_that_dies_while_the_issuer_is_gone_is_replaced_when_it_is_back` |
 //! | 5 | a refusal is forgotten in seconds, and a rotated secret needs no restart | `a_definitive_refusal_is_remembered_for_five_seconds_at_most`, `a_secret_file_renamed_into_place_while_the_old_secret_is_refused_is_used_at_once`, `the_next_refresh_uses_the_secret_that_is_in_the_file_then` |
 //! | 6 | many rejections of one token are one refresh, and a late one is none | `fifty_rejections_of_one_token_make_one_refresh`, `fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_rejected`, `fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late_one_fetches_nothing` |
-//! | 7 | what was asked for before a rejection is not used after it | `invalidating_during_a_refresh_voids_what_the_refresh_brings`, `invalidating_during_a_refresh_voids_it_even_when_nobody_asks_meanwhile` |
+//! | 7 | what was asked for before a rejection is not used after it | `invalidating_during_a_refresh_voids_what_the_refresh_brings`, `invalidating_during_a_refresh_voids_it_even_without_a_waiter` |
 //! | 8 | a rejection of a request that cannot be sent twice passes to the caller as it is, and withdraws the token | `a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn`, `only_a_401_about_our_own_token_counts`, `responses_pass_untouched` |
 //! | 9 | no token goes over plain text to another machine, nor along with a redirect | `no_token_goes_over_plain_text_to_another_machine_unless_told_so`, `inside_a_redirect_layer_the_list_keeps_the_token_from_another_origin`, `outside_a_redirect_layer_no_list_is_needed`, `no_token_follows_a_redirect_from_https_to_http` |
 //! | 10 | a redirect of the token endpoint is refused | `redirects_are_refused_without_a_second_request` |

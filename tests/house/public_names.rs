@@ -284,7 +284,7 @@ fn public_names(source: &str) -> Vec<&str> {
     names
 }
 
-/// A new name at the root is one more for everybody to learn: twenty are enough. It is counted as a program sees it
+/// A new name at the root is one more for each user to learn: twenty are enough. It is counted as a program sees it
 /// that turns no feature on, modules aside; the names in those are for the few who need them.
 #[test]
 fn the_names_at_the_root_are_these_twenty() {

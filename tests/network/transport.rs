@@ -76,7 +76,7 @@ async fn an_answer_that_drips_in_ends_with_the_read_timeout() {
     let error = fails_at_limit(&idaas).await;
     assert!(error.to_string().contains("no complete response"), "{error}");
 
-    // Dripping headers are no better, and the server notices that nobody listens any more.
+    // Dripping headers are no better, and the server notices that the connection is closed.
     let server = RawServer::start(Manner::Drips("HTTP/1.1 200 OK\r\n", "X-Y: z\r\n", LIMIT / 30)).await;
     let idaas = plain(&server).connect_timeout(AMPLE).read_timeout(LIMIT).build().unwrap();
     fails_at_limit(&idaas).await;

@@ -8,7 +8,7 @@ use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{ConfigError, Idaas, SecretSource};
 use tower_idaas_testing::TestIdaas;
 
-/// A client that trusts nobody but by these variables.
+/// A client that trusts what these variables name and nothing else.
 fn idaas(issuer: &TestIdaas, variables: &[(&str, &Path)]) -> Result<Idaas, ConfigError> {
     Idaas::builder()
         .instance_id(TestIdaas::INSTANCE_ID)

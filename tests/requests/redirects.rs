@@ -1,4 +1,4 @@
-//! A redirect leads to somebody else's server: no token reaches it.
+//! A redirect leads to a foreign server: no token reaches it.
 
 use std::io;
 use std::net::SocketAddr;

@@ -61,7 +61,7 @@ async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_r
     };
     parked.into_iter().for_each(|answer| answer.send_response(rejected()));
     settle().await;
-    assert_eq!(mint.fetches(), 1, "nobody asks before somebody needs a token");
+    assert_eq!(mint.fetches(), 1, "no token request before a request needs a token");
     assert_eq!(text(idaas.token().await)?, "token-2");
 
     // One more word about the old token says nothing about the new one.
@@ -128,7 +128,7 @@ async fn invalidating_during_a_refresh_voids_what_the_refresh_brings() -> Outcom
 }
 
 #[tokio::test]
-async fn invalidating_during_a_refresh_voids_it_even_when_nobody_asks_meanwhile() -> Outcome {
+async fn invalidating_during_a_refresh_voids_it_even_without_a_waiter() -> Outcome {
     let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let first = idaas.token().await?;

@@ -179,7 +179,7 @@ async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late
     settle().await;
     assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-2", 2));
     drop(client);
-    assert!(handle.next_request().await.is_none(), "nobody replayed twice");
+    assert!(handle.next_request().await.is_none(), "no request is replayed twice");
     Ok(())
 }
 

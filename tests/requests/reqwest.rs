@@ -32,7 +32,7 @@ fn http() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// A server of nobody we know, which notes what it is sent and answers all requests alike.
+/// A foreign server, which notes what it is sent and responds to all requests alike.
 struct Stranger {
     url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -221,7 +221,7 @@ async fn a_token_goes_where_it_may_and_nowhere_else() -> Outcome {
     let known = Stranger::answering(StatusCode::OK, "").await?;
     let other = Stranger::answering(StatusCode::OK, "").await?;
     let listed = idaas.layer().allow_origins([known.origin()])?;
-    // Nobody is asked where that host is: were it so, the error would be another.
+    // The name of the host is not resolved: if it were, the error would be another.
     for (layer, url) in [
         (idaas.layer(), "http://api.example.invalid/"),
         (idaas.layer(), "http://127.0.0.1.example.invalid/"),
@@ -307,7 +307,7 @@ async fn a_request_on_behalf_of_a_caller_leaves_with_an_exchanged_token() -> Out
 async fn an_error_is_ours_or_reqwests_and_shows_no_token() -> Outcome {
     let (issuer, _api, idaas) = protected().await?;
     let token = bearer(&idaas).await?.unwrap();
-    // Bound and not listening: nobody else gets the port, and nobody answers.
+    // Bound and not listening: no other process gets the port, and it refuses connections.
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let nowhere = format!("http://{}/", socket.local_addr()?);

@@ -104,7 +104,7 @@ impl Crowd {
         std::mem::take(&mut self.counts.lock().unwrap())
     }
 
-    /// Ends it all; nobody may have panicked.
+    /// Ends all callers; none may have panicked.
     pub async fn disperse(&self) {
         self.over.store(true, Ordering::Relaxed);
         let callers = std::mem::take(&mut *self.callers.lock().unwrap());

@@ -1,5 +1,5 @@
 //! A soak in real time: an issuer over TLS on the loopback interface goes through all kinds of trouble while
-//! callers keep asking, and nobody sees an expired token, or an error while there is a live one.
+//! callers keep asking: no request leaves with an expired token, and none fails while there is a live one.
 //!
 //! It takes about a minute. `SOAK_SECONDS` stretches it: each trouble lasts longer, and with it the back-off.
 //!
@@ -41,11 +41,11 @@ use self::table::{Counts, Row, Table};
 use self::troubles::{Trouble, troubles};
 
 const LIFE: Duration = Duration::from_secs(3);
-/// Of an attempt, to connect and to be answered.
+/// Of an attempt, to connect and to get its response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// What a busy machine may add to anything.
 const SLACK: Duration = Duration::from_secs(4);
-/// How long the soak takes when nobody stretches it.
+/// How long the soak takes without `SOAK_SECONDS`.
 const USUAL_SECONDS: f64 = 50.0;
 
 fn runtime() -> Runtime {
@@ -56,7 +56,7 @@ fn runtime() -> Runtime {
 fn no_trouble_lets_an_expired_token_out_or_takes_a_live_one_away() {
     let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let stretch = f64::max(seconds.unwrap_or(USUAL_SECONDS) / USUAL_SECONDS, 1.0);
-    // Two, so that the tasks of one are those of the library and its callers and nobody else's.
+    // Two, so that the tasks of one are those of the library and its callers alone.
     let (issuers, clients) = (runtime(), runtime());
     issuers.block_on(soak(&clients, stretch));
     let left = || clients.metrics().num_alive_tasks();
@@ -117,11 +117,11 @@ async fn soak(clients: &Runtime, stretch: f64) {
     let mut table = Table::default();
     let began = Instant::now();
     sleep(2 * LIFE).await;
-    let normal = Row::new("is well", began.elapsed(), scene.take());
+    let normal = Row::new("is healthy", began.elapsed(), scene.take());
     check_normal(&normal, 1.0);
     table.push(normal, None);
     let memory = resources::resident();
-    let mut between = Row::new("is well again", Duration::ZERO, Counts::default());
+    let mut between = Row::new("is healthy again", Duration::ZERO, Counts::default());
     let mut coming_back = Row::new("comes back", Duration::ZERO, Counts::default());
 
     let lasts = Duration::from_secs(3).mul_f64(stretch);
@@ -170,18 +170,18 @@ fn check_normal(row: &Row, stretches: f64) {
     let (load, scopes, seconds) = (row.counts.load(), scopes().len() as f64, row.lasted.as_secs_f64());
     let most = scopes * (seconds / troubles::SOONEST_RENEWAL + stretches);
     assert!(load as f64 <= most, "{load} token requests in {seconds} s of quiet; {most} are allowed");
-    assert_eq!(row.counts.failed, 0, "requests failed though all was well");
+    assert_eq!(row.counts.failed, 0, "requests failed while the issuer was healthy");
 }
 
 /// What a trouble may cost.
 fn check(trouble: &Trouble, row: &Row) {
     let (name, load, most) = (trouble.name, row.counts.load(), trouble.most_requests(row.lasted));
     assert!(load <= most, "{name}: {load} token requests in {:?}; {most} are allowed", row.lasted);
-    assert!(row.counts.served > 0, "{name}: nobody was served in {:?}", row.lasted);
-    assert!(!trouble.fails || row.counts.asked > 0, "{name}: nobody has counted what the library asks");
+    assert!(row.counts.served > 0, "{name}: no request was served in {:?}", row.lasted);
+    assert!(!trouble.fails || row.counts.asked > 0, "{name}: no token request of the library was counted");
     if !trouble.fails {
-        assert_eq!(row.counts.failed, 0, "{name}: requests failed though the issuer answered");
+        assert_eq!(row.counts.failed, 0, "{name}: requests failed though the issuer responded");
     }
     let worst = row.counts.worst;
-    assert!(worst < 2 * TIMEOUT + Duration::from_secs(5) + SLACK, "{name}: somebody waited for {worst:?}");
+    assert!(worst < 2 * TIMEOUT + Duration::from_secs(5) + SLACK, "{name}: a request waited for {worst:?}");
 }

@@ -104,7 +104,7 @@ impl Register {
         verdict.requests += 1;
         verdict.of_another_scope += u64::from(entry.audience != audience);
         if entry.dead_on_arrival {
-            // For those who waited for it: nobody who came after it was there.
+            // It is for the requests that waited for it, and for none that began after it was there.
             verdict.late_for_a_dead_one += u64::from(began > first_use);
         } else {
             verdict.expired += u64::from(now >= entry.end);

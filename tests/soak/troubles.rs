@@ -37,15 +37,15 @@ enum Kind {
 pub fn troubles() -> Vec<Trouble> {
     let trouble = |name, kind, fails| Trouble { name, kind, fails };
     vec![
-        trouble("answers after 0.5 s", Kind::Slow, false),
+        trouble("responds after 0.5 s", Kind::Slow, false),
         trouble("is down", Kind::Down, true),
         trouble("429, `Retry-After: 2`", Kind::Throttles, true),
         trouble("503", Kind::Busy, true),
-        trouble("cuts its answers in half", Kind::Cuts, true),
-        trouble("issues dead tokens", Kind::DeadOnArrival, false),
-        trouble("answers with a web page", Kind::Garbage, true),
+        trouble("cuts its responses in half", Kind::Cuts, true),
+        trouble("issues expired tokens", Kind::DeadOnArrival, false),
+        trouble("responds with a web page", Kind::Garbage, true),
         trouble("hangs in the TLS handshake", Kind::Hangs, true),
-        trouble("takes requests, answers none", Kind::Mute, true),
+        trouble("takes requests, responds to none", Kind::Mute, true),
     ]
 }
 
@@ -83,7 +83,7 @@ impl Trouble {
         let each = |number: f64| scopes * (number.ceil() as usize + 2);
         match self.kind {
             Kind::Slow => each(seconds / SOONEST_RENEWAL),
-            // A dead token is followed by another after a second at the earliest.
+            // An expired token is followed by another after a second at the earliest.
             Kind::DeadOnArrival => each(seconds),
             // Those that are under way when the first is throttled, and then one whenever it says so.
             Kind::Throttles => scopes + (seconds / f64::from(RETRY_AFTER_SECONDS)).ceil() as usize + 1,

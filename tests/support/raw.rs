@@ -82,8 +82,8 @@ impl RawServer {
     }
 }
 
-/// A port of the loopback interface that refuses every connection, and that nobody else gets while this lives:
-/// it is taken, and nobody listens there.
+/// A port of the loopback interface that refuses every connection, and that no other socket gets while this lives:
+/// it is bound, and does not listen.
 #[derive(Debug)]
 pub struct RefusingPort(tokio::net::TcpSocket);
 

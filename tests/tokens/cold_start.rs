@@ -1,4 +1,4 @@
-//! No token yet, and everybody wants one.
+//! No token yet, and many requests that need one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,7 +82,7 @@ async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_
     settle().await;
     assert!(
         waiting.iter().all(|(_, wakes, _)| wakes.0.load(Ordering::Relaxed) == 0),
-        "nobody is woken for nothing"
+        "no waiter is woken for nothing"
     );
     mint.release();
     settle().await;
@@ -149,7 +149,7 @@ async fn callers_less_patient_than_the_issuer_is_slow_do_not_starve() -> Outcome
     }
     issuer.wait_for_held(1).await;
     issuer.release();
-    // Nobody waits now, and the token comes all the same.
+    // No request waits now, and the token comes all the same.
     until(|| idaas.peek().is_some()).await;
     idaas.token().await?;
     assert_eq!(issuer.token_requests(), 1);
@@ -184,7 +184,7 @@ async fn a_call_that_is_never_polled_fetches_nothing() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_hiccup_of_the_issuer_is_nobodys_failure() -> Outcome {
+async fn a_hiccup_of_the_issuer_fails_no_request() -> Outcome {
     let issuer = TestIdaas::start().await?;
     let idaas = client_of(&issuer).build()?;
     issuer.behave_once(Behaviour::status(StatusCode::BAD_GATEWAY));

@@ -1,4 +1,4 @@
-//! A handle with one token that somebody made up, for unit tests of other people's.
+//! A handle with one made-up token, for unit tests of programs that use this library.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -70,7 +70,7 @@ async fn a_token_of_unknown_life_is_cached_for_a_minute() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_token_dead_on_arrival_serves_those_who_waited_and_nobody_else() -> Outcome {
+async fn a_token_that_arrives_expired_serves_its_waiters_and_no_other_request() -> Outcome {
     for life in [json!(0), json!(-1), json!(-1e300)] {
         let issuer = TestIdaas::start().await?;
         let idaas = client_of(&issuer).build()?;
@@ -142,7 +142,7 @@ async fn a_token_dead_on_arrival_does_not_displace_a_live_one() -> Outcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_expires_while_it_is_fetched_goes_to_nobody_and_another_is_fetched() -> Outcome {
+async fn a_token_that_expires_while_it_is_fetched_goes_to_no_request_and_another_is_fetched() -> Outcome {
     let suspended = |clock: &ManualClock| clock.set_wall_ahead(2 * LIFE);
     let slow = |clock: &ManualClock| clock.advance(2 * LIFE);
     for meanwhile in [suspended, slow] as [fn(&ManualClock); 2] {

@@ -31,7 +31,7 @@ async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_source_that_panics_behind_a_live_token_disturbs_nobody() -> Outcome {
+async fn a_source_that_panics_behind_a_live_token_disturbs_no_request() -> Outcome {
     let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     idaas.prefetch().await?;

@@ -119,7 +119,7 @@ async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hiccup_while_sixty_four_scopes_are_cold_is_nobodys_failure() -> Outcome {
+async fn a_hiccup_while_sixty_four_scopes_are_cold_fails_no_request() -> Outcome {
     let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     let scopes = scopes(64)?;

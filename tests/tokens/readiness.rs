@@ -134,7 +134,7 @@ async fn a_request_dropped_while_it_waits_for_a_permit_leaves_it_to_others() -> 
     Ok(())
 }
 
-/// Keeps whoever asks waiting, once told to, after having been asked.
+/// Keeps callers waiting, once told to, after having been asked.
 #[derive(Clone, Debug)]
 struct Slow {
     open: tokio::sync::watch::Receiver<bool>,

@@ -16,7 +16,7 @@ fn held(idaas: &Idaas) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_token_kept_warm_is_there_and_renewed_though_nobody_asks() -> Outcome {
+async fn a_guarded_token_is_refreshed_without_requests() -> Outcome {
     let mint = ScriptedSource::new();
     let (idaas, clock) = fed_by(&mint)?;
     let _warm = idaas.keep_fresh()?;

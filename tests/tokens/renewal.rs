@@ -28,7 +28,7 @@ async fn a_fresh_token_is_served_without_a_request() -> Outcome {
 }
 
 #[tokio::test]
-async fn when_due_everybody_is_served_at_once_and_one_request_renews_behind_them() -> Outcome {
+async fn when_due_all_are_served_at_once_and_one_refresh_runs_behind_them() -> Outcome {
     let (issuer, idaas, clock) = turned_by_hand().await?;
     let first = text(idaas.token().await)?;
     clock.advance(ADVISORY);
@@ -126,7 +126,7 @@ async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcom
         let (idaas, clock) = overdue(&mint).await?;
         mint.fail_with(failure);
         assert_eq!(text(idaas.token().await)?, "token-1");
-        // The gate is closed now: nobody asks, nobody waits.
+        // The circuit is open now: no request is sent, and no caller waits.
         let asked = mint.fetches();
         for _ in 0..100 {
             assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");

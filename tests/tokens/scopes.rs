@@ -153,7 +153,7 @@ async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdra
     for number in 100..200 {
         idaas.token_for(&scope(number)?).await?;
     }
-    // Forgotten, as it was idle: asked for anew, once, and shared with whoever else asks.
+    // Evicted, as it was idle: fetched anew, once, and shared by all that ask.
     assert_eq!(ask(0).await?, (5, "Bearer token-104".to_owned()));
     assert_eq!(text(idaas.token_for(&scope(0)?).await)?, "token-104");
     assert_eq!(mint.fetches(), 104);

@@ -65,7 +65,7 @@ async fn every_unusable_answer_says_what_is_wrong_with_it() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_cloud_that_nobody_knows_here_is_named() -> Outcome {
+async fn a_cloud_that_is_not_known_is_named() -> Outcome {
     let world = World::new().await?;
     world.api.add_role("cloud-of-tomorrow/role", CloudVendor::Unknown);
     let error = world.idaas.cloud_role("cloud-of-tomorrow/role")?.credentials().await.unwrap_err();

@@ -85,7 +85,7 @@ async fn a_role_and_its_session_are_checked_before_anything_is_sent() -> Outcome
     Ok(())
 }
 
-/// Tokens that somebody else has.
+/// Tokens from a process beside this one.
 #[derive(Debug)]
 struct Sidecar;
 

@@ -10,7 +10,7 @@ use crate::cloud_role::support::{Outcome, ROLE, World, seconds};
 #[tokio::test]
 async fn an_unknown_role_is_refused_with_a_hint_and_the_id_of_the_request() -> Outcome {
     let world = World::new().await?;
-    let arn = "acs:ram::1234567890123456:role/nobody";
+    let arn = "acs:ram::1234567890123456:role/unknown";
     let role = world.idaas.cloud_role(arn)?;
     let error = role.credentials().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));

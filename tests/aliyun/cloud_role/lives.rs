@@ -24,7 +24,7 @@ async fn credentials_are_renewed_a_quarter_of_an_hour_before_their_end_behind_th
     world.api.set_behaviour(Behaviour::Hold);
     assert_eq!(key_id(&role.credentials().await?), first);
     world.api.wait_for_held(1).await;
-    // Nobody waits, and nobody asks a second time.
+    // No call waits, and none sends a second request.
     assert_eq!(key_id(&role.credentials().await?), first);
     world.api.release();
     until(|| world.api.issued() == 2).await;

@@ -79,7 +79,7 @@ async fn a_caller_waits_as_long_as_it_is_told_and_leaves_the_fetch_going() -> Ou
     assert!(text.contains("STS credentials of acs:ram::") && text.contains("within 150ms"), "{text}");
     world.api.wait_for_held(1).await;
     world.api.release();
-    // However long the answer takes: whoever comes waits for the same fetch.
+    // However long the response takes, later calls wait for the same fetch.
     let mut answer = role.credentials().await;
     for _ in 0..200 {
         if answer.is_ok() {

@@ -85,7 +85,7 @@ async fn a_source_that_works_is_asked_first_and_once_it_fails_the_order_counts_a
 }
 
 #[tokio::test]
-async fn a_source_that_may_work_soon_is_waited_for_and_nobody_elses_identity_is_taken() {
+async fn a_source_that_may_work_soon_is_waited_for_and_no_other_identity_is_taken() {
     let fixture = Fixture::new().await;
     fixture.metadata.attach_role("node-role", &fixture.open_api);
     fixture.sts.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-/// One that is not cached, so that somebody has to sign.
+/// One that is not cached, so that a request is signed.
 async fn token_of_another_scope(idaas: &Idaas) {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -26,7 +26,7 @@ async fn a_roles_credential_is_renewed_a_quarter_of_an_hour_before_its_end_behin
     fixture.clock.advance(3 * MINUTE + Duration::from_secs(1));
     fixture.sts.set_behaviour(Behaviour::Hold);
     token_of_another_scope(&idaas).await;
-    assert_eq!(fixture.signer(), first, "nobody waits for the renewal");
+    assert_eq!(fixture.signer(), first, "no request waits for the renewal");
     let renewal = tokio::time::timeout(Duration::from_secs(20), fixture.sts.wait_for_held(1));
     renewal.await.unwrap();
     fixture.sts.release();

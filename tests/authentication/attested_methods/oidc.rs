@@ -24,7 +24,7 @@ async fn oidc_gets_a_token_from_file_and_from_code() {
 }
 
 #[tokio::test]
-async fn a_service_account_token_for_somebody_else_or_of_the_past_is_refused() {
+async fn a_service_account_token_for_another_audience_or_of_the_past_is_refused() {
     let fixture = Fixture::new().await;
     let path = fixture.write_token();
     let token = || fixture.idaas.service_account_token();
@@ -44,7 +44,7 @@ async fn a_service_account_token_for_somebody_else_or_of_the_past_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_of_somebody_else_is_not_sent_again_because_the_clocks_differ() {
+async fn a_token_of_another_issuer_is_not_sent_again_because_the_clocks_differ() {
     let fixture = Fixture::new().await;
     let path = fixture.write_token();
     fixture.idaas.service_account_token().audience("https://elsewhere.example").write_to(&path).unwrap();

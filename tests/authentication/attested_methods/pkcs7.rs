@@ -163,7 +163,7 @@ async fn the_metadata_service_is_never_asked_through_a_proxy() {
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
         environment.set(name, format!("http://{}", proxy.local_addr().unwrap()));
     }
-    // An address that nobody has (RFC 5737), as the real one is elsewhere than on an instance.
+    // An address that no host has (RFC 5737), as the real one is elsewhere than on an instance.
     let idaas = fixture.builder(ClientAuthentication::Pkcs7).environment(environment);
     let idaas = idaas.metadata_address("http://192.0.2.1").build().unwrap();
     let error = idaas.token().await.unwrap_err();

@@ -80,7 +80,7 @@ pub(crate) async fn play_into(
     let name = &capture.name;
     let built: Result<Idaas, ConfigError> = change(builder(capture, log)).build();
     let idaas = built.unwrap_or_else(|error| panic!("{name}: {error:#}"));
-    assert!(log.0.lock().unwrap().is_empty(), "{name}: to build a client asks nobody");
+    assert!(log.0.lock().unwrap().is_empty(), "{name}: to build a client sends no request");
     for (action, expected) in capture.actions().zip(capture.results()) {
         let argument = |index: usize| action[index].as_str().unwrap();
         let token = match argument(0) {

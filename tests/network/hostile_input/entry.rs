@@ -309,7 +309,7 @@ fn judge(status: StatusCode, headers: HeaderMap, body: &[u8], input: &[u8]) {
                 let before = answer.asked();
                 clock.advance(Duration::from_secs(5 * 60));
                 let _ = idaas.token().await;
-                assert!(answer.asked() > before, "after five minutes nobody asks: {error}");
+                assert!(answer.asked() > before, "no token request after five minutes: {error}");
             }
         }
     });

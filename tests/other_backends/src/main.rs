@@ -48,7 +48,7 @@ fn without_a_provider_the_fault_says_what_to_do() -> Result<()> {
 
 /// With the process-wide choice of `jsonwebtoken`: a second backend in the tree would make it panic.
 fn a_jwt_of_ones_own() -> Result<()> {
-    let claims = serde_json::json!({ "sub": "somebody", "exp": 4_102_444_800_u64 });
+    let claims = serde_json::json!({ "sub": "alice", "exp": 4_102_444_800_u64 });
     let token = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(b"shared"))?;
     let key = DecodingKey::from_secret(b"shared");
     let decoded = jsonwebtoken::decode::<serde_json::Value>(&token, &key, &Validation::new(Algorithm::HS256))?;
