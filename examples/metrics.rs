@@ -18,7 +18,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_idaas::authn::ClientSecretPost;
@@ -27,7 +27,10 @@ use tower_idaas_testing::{Behaviour, TestIdaas};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let prometheus = PrometheusBuilder::new().install_recorder()?;
+    let buckets = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
+    let prometheus = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("idaas_refresh_seconds".into()), &buckets)?
+        .install_recorder()?;
     // A histogram keeps every measurement until it is collected; this bounds that where Prometheus does not come.
     let upkeep = prometheus.clone();
     tokio::spawn(async move {

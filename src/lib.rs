@@ -22,33 +22,24 @@
 //! reqwest's, [`Idaas::token`] returns the token itself. Nothing is fetched before a request needs a token, and no task
 //! runs between refreshes, unless [`Idaas::keep_fresh`] starts one.
 //!
-//! ```text
-//!   your code
-//!       │
-//!   IdaasLayer ── may this destination get a token? ── no ──► error
-//!       │ yes
-//!       ├── a live token in the cache ── no lock, no allocation
-//!       └── none: wait for the one refresh
-//!       │
-//!       │  + authorization: Bearer …
-//!   your HTTP client
-//! ```
+//! ![The way of a request: the layer checks the destination and adds a cached token][request.svg]
 //!
 //! # The manual
 //!
 //! | page | |
 //! |---|---|
 //! | [Getting started](docs::getting_started) | each method, by file and in code; the order of layers |
+//! | [Features](docs::features) | what each feature of the crate turns on; which TLS and JWT backend |
 //! | [Configuration](docs::configuration) | each key and variable |
-//! | [Failures](docs::failures) | when a token is fetched, what requests see when something fails, what to do |
-//! | [Observability](docs::observability) | events, metrics, alerts |
-//! | [Deploy](docs::deploy) | probes, secrets, proxies, authorities |
+//! | [Failures](docs::failures) | when a token is fetched, what requests see when that fails, what to do |
+//! | [Observability](docs::observability) | events, metrics, alerts, a dashboard |
+//! | [Deploy](docs::deploy) | probes, secrets, manifests, proxies, authorities |
 //! | [Verify](docs::verify) | the receiving side |
 //! | [Scale](docs::scale) | many scopes, many users, many instances |
 //! | [Security](docs::security) | where tokens go, and what is kept secret |
 //! | [Performance](docs::performance) | figures, and how to repeat them |
 //! | [Testing](docs::testing) | your own tests |
-//! | [The program `idaas`](docs::program) | tokens for shells and other programs; the doctor |
+//! | [The program `idaas`](docs::program) | tokens and credentials for shells and other programs; the doctor |
 //! | [Migrating](docs::migrating) | from the Python SDK and its adapters |
 //! | [The world](docs::world) | what networks, clocks and files do, and what is done about it |
 //!
@@ -62,22 +53,7 @@
 //! | [`ErrorKind`] | what can fail |
 //! | [`TokenSource`], [`authn::Authenticator`] | tokens and methods of your own |
 //!
-//! # Features
-//!
-//! - `transport` (default): the built-in client for token requests, on hyper-util and rustls. Without it,
-//!   give [`IdaasBuilder::transport`] a Tower service of your own.
-//! - `rustls-aws-lc-rs` (default): TLS of `transport` on aws-lc. Without it, `transport` takes the provider that your
-//!   program installs, and [`IdaasBuilder::build`] says so if there is none. If your program panics with "Could not
-//!   automatically determine the process-level CryptoProvider from Rustls crate features", there is another provider in
-//!   its tree: leave this feature out, or call `install_default()` on a provider in `main`.
-//! - `aliyun` (default): tokens through the EIAM OpenAPI with an Alibaba Cloud identity, method PLUGIN; STS
-//!   credentials of cloud roles for a token, `Idaas::cloud_role`; secrets that IDaaS keeps. Implies `transport`.
-//! - `reqwest`: `Idaas::send` for requests of reqwest's, the layer over `reqwest::Client`, and token requests through
-//!   one. Reqwest's own features are yours to choose.
-//! - `reqwest-middleware`: the layer as a middleware of that crate. Implies `reqwest`.
-//! - `metrics`: metrics through the `metrics` facade.
-//! - `test-util`: a clock and an environment to set by hand, and `Idaas::fixed`. The crate `tower-idaas-testing` has
-//!   an IDaaS in your test's process.
+#![doc = include_str!("../docs/pictures/rustdoc.links")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "aliyun")]
@@ -101,9 +77,15 @@ pub mod docs {
             #[doc = "[configuration.md]: crate::docs::configuration"]
             #[doc = "[deploy.md]: crate::docs::deploy"]
             #[doc = "[failures.md]: crate::docs::failures"]
+            #[doc = "[features.md]: crate::docs::features"]
             #[doc = "[getting-started.md]: crate::docs::getting_started"]
             #[doc = "[migrating.md]: crate::docs::migrating"]
+            #[doc = "[observability.md]: crate::docs::observability"]
+            #[doc = "[program.md]: crate::docs::program"]
             #[doc = "[scale.md]: crate::docs::scale"]
+            #[doc = "[testing.md]: crate::docs::testing"]
+            #[doc = "[verify.md]: crate::docs::verify"]
+            #[doc = include_str!("../docs/pictures/rustdoc.links")]
             #[doc = "[alerts]: crate::docs::samples#alertsyaml"]
             #[doc = "[basic]: crate::docs::samples#client_secret_basicjson"]
             #[doc = "[post]: crate::docs::samples#client_secret_postjson"]
@@ -115,6 +97,11 @@ pub mod docs {
             #[doc = "[pkcs7]: crate::docs::samples#pkcs7json"]
             #[doc = "[plugin]: crate::docs::samples#pluginjson"]
             #[doc = "[policy]: crate::docs::security_policy"]
+            #[doc = "[dashboard]: crate::docs::samples#dashboardjson"]
+            #[doc = "[kubernetes]: crate::docs::samples#kubernetesyaml"]
+            #[doc = "[kubernetes_secret]: crate::docs::samples#kubernetes_secretyaml"]
+            #[doc = "[dockerfile]: crate::docs::samples#idaasdockerfile"]
+            #[doc = "[compose]: crate::docs::samples#composeyaml"]
             #[doc = ""]
             #[doc = include_str!(concat!("../docs/", $file))]
             pub mod $name {}
@@ -125,6 +112,7 @@ pub mod docs {
         configuration = "configuration.md",
         deploy = "deploy.md",
         failures = "failures.md",
+        features = "features.md",
         getting_started = "getting-started.md",
         migrating = "migrating.md",
         observability = "observability.md",
@@ -141,7 +129,8 @@ pub mod docs {
     /// The files of `docs/samples`, one behind another.
     macro_rules! samples {
         ($($language:ident $file:literal,)*) => {
-            /// A complete configuration file for each method, and alert rules for Prometheus.
+            /// A complete configuration file for each method, manifests, alert rules for Prometheus, and a dashboard for
+            /// Grafana.
             $(
                 #[doc = concat!("\n# ", $file, "\n\n```", stringify!($language), "\n")]
                 #[doc = include_str!(concat!("../docs/samples/", $file))]
@@ -161,7 +150,12 @@ pub mod docs {
         json "oidc_google.json",
         json "pkcs7.json",
         json "plugin.json",
+        yaml "kubernetes.yaml",
+        yaml "kubernetes_secret.yaml",
+        dockerfile "idaas.Dockerfile",
+        yaml "compose.yaml",
         yaml "alerts.yaml",
+        json "dashboard.json",
     }
 }
 pub mod environment;

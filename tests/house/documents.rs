@@ -1,20 +1,20 @@
-//! What README and the pages of `docs` promise: samples load, links lead somewhere, tables name what exists.
+//! What README and the pages of `docs` promise: links lead somewhere, commands run, tables name what exists.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::guarantees::collect_tests;
 
-fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn text(path: impl AsRef<Path>) -> String {
+pub(super) fn text(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn files_in(folder: &str, ending: &str) -> Vec<PathBuf> {
+pub(super) fn files_in(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -32,7 +32,7 @@ fn files_in(folder: &str, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
@@ -63,10 +63,18 @@ fn between<'t>(line: &'t str, open: &str, close: &str) -> Vec<&'t str> {
 }
 
 /// The first code span of each table row that begins with one.
-fn first_cells(text: &str) -> BTreeSet<String> {
+pub(super) fn first_cells(text: &str) -> BTreeSet<String> {
     text.lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(cell, _)| cell.to_owned()))
         .collect()
+}
+
+/// The headings, as links name them.
+fn headings(text: &str) -> BTreeSet<String> {
+    let lines = prose(text).into_iter().filter(|line| line.starts_with('#'));
+    let is_kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    let slug = |line: String| line.trim_start_matches('#').trim().to_lowercase();
+    lines.map(|line| slug(line).chars().filter(is_kept).collect::<String>().replace(' ', "-")).collect()
 }
 
 #[test]
@@ -86,12 +94,12 @@ fn every_link_leads_to_a_file_and_every_reference_to_a_link() {
         for name in lines.iter().flat_map(|line| between(line, "][", "]")) {
             assert!(defined.contains(name), "{}: [{name}] is not defined", path.display());
         }
-        for target in targets {
-            let file = target.split('#').next().unwrap();
-            if !file.is_empty() && !file.contains("://") {
-                let found = path.parent().unwrap().join(file);
-                assert!(found.exists(), "{}: {target} leads nowhere", path.display());
-            }
+        for target in targets.iter().filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let found = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(found.exists(), "{}: {target} leads nowhere", path.display());
+            let has_anchor = anchor.is_empty() || headings(&text(&found)).contains(anchor);
+            assert!(has_anchor, "{}: {target} is no heading", path.display());
         }
     }
 }
@@ -106,14 +114,25 @@ fn every_page_is_linked_from_the_readme_and_is_a_module_of_the_documentation() {
         );
         assert!(library.contains(&format!("= \"{page}\"")), "{page} is no module of `docs`");
     }
-    for sample in files_in("docs/samples", "json").iter().map(|sample| name_of(sample)) {
-        assert!(library.contains(&format!("json \"{sample}\"")), "{sample} is not in `docs::samples`");
-        assert!(text("docs/getting-started.md").contains(&format!("samples/{sample}")), "{sample}");
-    }
 }
 
 #[test]
-fn diagrams_fit_a_narrow_window_and_each_command_names_what_exists() {
+fn the_readme_and_the_front_page_of_rustdoc_describe_each_page_alike() {
+    // A row is "| [name](link) | text |" in one and "//! | [name][link] | text |" in the other.
+    let rows = |text: &str| -> Vec<(String, String)> {
+        let table = text.split("| page | |").nth(1).unwrap();
+        let rows = table.lines().filter_map(|line| line.trim_start_matches("//! ").strip_prefix("| ["));
+        let cells = rows.map_while(|row| Some((row.split_once(']')?.0, row.rsplit(" | ").next()?)));
+        cells.map(|(name, about)| (name.to_owned(), about.to_owned())).collect()
+    };
+    let (readme, library) = (rows(&text("README.md")), rows(&text("src/lib.rs")));
+    let pages = library.iter().take(readme.len()).cloned().collect::<Vec<_>>();
+    assert!(readme.len() >= 14, "{readme:?}");
+    assert_eq!(readme, pages);
+}
+
+#[test]
+fn diagrams_fit_a_narrow_window() {
     for path in documents() {
         let mut language = None;
         for line in text(&path).lines() {
@@ -124,87 +143,130 @@ fn diagrams_fit_a_narrow_window_and_each_command_names_what_exists() {
                 }
                 None => {}
             }
-            for (option, places) in [
-                ("--example ", &["examples/_.rs", "crates/redis/examples/_.rs"][..]),
-                ("--bench ", &["benches/_.rs", "benches/_/main.rs"]),
-                ("--test ", &["tests/_.rs", "tests/_/main.rs"]),
-            ] {
-                for rest in line.split(option).skip(1).filter(|_| line.contains("cargo ")) {
-                    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                    let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
-                    let found = places.iter().any(|place| root().join(place.replace('_', &name)).exists());
-                    assert!(found, "{}: {option}{name}: {line}", path.display());
-                }
-            }
         }
     }
 }
 
-/// The strings of this form in the code of the library and the shared store, comments aside.
-fn strings_in_source(prefix: &str, is_part: impl Fn(char) -> bool) -> BTreeSet<String> {
-    let files = files_in("src", "rs").into_iter().chain(files_in("crates/redis/src", "rs"));
-    let mut found = BTreeSet::new();
-    for file in files.filter(|file| file.to_str().is_some_and(|path| path.contains("telemetry"))) {
-        for line in text(file).lines().filter(|line| !line.trim_start().starts_with("//")) {
-            let strings = line.split('"').skip(1).step_by(2);
-            let strings = strings.filter(|string| string.starts_with(prefix) && string.chars().all(&is_part));
-            found.extend(strings.map(str::to_owned));
+/// What follows an option in a command.
+fn values<'c>(command: &'c [&str], option: &str) -> Vec<&'c str> {
+    let pairs = command.windows(2).filter(|pair| pair[0] == option);
+    pairs.map(|pair| pair[1]).collect()
+}
+
+/// The names of the tests and of the modules in `tests/NAME`, or in `tests/NAME.rs`.
+fn tests_of(target: &str) -> HashSet<String> {
+    let folder = root().join("tests").join(target);
+    assert!(folder.is_dir() || folder.with_extension("rs").exists(), "there is no test target {target}");
+    let mut names = HashSet::new();
+    if folder.is_dir() {
+        collect_tests(&folder, &mut names);
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| name_of(&entry.unwrap().path()));
+        names.extend(entries.map(|name| name.trim_end_matches(".rs").to_owned()));
+    }
+    names
+}
+
+/// The commands of cargo in a text: the lines that begin with a prompt, and code spans.
+fn commands(text: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut prose = String::new();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            in_code = !in_code;
+        } else if in_code {
+            found.extend(line.strip_prefix("$ ").map(str::to_owned));
+        } else {
+            prose.push_str(line);
+            prose.push(' ');
         }
     }
+    found.extend(prose.split('`').skip(1).step_by(2).map(str::to_owned));
+    found.retain(|command| command.starts_with("cargo "));
     found
 }
 
-#[test]
-fn the_tables_name_every_event_and_metric_and_no_other() {
-    let cells = first_cells(&text("docs/observability.md"));
-    let is_metric = |c: char| c.is_ascii_lowercase() || c == '_';
-    let is_event = |c: char| is_metric(c) || c == '.';
-    let of =
-        |prefix: &str| cells.iter().filter(|cell| cell.starts_with(prefix)).cloned().collect::<BTreeSet<_>>();
-    let metrics = strings_in_source("idaas_", is_metric);
-    assert_eq!(of("idaas_"), metrics);
-    assert_eq!(of("idaas."), strings_in_source("idaas.", is_event));
-
-    let alerts = text("docs/samples/alerts.yaml");
-    for word in alerts.split(|c: char| !is_metric(c)).filter(|word| word.starts_with("idaas_")) {
-        assert!(metrics.contains(word), "alerts.yaml: {word}");
+/// Whether `.ci/run` runs this command, or another one that includes it.
+fn is_in_ci(ci: &str, words: &[&str]) -> bool {
+    let runs = |part: &str| ci.lines().any(|line| line.contains(part));
+    let (tests, benches) = (values(words, "--test"), values(words, "--bench"));
+    match words[1] {
+        "run" if words.contains(&"tower-idaas-cli") => {
+            let subcommand = words.iter().skip_while(|word| **word != "--").nth(1);
+            let subcommands = first_cells(&text("docs/program.md"));
+            runs("idaas doctor --demo") && subcommand.is_some_and(|name| subcommands.contains(*name))
+        }
+        "run" => values(words, "--example").first().is_some_and(|name| {
+            let built = between(ci, "for example in ", ";").concat();
+            built.split_whitespace().any(|example| example == *name) || runs(&format!("--example {name}"))
+        }),
+        "bench" => {
+            let exists = |name: &&str| {
+                ["benches/_.rs", "benches/_/main.rs"]
+                    .iter()
+                    .any(|place| root().join(place.replace('_', name)).exists())
+            };
+            runs("--benches") && !benches.is_empty() && benches.iter().all(exists)
+        }
+        "test" => {
+            let mut own = words.iter().skip(2).take_while(|word| **word != "--");
+            let filter = own.find(|word| !word.starts_with("--") && !tests.contains(word));
+            let mut names = tests.iter().flat_map(|target| tests_of(target));
+            runs("cargo test --locked --workspace --all-features")
+                && words.contains(&"--all-features")
+                && filter.is_none_or(|filter| names.any(|name| name.contains(filter)))
+        }
+        _ => false,
     }
-    let named = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ").map(str::to_owned));
-    let named: BTreeSet<String> = named.collect();
-    assert_eq!(
-        cells.iter().filter(|cell| cell.starts_with("Idaas")).cloned().collect::<BTreeSet<_>>(),
-        named
-    );
 }
 
-/// The keys that `src/config/keys.rs` declares.
-fn keys() -> BTreeSet<String> {
-    let source = text("src/config/keys.rs");
-    let declared = source.lines().filter_map(|line| line.split_once(" = \"")?.1.strip_suffix("\","));
-    let keys: BTreeSet<String> = declared.map(str::to_owned).collect();
-    assert!(keys.contains("clientId") && keys.len() > 25, "{keys:?}");
-    keys
+#[test]
+fn every_command_of_a_document_is_one_that_ci_runs() {
+    let ci = text(".ci/run");
+    let mut count = 0;
+    for path in files_in("docs", "md").into_iter().chain([root().join("README.md")]) {
+        for command in commands(&text(&path)) {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            assert!(is_in_ci(&ci, &words), "{}: {command}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count} commands");
 }
 
 #[test]
-fn the_page_of_keys_and_the_samples_know_every_key_and_no_other() {
-    let cells = first_cells(&text("docs/configuration.md"));
-    let mut known = keys();
-    for key in &known {
-        assert!(cells.contains(key), "configuration.md has no row for {key}");
+fn the_code_of_the_page_about_verifying_is_what_tests_resource_server_runs() {
+    let (page, program) = (text("docs/verify.md"), text("tests/resource_server/src/main.rs"));
+    let code = between(&page, "```rust,ignore\n", "\n```");
+    let run =
+        between(&program, "// The code of docs/verify.md, from here to its end.", "// The end of that code.");
+    assert_eq!(code.iter().map(|code| code.trim()).collect::<Vec<_>>(), [run[0].trim()]);
+    // And with the crates that it is built with.
+    let manifest = text("tests/resource_server/Cargo.toml");
+    let dependencies = between(&page, "```toml\n[dependencies]\n", "```").concat();
+    for line in dependencies.lines() {
+        let (name, features) = (line.split(' ').next().unwrap(), between(line, "features = ", "]"));
+        let same = |built: &str| {
+            built.starts_with(&format!("{name} =")) && features.iter().all(|list| built.contains(list))
+        };
+        assert!(manifest.lines().any(same), "{line}");
     }
-    known.extend(["authnConfiguration", "httpConfiguration"].map(str::to_owned));
-    let is_key =
-        |cell: &&String| cell.chars().all(char::is_alphanumeric) && cell.starts_with(char::is_lowercase);
-    for cell in cells.iter().filter(is_key) {
-        assert!(known.contains(cell), "configuration.md: {cell} is no key");
-    }
-    for sample in files_in("docs/samples", "json") {
-        for line in text(&sample).lines() {
-            let line = line.trim().trim_start_matches("//").trim();
-            if let Some((key, _)) = line.strip_prefix('"').and_then(|rest| rest.split_once("\":")) {
-                assert!(known.contains(key), "{}: {key} is no key", sample.display());
-            }
+}
+
+/// Subjects that hide what a sentence is about.
+const UNCLEAR: [&str; 6] = ["nobody", "somebody", "everybody", "anybody", "whoever", "someone"];
+
+#[test]
+fn things_are_the_subjects_of_documents_and_comments() {
+    let code = ["src", "tests", "examples", "benches", "crates/testing", "crates/redis"];
+    let files = code.iter().flat_map(|folder| files_in(folder, "rs")).chain(documents());
+    for path in files.filter(|path| !path.ends_with("house/documents.rs")) {
+        for (line, number) in text(&path).lines().zip(1..) {
+            let words = line.split(|c: char| !c.is_alphabetic());
+            // Not `AnyBody`, which is a body.
+            let mut words = words.filter(|word| word.chars().skip(1).all(char::is_lowercase));
+            let unclear = words.find(|word| UNCLEAR.contains(&word.to_lowercase().as_str()));
+            assert_eq!(unclear, None, "{}:{number}", path.display());
         }
     }
 }
@@ -251,46 +313,4 @@ fn each_row_of_the_world_names_a_test() {
         count += 1;
     }
     assert!(count > 25, "{count} rows");
-}
-
-/// Each sample as a program would load it, with what it leads to in place.
-#[cfg(all(feature = "aliyun", feature = "transport"))]
-#[test]
-fn every_sample_loads() {
-    use tower_idaas::Idaas;
-    use tower_idaas::environment::ManualEnvironment;
-
-    let capture: serde_json::Value = serde_json::from_str(&text("tests/golden/pca_rsa2048.json")).unwrap();
-    let certificate = |key: &str| capture["config"]["authnConfiguration"][key].to_string();
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("idaas-token");
-    std::fs::write(&token, "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl").unwrap();
-    // What the reader of a sample puts in its place.
-    let own: std::collections::BTreeMap<&str, String> = std::collections::BTreeMap::from([
-        (
-            r#""-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----""#,
-            certificate("clientX509Certificate"),
-        ),
-        (
-            r#""-----BEGIN CERTIFICATE-----\nMIIC...\n-----END CERTIFICATE-----""#,
-            certificate("x509CertChains"),
-        ),
-        ("/var/run/secrets/tokens/idaas-token", token.to_str().unwrap().to_owned()),
-    ]);
-    let environment = ManualEnvironment::from_iter([
-        ("IDAAS_CLIENT_SECRET", "not-a-real-secret".to_owned()),
-        ("IDAAS_PRIVATE_KEY", text("tests/golden/keys/rsa2048.pkcs8.pem")),
-    ]);
-    for sample in files_in("docs/samples", "json") {
-        let mut config = text(&sample);
-        for (placeholder, value) in &own {
-            config = config.replace(placeholder, value);
-        }
-        let built = Idaas::builder().config_text(config).environment(environment.clone()).build();
-        let idaas = built.unwrap_or_else(|error| panic!("{}: {error:?}", sample.display()));
-        let stem = sample.file_stem().unwrap().to_str().unwrap().to_uppercase();
-        let method =
-            format!("{idaas:?}").split("method: \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        assert!(stem.starts_with(&method), "{}: {method}", sample.display());
-    }
 }

@@ -1,4 +1,4 @@
-//! The public names, the rooms, and the index of guarantees.
+//! The public names, the rooms, the index of guarantees, the documents and their pictures.
 
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "each test uses its part of what they share")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -6,5 +6,8 @@
 
 mod documents;
 mod guarantees;
+mod observability;
+mod pictures;
 mod public_names;
 mod rooms;
+mod samples;
