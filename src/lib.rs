@@ -11,7 +11,7 @@
 //! let http = reqwest::Client::new();
 //! let response = idaas.send(http.get("https://api.example.com/orders")).await?;
 //!
-//! // Or through Tower; so it is with hyper's client and a TLS connector, tonic's channel, or any other service.
+//! // Or through Tower, as with hyper, tonic and other services:
 //! let client = ServiceBuilder::new().layer(idaas.layer()).service(http);
 //! # Ok(())
 //! # }

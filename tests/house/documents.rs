@@ -132,7 +132,7 @@ fn the_readme_and_the_front_page_of_rustdoc_describe_each_page_alike() {
 }
 
 #[test]
-fn diagrams_fit_a_narrow_window() {
+fn diagrams_fit_a_narrow_window_and_code_hides_no_line() {
     for path in documents() {
         let mut language = None;
         for line in text(&path).lines() {
@@ -140,6 +140,10 @@ fn diagrams_fit_a_narrow_window() {
                 Some(opened) => language = language.is_none().then(|| opened.to_owned()),
                 None if language.as_deref() == Some("text") => {
                     assert!(line.chars().count() <= 80, "{}: {line}", path.display());
+                }
+                // What rustdoc hides shows in the repository.
+                None if language.as_deref().is_some_and(|language| language.starts_with("rust")) => {
+                    assert!(!line.starts_with("# ") && line != "#", "{}: {line}", path.display());
                 }
                 None => {}
             }
