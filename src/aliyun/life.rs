@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal, State, Window};
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, RefreshAhead, Stage, Window};
 use crate::wire::call::ApiResponse;
 use crate::wire::time::unix_seconds;
 
@@ -23,6 +23,6 @@ pub(super) fn life_until<const N: usize>(response: &ApiResponse<'_>, ends: [Opti
 }
 
 /// Whether a value with this life had expired when its response was received.
-pub(super) fn has_ended(response: &ApiResponse<'_>, life: Duration, renewal: Renewal) -> bool {
-    Window::new(response.sent(), life, renewal, 0.0).state(response.received()) == State::Dead
+pub(super) fn has_ended(response: &ApiResponse<'_>, life: Duration, refresh_ahead: RefreshAhead) -> bool {
+    Window::new(response.sent(), life, refresh_ahead, 0.0).stage(response.received()) == Stage::Expired
 }

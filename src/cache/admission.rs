@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::telemetry::{Gauged, Telemetry};
 
 /// How often a queued request checks whether requests in flight have stalled.
-const LOOK: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The party that a request is made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub(crate) enum Party {
 
 /// What the admission needs to know of a request.
 #[derive(Debug)]
-pub(crate) struct Applicant<'a> {
+pub(crate) struct AdmissionRequest<'a> {
     pub(crate) party: Party,
-    /// Whether it precedes requests without priority, and may use the places kept for priority.
+    /// Whether it precedes requests without priority, and may use the places reserved for priority.
     pub(crate) priority: bool,
     pub(crate) heartbeat: &'a Heartbeat,
 }
@@ -70,7 +70,7 @@ enum Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// It concerns this refresh alone.
-    Own,
+    Isolated,
     /// A circuit is open until this timestamp.
     Open(Timestamp),
     /// A circuit is open, and the next attempt of this refresh is its probe.
@@ -101,18 +101,18 @@ impl Admission {
     /// # Errors
     ///
     /// The failure for which a circuit is open, or [`ErrorKind::Overloaded`] when too many requests wait already.
-    pub(crate) async fn enter(
+    pub(crate) async fn acquire(
         self: &Arc<Self>,
-        applicant: Applicant<'_>,
+        request: AdmissionRequest<'_>,
         clock: &Clock,
         telemetry: &Telemetry,
     ) -> Result<Permit, Refused> {
         let mut in_queue = None;
         loop {
             // Registered before the decision, so that a place freed in between is not missed.
-            let mut freed = pin!(self.notify(applicant.priority).notified());
+            let mut freed = pin!(self.notify(request.priority).notified());
             freed.as_mut().enable();
-            match self.decide(&applicant, in_queue.is_some(), clock.now()) {
+            match self.decide(&request, in_queue.is_some(), clock.now()) {
                 Decision::Granted(mut permit) => {
                     drop(in_queue);
                     permit.in_flight = Some(telemetry.in_flight());
@@ -126,16 +126,14 @@ impl Admission {
                 }
                 Decision::Wait => {}
             }
-            in_queue.get_or_insert_with(|| InQueue {
-                admission: self,
-                priority: applicant.priority,
-                _queued: telemetry.queued(),
-            });
+            let position = || InQueue { admission: self, priority: request.priority, queued: None };
+            // The recorder of metrics is the user's code and may panic: the guard exists before it is called.
+            in_queue.get_or_insert_with(position).queued.get_or_insert_with(|| telemetry.queued());
             // The registration lasts, so that the request keeps its position in the queue. A place that is free all the
             // same went to a queued request whose runtime is not driven: this one takes it.
-            while timeout(LOOK, freed.as_mut()).await.is_err() {
+            while timeout(CHECK_INTERVAL, freed.as_mut()).await.is_err() {
                 self.remove_stalled(clock.now());
-                if self.state().limiter.has_room(applicant.priority) {
+                if self.state().limiter.has_room(request.priority) {
                     break;
                 }
             }
@@ -153,8 +151,8 @@ impl Admission {
         self.wake(probe_lost, admissible);
     }
 
-    fn decide(self: &Arc<Self>, applicant: &Applicant<'_>, queued: bool, now: Timestamp) -> Decision {
-        let Applicant { party, priority, .. } = *applicant;
+    fn decide(self: &Arc<Self>, request: &AdmissionRequest<'_>, queued: bool, now: Timestamp) -> Decision {
+        let AdmissionRequest { party, priority, .. } = *request;
         let mut state = self.state();
         let State { connection, own, limiter, next_permit, .. } = &mut *state;
         let mut circuits = [connection, own];
@@ -166,7 +164,7 @@ impl Admission {
         // Queued requests precede new ones.
         let must_queue = !queued && limiter.has_queue_of(priority);
         if probed || must_queue || !limiter.has_room(priority) {
-            if queued || limiter.queue(priority) {
+            if queued || limiter.enqueue(priority) {
                 return Decision::Wait;
             }
             return Decision::Refused(Refused { error: overloaded(), until: now });
@@ -175,7 +173,7 @@ impl Admission {
         *next_permit += 1;
         let circuits = circuits.iter_mut().take(depends_on);
         let probes = circuits.fold(false, |probes, circuit| circuit.start(id) | probes);
-        limiter.enter(id, priority, applicant.heartbeat);
+        limiter.acquire(id, priority, request.heartbeat);
         drop(state);
         let admission = Arc::clone(self);
         Decision::Granted(Permit { admission, id, party, probes, counted: false, frees: 1, in_flight: None })
@@ -236,12 +234,12 @@ impl State {
 struct InQueue<'a> {
     admission: &'a Admission,
     priority: bool,
-    _queued: Gauged,
+    queued: Option<Gauged>,
 }
 
 impl Drop for InQueue<'_> {
     fn drop(&mut self) {
-        self.admission.state().limiter.leave_queue(self.priority);
+        self.admission.state().limiter.dequeue(self.priority);
     }
 }
 
@@ -292,7 +290,7 @@ impl Permit {
         let next = state.next_permit;
         let mut was_open = false;
         let breaker = match (evidence, self.party) {
-            (Evidence::Nothing, _) => return Effect::Own,
+            (Evidence::Nothing, _) => return Effect::Isolated,
             (Evidence::Unreachable, _) => Some(&mut state.connection),
             (Evidence::Responds, _) | (Evidence::Doubtful, Party::Other) => {
                 self.frees += state.limiter.grow();
@@ -315,7 +313,7 @@ impl Permit {
         let result = breaker.and_then(|breaker| breaker.fail(failed, next, now, jitter));
         let opened = matches!(result, Some((_, true)));
         if opened {
-            state.limiter.start_again();
+            state.limiter.reset();
             (self.counted, self.probes) = (true, again);
         }
         drop(guard);
@@ -324,7 +322,7 @@ impl Permit {
             self.admission.wake(true, Queued::default());
         }
         match result {
-            None => Effect::Own,
+            None => Effect::Isolated,
             Some((_, true)) if again => Effect::Probe,
             Some((until, _)) => Effect::Open(until),
         }
@@ -334,7 +332,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.admission.state();
-        state.limiter.leave(self.id);
+        state.limiter.release(self.id);
         let probe_lost = state.release(self.id);
         let admissible = state.limiter.admissible(self.frees);
         drop(state);
@@ -343,7 +341,7 @@ impl Drop for Permit {
 }
 
 fn overloaded() -> Error {
-    let message = "too many requests are in flight and queued already, so this one was not sent; ask again later, \
+    let message = "too many requests are in flight and queued already, so this one was not sent; try again later, \
                    or raise the limit of requests in flight";
     Error::new(ErrorKind::Overloaded, message)
 }

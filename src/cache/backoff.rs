@@ -14,7 +14,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(32);
 /// A definitive failure is remembered for this long: short enough that a mended secret is found soon.
 const DEFINITIVE_PAUSE: Duration = Duration::from_secs(5);
 
-/// The pause after a failure to read something on this machine: a half-written file is complete in a moment. Jitter
+/// The pause after a failure to read something on this machine: a half-written file is complete soon after. Jitter
 /// halves it at most.
 const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -50,7 +50,7 @@ pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration
 
 /// The pause that the server asks for, up to a limit; none after a refusal, which waiting does not mend.
 pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
-    error.retry_after().filter(|_| error.is_transient()).map(|asked| asked.min(LONGEST_RETRY_AFTER))
+    error.retry_after().filter(|_| error.is_transient()).map(|requested| requested.min(LONGEST_RETRY_AFTER))
 }
 
 /// The pause before the next attempt within one refresh, after `attempt` of them. `jitter` shortens it by up to half.
@@ -81,12 +81,12 @@ mod tests {
         let refused = Error::new(ErrorKind::Refused, "no");
         assert_eq!(pause_after(1, &refused, 0.0), DEFINITIVE_PAUSE);
         assert_eq!(pause_after(1_000, &refused, 0.0), DEFINITIVE_PAUSE);
-        let asked = refused.with_retry_after(Duration::from_secs(300));
-        assert_eq!(pause_after(1, &asked, 0.0), DEFINITIVE_PAUSE);
+        let requested = refused.with_retry_after(Duration::from_secs(300));
+        assert_eq!(pause_after(1, &requested, 0.0), DEFINITIVE_PAUSE);
     }
 
     #[test]
-    fn a_local_fault_that_may_pass_is_looked_at_again_within_200_ms_however_often_it_comes() {
+    fn a_local_fault_that_may_pass_is_tried_again_within_200_ms_however_often_it_comes() {
         let torn = Error::new(ErrorKind::Credential, "empty").with_transient(true);
         for failures in [1, 10, 1_000] {
             assert_eq!(pause_after(failures, &torn, 0.0), Duration::from_millis(200));
@@ -96,10 +96,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_honoured_and_capped() {
-        let asked = |seconds| transient().with_retry_after(Duration::from_secs(seconds));
-        assert_eq!(pause_after(1, &asked(60), 1.0), Duration::from_secs(60));
-        assert_eq!(pause_after(1, &asked(86_400), 1.0), LONGEST_RETRY_AFTER);
-        assert_eq!(pause_after(1, &asked(0), 0.0), FIRST_PAUSE);
+        let requested = |seconds| transient().with_retry_after(Duration::from_secs(seconds));
+        assert_eq!(pause_after(1, &requested(60), 1.0), Duration::from_secs(60));
+        assert_eq!(pause_after(1, &requested(86_400), 1.0), LONGEST_RETRY_AFTER);
+        assert_eq!(pause_after(1, &requested(0), 0.0), FIRST_PAUSE);
     }
 
     /// Requests that a dead server gets from one process in `seconds`, when each fails at once.
@@ -124,8 +124,8 @@ mod tests {
         }
 
         #[test]
-        fn nothing_overflows(failures in any::<u32>(), jitter in any::<f64>(), asked in any::<u64>()) {
-            let error = transient().with_retry_after(Duration::from_secs(asked));
+        fn nothing_overflows(failures in any::<u32>(), jitter in any::<f64>(), requested in any::<u64>()) {
+            let error = transient().with_retry_after(Duration::from_secs(requested));
             prop_assert!(pause_after(failures, &error, jitter) <= LONGEST_RETRY_AFTER);
             pause_between_attempts(failures, jitter);
         }

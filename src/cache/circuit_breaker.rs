@@ -98,8 +98,8 @@ impl CircuitBreaker {
         let probe = self.open.as_ref().and_then(|open| open.probe);
         if permit < self.since && probe != Some(permit) {
             let open = self.open.as_mut()?;
-            if let Some(asked) = retry_after(error) {
-                open.until = open.until.max(now.after(asked));
+            if let Some(requested) = retry_after(error) {
+                open.until = open.until.max(now.after(requested));
             }
             return Some((open.until, false));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::recheck::Recheck;
-use crate::cache::window::{State, Window};
+use crate::cache::window::{Stage, Window};
 use crate::clock::{Clock, Timestamp};
 
 /// How far behind the coarse clocks may be, with a good margin.
@@ -25,11 +25,11 @@ impl<V> CacheEntry<V> {
         entry
     }
 
-    /// Lets the value be served without a recheck until this timestamp, kept far enough from its end for the coarse
-    /// clocks.
+    /// Lets the value be served without a recheck until this timestamp, if that is far enough from its end for the
+    /// coarse clocks.
     pub(crate) fn recheck_at(&self, timestamp: Timestamp) {
-        if self.window.dead.since(timestamp) >= CLOCK_LAG {
-            self.recheck.set(timestamp);
+        if self.window.expiry.since(timestamp) >= CLOCK_LAG {
+            self.recheck.postpone(timestamp);
         }
     }
 
@@ -39,9 +39,13 @@ impl<V> CacheEntry<V> {
         self.recheck.is_ahead(clock)
     }
 
-    /// Where in its life the value stands; an invalidated one is dead.
-    pub(crate) fn state(&self, now: Timestamp) -> State {
-        if self.recheck.is_invalidated() { State::Dead } else { self.window.state(now) }
+    /// Where in its life the value stands; an invalidated one has expired.
+    pub(crate) fn stage(&self, now: Timestamp) -> Stage {
+        if self.recheck.is_invalidated() { Stage::Expired } else { self.window.stage(now) }
+    }
+
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        self.stage(now) < Stage::Expired
     }
 
     pub(crate) fn window(&self) -> &Window {
@@ -54,8 +58,8 @@ impl<V> CacheEntry<V> {
         if self.recheck.is_invalidated() {
             return Duration::ZERO;
         }
-        let wall = self.window.dead.wall.saturating_sub(now.wall);
-        self.window.dead.since(now).min(Duration::from_nanos(wall))
+        let wall = self.window.expiry.wall.saturating_sub(now.wall);
+        self.window.expiry.since(now).min(Duration::from_nanos(wall))
     }
 
     pub(crate) fn recheck(&self) -> &Recheck {
@@ -68,29 +72,31 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cache::window::Renewal;
+    use crate::cache::rejections::Rejections;
+    use crate::cache::window::RefreshAhead;
     use crate::clock::ManualClock;
 
     #[test]
     fn an_invalidated_value_is_never_served_again() {
         let clock = ManualClock::new();
         let sent = clock.now();
-        let window = Window::new(sent, Duration::from_secs(60), Renewal::TwoThirds, 0.0);
+        let window = Window::new(sent, Duration::from_secs(60), RefreshAhead::TwoThirds, 0.0);
         let entry = CacheEntry::new((), window, Arc::new(Recheck::new()));
         let clock = Clock::Manual(clock);
         assert!(entry.is_servable(&clock));
         entry.recheck().invalidate();
         entry.recheck_at(entry.window.mandatory);
         assert!(!entry.is_servable(&clock));
-        assert_eq!(entry.state(sent), State::Dead);
+        assert_eq!(entry.stage(sent), Stage::Expired);
     }
 
     #[test]
-    fn a_value_that_lives_hardly_longer_than_the_coarse_clocks_lag_is_looked_at_closely_each_time() {
+    fn a_value_that_lives_hardly_longer_than_the_coarse_clocks_lag_is_rechecked_each_time() {
         let manual = ManualClock::new();
         let clock = Clock::Manual(manual.clone());
         for (millis, while_fresh, while_due) in [(50, false, false), (150, true, false), (300, true, true)] {
-            let window = Window::new(manual.now(), Duration::from_millis(millis), Renewal::TwoThirds, 0.0);
+            let window =
+                Window::new(manual.now(), Duration::from_millis(millis), RefreshAhead::TwoThirds, 0.0);
             let entry = CacheEntry::new((), window, Arc::new(Recheck::new()));
             assert_eq!(entry.is_servable(&clock), while_fresh, "{millis}");
             manual.advance(Duration::from_millis(millis * 7 / 10));
@@ -100,10 +106,43 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_that_a_rejection_requests_is_due_whatever_postpones_the_recheck_until_the_slot_begins_it() {
+        let manual = ManualClock::new();
+        let clock = Clock::Manual(manual.clone());
+        let rejections = Arc::new(Rejections::new(clock.clone(), Duration::from_secs(1)));
+        let entry = || {
+            let window = Window::new(manual.now(), Duration::from_secs(60), RefreshAhead::TwoThirds, 0.0);
+            let recheck = Arc::new(Recheck::new());
+            recheck.attach(&rejections, rejections.is_watching(manual.now()));
+            CacheEntry::new((), window, recheck)
+        };
+        let (first, [one, another]) = (entry(), [7, 8]);
+        assert!(first.recheck().reject(one), "the first rejection invalidates");
+        let second = entry();
+        second.recheck().accept(one);
+        manual.advance(Duration::from_secs(2));
+        assert!(!second.recheck().reject(another), "another consumer accepts it");
+        second.recheck_at(second.window.mandatory);
+        assert!(!second.is_servable(&clock));
+        assert!(rejections.take_request());
+        second.recheck_at(second.window.mandatory);
+        assert!(second.is_servable(&clock));
+
+        // A value that was replaced meanwhile needs no refresh.
+        manual.advance(Duration::from_secs(2));
+        second.recheck().accept(one);
+        rejections.reject(another, true, |reaction| {
+            second.recheck().invalidate();
+            second.recheck().react(reaction)
+        });
+        assert!(!rejections.take_request());
+    }
+
+    #[test]
     fn either_clock_past_the_time_of_the_recheck_asks_for_it() {
         let manual = ManualClock::new();
         let clock = Clock::Manual(manual.clone());
-        let window = Window::new(manual.now(), Duration::from_secs(60), Renewal::TwoThirds, 0.0);
+        let window = Window::new(manual.now(), Duration::from_secs(60), RefreshAhead::TwoThirds, 0.0);
         let entry = CacheEntry::new((), window, Arc::new(Recheck::new()));
         // Twice in one tick.
         assert!(entry.is_servable(&clock) && entry.is_servable(&clock));

@@ -13,7 +13,7 @@ use crate::cache::sync::timeout;
 use crate::error::Error;
 
 /// How often a waiter checks the heartbeat. After two checks in a row without a beat the refresh counts as stalled.
-const CHECK: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How a refresh ended, for its waiters.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl<V> InFlight<V> {
         let mut outcome = pin!(self.wait());
         let (mut seen, mut missed) = (heartbeat.load(Ordering::Relaxed), 0);
         while missed < 2 {
-            if let Ok(outcome) = timeout(CHECK, outcome.as_mut()).await {
+            if let Ok(outcome) = timeout(CHECK_INTERVAL, outcome.as_mut()).await {
                 return Some(outcome);
             }
             let beats = heartbeat.load(Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //!
 //! A slow start, as in TCP: the window begins at [`START`] requests, and each response widens it by as many, up to the
 //! limit. It begins again once no request is in flight or queued, and after a failure that opens a circuit. One place in
-//! eight is kept for requests with priority.
+//! eight is reserved for requests with priority.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Queued {
 }
 
 impl Limiter {
-    /// A limit below two counts as two: one place is kept for priority.
+    /// A limit below two counts as two: one place is reserved for priority.
     pub(crate) fn new(limit: usize) -> Self {
         let limit = limit.max(2);
         let holders = BTreeMap::new();
@@ -68,25 +68,25 @@ impl Limiter {
     }
 
     pub(crate) fn has_room(&self, priority: bool) -> bool {
-        let kept = (self.window / 8).max(1);
-        self.holders.len() < self.window && (priority || self.ordinary < self.window - kept)
+        let reserved = (self.window / 8).max(1);
+        self.holders.len() < self.window && (priority || self.ordinary < self.window - reserved)
     }
 
-    pub(crate) fn enter(&mut self, permit: u64, priority: bool, heartbeat: &Heartbeat) {
+    pub(crate) fn acquire(&mut self, permit: u64, priority: bool, heartbeat: &Heartbeat) {
         self.ordinary += usize::from(!priority);
         self.holders.insert(permit, Holder { priority, heartbeat: Arc::clone(heartbeat), seen: None });
     }
 
-    pub(crate) fn leave(&mut self, permit: u64) {
+    pub(crate) fn release(&mut self, permit: u64) {
         let Some(holder) = self.holders.remove(&permit) else { return };
         self.ordinary -= usize::from(!holder.priority);
         if self.holders.is_empty() && !self.has_queue() {
-            self.start_again();
+            self.reset();
         }
     }
 
     /// Joins the queue; false when it is full.
-    pub(crate) fn queue(&mut self, priority: bool) -> bool {
+    pub(crate) fn enqueue(&mut self, priority: bool) -> bool {
         let full = !priority && self.queued.ordinary >= self.limit.saturating_mul(QUEUED_PER_PLACE);
         if !full {
             *self.queued.of(priority) += 1;
@@ -102,7 +102,7 @@ impl Limiter {
         if priority { self.queued.priority > 0 } else { self.queued.ordinary > 0 }
     }
 
-    pub(crate) fn leave_queue(&mut self, priority: bool) {
+    pub(crate) fn dequeue(&mut self, priority: bool) {
         let queued = self.queued.of(priority);
         *queued = queued.saturating_sub(1);
     }
@@ -112,8 +112,8 @@ impl Limiter {
     pub(crate) fn admissible(&self, freed: usize) -> Queued {
         let free = self.window.saturating_sub(self.holders.len()).min(freed);
         let priority = free.min(self.queued.priority);
-        let kept = (self.window / 8).max(1);
-        let ordinary = (self.window - kept).saturating_sub(self.ordinary);
+        let reserved = (self.window / 8).max(1);
+        let ordinary = (self.window - reserved).saturating_sub(self.ordinary);
         Queued { priority, ordinary: (free - priority).min(ordinary).min(self.queued.ordinary) }
     }
 
@@ -124,7 +124,7 @@ impl Limiter {
         self.window - before
     }
 
-    pub(crate) fn start_again(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.window = START.min(self.limit);
     }
 
@@ -145,7 +145,7 @@ impl Limiter {
         let holders = self.holders.iter_mut();
         let permits: Vec<u64> =
             holders.filter_map(|(permit, holder)| stalled(holder).then_some(*permit)).collect();
-        permits.iter().for_each(|permit| self.leave(*permit));
+        permits.iter().for_each(|permit| self.release(*permit));
         permits
     }
 }
@@ -158,7 +158,7 @@ mod tests {
 
     fn filled(limit: usize, ordinary: u64) -> Limiter {
         let mut limiter = Limiter::new(limit);
-        (0..ordinary).for_each(|permit| limiter.enter(permit, false, &Heartbeat::default()));
+        (0..ordinary).for_each(|permit| limiter.acquire(permit, false, &Heartbeat::default()));
         limiter
     }
 
@@ -166,26 +166,26 @@ mod tests {
     fn each_response_lets_eight_more_go_and_those_add_up_to_the_limit() {
         let mut limiter = Limiter::new(256);
         // A queued request keeps the window from beginning again.
-        assert!(limiter.queue(true));
+        assert!(limiter.enqueue(true));
         let mut permits = 0..;
         let rounds: Vec<usize> = (0..4)
             .map(|_| {
                 let mut sent = Vec::new();
                 while limiter.has_room(true) {
                     sent.extend(permits.next());
-                    sent.last().iter().for_each(|id| limiter.enter(**id, true, &Heartbeat::default()));
+                    sent.last().iter().for_each(|id| limiter.acquire(**id, true, &Heartbeat::default()));
                 }
                 sent.iter().for_each(|permit| {
                     limiter.grow();
-                    limiter.leave(*permit);
+                    limiter.release(*permit);
                 });
                 sent.len()
             })
             .collect();
         assert_eq!(rounds, [8, 72, 256, 256]);
-        limiter.leave_queue(true);
-        limiter.enter(u64::MAX, true, &Heartbeat::default());
-        limiter.leave(u64::MAX);
+        limiter.dequeue(true);
+        limiter.acquire(u64::MAX, true, &Heartbeat::default());
+        limiter.release(u64::MAX);
         assert_eq!(limiter.window, START, "once idle, it begins again");
     }
 
@@ -194,21 +194,21 @@ mod tests {
         let mut limiter = filled(256, 7);
         assert!(!limiter.has_room(false));
         assert!(limiter.has_room(true));
-        limiter.enter(7, true, &Heartbeat::default());
+        limiter.acquire(7, true, &Heartbeat::default());
         assert!(!limiter.has_room(true));
     }
 
     #[test]
     fn those_with_priority_leave_the_queue_first() {
         let mut limiter = filled(256, 7);
-        limiter.enter(7, true, &Heartbeat::default());
+        limiter.acquire(7, true, &Heartbeat::default());
         for priority in [false, false, true] {
-            assert!(limiter.queue(priority));
+            assert!(limiter.enqueue(priority));
         }
-        limiter.leave(0);
+        limiter.release(0);
         let Queued { priority, ordinary } = limiter.admissible(1);
         assert_eq!((priority, ordinary), (1, 0));
-        limiter.leave(1);
+        limiter.release(1);
         let Queued { priority, ordinary } = limiter.admissible(2);
         assert_eq!((priority, ordinary), (1, 1));
     }
@@ -216,17 +216,17 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_for_those_without_priority_alone() {
         let mut limiter = Limiter::new(2);
-        let joined = (0..100).filter(|_| limiter.queue(false)).count();
+        let joined = (0..100).filter(|_| limiter.enqueue(false)).count();
         assert_eq!(joined, 2 * QUEUED_PER_PLACE);
-        assert!(limiter.queue(true));
+        assert!(limiter.enqueue(true));
     }
 
     #[test]
     fn a_holder_whose_heartbeat_stands_still_loses_its_place() {
         let mut limiter = Limiter::new(256);
         let (still, running) = (Heartbeat::default(), Heartbeat::default());
-        limiter.enter(1, true, &still);
-        limiter.enter(2, true, &running);
+        limiter.acquire(1, true, &still);
+        limiter.acquire(2, true, &running);
         // The first check only notes the heartbeat, however long the request has been in flight.
         assert!(limiter.remove_stalled(NOW.after(Duration::from_secs(60))).is_empty());
         running.fetch_add(1, Ordering::Relaxed);

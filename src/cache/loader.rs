@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::recheck::Recheck;
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::clock::Timestamp;
 use crate::error::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -16,9 +16,9 @@ pub(crate) trait Loader<V>: Debug + Send + Sync + 'static {
     /// One attempt.
     fn load(&self) -> BoxFuture<'_, Result<Loaded<V>, Error>>;
 
-    /// What the loader needs while one refresh runs. Called when a refresh begins, kept by the refresh, and dropped
-    /// when it ends, in whatever way.
-    fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
+    /// What the loader needs while one refresh runs. Called when a refresh begins, and dropped when the refresh
+    /// ends, in whatever way.
+    fn guard(&self) -> Option<Box<dyn Any + Send + Sync>> {
         None
     }
 
@@ -44,7 +44,7 @@ pub(crate) struct Loaded<V> {
     pub(crate) recheck: Arc<Recheck>,
     pub(crate) sent: Timestamp,
     pub(crate) life: Duration,
-    pub(crate) renewal: Renewal,
+    pub(crate) refresh_ahead: RefreshAhead,
     /// Whether the value comes from the server itself, and not from a store in front of it.
     pub(crate) from_issuer: bool,
     /// The server's id of the request, for events.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::ArcSwapOption;
 
 /// How many entries are examined to find one to evict.
-const LOOKS: usize = 8;
+const SAMPLES: usize = 8;
 
 /// How many entries are in one shard when the map is full.
 const SHARD_LENGTH: usize = 8;
@@ -37,7 +37,7 @@ impl<T> Value for Arc<T> {
     }
 }
 
-/// How much the map holds. An entry in use is kept even beyond that.
+/// How much the map holds. An entry in use is not evicted even beyond that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Entries on probation; zero counts as one.
@@ -59,7 +59,7 @@ pub(crate) struct LruMap<K, V, S = RandomState> {
     shards: OnceLock<Shards<K, V>>,
     /// The map's logical clock: advances by two with each insertion, promotion and lookup by key.
     ticks: AtomicU64,
-    ledger: Mutex<Ledger<K, V>>,
+    segments: Mutex<Segments<K, V>>,
 }
 
 type Shards<K, V> = Box<[ArcSwapOption<Shard<K, V>>]>;
@@ -75,14 +75,14 @@ struct Node<K, V> {
     id: u64,
     /// In ticks.
     last_used: AtomicU64,
-    /// Where the entry stands in its segment's queue. This and the rest is read and written under the ledger's mutex.
+    /// Where the entry stands in its segment's queue. This and the rest is read and written under the mutex of the segments.
     queued: AtomicU64,
     is_protected: AtomicBool,
     weight: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Ledger<K, V> {
+struct Segments<K, V> {
     last_id: u64,
     weight: usize,
     probation: Segment<K, V>,
@@ -119,7 +119,7 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
             seed: RandomState::new().hash_one(0_u8),
             shards: OnceLock::new(),
             ticks: AtomicU64::new(0),
-            ledger: Mutex::default(),
+            segments: Mutex::default(),
         }
     }
 
@@ -132,20 +132,26 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         low ^ high
     }
 
-    /// Looks at the value of the key with this hash for which `is_key` holds, and notes the use. Takes no lock and
-    /// counts no reference.
+    /// Reads the value of the key with this hash for which `is_key` holds, and notes the use. Takes no lock and counts
+    /// no reference.
     #[inline]
-    pub(crate) fn look<T>(
+    pub(crate) fn with<T>(
         &self,
         hash: u64,
         is_key: impl Fn(&K) -> bool,
-        look: impl FnOnce(&V) -> T,
+        read: impl FnOnce(&V) -> T,
     ) -> Option<T> {
         let shard = self.shard(hash)?.load();
         let node = find(shard.as_ref()?, hash, is_key)?;
         // After entries queued at this tick, and before those of the next one.
         node.touch(self.ticks.load(Ordering::Relaxed) + 1);
-        Some(look(&node.value))
+        Some(read(&node.value))
+    }
+
+    /// The value of that key. Does not count as a use.
+    pub(crate) fn peek(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<V> {
+        let shard = self.shard(hash)?.load();
+        find(shard.as_ref()?, hash, is_key).map(|node| node.value.clone())
     }
 
     /// The value of that key, now the most recently used.
@@ -166,36 +172,37 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         if let Some(value) = self.get(hash, &is_key) {
             return (value, Vec::new());
         }
-        let mut ledger = self.ledger();
+        let mut segments = self.segments();
         if let Some(value) = self.get(hash, is_key) {
             return (value, Vec::new());
         }
         let tick = self.tick();
-        let gone = ledger.probation.make_room(tick, |segment, _| segment.len() < self.limits.probation);
-        let gone = self.forget(&mut ledger, gone);
+        let evicted =
+            segments.probation.evict_until(tick, |segment, _| segment.len() < self.limits.probation);
+        let evicted = self.remove(&mut segments, evicted);
         let (key, value) = make();
-        ledger.last_id += 1;
+        segments.last_id += 1;
         let node = Arc::new(Node {
             hash,
             key,
             value: value.clone(),
-            id: ledger.last_id,
+            id: segments.last_id,
             last_used: AtomicU64::new(tick),
             queued: AtomicU64::new(tick),
             is_protected: AtomicBool::new(false),
             weight: AtomicUsize::new(0),
         });
         self.replace_shard(hash, |shard| shard.push((hash, Arc::clone(&node))));
-        ledger.probation.push(node);
-        drop(ledger);
-        (value, gone)
+        segments.probation.push(node);
+        drop(segments);
+        (value, evicted)
     }
 
     /// Protects the entry of that key, whose value has proven useful and has this weight. Returns the values evicted
     /// for it.
     pub(crate) fn promote(&self, hash: u64, is_key: impl Fn(&K) -> bool, weight: usize) -> Vec<V> {
-        let mut guard = self.ledger();
-        let ledger = &mut *guard;
+        let mut guard = self.segments();
+        let segments = &mut *guard;
         let Some(shard) = self.shard(hash).map(ArcSwapOption::load) else { return Vec::new() };
         let Some(node) = shard.as_ref().and_then(|shard| find(shard, hash, is_key)) else {
             return Vec::new();
@@ -203,41 +210,41 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         let tick = self.tick();
         node.touch(tick);
         let before = node.weight.swap(weight, Ordering::Relaxed);
-        ledger.weight = ledger.weight.saturating_sub(before).saturating_add(weight);
+        segments.weight = segments.weight.saturating_sub(before).saturating_add(weight);
         if !node.is_protected.swap(true, Ordering::Relaxed) {
-            ledger.probation.remove(node);
-            ledger.protected.push(Arc::clone(node));
+            segments.probation.remove(node);
+            segments.protected.push(Arc::clone(node));
         }
-        let (limits, mut total) = (self.limits, ledger.weight);
-        let gone = ledger.protected.make_room(tick, |segment, last| {
+        let (limits, mut total) = (self.limits, segments.weight);
+        let evicted = segments.protected.evict_until(tick, |segment, last| {
             total = total.saturating_sub(last.map_or(0, |node| node.weight.load(Ordering::Relaxed)));
             segment.len() <= limits.protected && (total <= limits.weight || segment.len() <= 1)
         });
         drop(shard);
-        let gone = self.forget(ledger, gone);
+        let evicted = self.remove(segments, evicted);
         drop(guard);
-        gone
+        evicted
     }
 
     /// Every value, in no order.
     #[cfg(any(test, feature = "metrics"))]
-    pub(crate) fn for_each(&self, mut look: impl FnMut(&V)) {
+    pub(crate) fn for_each(&self, mut read: impl FnMut(&V)) {
         for shard in self.shards.get().into_iter().flatten() {
             for (_, node) in shard.load().iter().flat_map(|shard| shard.iter()) {
-                look(&node.value);
+                read(&node.value);
             }
         }
     }
 
-    fn forget(&self, ledger: &mut Ledger<K, V>, gone: Vec<Arc<Node<K, V>>>) -> Vec<V> {
-        for node in &gone {
-            ledger.weight = ledger.weight.saturating_sub(node.weight.load(Ordering::Relaxed));
+    fn remove(&self, segments: &mut Segments<K, V>, evicted: Vec<Arc<Node<K, V>>>) -> Vec<V> {
+        for node in &evicted {
+            segments.weight = segments.weight.saturating_sub(node.weight.load(Ordering::Relaxed));
             self.replace_shard(node.hash, |shard| shard.retain(|(_, other)| !Arc::ptr_eq(other, node)));
         }
-        gone.iter().map(|node| node.value.clone()).collect()
+        evicted.iter().map(|node| node.value.clone()).collect()
     }
 
-    /// Called under the ledger's mutex.
+    /// Called under the mutex of the segments.
     fn replace_shard(&self, hash: u64, change: impl FnOnce(&mut Shard<K, V>)) {
         let shards = self.shards.get_or_init(|| {
             let entries = self.limits.probation.saturating_add(self.limits.protected);
@@ -264,8 +271,8 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         self.ticks.fetch_add(2, Ordering::Relaxed) + 2
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger<K, V>> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn segments(&self) -> MutexGuard<'_, Segments<K, V>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -310,19 +317,19 @@ impl<K, V: Value> Segment<K, V> {
     }
 
     /// Evicts entries until `has_room`, called with the last one evicted, is true, or all entries examined are in use.
-    fn make_room(
+    fn evict_until(
         &mut self,
         tick: u64,
         mut has_room: impl FnMut(&Self, Option<&Node<K, V>>) -> bool,
     ) -> Vec<Arc<Node<K, V>>> {
-        let mut gone: Vec<Arc<Node<K, V>>> = Vec::new();
-        while !has_room(self, gone.last().map(|node| &**node)) {
+        let mut evicted: Vec<Arc<Node<K, V>>> = Vec::new();
+        while !has_room(self, evicted.last().map(|node| &**node)) {
             match self.take_least_recently_used(tick) {
-                Some(node) => gone.push(node),
+                Some(node) => evicted.push(node),
                 None => break,
             }
         }
-        gone
+        evicted
     }
 
     /// The least recently used entry that is not in use. Where the first entries of the queue were all used since they
@@ -333,7 +340,7 @@ impl<K, V: Value> Segment<K, V> {
             return None;
         }
         let mut least: Option<Arc<Node<K, V>>> = None;
-        for _ in 0..LOOKS {
+        for _ in 0..SAMPLES {
             let ((stamp, _), node) = self.queue.pop_first()?;
             if node.value.is_in_use() {
                 self.push_at(tick, node);
@@ -351,14 +358,14 @@ impl<K, V: Value> Segment<K, V> {
         match least {
             Some(least) => self.remove(&least),
             None => {
-                self.pause = LOOKS;
+                self.pause = SAMPLES;
                 None
             }
         }
     }
 }
 
-impl<K, V> Default for Ledger<K, V> {
+impl<K, V> Default for Segments<K, V> {
     fn default() -> Self {
         let segment = || Segment { queue: BTreeMap::new(), pause: 0 };
         Self { last_id: 0, weight: 0, probation: segment(), protected: segment() }
@@ -366,206 +373,4 @@ impl<K, V> Default for Ledger<K, V> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn len<K, V: Value>(map: &LruMap<K, V>) -> usize {
-        let mut len = 0;
-        map.for_each(|_| len += 1);
-        let ledger = map.ledger();
-        assert_eq!(len, ledger.probation.len() + ledger.protected.len());
-        len
-    }
-
-    fn segmented(probation: usize, protected: usize, weight: usize) -> LruMap<u32, Arc<u32>> {
-        LruMap::with_limits(Limits { probation, protected, weight })
-    }
-
-    fn promote(map: &LruMap<u32, Arc<u32>>, key: u32, weight: usize) -> Vec<u32> {
-        map.get_or_insert_with(&key, || Arc::new(key));
-        let mut gone: Vec<u32> =
-            map.promote(map.hash(&key), |other| *other == key, weight).iter().map(|value| **value).collect();
-        gone.sort_unstable();
-        gone
-    }
-
-    fn holds(map: &LruMap<u32, Arc<u32>>, key: u32) -> bool {
-        let mut found = false;
-        map.for_each(|value| found |= **value == key);
-        found
-    }
-
-    #[test]
-    fn the_least_recently_used_goes_first() {
-        let map = LruMap::new(2);
-        let mut made = Vec::new();
-        for key in ["a", "b", "a", "c", "a", "b"] {
-            map.get_or_insert_with(&key, || {
-                made.push(key);
-                Arc::new(())
-            });
-        }
-        assert_eq!(made, ["a", "b", "c", "b"]);
-    }
-
-    #[test]
-    fn what_is_in_use_stays_and_room_is_made_when_it_is_not() {
-        let map = LruMap::new(2);
-        let get = |key: &'static str| {
-            let value: Arc<()> = map.get_or_insert_with(&key, Arc::default);
-            (value, len(&map))
-        };
-        let in_use: Vec<(Arc<()>, usize)> = ["a", "b", "c"].map(get).into();
-        assert_eq!(get("d").1, 4);
-        assert!(["a", "b", "c"].iter().zip(&in_use).all(|(key, (value, _))| Arc::ptr_eq(&get(key).0, value)));
-        drop(in_use);
-        for key in 0..=LOOKS {
-            get(["e", "f", "g", "h", "i", "j", "k", "l", "m"][key]);
-        }
-        assert_eq!(len(&map), 2);
-    }
-
-    #[test]
-    fn keys_on_probation_never_push_out_a_protected_one() {
-        let map = segmented(10, 100, usize::MAX);
-        for key in 0..100 {
-            assert!(promote(&map, key, 1).is_empty());
-        }
-        for key in 1_000..20_000 {
-            map.get_or_insert_with(&key, || Arc::new(key));
-        }
-        assert!((0..100).all(|key| holds(&map, key)));
-        assert_eq!(len(&map), 110);
-        // Another protected one evicts the least recently used of them.
-        map.get_or_insert_with(&0, || unreachable!());
-        assert_eq!(promote(&map, 100, 1), [1]);
-    }
-
-    #[test]
-    fn the_weight_of_what_is_protected_is_bounded_and_a_change_of_weight_counts() {
-        let map = segmented(10, 100, 1_000);
-        for key in 0..10 {
-            assert!(promote(&map, key, 100).is_empty());
-        }
-        assert_eq!(promote(&map, 10, 250), [0, 1, 2]);
-        assert!(promote(&map, 10, 50).is_empty());
-        assert!(promote(&map, 11, 200).is_empty());
-        assert_eq!(promote(&map, 12, 60), [3]);
-        // An entry that exceeds the limit by itself stays alone.
-        let last = promote(&map, 13, 5_000);
-        assert_eq!((last.len(), len(&map), holds(&map, 13)), (9, 1, true));
-        assert_eq!(map.ledger().weight, 5_000);
-    }
-
-    #[test]
-    fn a_key_that_is_gone_or_never_came_is_not_promoted() {
-        let map = segmented(1, 1, 10);
-        assert!(map.promote(map.hash(&1), |key| *key == 1, 5).is_empty());
-        map.get_or_insert_with(&2, || Arc::new(2));
-        assert!(map.promote(map.hash(&1), |key| *key == 1, 5).is_empty());
-        assert_eq!((len(&map), map.ledger().weight), (1, 0));
-    }
-
-    #[test]
-    fn the_entries_of_a_full_map_are_spread_over_shards_whatever_their_hashes_are() {
-        #[derive(Clone, Copy, Default, Debug)]
-        struct Low;
-        impl BuildHasher for Low {
-            type Hasher = LowHasher;
-            fn build_hasher(&self) -> LowHasher {
-                LowHasher(0)
-            }
-        }
-        struct LowHasher(u64);
-        impl std::hash::Hasher for LowHasher {
-            fn write(&mut self, _: &[u8]) {}
-            fn write_u32(&mut self, number: u32) {
-                // All low bits are alike, as an attacker may choose them.
-                self.0 = u64::from(number) << 40;
-            }
-            fn finish(&self) -> u64 {
-                self.0
-            }
-        }
-        let map: LruMap<u32, Arc<u32>, Low> =
-            LruMap::with_limits(Limits { probation: 8_000, protected: 1, weight: 0 });
-        for key in 0..8_000 {
-            map.get_or_insert(map.hash(&key), |other| *other == key, || (key, Arc::new(key)));
-        }
-        let longest = map.shards.get().unwrap().iter().flat_map(|shard| shard.load_full()).map(|s| s.len());
-        assert!(longest.max().unwrap() <= 6 * SHARD_LENGTH);
-    }
-
-    #[test]
-    fn readers_see_each_key_with_its_own_value_while_others_come_and_go() {
-        let map = segmented(20, 20, usize::MAX);
-        std::thread::scope(|scope| {
-            for thread in 0..4_u32 {
-                let map = &map;
-                scope.spawn(move || {
-                    for step in 0..5_000_u32 {
-                        let key = (step * 7 + thread * 13) % 100;
-                        let value = map.get_or_insert_with(&key, || Arc::new(key));
-                        assert_eq!(*value, key);
-                        if step % 3 == 0 {
-                            map.promote(map.hash(&key), |other| *other == key, 1);
-                        }
-                        map.look(map.hash(&key), |other| *other == key, |value| assert_eq!(**value, key));
-                    }
-                });
-            }
-        });
-        for key in 200..260 {
-            map.get_or_insert_with(&key, || Arc::new(key));
-        }
-        assert!(len(&map) <= 40, "{}", len(&map));
-    }
-
-    proptest! {
-        #[test]
-        fn it_never_holds_more_than_its_capacity_and_agrees_with_a_plain_list(
-            capacity in 1usize..6, keys in prop::collection::vec(0u8..10, 0..60),
-        ) {
-            let map = LruMap::new(capacity);
-            let mut list: Vec<u8> = Vec::new();
-            for key in keys {
-                let mut made = false;
-                map.get_or_insert_with(&key, || {
-                    made = true;
-                    Arc::new(())
-                });
-                let before = list.len();
-                list.retain(|other| *other != key);
-                prop_assert_eq!(made, list.len() == before);
-                list.push(key);
-                if list.len() > capacity {
-                    list.remove(0);
-                }
-                prop_assert_eq!(len(&map), list.len());
-            }
-        }
-
-        #[test]
-        fn segments_and_weights_stay_in_their_limits_and_the_ledger_adds_up(
-            probation in 1usize..5, protected in 1usize..5, limit in 1usize..50,
-            steps in prop::collection::vec((0u32..12, prop::option::of(1usize..20)), 0..80),
-        ) {
-            let map = segmented(probation, protected, limit);
-            for (key, weight) in steps {
-                match weight {
-                    Some(weight) => drop(promote(&map, key, weight)),
-                    None => drop(map.get_or_insert_with(&key, || Arc::new(key))),
-                }
-                len(&map);
-                let ledger = map.ledger();
-                let sum: usize =
-                    ledger.protected.queue.values().map(|node| node.weight.load(Ordering::Relaxed)).sum();
-                prop_assert_eq!(sum, ledger.weight);
-                prop_assert!(ledger.probation.len() <= probation && ledger.protected.len() <= protected);
-                prop_assert!(sum <= limit || ledger.protected.len() == 1);
-            }
-        }
-    }
-}
+mod tests;

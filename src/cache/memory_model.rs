@@ -59,21 +59,21 @@ fn a_value_once_seen_as_invalidated_is_served_by_no_reader_again_whatever_a_refr
 fn a_reader_that_comes_after_an_invalidation_is_not_served() {
     loom::model(|| {
         let (recheck, end, clock) = scene();
-        let told = Arc::new(AtomicBool::new(false));
+        let invalidated = Arc::new(AtomicBool::new(false));
         let moving = thread::spawn({
             let recheck = Arc::clone(&recheck);
             move || recheck.set(end)
         });
         let reading = thread::spawn({
-            let (recheck, told) = (Arc::clone(&recheck), Arc::clone(&told));
+            let (recheck, invalidated) = (Arc::clone(&recheck), Arc::clone(&invalidated));
             move || {
-                if told.load(Ordering::Acquire) {
+                if invalidated.load(Ordering::Acquire) {
                     assert!(!is_ahead(&recheck, &clock));
                 }
             }
         });
         recheck.invalidate();
-        told.store(true, Ordering::Release);
+        invalidated.store(true, Ordering::Release);
         moving.join().unwrap();
         reading.join().unwrap();
     });

@@ -17,7 +17,7 @@ use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::{Resolution, Settings, Slot};
 use crate::cache::sync::Handle;
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::clock::Clock;
 use crate::clock::ManualClock;
 use crate::error::BoxFuture;
@@ -32,18 +32,18 @@ const ADVISORY: Duration = Duration::from_secs(900);
 #[derive(Debug)]
 struct Source {
     clock: ManualClock,
-    asked: AtomicU64,
+    fetches: AtomicU64,
     failures: u64,
-    held: AtomicBool,
+    blocked: AtomicBool,
 }
 
 impl Loader<u64> for Source {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<u64>, Error>> {
         Box::pin(async move {
             let sent = self.clock.now();
-            let value = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            let value = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
             yield_now().await;
-            while self.held.load(Ordering::SeqCst) {
+            while self.blocked.load(Ordering::SeqCst) {
                 yield_now().await;
             }
             if value <= self.failures {
@@ -55,7 +55,7 @@ impl Loader<u64> for Source {
                 recheck,
                 sent,
                 life: LIFE,
-                renewal: Renewal::TwoThirds,
+                refresh_ahead: RefreshAhead::TwoThirds,
                 from_issuer: true,
                 request_id: None,
             })
@@ -81,9 +81,9 @@ impl Scene {
     fn failing(failures: u64, admission: &Arc<Admission>, clock: &ManualClock) -> Self {
         let source = Arc::new(Source {
             clock: clock.clone(),
-            asked: AtomicU64::new(0),
+            fetches: AtomicU64::new(0),
             failures,
-            held: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
         });
         let settings = Settings {
             clock: Clock::Manual(clock.clone()),
@@ -91,14 +91,15 @@ impl Scene {
             attempt_timeout: LIFE,
             admission: Arc::clone(admission),
             party: Party::Own,
+            runtimes: Arc::default(),
             telemetry: Telemetry::new("app", "model"),
         };
         let slot = Arc::new(Slot::new(Arc::clone(&source) as _, settings));
         Self { clock: clock.clone(), source, slot }
     }
 
-    fn asked(&self) -> u64 {
-        self.source.asked.load(Ordering::SeqCst)
+    fn fetches(&self) -> u64 {
+        self.source.fetches.load(Ordering::SeqCst)
     }
 
     fn get(&self) -> Result<Arc<CacheEntry<u64>>, Error> {
@@ -125,22 +126,22 @@ fn cold_callers_share_one_fetch_and_its_value() {
         for caller in callers {
             assert_eq!(caller.join().unwrap().unwrap(), 1);
         }
-        assert_eq!(scene.asked(), 1);
+        assert_eq!(scene.fetches(), 1);
     });
 }
 
 #[test]
-fn callers_that_give_up_neither_restart_nor_starve_the_fetch() {
+fn cancelled_callers_neither_restart_nor_starve_the_fetch() {
     check(|| {
         let scene = Scene::new();
-        let hasty: Vec<_> = (0..2).map(|_| spawn(Arc::clone(&scene.slot).acquire())).collect();
-        let patient = scene.caller();
-        for caller in hasty {
+        let cancelled: Vec<_> = (0..2).map(|_| spawn(Arc::clone(&scene.slot).acquire())).collect();
+        let waiter = scene.caller();
+        for caller in cancelled {
             thread::yield_now();
             caller.abort();
         }
-        assert_eq!(patient.join().unwrap().unwrap(), 1);
-        assert_eq!(scene.asked(), 1);
+        assert_eq!(waiter.join().unwrap().unwrap(), 1);
+        assert_eq!(scene.fetches(), 1);
     });
 }
 
@@ -166,7 +167,7 @@ fn readers_never_see_an_older_value_after_a_newer_one() {
         for reader in readers {
             reader.join().unwrap();
         }
-        assert!(scene.asked() <= 2, "one renewal, if it has begun");
+        assert!(scene.fetches() <= 2, "one refresh, if it has begun");
     });
 }
 
@@ -176,22 +177,22 @@ fn an_invalidated_value_is_not_served_and_a_refresh_begun_before_is_void() {
         let scene = Scene::new();
         let first = scene.get().unwrap();
         scene.clock.advance(ADVISORY);
-        scene.source.held.store(true, Ordering::SeqCst);
+        scene.source.blocked.store(true, Ordering::SeqCst);
         // A refresh is in flight or not yet begun when the value is invalidated; none has completed.
-        let renewing = scene.caller();
+        let refreshing = scene.caller();
         let rejecting = {
             let (slot, source) = (Arc::clone(&scene.slot), Arc::clone(&scene.source));
             thread::spawn(move || {
-                let before = source.asked.load(Ordering::SeqCst);
+                let before = source.fetches.load(Ordering::SeqCst);
                 first.recheck().invalidate();
-                source.held.store(false, Ordering::SeqCst);
+                source.blocked.store(false, Ordering::SeqCst);
                 let served = block_on(slot.acquire()).unwrap().value;
-                assert!(served > before, "{served} was asked for before the invalidation");
+                assert!(served > before, "{served} was fetches for before the invalidation");
             })
         };
-        renewing.join().unwrap().unwrap();
+        refreshing.join().unwrap().unwrap();
         rejecting.join().unwrap();
-        assert!(scene.asked() <= 3);
+        assert!(scene.fetches() <= 3);
     });
 }
 
@@ -212,7 +213,7 @@ fn many_invalidations_of_one_value_make_one_fetch() {
         for caller in rejecting {
             assert_eq!(caller.join().unwrap(), 2);
         }
-        assert_eq!(scene.asked(), 2);
+        assert_eq!(scene.fetches(), 2);
     });
 }
 
@@ -228,7 +229,7 @@ fn rejections_by_two_consumers_force_one_fetch_and_every_request_ends() {
                     assert!(first.recheck().reject(consumer), "there is, or will be, another value");
                     let second = block_on(Arc::clone(&slot).acquire()).unwrap();
                     second.recheck().accept(consumer);
-                    // A refresh was forced a moment ago, so the value stays.
+                    // A refresh was forced just before, so the value stays.
                     assert!(!second.recheck().reject(consumer + 10));
                     block_on(slot.acquire()).unwrap().value
                 })
@@ -237,7 +238,31 @@ fn rejections_by_two_consumers_force_one_fetch_and_every_request_ends() {
         for caller in rejecting {
             assert_eq!(caller.join().unwrap(), 2);
         }
-        assert_eq!(scene.asked(), 2);
+        assert_eq!(scene.fetches(), 2);
+    });
+}
+
+#[test]
+fn a_refresh_that_a_rejection_requests_is_never_lost() {
+    check(|| {
+        let scene = Scene::new();
+        let [one, another] = [7, 8];
+        assert!(scene.get().unwrap().recheck().reject(one));
+        let second = scene.get().unwrap();
+        second.recheck().accept(one);
+        scene.clock.advance(Duration::from_secs(2));
+        let resolving = {
+            let slot = Arc::clone(&scene.slot);
+            thread::spawn(move || assert!(matches!(slot.resolve(), Resolution::Serve(_))))
+        };
+        assert!(!second.recheck().reject(another), "another consumer accepts it");
+        // The refresh may have begun, in the course of the other request.
+        Handle::shut_down();
+        resolving.join().unwrap();
+        while scene.fetches() < 3 {
+            scene.get().unwrap();
+            thread::yield_now();
+        }
     });
 }
 
@@ -245,18 +270,18 @@ fn rejections_by_two_consumers_force_one_fetch_and_every_request_ends() {
 fn a_refresh_that_a_waiter_gives_up_is_replaced_and_its_result_is_void() {
     check(|| {
         let scene = Scene::new();
-        scene.source.held.store(true, Ordering::SeqCst);
+        scene.source.blocked.store(true, Ordering::SeqCst);
         let Resolution::Wait(in_flight) = scene.slot.resolve() else { panic!("there is no value") };
         let waiting = scene.caller();
-        while scene.asked() == 0 {
+        while scene.fetches() == 0 {
             thread::yield_now();
         }
         scene.slot.abandon(in_flight.id);
         let replacing = scene.caller();
-        while scene.asked() < 2 {
+        while scene.fetches() < 2 {
             thread::yield_now();
         }
-        scene.source.held.store(false, Ordering::SeqCst);
+        scene.source.blocked.store(false, Ordering::SeqCst);
         assert_eq!((waiting.join().unwrap().unwrap(), replacing.join().unwrap().unwrap()), (2, 2));
         assert_eq!(scene.get().unwrap().value, 2);
     });
@@ -279,7 +304,7 @@ fn a_runtime_that_goes_in_the_middle_of_a_refresh_leaves_no_waiter_behind() {
         }
         closing.join().unwrap();
         scene.get().unwrap();
-        assert!(scene.asked() <= 3);
+        assert!(scene.fetches() <= 3);
     });
 }
 
@@ -293,8 +318,8 @@ fn slots_that_ask_one_server_all_end_and_ask_a_dead_issuer_no_more_than_allowed(
             caller.join().unwrap().unwrap_err();
         }
         // One attempt of each before the circuit opens, and two more of the refresh that opens it.
-        let asked: u64 = scenes.iter().map(Scene::asked).sum();
-        assert!(asked <= 6, "{asked}");
+        let fetches: u64 = scenes.iter().map(Scene::fetches).sum();
+        assert!(fetches <= 6, "{fetches}");
     });
 }
 
@@ -318,14 +343,14 @@ fn slots_that_ask_one_server_all_end_when_the_runtime_goes_in_the_middle_of_trou
         let [dead, one, other] =
             [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &admission, &clock));
         let callers = [dead.caller(), one.caller(), other.caller()];
-        let hasty = spawn(Arc::clone(&dead.slot).acquire());
+        let cancelled = spawn(Arc::clone(&dead.slot).acquire());
         let closing = thread::spawn(|| {
             for _ in 0..thread_rng().gen_range(0..12) {
                 thread::yield_now();
             }
             Handle::shut_down();
         });
-        hasty.abort();
+        cancelled.abort();
         for caller in callers {
             // With a value or an error; none waits for ever.
             let _ = caller.join().unwrap();

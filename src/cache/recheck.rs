@@ -111,12 +111,14 @@ impl Recheck {
         self.is_invalidated()
     }
 
-    fn react(&self, reaction: Reaction) {
+    /// Whether a refresh that the reaction requests is needed: not once there is another value.
+    pub(super) fn react(&self, reaction: Reaction) -> bool {
         match reaction {
             Reaction::Invalidate => self.invalidate(),
-            Reaction::Refresh => self.set(Timestamp { monotonic: 1, wall: 1 }),
+            Reaction::Refresh => return self.set(Timestamp { monotonic: 1, wall: 1 }),
             Reaction::Serve => {}
         }
+        false
     }
 
     /// Whether it matters which consumer accepts the value.
@@ -144,12 +146,24 @@ impl Recheck {
         }
     }
 
-    /// The next recheck is due at this timestamp, unless the value is invalidated, before or meanwhile.
-    pub(crate) fn set(&self, timestamp: Timestamp) {
+    /// The next recheck is due at this timestamp, unless the value is invalidated, or a rejection has requested a
+    /// refresh that the slot has yet to begin: then it stays due at once.
+    pub(crate) fn postpone(&self, timestamp: Timestamp) {
+        let set = || {
+            self.set(timestamp);
+        };
+        match self.rejections.get() {
+            Some(rejections) => rejections.unless_requested(set),
+            None => set(),
+        }
+    }
+
+    /// The next recheck is due at this timestamp. False when the value is invalidated, before or meanwhile.
+    pub(crate) fn set(&self, timestamp: Timestamp) -> bool {
         self.wall.store(timestamp.wall, Ordering::Relaxed);
         let monotonic = timestamp.monotonic.max(INVALIDATED + 1);
         let unless_invalidated = |now| (now != INVALIDATED).then_some(monotonic);
         // An invalidated value stays so, and the update fails.
-        let _ = self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_invalidated);
+        self.monotonic.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_invalidated).is_ok()
     }
 }

@@ -7,28 +7,29 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use crate::cache::admission::{Admission, Applicant, Effect, Party, Permit};
+use crate::cache::admission::{Admission, AdmissionRequest, Effect, Party, Permit};
 use crate::cache::backoff::{ATTEMPTS, RETRY_BUDGET, pause_between_attempts};
 use crate::cache::circuit_breaker::Refused;
 use crate::cache::entry::CacheEntry;
 use crate::cache::in_flight::{InFlight, Outcome};
 use crate::cache::limiter::Heartbeat;
 use crate::cache::loader::{Loaded, Loader};
-use crate::cache::sync::{Handle, sleep, timeout};
+use crate::cache::sync::{Handle, Runtimes, sleep, timeout};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::{self, Telemetry};
 
 /// How often a running refresh counts its heartbeat up.
-const BEAT: Duration = Duration::from_millis(250);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What all slots of a kind share.
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) admission: Arc<Admission>,
     /// The party that the values are for.
     pub(crate) party: Party,
+    pub(crate) runtimes: Arc<Runtimes>,
     pub(crate) telemetry: Telemetry,
 }
 
@@ -50,9 +52,9 @@ pub(crate) struct Settings {
 pub(crate) enum Cause {
     /// There was no live value.
     Missing,
-    /// The value was due, and is served meanwhile.
+    /// The value was past its advisory edge, and is served meanwhile.
     Advisory,
-    /// The value was overdue.
+    /// The value was past its mandatory edge.
     Mandatory,
     /// The value was rejected or invalidated.
     Invalidated,
@@ -90,8 +92,8 @@ pub(crate) struct Plan<V> {
     pub(crate) id: u64,
     pub(crate) cause: Cause,
     /// Whether requests wait and nothing has failed before: then the refresh makes further attempts.
-    pub(crate) patient: bool,
-    /// See [`Applicant`].
+    pub(crate) retries: bool,
+    /// See [`AdmissionRequest`].
     pub(crate) priority: bool,
     pub(crate) start_delay: Duration,
     /// The value that was rejected, for the loader.
@@ -105,7 +107,7 @@ pub(crate) struct Refresh<V: Debug + Send + Sync + 'static> {
     plan: Plan<V>,
     loader: Arc<dyn Loader<V>>,
     /// What the loader needs until the refresh ends.
-    _hold: Option<Box<dyn Any + Send + Sync>>,
+    _guard: Option<Box<dyn Any + Send + Sync>>,
     settings: Settings,
     completion: Arc<dyn Completion<V>>,
     outcome: watch::Sender<Option<Outcome<V>>>,
@@ -114,6 +116,8 @@ pub(crate) struct Refresh<V: Debug + Send + Sync + 'static> {
     started: Timestamp,
     /// How many attempts it has made.
     attempt: u32,
+    /// Whether the task is being polled; stays true when a panic ends the poll.
+    polled: Arc<AtomicBool>,
     completed: bool,
 }
 
@@ -125,18 +129,18 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         completion: Arc<dyn Completion<V>>,
     ) -> (Self, InFlight<V>) {
         let (outcome, heartbeat, in_flight) = InFlight::new(plan.id);
-        let (started, attempt, completed, _hold) = (plan.now, 0, false, loader.hold());
         let refresh = Self {
+            started: plan.now,
             plan,
+            _guard: loader.guard(),
             loader,
-            _hold,
             settings,
             completion,
             outcome,
             heartbeat,
-            started,
-            attempt,
-            completed,
+            attempt: 0,
+            polled: Arc::default(),
+            completed: false,
         };
         (refresh, in_flight)
     }
@@ -145,7 +149,14 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
     /// ends the refresh.
     pub(crate) fn spawn(self, runtime: &Handle) {
         let span = self.settings.telemetry.refresh_span(self.loader.label(), self.cause());
-        runtime.spawn(self.run().instrument(span));
+        let polled = Arc::clone(&self.polled);
+        let mut run = Box::pin(self.run().instrument(span));
+        runtime.spawn(poll_fn(move |context| {
+            polled.store(true, Ordering::Relaxed);
+            let poll = run.as_mut().poll(context);
+            polled.store(false, Ordering::Relaxed);
+            poll
+        }));
     }
 
     async fn run(mut self) {
@@ -153,7 +164,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         let result = {
             let mut fetch = pin!(self.fetch());
             loop {
-                match timeout(BEAT, fetch.as_mut()).await {
+                match timeout(HEARTBEAT_INTERVAL, fetch.as_mut()).await {
                     Ok(result) => break result,
                     Err(_elapsed) => heartbeat.fetch_add(1, Ordering::Relaxed),
                 };
@@ -171,9 +182,9 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
             self.loader.rejected(&rejected.value);
         }
         let (party, label) = (self.settings.party, self.loader.label().to_owned());
-        let mut permit = self.enter().await?;
+        let mut permit = self.acquire_permit().await?;
         // A probe is one attempt: other refreshes have already made more.
-        let mut attempts = if self.plan.patient && !permit.probes() { ATTEMPTS } else { 1 };
+        let mut attempts = if self.plan.retries && !permit.probes() { ATTEMPTS } else { 1 };
         loop {
             self.attempt += 1;
             let loaded = timeout(self.settings.attempt_timeout, self.loader.load()).await;
@@ -191,7 +202,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
             let now = self.settings.clock.now();
             let again = self.attempt < attempts
                 && now.since(self.started) < RETRY_BUDGET
-                && may_pass_soon(&error)
+                && is_retryable(&error)
                 && self.is_awaited()
                 // Requests for different parties do not wait for each other's further attempts.
                 && !(party == Party::Other && self.settings.admission.is_busy());
@@ -199,14 +210,14 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
             self.report_circuit(party);
             match effect {
                 Effect::Open(until) if !again => return Err(Failure { error, until: Some(until) }),
-                Effect::Own if !again => return Err(error.into()),
+                Effect::Isolated if !again => return Err(error.into()),
                 Effect::Open(_) => {
                     // Another refresh probes.
                     drop(permit);
-                    permit = self.enter().await?;
+                    permit = self.acquire_permit().await?;
                     attempts = if permit.probes() { 1 } else { attempts };
                 }
-                Effect::Own | Effect::Probe => {
+                Effect::Isolated | Effect::Probe => {
                     sleep(pause_between_attempts(self.attempt, fastrand::f64())).await;
                 }
             }
@@ -219,11 +230,11 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
     }
 
     /// Waits for a permit. A refresh that was replaced meanwhile sends no request: its result would not count.
-    async fn enter(&self) -> Result<Permit, Failure> {
+    async fn acquire_permit(&self) -> Result<Permit, Failure> {
         let Settings { clock, telemetry, attempt_timeout, admission, party, .. } = &self.settings;
         let priority = self.plan.priority;
-        let applicant = Applicant { party: *party, priority, heartbeat: &self.heartbeat };
-        match timeout(*attempt_timeout, admission.enter(applicant, clock, telemetry)).await {
+        let request = AdmissionRequest { party: *party, priority, heartbeat: &self.heartbeat };
+        match timeout(*attempt_timeout, admission.acquire(request, clock, telemetry)).await {
             Ok(Ok(permit)) if self.is_awaited() => Ok(permit),
             Ok(Ok(_)) => {
                 Err(Error::new(ErrorKind::Timeout, "replaced by another refresh while it waited").into())
@@ -239,8 +250,9 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 
     fn no_response(&self) -> Error {
         let (label, limit) = (self.loader.label(), self.settings.attempt_timeout);
-        let message =
-            format!("no response for {label} within {limit:?}; the source hangs, it is asked again later");
+        let message = format!(
+            "no response for {label} within {limit:?}; the source hangs, and the next request after a pause tries again"
+        );
         Error::new(ErrorKind::Timeout, message)
     }
 
@@ -295,12 +307,13 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 
 impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
     /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic in a
-    /// user's authenticator or source is an error like any other.
+    /// user's authenticator or source is an error like any other. `std::thread::panicking` cannot tell the two apart: a
+    /// panic elsewhere may be what drops the runtime.
     fn drop(&mut self) {
         if self.completed {
             return;
         }
-        if std::thread::panicking() {
+        if self.polled.load(Ordering::Relaxed) {
             let message =
                 format!("the fetch of {} panicked; the panic's own message says where", self.loader.label());
             let error = Error::new(ErrorKind::Runtime, message);
@@ -316,6 +329,6 @@ impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
 
 /// Whether another attempt within the second makes sense: not where it would only double a long wait, or where the
 /// server asks for a pause.
-fn may_pass_soon(error: &Error) -> bool {
+fn is_retryable(error: &Error) -> bool {
     error.is_transient() && error.kind() != ErrorKind::Timeout && error.retry_after().is_none()
 }

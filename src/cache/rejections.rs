@@ -68,13 +68,13 @@ impl Rejections {
         Self { clock, interval, state: Mutex::default() }
     }
 
-    /// A consumer rejects the value that is served. `react` is called under the lock, so that a consumer that rejects
-    /// the same value a moment later finds the state after the reaction.
+    /// A consumer rejects the value that is served. `react` is called under the lock, so that the next consumer that
+    /// rejects the same value finds the state after the reaction; it returns whether a refresh is requested.
     pub(crate) fn reject(
         &self,
         id: u64,
         accepted_by_another: bool,
-        react: impl FnOnce(Reaction),
+        react: impl FnOnce(Reaction) -> bool,
     ) -> Reaction {
         let now = self.clock.now();
         let mut state = self.state();
@@ -87,8 +87,7 @@ impl Rejections {
         if reaction != Reaction::Serve {
             state.forced = Some(now);
         }
-        state.requested |= reaction == Reaction::Refresh;
-        react(reaction);
+        state.requested |= react(reaction);
         reaction
     }
 
@@ -112,6 +111,14 @@ impl Rejections {
     /// Whether a rejection has made a refresh due; the call resets it.
     pub(crate) fn take_request(&self) -> bool {
         std::mem::take(&mut self.state().requested)
+    }
+
+    /// Does this unless a rejection has made a refresh due; no rejection comes between.
+    pub(crate) fn unless_requested(&self, postpone: impl FnOnce()) {
+        let state = self.state();
+        if !state.requested {
+            postpone();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -184,6 +191,10 @@ mod tests {
     const BAD: u64 = 1;
     const GOOD: u64 = 2;
 
+    fn is_refresh(reaction: Reaction) -> bool {
+        reaction == Reaction::Refresh
+    }
+
     fn rejections() -> (Rejections, ManualClock) {
         let clock = ManualClock::new();
         (Rejections::new(Clock::Manual(clock.clone()), SECOND), clock)
@@ -197,7 +208,7 @@ mod tests {
             .map(|_| {
                 let mut forced = 0;
                 for _ in 0..steps {
-                    forced += usize::from(rejections.reject(BAD, false, |_| ()) != Reaction::Serve);
+                    forced += usize::from(rejections.reject(BAD, false, is_refresh) != Reaction::Serve);
                     between(&rejections);
                     clock.advance(step);
                 }
@@ -226,54 +237,54 @@ mod tests {
     #[test]
     fn the_value_is_invalidated_once_and_served_from_then_on() {
         let (rejections, clock) = rejections();
-        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Invalidate);
-        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Serve);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Invalidate);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Serve);
         assert!(!rejections.take_request());
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Refresh);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Refresh);
         assert!(rejections.take_request() && !rejections.take_request());
-        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Serve);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Serve);
     }
 
     #[test]
     fn a_value_that_is_accepted_and_then_revoked_is_invalidated_again_after_a_second() {
         let (rejections, clock) = rejections();
-        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
+        assert_eq!(rejections.reject(GOOD, false, is_refresh), Reaction::Invalidate);
         rejections.accept(GOOD);
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
+        assert_eq!(rejections.reject(GOOD, false, is_refresh), Reaction::Invalidate);
         rejections.accept(GOOD);
         clock.advance(FORGET_ACCEPTING);
-        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate, "the rest is forgotten");
+        assert_eq!(rejections.reject(GOOD, false, is_refresh), Reaction::Invalidate, "the rest is forgotten");
     }
 
     #[test]
     fn one_consumers_rejections_do_not_hold_up_what_another_one_says() {
         let (rejections, clock) = rejections();
         for _ in 0..100 {
-            rejections.reject(BAD, false, |_| ());
+            rejections.reject(BAD, false, is_refresh);
             clock.advance(SECOND);
         }
         // `BAD` rejects this value, and no other consumer is known to accept it.
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
+        assert_eq!(rejections.reject(GOOD, false, is_refresh), Reaction::Invalidate);
     }
 
     #[test]
     fn what_another_consumer_accepts_or_what_is_new_is_not_taken_from_the_others() {
         let (rejections, clock) = rejections();
-        assert_eq!(rejections.reject(GOOD, false, |_| ()), Reaction::Invalidate);
-        assert_eq!(rejections.reject(BAD, false, |_| ()), Reaction::Serve, "forced a moment ago");
+        assert_eq!(rejections.reject(GOOD, false, is_refresh), Reaction::Invalidate);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Serve, "forced just before");
         clock.advance(SECOND);
-        assert_eq!(rejections.reject(BAD, true, |_| ()), Reaction::Refresh);
-        assert_eq!(rejections.reject(3, true, |_| ()), Reaction::Serve);
+        assert_eq!(rejections.reject(BAD, true, is_refresh), Reaction::Refresh);
+        assert_eq!(rejections.reject(3, true, is_refresh), Reaction::Serve);
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_forgotten() {
         let (rejections, clock) = rejections();
         for id in 0..100 {
-            rejections.reject(id, false, |_| ());
+            rejections.reject(id, false, is_refresh);
         }
         assert_eq!(rejections.state().consumers.len(), CONSUMERS);
         clock.advance(FORGET);

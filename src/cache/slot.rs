@@ -15,8 +15,8 @@ pub(crate) use crate::cache::refresh::Settings;
 use crate::cache::refresh::{Cause, Completion, Failure, Plan, Refresh};
 use crate::cache::rejections::Rejections;
 use crate::cache::slot::state::{FORCED_INTERVAL, State};
-use crate::cache::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, current_runtime, no_runtime};
-use crate::cache::window::{State as Stage, Window};
+use crate::cache::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, no_runtime};
+use crate::cache::window::{Stage, Window};
 use crate::clock::{Clock, Timestamp, nanos};
 use crate::error::{Error, ErrorKind};
 
@@ -58,7 +58,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
 
     /// Caches a value that was not fetched.
     #[cfg(feature = "test-util")]
-    pub(crate) fn hold(&self, entry: CacheEntry<V>) {
+    pub(crate) fn insert(&self, entry: CacheEntry<V>) {
         self.current.store(Some(Arc::new(entry)));
     }
 
@@ -70,17 +70,26 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         &self.settings.clock
     }
 
+    /// The runtime of the caller, for a refresh.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it has no timers.
+    pub(crate) fn current_runtime(&self) -> Result<Handle, Error> {
+        self.settings.runtimes.current()
+    }
+
     /// Reads the value, if it may be served without a recheck, without counting a reference.
     #[inline]
-    pub(crate) fn with_servable<T>(&self, look: impl FnOnce(&Arc<CacheEntry<V>>) -> T) -> Option<T> {
+    pub(crate) fn with_servable<T>(&self, read: impl FnOnce(&Arc<CacheEntry<V>>) -> T) -> Option<T> {
         let current = self.current.load();
-        current.as_ref().filter(|entry| entry.is_servable(&self.settings.clock)).map(look)
+        current.as_ref().filter(|entry| entry.is_servable(&self.settings.clock)).map(read)
     }
 
     /// The value, if it is live. Fetches nothing.
     pub(crate) fn peek(&self) -> Option<Arc<CacheEntry<V>>> {
         let now = self.settings.clock.now();
-        self.current.load_full().filter(|entry| entry.state(now) < Stage::Dead)
+        self.current.load_full().filter(|entry| entry.is_live(now))
     }
 
     /// Whether there is a live value, without waiting. A refresh that is due is begun in the background.
@@ -94,14 +103,14 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     /// Decides what a request gets, by the precise clocks, and begins a refresh where one is due.
     pub(crate) fn resolve(self: &Arc<Self>) -> Resolution<V> {
         let now = self.settings.clock.now();
-        let runtime = current_runtime();
+        let runtime = self.current_runtime();
         let requested = self.rejections.take_request();
         let mut state = self.state();
         let (entry, invalidated) = self.remove_invalidated(&mut state, now);
         if requested && state.in_flight(now).is_none() {
             entry.iter().for_each(|entry| state.force(Arc::clone(entry)));
         }
-        let stage = entry.as_ref().map_or(Stage::Dead, |entry| entry.state(now));
+        let stage = entry.as_ref().map_or(Stage::Expired, |entry| entry.stage(now));
         let mut begun = None;
         let resolution = match (entry, stage) {
             (Some(entry), Stage::Fresh | Stage::Advisory) => {
@@ -117,20 +126,20 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 Resolution::Serve(entry)
             }
             (entry, _) => {
-                if let Some(dead) = entry.as_ref().filter(|_| stage == Stage::Dead) {
+                if let Some(expired) = entry.as_ref().filter(|_| stage == Stage::Expired) {
                     // Invalidated for good: when a clock is set back, a service that caches the value must not serve it
                     // again.
-                    dead.recheck().invalidate();
+                    expired.recheck().invalidate();
                     self.current.store(None);
                 }
-                let overdue = entry.filter(|_| stage == Stage::Mandatory);
-                let cause = if overdue.is_some() { Cause::Mandatory } else { Cause::Missing };
+                let mandatory = entry.filter(|_| stage == Stage::Mandatory);
+                let cause = if mandatory.is_some() { Cause::Mandatory } else { Cause::Missing };
                 match self.join(&mut state, now, cause, &runtime) {
                     Ok((in_flight, refresh)) => {
                         begun = refresh;
                         Resolution::Wait(in_flight)
                     }
-                    Err(error) => overdue.map_or(Resolution::Refuse(error), Resolution::Serve),
+                    Err(error) => mandatory.map_or(Resolution::Refuse(error), Resolution::Serve),
                 }
             }
         };
@@ -171,15 +180,15 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         let start_delay = Duration::from_nanos(state.not_before.saturating_sub(now.monotonic));
         let plan = Plan {
             id: state.last_id,
-            cause: if std::mem::take(&mut state.forced) { Cause::Invalidated } else { cause },
-            patient: cause != Cause::Advisory && state.failures == 0,
+            cause: if state.forced { Cause::Invalidated } else { cause },
+            retries: cause != Cause::Advisory && state.failures == 0,
             priority: self.settings.party == Party::Own || state.has_had_value,
             start_delay,
-            rejected: state.rejected.take(),
+            rejected: state.rejected.clone(),
             now,
         };
         // A refresh may wait for a place, or for the result of a probe, as long as for a response.
-        state.overdue =
+        state.join_until =
             now.after(self.settings.attempt_timeout.saturating_mul(2).saturating_add(start_delay));
         let (loader, settings) = (Arc::clone(&self.loader), self.settings.clone());
         let (refresh, in_flight) = Refresh::begin(plan, loader, settings, Arc::clone(self) as _);
@@ -207,7 +216,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
 
     /// How long until the slot needs attention: until the value needs a recheck, or the failure of a refresh is
     /// forgotten.
-    pub(crate) fn next_look(&self) -> Duration {
+    pub(crate) fn next_recheck(&self) -> Duration {
         let now = self.settings.clock.now();
         let due = self.current.load().as_ref().map(|entry| entry.recheck().due().since(now));
         let retry = || self.state().retry_at().map(|until| until.since(now));
@@ -219,8 +228,8 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     pub(crate) fn record_life(&self) {
         let now = self.settings.clock.now();
         let life = self.current.load().as_ref().map(|entry| entry.remaining(now));
-        let asked_for = life.is_some() || self.state().last_id > 0;
-        if asked_for {
+        let was_requested = life.is_some() || self.state().last_id > 0;
+        if was_requested {
             self.settings.telemetry.expires_in(self.loader.label(), life.unwrap_or_default());
         }
     }
@@ -266,33 +275,39 @@ impl<V: Debug + Send + Sync + 'static> Completion<V> for Slot<V> {
         let now = self.settings.clock.now();
         let mut state = self.state();
         if state.end(refresh) {
-            self.recheck_if_due(now, now);
+            self.recheck_at(&state, now, now);
         }
     }
 }
 
 impl<V: Debug + Send + Sync + 'static> Slot<V> {
     fn publish(&self, state: &mut State<V>, loaded: Loaded<V>, watched: bool, now: Timestamp) -> Outcome<V> {
-        let Loaded { value, recheck, sent, life, renewal, from_issuer, request_id: _ } = loaded;
+        let Loaded { value, recheck, sent, life, refresh_ahead, from_issuer, request_id: _ } = loaded;
         (state.failures, state.failure) = (0, None);
+        (state.forced, state.rejected) = (false, None);
         recheck.attach(&self.rejections, watched);
-        let entry =
-            Arc::new(CacheEntry::new(value, Window::new(sent, life, renewal, fastrand::f64()), recheck));
-        let dead = entry.state(now) == Stage::Dead;
-        if dead || life < FORCED_INTERVAL {
-            // Keeps a server that issues short lives from causing a fetch loop.
+        let entry = Arc::new(CacheEntry::new(
+            value,
+            Window::new(sent, life, refresh_ahead, fastrand::f64()),
+            recheck,
+        ));
+        let expired = !entry.is_live(now);
+        if expired || life < FORCED_INTERVAL {
+            // Without a pause, a server that issues short lives would cause a fetch loop.
             state.not_before = now.monotonic.saturating_add(nanos(FORCED_INTERVAL));
         }
         if life.is_zero() && from_issuer {
             return Outcome::Uncacheable(entry);
         }
-        if dead {
+        if expired {
             return Outcome::Expired;
         }
         state.has_had_value = true;
         if let Some(before) = self.current.swap(Some(Arc::clone(&entry))) {
             // A service that caches the old value comes back to the slot and gets the new one.
             before.recheck().invalidate();
+            // The new value is what a rejection of the old one may have requested meanwhile.
+            self.rejections.take_request();
         }
         Outcome::Cached(entry)
     }
@@ -301,14 +316,15 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         // A full queue says nothing about the server or the value, and may have room for the next request.
         if failure.error.kind() != ErrorKind::Overloaded {
             let until = state.fail(&failure, now, fastrand::f64());
-            self.recheck_if_due(until, now);
+            self.recheck_at(state, until, now);
         }
         Outcome::Failed(failure.error)
     }
 
-    fn recheck_if_due(&self, timestamp: Timestamp, now: Timestamp) {
+    /// Lets the next refresh begin at this timestamp, where one is due.
+    fn recheck_at(&self, state: &State<V>, timestamp: Timestamp, now: Timestamp) {
         if let Some(entry) = self.current.load().as_ref()
-            && entry.state(now) == Stage::Advisory
+            && (entry.stage(now) == Stage::Advisory || state.forced)
         {
             entry.recheck_at(timestamp.min(entry.window().mandatory));
         }

@@ -5,21 +5,49 @@ use crate::error::{Error, ErrorKind};
 
 #[cfg(not(all(test, shuttle)))]
 mod real {
+    use std::collections::VecDeque;
+    use std::sync::PoisonError;
     pub(crate) use std::sync::atomic::AtomicU64;
     pub(crate) use std::sync::{Mutex, MutexGuard};
+    use std::time::Duration;
 
     pub(crate) use arc_swap::ArcSwapOption;
     pub(crate) use tokio::runtime::Handle;
+    use tokio::runtime::Id;
     pub(crate) use tokio::task::AbortHandle;
     pub(crate) use tokio::time::{sleep, timeout};
 
-    /// Whether the runtime has a time driver.
+    /// How many runtimes without a time driver are remembered.
+    const REMEMBERED: usize = 16;
+
+    /// Which runtimes have no time driver, as far as it is known.
     ///
     /// Tokio offers no query for it, and without a driver each use of a timer panics. So a timer is made and the panic
     /// is caught, which leaves its message on stderr; a program that aborts at a panic is aborted, as it would be at
-    /// the first timer of its own. With a driver, nothing is registered.
-    pub(crate) fn has_timers() -> bool {
-        std::panic::catch_unwind(|| drop(sleep(std::time::Duration::ZERO))).is_ok()
+    /// the first timer of its own. That happens once for each handle and runtime, because the runtime's id is
+    /// remembered. With a driver, nothing is registered.
+    #[derive(Debug, Default)]
+    pub(crate) struct Runtimes {
+        without_timers: Mutex<VecDeque<Id>>,
+    }
+
+    impl Runtimes {
+        /// Whether the runtime, which is the current one, has a time driver.
+        pub(super) fn has_timers(&self, runtime: &Handle) -> bool {
+            let mut without_timers = self.without_timers.lock().unwrap_or_else(PoisonError::into_inner);
+            if without_timers.contains(&runtime.id()) {
+                return false;
+            }
+            drop(without_timers);
+            // The panic hook is the user's code: no lock is held.
+            let has_timers = std::panic::catch_unwind(|| drop(sleep(Duration::ZERO))).is_ok();
+            if !has_timers {
+                without_timers = self.without_timers.lock().unwrap_or_else(PoisonError::into_inner);
+                without_timers.push_front(runtime.id());
+                without_timers.truncate(REMEMBERED);
+            }
+            has_timers
+        }
     }
 }
 
@@ -89,8 +117,13 @@ mod model {
         }
     }
 
-    pub(crate) fn has_timers() -> bool {
-        true
+    #[derive(Debug, Default)]
+    pub(crate) struct Runtimes;
+
+    impl Runtimes {
+        pub(super) fn has_timers(&self, _: &Handle) -> bool {
+            true
+        }
     }
 
     /// No time runs out: a model gives up on a future by dropping it.
@@ -108,19 +141,21 @@ pub(crate) use self::model::*;
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use self::real::*;
 
-/// The runtime of the caller.
-///
-/// # Errors
-///
-/// When there is none, or it has no timers.
-pub(crate) fn current_runtime() -> Result<Handle, Error> {
-    let runtime = Handle::try_current().map_err(|_| no_runtime())?;
-    if has_timers() {
-        return Ok(runtime);
+impl Runtimes {
+    /// The runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it has no timers.
+    pub(crate) fn current(&self) -> Result<Handle, Error> {
+        let runtime = Handle::try_current().map_err(|_| no_runtime())?;
+        if self.has_timers(&runtime) {
+            return Ok(runtime);
+        }
+        let message = "a token can be fetched only on a tokio runtime with timers; build the runtime with \
+                       `enable_all()`";
+        Err(Error::new(ErrorKind::Runtime, message))
     }
-    let message =
-        "a token can be fetched only on a tokio runtime with timers; build the runtime with `enable_all()`";
-    Err(Error::new(ErrorKind::Runtime, message))
 }
 
 pub(crate) fn no_runtime() -> Error {

@@ -250,9 +250,9 @@ impl Idaas {
         self.tokens.default_slot().peek().map(|entry| entry.value.clone())
     }
 
-    /// The same for another scope.
+    /// The same for another scope. It does not count as a use of the cached token, which the cache may evict before others.
     pub fn peek_for(&self, scope: &Scope) -> Option<Token> {
-        self.tokens.slot(scope).peek().map(|entry| entry.value.clone())
+        self.tokens.peek(scope)
     }
 
     /// Fetches the token for the configured scope now, to fail at start-up rather than at the first request.
@@ -297,7 +297,7 @@ impl Idaas {
     ///
     /// As for [`keep_fresh`](Self::keep_fresh).
     pub fn keep_fresh_for(&self, scope: &Scope) -> Result<RefreshGuard, Error> {
-        RefreshGuard::start(Arc::downgrade(&self.tokens), self.tokens.clock().clone(), scope.clone())
+        RefreshGuard::start(&self.tokens, scope.clone())
     }
 
     /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, exchanged ones

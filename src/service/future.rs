@@ -10,7 +10,6 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::cache::entry::CacheEntry;
-use crate::cache::window::State as Age;
 use crate::error::{BoxError, BoxFuture, Error};
 use crate::service::deadline::Deadline;
 use crate::service::protocol::{Http, Protocol};
@@ -97,13 +96,13 @@ where
                 Some(arrived) => arrived,
                 None => {
                     let token = ready!(self.acquiring.as_mut().poll(context)).map_err(Unsent::Ours)?;
-                    let had_life = token.state(self.slot.clock().now()) < Age::Dead;
+                    let had_life = token.is_live(self.slot.clock().now());
                     self.token.insert(Arrived { token, had_life })
                 }
             };
             ready!(self.inner.poll_ready(context)).map_err(|error| Unsent::Inner(error.into()))?;
             // The token may expire while the inner service becomes ready; an expired token is never sent.
-            if !arrived.had_life || arrived.token.state(self.slot.clock().now()) < Age::Dead {
+            if !arrived.had_life || arrived.token.is_live(self.slot.clock().now()) {
                 return Poll::Ready(Ok(Arc::clone(&arrived.token)));
             }
             self.inner = self.inner.clone();

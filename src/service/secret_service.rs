@@ -10,7 +10,6 @@ use tower::Service;
 
 use crate::cache::entry::CacheEntry;
 use crate::cache::slot::Slot;
-use crate::cache::window::State as Age;
 use crate::error::{BoxError, BoxFuture, Error};
 use crate::service::deadline::Deadline;
 use crate::service::rejection::LeftWith;
@@ -144,7 +143,7 @@ where
             };
             ready!(self.inner.poll_ready(context)).map_err(Into::into)?;
             // The secret may expire while the inner service becomes ready.
-            if secret.state(self.shared.slot.clock().now()) < Age::Dead {
+            if secret.is_live(self.shared.slot.clock().now()) {
                 return Poll::Ready(Ok(secret));
             }
             self.inner = self.inner.clone();

@@ -130,12 +130,12 @@ impl TokenCache {
     pub(crate) fn with_servable<T>(
         &self,
         scope: &Scope,
-        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
+        read: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
         if self.fixed || *scope == self.default_scope {
-            return self.default.with_servable(look);
+            return self.default.with_servable(read);
         }
-        self.scopes.with_servable(scope, |key| key == scope, look)
+        self.scopes.with_servable(scope, |key| key == scope, read)
     }
 
     /// The slot of a scope; made at first use.
@@ -149,6 +149,15 @@ impl TokenCache {
             (scope.clone(), TokenSlot { slot, subject: None })
         };
         self.scopes.get_or_insert(scope, |key| key == scope, make).slot
+    }
+
+    /// The token of a scope, if it is live. Fetches, makes and evicts nothing.
+    pub(crate) fn peek(&self, scope: &Scope) -> Option<Token> {
+        let slot = match self.fixed || *scope == self.default_scope {
+            true => Arc::clone(&self.default),
+            false => self.scopes.peek(scope, |key| key == scope)?.slot,
+        };
+        slot.peek().map(|entry| entry.value.clone())
     }
 
     /// A live token of a scope, waiting for it if need be.
@@ -169,13 +178,13 @@ impl TokenCache {
         &self,
         subject: &SubjectToken,
         scope: &Scope,
-        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
+        read: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
         if self.fixed {
-            return self.default.with_servable(look);
+            return self.default.with_servable(read);
         }
         let query = subject.query(scope);
-        self.exchanges.with_servable(&query, |key| query.is(key), look)
+        self.exchanges.with_servable(&query, |key| query.is(key), read)
     }
 
     /// The slot of an exchange; made at first use.

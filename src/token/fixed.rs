@@ -24,12 +24,12 @@ impl TokenCache {
         let without_effect = Arc::new(Recheck::new());
         let end = NEVER.system_time();
         let token = Token::new(response.clone(), scope.clone(), end, without_effect, None);
-        let endless = Window { advisory: NEVER, mandatory: NEVER, dead: NEVER };
+        let endless = Window { advisory: NEVER, mandatory: NEVER, expiry: NEVER };
         let entry = CacheEntry::new(token, endless, Arc::new(Recheck::new()));
 
         let mut cache = Self::new(Arc::new(Fixed(response)), scope, settings, CacheLimits::default());
         cache.fixed = true;
-        cache.default_slot().hold(entry);
+        cache.default_slot().insert(entry);
         cache
     }
 }

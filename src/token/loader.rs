@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{BoxFuture, Error, ErrorKind};
 use crate::scope::Scope;
@@ -67,7 +67,7 @@ impl Loader<Token> for ExchangeLoader {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
             let subject = self.subject.get().ok_or_else(|| {
-                let message = "the subject token is not held any more; ask for the exchange again";
+                let message = "the subject token is no longer available; request the exchange again";
                 Error::new(ErrorKind::Credential, message)
             })?;
             let sent = self.clock.now();
@@ -85,7 +85,7 @@ impl Loader<Token> for ExchangeLoader {
         self.scope.as_str()
     }
 
-    fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
+    fn guard(&self) -> Option<Box<dyn Any + Send + Sync>> {
         self.subject.hold().map(|hold| Box::new(hold) as _)
     }
 }
@@ -114,7 +114,7 @@ fn loaded(
     let expires_at = sent.after(life).system_time();
     let request_id = response.request_id.take();
     let value = Token::new(response, scope.clone(), expires_at, Arc::clone(&recheck), budget);
-    Loaded { value, recheck, sent, life, renewal: Renewal::TwoThirds, from_issuer, request_id }
+    Loaded { value, recheck, sent, life, refresh_ahead: RefreshAhead::TwoThirds, from_issuer, request_id }
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Keeps a token fresh when no request needs it.
 
-use std::sync::Weak;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::in_flight::Outcome;
 use crate::cache::slot::Resolution;
-use crate::cache::sync::{AbortHandle, current_runtime};
-use crate::clock::Clock;
+use crate::cache::sync::AbortHandle;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::token::TokenCache;
@@ -28,32 +27,33 @@ impl RefreshGuard {
     /// # Errors
     ///
     /// Outside a Tokio runtime.
-    pub(crate) fn start(weak: Weak<TokenCache>, clock: Clock, scope: Scope) -> Result<Self, Error> {
-        let runtime = current_runtime()?;
+    pub(crate) fn start(cache: &Arc<TokenCache>, scope: Scope) -> Result<Self, Error> {
+        let runtime = cache.default_slot().current_runtime()?;
+        let (weak, clock) = (Arc::downgrade(cache), cache.clock().clone());
         let task = runtime.spawn(async move {
-            // The slot is looked up at each check, so that nothing is kept alive between two of them.
+            // The slot is looked up at each check, so that nothing stays alive between two of them.
             while let Some(cache) = weak.upgrade() {
                 let slot = cache.slot(&scope);
                 drop(cache);
                 let resolution = slot.resolve();
                 let nap = match resolution {
                     Resolution::Wait(in_flight) => {
+                        let (waiting, id) = (Arc::downgrade(&slot), in_flight.id);
                         drop(slot);
-                        let id = in_flight.id;
                         let outcome = in_flight.wait_while_running().await;
                         if outcome.is_none()
-                            && let Some(cache) = weak.upgrade()
+                            && let Some(slot) = waiting.upgrade()
                         {
-                            cache.slot(&scope).abandon(id);
+                            slot.abandon(id);
                         }
-                        // A token without a life is not kept, and the next one would be like it.
+                        // A token without a life is not cached, and the next one would be like it.
                         if matches!(outcome, Some(Outcome::Uncacheable(_))) {
                             LONGEST_NAP
                         } else {
                             SHORTEST_NAP
                         }
                     }
-                    Resolution::Serve(_) | Resolution::Refuse(_) => slot.next_look(),
+                    Resolution::Serve(_) | Resolution::Refuse(_) => slot.next_recheck(),
                 };
                 clock.sleep(nap.clamp(SHORTEST_NAP, LONGEST_NAP)).await;
             }

@@ -86,9 +86,14 @@ impl<K: Debug> SlotMap<K> {
         &self,
         query: &impl Hash,
         is_key: impl Fn(&K) -> bool,
-        look: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
+        read: impl FnOnce(&Arc<CacheEntry<Token>>) -> T,
     ) -> Option<T> {
-        self.map.look(self.map.hash(query), is_key, |found| found.slot.with_servable(look)).flatten()
+        self.map.with(self.map.hash(query), is_key, |found| found.slot.with_servable(read)).flatten()
+    }
+
+    /// The slot of a key, if there is one. Does not count as a use.
+    pub(super) fn peek(&self, query: &impl Hash, is_key: impl Fn(&K) -> bool) -> Option<TokenSlot> {
+        self.map.peek(self.map.hash(query), is_key)
     }
 
     /// The slot of a key; made at first use.
@@ -110,8 +115,8 @@ impl<K: Debug> SlotMap<K> {
     }
 
     #[cfg(feature = "metrics")]
-    pub(super) fn for_each(&self, mut look: impl FnMut(&TokenSlot)) {
-        self.map.for_each(|slot| look(slot));
+    pub(super) fn for_each(&self, mut read: impl FnMut(&TokenSlot)) {
+        self.map.for_each(|slot| read(slot));
     }
 
     /// Reports evicted slots. Called without a lock.

@@ -120,3 +120,19 @@ fn outside_a_runtime_it_is_an_error_and_the_guard_may_be_dropped_anywhere() -> O
     drop(warm);
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokens_without_a_life_are_fetched_twice_a_minute_by_a_guard() -> Outcome {
+    let source = ScriptedSource::new();
+    source.set_life(seconds(0));
+    let (idaas, clock) = fed_by(&source)?;
+    let _guard = idaas.keep_fresh()?;
+    for _ in 0..1_200 {
+        settle().await;
+        tokio::time::sleep(seconds(1)).await;
+        clock.advance(seconds(1));
+    }
+    let fetches = source.fetches();
+    assert!((30..=41).contains(&fetches), "{fetches} in twenty minutes");
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! One handle, many runtimes, or none.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -216,12 +217,12 @@ fn a_probe_on_a_runtime_that_is_not_driven_holds_up_other_scopes_for_no_longer_t
 
 /// Takes 300 ms, on the runtime of the refresh.
 #[derive(Debug, Default)]
-struct Slow(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+struct Slow(Arc<AtomicUsize>);
 
 impl TokenSource for Slow {
     fn fetch<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
-            let number = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+            let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
             tokio::time::sleep(Duration::from_millis(300)).await;
             Ok(TokenResponse::bearer(&format!("token-{number}"))?.with_expires_in(LIFE))
         })
@@ -305,5 +306,48 @@ async fn a_wait_that_ends_because_time_is_paused_says_so() -> Outcome {
     let error = idaas.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("tokio::time::pause"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_runtime_without_timers_is_probed_by_one_panic_however_many_requests_come() -> Outcome {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
+    let (this, before) = (std::thread::current().id(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        let is_here = std::thread::current().id() == this;
+        PANICS.fetch_add(usize::from(is_here), Ordering::SeqCst);
+        before(info);
+    }));
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
+    let bare = [Builder::new_current_thread().build()?, Builder::new_current_thread().build()?];
+    for _ in 0..5 {
+        for runtime in &bare {
+            let error = runtime.block_on(idaas.token()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Runtime);
+            assert!(runtime.block_on(async { idaas.keep_fresh() }).is_err());
+        }
+    }
+    assert_eq!(PANICS.load(Ordering::SeqCst), bare.len());
+    Ok(())
+}
+
+#[test]
+fn a_refresh_whose_runtime_is_dropped_by_an_unrelated_panic_is_replaced_and_not_failed() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.hold();
+    let thread = std::thread::spawn({
+        let (idaas, source, home) = (idaas.clone(), source.clone(), runtime()?);
+        move || {
+            home.block_on(async {
+                assert_pending!(task::spawn(idaas.token()).poll());
+                source.wait_for_fetches(1).await;
+            });
+            std::panic::panic_any("a panic that the test asked for");
+        }
+    });
+    assert!(thread.join().is_err());
+    source.release();
+    assert_eq!(runtime()?.block_on(async { text(idaas.token().await) })?, "token-2");
     Ok(())
 }

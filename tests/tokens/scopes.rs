@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{ConfigError, Idaas, Scope, Token};
+use tower_idaas::{ConfigError, Error, ErrorKind, Idaas, Scope, Token};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::handles::{Api, Outcome, ScriptedSource, client_of, fed_by, get, send, text};
@@ -229,5 +229,21 @@ fn a_layer_for_the_ten_thousandth_scope_costs_what_one_for_the_first_does() -> O
         .collect();
     // Copying the whole map made the last thousand twenty times as slow as the first.
     assert!(times[9] < times[0] * 5 + Duration::from_millis(20), "{times:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_peek_at_scopes_that_are_not_cached_evicts_nothing() -> Outcome {
+    let mint = ScriptedSource::new();
+    let (idaas, _clock) = with_capacity(&mint, 2)?;
+    let refused = scope(0)?;
+    mint.fail_with(Error::new(ErrorKind::Refused, "not granted, said the test"));
+    idaas.token_for(&refused).await.unwrap_err();
+    for number in 1..100 {
+        assert!(idaas.peek_for(&scope(number)?).is_none());
+    }
+    // The slot that remembers the failure is still there.
+    idaas.token_for(&refused).await.unwrap_err();
+    assert_eq!(mint.fetches(), 1);
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, Issued, StsToken};
 use crate::aliyun::developer_api::Operation;
 use crate::aliyun::life::{has_ended, life_until};
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
@@ -20,7 +20,7 @@ use crate::wire::profile::Refusal;
 use crate::wire::redact::Redactor;
 
 /// As early as the vendor's clients refresh STS credentials.
-pub(super) const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
+pub(super) const REFRESH_AHEAD: RefreshAhead = RefreshAhead::Before(Duration::from_secs(15 * 60));
 
 /// The cache key of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +96,7 @@ fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
     });
     let ends = [sts.get("expiration"), credential.get("accessCredentialExpiresAt")];
     let life = life_until(response, ends);
-    if has_ended(response, life, RENEWAL) {
+    if has_ended(response, life, REFRESH_AHEAD) {
         return Err("the credentials in it have ended already (check this machine's clock)".into());
     }
     let expires_at = sent.after(life).system_time();

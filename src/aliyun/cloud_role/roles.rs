@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::aliyun::bearer::Bearer;
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
-use crate::aliyun::cloud_role::obtain::{Obtained, RENEWAL, RoleKey, operation, read};
+use crate::aliyun::cloud_role::obtain::{Obtained, REFRESH_AHEAD, RoleKey, operation, read};
 use crate::aliyun::developer_api::DeveloperApi;
 use crate::cache::admission::Party;
 use crate::cache::loader::{Loaded, Loader};
@@ -88,7 +88,15 @@ impl Loader<CloudCredentials> for FetchCredentials {
             let obtained = self.bearer.send(&operation(&self.key), read).await?;
             let Obtained { credentials: value, sent, life, request_id } = obtained;
             let recheck = Arc::clone(value.recheck());
-            Ok(Loaded { value, recheck, sent, life, renewal: RENEWAL, from_issuer: true, request_id })
+            Ok(Loaded {
+                value,
+                recheck,
+                sent,
+                life,
+                refresh_ahead: REFRESH_AHEAD,
+                from_issuer: true,
+                request_id,
+            })
         })
     }
 

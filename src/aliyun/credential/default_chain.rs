@@ -176,6 +176,7 @@ mod tests {
             attempt_timeout: Duration::from_secs(attempt),
             admission: Arc::default(),
             party: crate::cache::admission::Party::Own,
+            runtimes: Arc::default(),
             telemetry: Telemetry::new("app", "test"),
         };
         let transport = Transport::new(service, Duration::from_secs(5), Duration::from_secs(10));

@@ -7,12 +7,12 @@ use crate::aliyun::credential::lookup::{FetchContext, Issuer, Temporary, Tempora
 use crate::aliyun::credential::{Credential, external_process, instance_role, sts, uri};
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::error::{BoxFuture, Error, ErrorKind};
 use crate::secret::{Expected, FileKind, ReloadedFile, Secret};
 
 /// As early as the vendor's SDKs refresh credentials.
-const RENEWAL: Renewal = Renewal::Before(Duration::from_secs(15 * 60));
+const REFRESH_AHEAD: RefreshAhead = RefreshAhead::Before(Duration::from_secs(15 * 60));
 
 #[derive(Debug)]
 pub(super) struct FetchTemporary {
@@ -74,7 +74,7 @@ impl Loader<Arc<Credential>> for FetchTemporary {
                 recheck,
                 sent,
                 life,
-                renewal: RENEWAL,
+                refresh_ahead: REFRESH_AHEAD,
                 from_issuer: true,
                 request_id: None,
             })

@@ -108,7 +108,7 @@ impl ApiKey {
 
     /// Invalidates a key that its API has rejected. A newer one in the cache stays.
     pub fn invalidate(&self, key: &Secret) {
-        if let Some(entry) = self.kept.slot(&self.api, &self.key()).peek()
+        if let Some(entry) = self.kept.peek(&self.key())
             && entry.value.expose_token() == key.expose_secret()
         {
             entry.recheck().invalidate();

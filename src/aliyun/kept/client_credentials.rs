@@ -9,7 +9,7 @@ use crate::aliyun::kept::credential::{self, OAUTH_CLIENT};
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::Slot;
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::error::{BoxFuture, Error};
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -92,7 +92,7 @@ impl FetchClient {
             recheck,
             sent: response.sent(),
             life: *life,
-            renewal: Renewal::TwoThirds,
+            refresh_ahead: RefreshAhead::TwoThirds,
             from_issuer: true,
             request_id: response.request_id().map(|id| Redactor::new([secret]).id(id)),
         })

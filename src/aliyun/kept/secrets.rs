@@ -8,11 +8,12 @@ use crate::aliyun::developer_api::DeveloperApi;
 use crate::aliyun::kept::client_credentials::{ClientKey, ClientSlot};
 use crate::aliyun::kept::credential;
 use crate::aliyun::kept::third_party::Request;
+use crate::cache::entry::CacheEntry;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::lru_map::LruMap;
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::{Settings, Slot};
-use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, Renewal};
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, RefreshAhead};
 use crate::clock::Timestamp;
 use crate::error::{BoxFuture, ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
@@ -80,6 +81,11 @@ impl KeptSecrets {
             let fetch = FetchSecret { label, bearer, wanted: key.wanted.clone() };
             Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
         })
+    }
+
+    /// The live secret under a key, if the cache holds one.
+    pub(super) fn peek(&self, key: &SecretKey) -> Option<Arc<CacheEntry<Token>>> {
+        self.slots.peek(self.slots.hash(key), |other| other == key)?.peek()
     }
 
     /// The slot of an OAuth client; made on first use.
@@ -152,8 +158,8 @@ impl Loader<Token> for FetchSecret {
             let recheck = Arc::new(Recheck::new());
             let expires_at = sent.after(life).system_time();
             let value = Token::kept(response, self.bearer.scope.clone(), expires_at, Arc::clone(&recheck));
-            let renewal = Renewal::TwoThirds;
-            Ok(Loaded { value, recheck, sent, life, renewal, from_issuer: true, request_id })
+            let refresh_ahead = RefreshAhead::TwoThirds;
+            Ok(Loaded { value, recheck, sent, life, refresh_ahead, from_issuer: true, request_id })
         })
     }
 

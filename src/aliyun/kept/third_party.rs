@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::aliyun::developer_api::Operation;
 use crate::aliyun::kept::consent::ConsentRequired;
 use crate::aliyun::life::{has_ended, life_until};
-use crate::cache::window::Renewal;
+use crate::cache::window::RefreshAhead;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::TokenResponse;
@@ -82,7 +82,7 @@ impl Request {
             );
         }
         let life = life_until(response, [top.get("expirationTime")]);
-        if has_ended(response, life, Renewal::TwoThirds) {
+        if has_ended(response, life, RefreshAhead::TwoThirds) {
             return Err(response.unusable("the token in it has ended already (check this machine's clock)"));
         }
         let unusable = |_| {

@@ -12,7 +12,7 @@ const STALLED: Duration = Duration::from_millis(1_500);
 
 struct Scene {
     admission: Arc<Admission>,
-    hand: ManualClock,
+    manual: ManualClock,
     clock: Clock,
     telemetry: Telemetry,
     heartbeat: Heartbeat,
@@ -24,32 +24,32 @@ impl Scene {
     }
 
     fn with(admission: Admission) -> Self {
-        let hand = ManualClock::new();
-        let clock = Clock::Manual(hand.clone());
+        let manual = ManualClock::new();
+        let clock = Clock::Manual(manual.clone());
         let (telemetry, heartbeat) = (Telemetry::new("app", "test"), Heartbeat::default());
-        Self { admission: Arc::new(admission), hand, clock, telemetry, heartbeat }
+        Self { admission: Arc::new(admission), manual, clock, telemetry, heartbeat }
     }
 
-    fn enter(&self, party: Party) -> impl Future<Output = Result<Permit, Refused>> {
+    fn acquire(&self, party: Party) -> impl Future<Output = Result<Permit, Refused>> {
         let (priority, heartbeat) = (party == Party::Own, &self.heartbeat);
-        let applicant = Applicant { party, priority, heartbeat };
-        self.admission.enter(applicant, &self.clock, &self.telemetry)
+        let request = AdmissionRequest { party, priority, heartbeat };
+        self.admission.acquire(request, &self.clock, &self.telemetry)
     }
 
     /// `None` when the request has to wait.
-    fn try_enter(&self) -> Option<Result<Permit, Refused>> {
-        match task::spawn(self.enter(Party::Own)).poll() {
+    fn try_acquire(&self) -> Option<Result<Permit, Refused>> {
+        match task::spawn(self.acquire(Party::Own)).poll() {
             std::task::Poll::Ready(admitted) => Some(admitted),
             std::task::Poll::Pending => None,
         }
     }
 
     fn permit(&self) -> Permit {
-        self.try_enter().unwrap().unwrap()
+        self.try_acquire().unwrap().unwrap()
     }
 
     fn permit_of_another(&self) -> Permit {
-        assert_ready!(task::spawn(self.enter(Party::Other)).poll()).unwrap()
+        assert_ready!(task::spawn(self.acquire(Party::Other)).poll()).unwrap()
     }
 
     fn fail(&self, mut permit: Permit, label: &str, error: &Error) -> Effect {
@@ -57,7 +57,7 @@ impl Scene {
     }
 
     fn advance(&self, seconds: u64) {
-        self.hand.advance(Duration::from_secs(seconds));
+        self.manual.advance(Duration::from_secs(seconds));
     }
 
     fn is_closed(&self) -> bool {
@@ -81,7 +81,7 @@ fn internal_error() -> Error {
 async fn a_burst_begins_with_a_few_requests_and_each_response_lets_several_more_go() {
     let scene = Scene::new();
     let mut permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
-    let mut waiting: Vec<_> = (0..40).map(|_| task::spawn(scene.enter(Party::Own))).collect();
+    let mut waiting: Vec<_> = (0..40).map(|_| task::spawn(scene.acquire(Party::Own))).collect();
     waiting.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
     for responses in 1..=2 {
         permits.pop().unwrap().responded();
@@ -90,7 +90,7 @@ async fn a_burst_begins_with_a_few_requests_and_each_response_lets_several_more_
         assert_eq!(woken.len(), START + 1, "after {responses}");
         permits.extend(woken.into_iter().map(|mut waiter| assert_ready!(waiter.poll()).unwrap()));
     }
-    assert!(scene.try_enter().is_none());
+    assert!(scene.try_acquire().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,13 +98,13 @@ async fn a_failure_refuses_all_and_what_was_sent_before_does_not_count_again() {
     let scene = Scene::new();
     let permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
     let until = scene.clock.now().after(Duration::from_secs(1));
-    let mut waiter = task::spawn(scene.enter(Party::Own));
+    let mut waiter = task::spawn(scene.acquire(Party::Own));
     assert_pending!(waiter.poll());
     for permit in permits {
         assert_eq!(scene.fail(permit, "a", &unreachable_server()), Effect::Open(until));
     }
     assert_eq!(assert_ready!(waiter.poll()).unwrap_err().until, until);
-    assert!(scene.try_enter().unwrap().is_err());
+    assert!(scene.try_acquire().unwrap().is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,7 @@ async fn one_refresh_probes_and_the_others_hear_of_it() {
     scene.fail(scene.permit(), "a", &unreachable_server());
     scene.advance(1);
     let probe = scene.permit();
-    let mut waiter = task::spawn(scene.enter(Party::Own));
+    let mut waiter = task::spawn(scene.acquire(Party::Own));
     assert_pending!(waiter.poll());
     let until = scene.clock.now().after(Duration::from_secs(2));
     assert_eq!(scene.fail(probe, "b", &unreachable_server()), Effect::Open(until));
@@ -121,7 +121,7 @@ async fn one_refresh_probes_and_the_others_hear_of_it() {
 
     scene.advance(2);
     let probe = scene.permit();
-    let mut waiter = task::spawn(scene.enter(Party::Own));
+    let mut waiter = task::spawn(scene.acquire(Party::Own));
     assert_pending!(waiter.poll());
     probe.responded();
     assert!(assert_ready!(waiter.poll()).is_ok());
@@ -133,7 +133,7 @@ async fn a_probe_that_is_lost_makes_room_for_another() {
     scene.fail(scene.permit(), "a", &unreachable_server());
     scene.advance(1);
     let probe = scene.permit();
-    let mut waiter = task::spawn(scene.enter(Party::Own));
+    let mut waiter = task::spawn(scene.acquire(Party::Own));
     assert_pending!(waiter.poll());
     drop(probe);
     assert!(waiter.is_woken());
@@ -146,7 +146,7 @@ async fn all_that_wait_hear_that_a_refresh_which_would_try_again_is_lost() {
     let mut probe = scene.permit();
     let now = scene.clock.now();
     assert_eq!(probe.failed("a", &unreachable_server(), true, now, 0.0), Effect::Probe);
-    let mut waiting: Vec<_> = (0..3).map(|_| task::spawn(scene.enter(Party::Own))).collect();
+    let mut waiting: Vec<_> = (0..3).map(|_| task::spawn(scene.acquire(Party::Own))).collect();
     waiting.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
     drop(probe);
     for waiter in &mut waiting {
@@ -161,21 +161,21 @@ async fn a_probe_on_a_runtime_that_is_not_driven_is_taken_over_and_does_not_coun
     scene.fail(scene.permit(), "a", &unreachable_server());
     scene.advance(1);
     let still = scene.permit();
-    let mut waiter = task::spawn(scene.enter(Party::Own));
+    let mut waiter = task::spawn(scene.acquire(Party::Own));
     assert_pending!(waiter.poll());
     for _ in 0..10 {
         // A request whose heartbeat advances may just be slow.
         scene.heartbeat.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        scene.hand.advance(STALLED);
-        tokio::time::advance(LOOK).await;
+        scene.manual.advance(STALLED);
+        tokio::time::advance(CHECK_INTERVAL).await;
         assert_pending!(waiter.poll());
     }
-    scene.hand.advance(STALLED);
-    tokio::time::advance(LOOK).await;
+    scene.manual.advance(STALLED);
+    tokio::time::advance(CHECK_INTERVAL).await;
     let probe = assert_ready!(waiter.poll()).unwrap();
-    assert!(scene.try_enter().is_none(), "one probe at a time");
+    assert!(scene.try_acquire().is_none(), "one probe at a time");
     drop(still);
-    assert!(scene.try_enter().is_none(), "one probe at a time");
+    assert!(scene.try_acquire().is_none(), "one probe at a time");
     probe.responded();
     assert!(scene.is_closed());
 }
@@ -186,7 +186,7 @@ async fn lost_requests_use_up_no_places() {
     for _ in 0..3 * START {
         drop(scene.permit());
     }
-    assert!(scene.try_enter().is_some());
+    assert!(scene.try_acquire().is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +198,7 @@ async fn a_refresh_that_tries_again_at_once_probes_while_the_others_wait() {
     assert_eq!(again(&mut first), Effect::Probe);
     assert!(matches!(again(&mut second), Effect::Open(_)));
     drop(second);
-    assert!(scene.try_enter().is_none());
+    assert!(scene.try_acquire().is_none());
     // The second failure belongs to the same refresh: the pause is that of one.
     let until = now.after(Duration::from_secs(1));
     assert_eq!(scene.fail(first, "a", &unreachable_server()), Effect::Open(until));
@@ -207,10 +207,10 @@ async fn a_refresh_that_tries_again_at_once_probes_while_the_others_wait() {
 #[tokio::test(start_paused = true)]
 async fn an_internal_error_concerns_all_when_two_labels_get_one_and_none_a_response() {
     let scene = Scene::new();
-    assert_eq!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Own);
-    assert_eq!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Own);
+    assert_eq!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Isolated);
+    assert_eq!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Isolated);
     scene.permit().responded();
-    assert_eq!(scene.fail(scene.permit(), "b", &internal_error()), Effect::Own);
+    assert_eq!(scene.fail(scene.permit(), "b", &internal_error()), Effect::Isolated);
     assert!(matches!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Open(_)));
 }
 
@@ -222,7 +222,7 @@ async fn whatever_the_server_says_about_other_parties_concerns_each_of_them_alon
     let throttled = busy().with_retry_after(Duration::from_secs(300));
     for error in [busy(), internal_error(), silence, page, throttled] {
         for _ in 0..60 {
-            assert_eq!(scene.fail(scene.permit_of_another(), "a", &error), Effect::Own);
+            assert_eq!(scene.fail(scene.permit_of_another(), "a", &error), Effect::Isolated);
         }
     }
     drop(scene.permit());
@@ -233,7 +233,7 @@ async fn whatever_the_server_says_about_other_parties_concerns_each_of_them_alon
 async fn own_requests_that_fail_do_not_hold_up_those_for_other_parties() {
     let scene = Scene::new();
     assert!(matches!(scene.fail(scene.permit(), "a", &busy()), Effect::Open(_)));
-    assert!(scene.try_enter().unwrap().is_err());
+    assert!(scene.try_acquire().unwrap().is_err());
     drop(scene.permit_of_another());
 }
 
@@ -241,10 +241,10 @@ async fn own_requests_that_fail_do_not_hold_up_those_for_other_parties() {
 async fn a_way_that_is_closed_to_one_party_is_closed_to_all_and_any_response_opens_it() {
     let scene = Scene::new();
     assert!(matches!(scene.fail(scene.permit_of_another(), "a", &unreachable_server()), Effect::Open(_)));
-    assert!(scene.try_enter().unwrap().is_err());
+    assert!(scene.try_acquire().unwrap().is_err());
     scene.advance(1);
     // The failure concerns the party alone, but it shows that the server can be reached.
-    assert_eq!(scene.fail(scene.permit_of_another(), "a", &busy()), Effect::Own);
+    assert_eq!(scene.fail(scene.permit_of_another(), "a", &busy()), Effect::Isolated);
     drop(scene.permit());
 }
 
@@ -252,13 +252,13 @@ async fn a_way_that_is_closed_to_one_party_is_closed_to_all_and_any_response_ope
 async fn other_parties_leave_places_for_own_requests_and_their_queue_is_bounded() {
     let scene = Scene::with(Admission::new(2));
     let _in_flight = scene.permit_of_another();
-    let mut queue: Vec<_> = (0..32).map(|_| task::spawn(scene.enter(Party::Other))).collect();
+    let mut queue: Vec<_> = (0..32).map(|_| task::spawn(scene.acquire(Party::Other))).collect();
     queue.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
-    let refused = assert_ready!(task::spawn(scene.enter(Party::Other)).poll()).unwrap_err();
+    let refused = assert_ready!(task::spawn(scene.acquire(Party::Other)).poll()).unwrap_err();
     assert_eq!((refused.error.kind(), refused.until), (ErrorKind::Overloaded, scene.clock.now()));
     drop(scene.permit());
     queue.pop();
-    assert_pending!(task::spawn(scene.enter(Party::Other)).poll());
+    assert_pending!(task::spawn(scene.acquire(Party::Other)).poll());
 }
 
 #[tokio::test(start_paused = true)]
@@ -267,7 +267,7 @@ async fn a_refusal_of_the_server_is_a_response_and_closes_the_circuit() {
     scene.fail(scene.permit(), "a", &unreachable_server());
     scene.advance(1);
     let refusal = Error::new(ErrorKind::Refused, "not granted").with_code("invalid_scope").of_issuer();
-    assert_eq!(scene.fail(scene.permit(), "b", &refusal), Effect::Own);
+    assert_eq!(scene.fail(scene.permit(), "b", &refusal), Effect::Isolated);
     assert!(scene.is_closed());
 }
 
@@ -282,7 +282,7 @@ async fn what_other_servers_refuse_says_nothing_about_this_one() {
         let scene = Scene::new();
         scene.fail(scene.permit(), "a", &unreachable_server());
         scene.advance(1);
-        assert_eq!(scene.fail(scene.permit(), "b", &error), Effect::Own);
+        assert_eq!(scene.fail(scene.permit(), "b", &error), Effect::Isolated);
         assert!(!scene.is_closed(), "{error}");
         // The pause after the next failure is that of the second one.
         let until = scene.clock.now().after(Duration::from_secs(2));
@@ -307,9 +307,9 @@ async fn a_secret_that_is_missing_says_nothing_about_the_server() {
     scene.fail(scene.permit(), "a", &unreachable_server());
     scene.advance(1);
     let missing = Error::new(ErrorKind::Credential, "no such file");
-    assert_eq!(scene.fail(scene.permit(), "b", &missing), Effect::Own);
+    assert_eq!(scene.fail(scene.permit(), "b", &missing), Effect::Isolated);
     let probe = scene.permit();
-    assert!(scene.try_enter().is_none(), "still one probe at a time");
+    assert!(scene.try_acquire().is_none(), "still one probe at a time");
     drop(probe);
 }
 
@@ -320,9 +320,9 @@ async fn the_longest_retry_after_counts_for_all() {
     scene.fail(first, "a", &busy());
     scene.fail(second, "b", &busy().with_retry_after(Duration::from_secs(60)));
     scene.advance(59);
-    assert!(scene.try_enter().unwrap().is_err());
+    assert!(scene.try_acquire().unwrap().is_err());
     scene.advance(1);
-    assert!(scene.try_enter().unwrap().is_ok());
+    assert!(scene.try_acquire().unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -331,9 +331,60 @@ async fn a_503_to_the_probe_of_the_connection_lets_requests_for_other_parties_go
     scene.fail(scene.permit(), "a", &unreachable_server());
     scene.advance(1);
     let mut probe = scene.permit();
-    let mut other = task::spawn(scene.enter(Party::Other));
+    let mut other = task::spawn(scene.acquire(Party::Other));
     assert_pending!(other.poll());
     assert_eq!(probe.failed("a", &busy(), true, scene.clock.now(), 0.0), Effect::Probe);
     assert!(other.is_woken());
     assert!(assert_ready!(other.poll()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_was_given_to_a_request_on_a_runtime_that_is_not_driven_goes_to_the_next_one() {
+    let scene = Scene::new();
+    let mut permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
+    let [mut undriven, mut driven] = [(), ()].map(|()| task::spawn(scene.acquire(Party::Own)));
+    assert_pending!(undriven.poll());
+    assert_pending!(driven.poll());
+    permits.pop();
+    assert!(undriven.is_woken() && !driven.is_woken());
+    tokio::time::advance(CHECK_INTERVAL).await;
+    let _permit = assert_ready!(driven.poll()).unwrap();
+    assert_pending!(undriven.poll());
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test(start_paused = true)]
+async fn a_recorder_of_metrics_that_panics_leaves_no_request_in_the_queue() {
+    #[derive(Debug)]
+    struct Panics;
+    impl metrics::Recorder for Panics {
+        fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+        fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+        fn describe_histogram(
+            &self,
+            _: metrics::KeyName,
+            _: Option<metrics::Unit>,
+            _: metrics::SharedString,
+        ) {
+        }
+        fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+            metrics::Counter::noop()
+        }
+        fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+            std::panic::panic_any("a panic that the test asked for")
+        }
+        fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+            metrics::Histogram::noop()
+        }
+    }
+    let scene = Scene::new();
+    let permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
+    let mut enter = task::spawn(scene.acquire(Party::Own));
+    let poll =
+        std::panic::AssertUnwindSafe(|| metrics::with_local_recorder(&Panics, || enter.poll().is_ready()));
+    assert!(std::panic::catch_unwind(poll).is_err());
+    drop(enter);
+    assert!(!scene.admission.is_busy());
+    drop(permits);
+    assert!(scene.try_acquire().is_some());
 }

@@ -19,7 +19,7 @@ pub(super) const FORCED_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct State<V> {
     pub(super) in_flight: Option<InFlight<V>>,
     /// No waiter joins the refresh in flight after this.
-    pub(super) overdue: Timestamp,
+    pub(super) join_until: Timestamp,
     pub(super) last_id: u64,
     /// Failures in a row.
     pub(super) failures: u32,
@@ -30,8 +30,9 @@ pub(super) struct State<V> {
     pub(super) not_before: u64,
     /// No request that an invalidated value forces is sent before this one.
     pub(super) next_forced: u64,
+    /// Whether a rejected or invalidated value forces a refresh; until one brings a value.
     pub(super) forced: bool,
-    /// The value that was rejected, until a refresh passes it to the loader.
+    /// That value, for the loader.
     pub(super) rejected: Option<Arc<CacheEntry<V>>>,
 }
 
@@ -39,7 +40,7 @@ impl<V> Default for State<V> {
     fn default() -> Self {
         Self {
             in_flight: None,
-            overdue: Timestamp { monotonic: 0, wall: 0 },
+            join_until: Timestamp { monotonic: 0, wall: 0 },
             last_id: 0,
             failures: 0,
             failure: None,
@@ -53,9 +54,9 @@ impl<V> Default for State<V> {
 }
 
 impl<V> State<V> {
-    /// The refresh to wait for, if one is in flight and not overdue.
+    /// The refresh to wait for, if one is in flight and not join_until.
     pub(super) fn in_flight(&self, now: Timestamp) -> Option<&InFlight<V>> {
-        self.in_flight.as_ref().filter(|_| now.monotonic < self.overdue.monotonic)
+        self.in_flight.as_ref().filter(|_| now.monotonic < self.join_until.monotonic)
     }
 
     /// The remembered failure, while it counts.
@@ -86,7 +87,7 @@ impl<V> State<V> {
     }
 
     /// The value was invalidated: a refresh begun before is void, and the next one begins at once unless another was
-    /// forced a moment ago.
+    /// forced just before.
     pub(super) fn invalidate(&mut self, value: Arc<CacheEntry<V>>, now: Timestamp) {
         self.in_flight = None;
         self.force(value);
@@ -105,7 +106,7 @@ impl<V> State<V> {
 mod tests {
     use super::*;
     use crate::cache::recheck::Recheck;
-    use crate::cache::window::{Renewal, Window};
+    use crate::cache::window::{RefreshAhead, Window};
     use crate::error::ErrorKind;
 
     const NOW: Timestamp = Timestamp { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
@@ -115,7 +116,7 @@ mod tests {
     }
 
     fn entry() -> Arc<CacheEntry<()>> {
-        let window = Window::new(NOW, Duration::from_secs(60), Renewal::TwoThirds, 0.0);
+        let window = Window::new(NOW, Duration::from_secs(60), RefreshAhead::TwoThirds, 0.0);
         Arc::new(CacheEntry::new((), window, Arc::new(Recheck::new())))
     }
 

@@ -8,13 +8,12 @@ use std::time::Duration;
 use crate::cache::entry::CacheEntry;
 use crate::cache::in_flight::Outcome;
 use crate::cache::slot::{Resolution, Slot};
-use crate::cache::sync::{current_runtime, timeout};
-use crate::cache::window::State as Stage;
+use crate::cache::sync::timeout;
 use crate::error::{Error, ErrorKind};
 
-/// How long a request waits for the next value while the overdue one is still live: a server that hangs must not delay
+/// How long a request waits for the next value while the current one is mandatory and still live: a server that hangs must not delay
 /// a request that can be served.
-const OVERDUE_PATIENCE: Duration = Duration::from_secs(2);
+const MANDATORY_WAIT: Duration = Duration::from_secs(2);
 
 impl<V: Debug + Send + Sync + 'static> Slot<V> {
     /// The value, waiting for it where need be.
@@ -39,17 +38,17 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         resolution: Resolution<V>,
     ) -> Result<Arc<CacheEntry<V>>, Error> {
         // Without timers only the end of the refresh ends the wait.
-        if !matches!(resolution, Resolution::Wait(_)) || current_runtime().is_err() {
+        if !matches!(resolution, Resolution::Wait(_)) || self.current_runtime().is_err() {
             return self.follow(resolution, false).await;
         }
         let waiting = self.settings.telemetry.wait(self.loader.label());
         let wait = self.settings.wait;
-        let patience = if self.peek().is_some() { wait.min(OVERDUE_PATIENCE) } else { wait };
+        let limit = if self.peek().is_some() { wait.min(MANDATORY_WAIT) } else { wait };
         let mut following = pin!(self.follow(resolution, true));
-        let result = match (timeout(patience, following.as_mut()).await, self.peek()) {
+        let result = match (timeout(limit, following.as_mut()).await, self.peek()) {
             (Ok(result), _) => result,
             (Err(_elapsed), Some(entry)) => Ok(entry),
-            (Err(_elapsed), None) => timeout(wait.saturating_sub(patience), following)
+            (Err(_elapsed), None) => timeout(wait.saturating_sub(limit), following)
                 .await
                 .unwrap_or_else(|_elapsed| Err(self.no_response(waiting.elapsed()))),
         };
@@ -75,8 +74,8 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
                 false => Some(in_flight.wait().await),
             };
             match outcome {
-                // When a waiter wakes late, the value may be dead.
-                Some(Outcome::Cached(entry)) if entry.state(self.settings.clock.now()) < Stage::Dead => {
+                // When a waiter wakes late, the value may have expired.
+                Some(Outcome::Cached(entry)) if entry.is_live(self.settings.clock.now()) => {
                     return Ok(entry);
                 }
                 Some(Outcome::Uncacheable(entry)) => return Ok(self.peek().unwrap_or(entry)),
@@ -112,7 +111,7 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             false => "",
         };
         let message =
-            format!("no response for {label} within {wait:?}; the fetch goes on, try again{paused}");
+            format!("no response for {label} within {wait:?}; the refresh goes on; try again{paused}");
         Error::new(ErrorKind::Timeout, message)
     }
 }

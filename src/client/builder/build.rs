@@ -130,6 +130,7 @@ impl IdaasBuilder {
             attempt_timeout,
             admission: Arc::new(Admission::new(self.max_token_requests_in_flight)),
             party: Party::Own,
+            runtimes: Arc::default(),
             telemetry,
         }
     }

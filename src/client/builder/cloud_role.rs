@@ -43,6 +43,7 @@ impl IdaasBuilder {
             attempt_timeout: tokens.attempt_timeout.saturating_mul(4),
             admission: Arc::default(),
             party: Party::Own,
+            runtimes: Arc::clone(&tokens.runtimes),
             telemetry: tokens.telemetry.of("cloud role"),
         };
         let Some(endpoint) = &config.developer_api_endpoint else {
