@@ -1,8 +1,8 @@
 //! How many requests may be in flight: arithmetic alone, no lock, no waiting.
 //!
 //! A slow start, as in TCP: the window begins at [`START`] requests, and each response widens it by as many, up to the
-//! limit. It begins again once no request is in flight or queued, and after a failure that opens a circuit. One place in
-//! eight is reserved for requests with priority.
+//! limit. It begins again once no request is in flight or queued, and after a failure that opens a circuit. One place
+//! in eight is reserved for requests with priority.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) const DEFAULT_LIMIT: usize = 256;
 const QUEUED_PER_PLACE: usize = 16;
 
 /// A holder whose heartbeat stands still for this long loses its place.
-const STALLED: Duration = Duration::from_millis(1_500);
+pub(crate) const STALLED: Duration = Duration::from_millis(1_500);
 
 /// Counted up by a running refresh several times a second; on a runtime that is not driven it stands still.
 pub(crate) type Heartbeat = Arc<AtomicU64>;
@@ -107,8 +107,8 @@ impl Limiter {
         *queued = queued.saturating_sub(1);
     }
 
-    /// How many queued requests to wake now that this many places have become free. Further free places are not counted:
-    /// requests woken before are about to take them.
+    /// How many queued requests to wake now that this many places have become free. Further free places are not
+    /// counted: requests woken before are about to take them.
     pub(crate) fn admissible(&self, freed: usize) -> Queued {
         let free = self.window.saturating_sub(self.holders.len()).min(freed);
         let priority = free.min(self.queued.priority);
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn each_response_lets_eight_more_go_and_those_add_up_to_the_limit() {
         let mut limiter = Limiter::new(256);
-        // A queued request keeps the window from beginning again.
+        // With a queued request, the window does not begin again.
         assert!(limiter.enqueue(true));
         let mut permits = 0..;
         let rounds: Vec<usize> = (0..4)
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn those_with_priority_leave_the_queue_first() {
+    fn requests_with_priority_leave_the_queue_first() {
         let mut limiter = filled(256, 7);
         limiter.acquire(7, true, &Heartbeat::default());
         for priority in [false, false, true] {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_bounded_for_those_without_priority_alone() {
+    fn the_queue_of_requests_without_priority_is_bounded() {
         let mut limiter = Limiter::new(2);
         let joined = (0..100).filter(|_| limiter.enqueue(false)).count();
         assert_eq!(joined, 2 * QUEUED_PER_PLACE);

@@ -9,7 +9,8 @@
 //! useful; then it is protected. Each segment is bounded and evicts from itself alone: keys that never had a useful
 //! value, however many, evict none that has one.
 
-use std::collections::BTreeMap;
+mod segment;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -17,25 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
-/// How many entries are examined to find one to evict.
-const SAMPLES: usize = 8;
+pub(crate) use self::segment::Value;
+use self::segment::{Node, Segment};
 
 /// How many entries are in one shard when the map is full.
 const SHARD_LENGTH: usize = 8;
 
 const MOST_SHARDS: usize = 1 << 16;
-
-/// What the map holds: a cheap handle.
-pub(crate) trait Value: Clone {
-    /// Whether anything besides the map holds the value. Such an entry is not evicted: a second value would be made.
-    fn is_in_use(&self) -> bool;
-}
-
-impl<T> Value for Arc<T> {
-    fn is_in_use(&self) -> bool {
-        Self::strong_count(self) > 1
-    }
-}
 
 /// How much the map holds. An entry in use is not evicted even beyond that.
 #[derive(Clone, Copy, Debug)]
@@ -68,33 +57,11 @@ type Shards<K, V> = Box<[ArcSwapOption<Shard<K, V>>]>;
 type Shard<K, V> = Vec<(u64, Arc<Node<K, V>>)>;
 
 #[derive(Debug)]
-struct Node<K, V> {
-    hash: u64,
-    key: K,
-    value: V,
-    id: u64,
-    /// In ticks.
-    last_used: AtomicU64,
-    /// Where the entry stands in its segment's queue. This and the rest is read and written under the mutex of the segments.
-    queued: AtomicU64,
-    is_protected: AtomicBool,
-    weight: AtomicUsize,
-}
-
-#[derive(Debug)]
 struct Segments<K, V> {
     last_id: u64,
     weight: usize,
     probation: Segment<K, V>,
     protected: Segment<K, V>,
-}
-
-/// Entries in the order of their last use, as far as it was known when they were queued.
-#[derive(Debug)]
-struct Segment<K, V> {
-    queue: BTreeMap<(u64, u64), Arc<Node<K, V>>>,
-    /// How many evictions skip the search, because all entries were in use the last time.
-    pause: usize,
 }
 
 #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
@@ -150,14 +117,12 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
 
     /// The value of that key. Does not count as a use.
     pub(crate) fn peek(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<V> {
-        let shard = self.shard(hash)?.load();
-        find(shard.as_ref()?, hash, is_key).map(|node| node.value.clone())
+        Some(self.node(hash, is_key)?.value.clone())
     }
 
     /// The value of that key, now the most recently used.
     fn get(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<V> {
-        let shard = self.shard(hash)?.load();
-        let node = find(shard.as_ref()?, hash, is_key)?;
+        let node = self.node(hash, is_key)?;
         node.touch(self.tick());
         Some(node.value.clone())
     }
@@ -203,24 +168,20 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
     pub(crate) fn promote(&self, hash: u64, is_key: impl Fn(&K) -> bool, weight: usize) -> Vec<V> {
         let mut guard = self.segments();
         let segments = &mut *guard;
-        let Some(shard) = self.shard(hash).map(ArcSwapOption::load) else { return Vec::new() };
-        let Some(node) = shard.as_ref().and_then(|shard| find(shard, hash, is_key)) else {
-            return Vec::new();
-        };
+        let Some(node) = self.node(hash, is_key) else { return Vec::new() };
         let tick = self.tick();
         node.touch(tick);
         let before = node.weight.swap(weight, Ordering::Relaxed);
         segments.weight = segments.weight.saturating_sub(before).saturating_add(weight);
         if !node.is_protected.swap(true, Ordering::Relaxed) {
-            segments.probation.remove(node);
-            segments.protected.push(Arc::clone(node));
+            segments.probation.remove(&node);
+            segments.protected.push(node);
         }
         let (limits, mut total) = (self.limits, segments.weight);
         let evicted = segments.protected.evict_until(tick, |segment, last| {
             total = total.saturating_sub(last.map_or(0, |node| node.weight.load(Ordering::Relaxed)));
             segment.len() <= limits.protected && (total <= limits.weight || segment.len() <= 1)
         });
-        drop(shard);
         let evicted = self.remove(segments, evicted);
         drop(guard);
         evicted
@@ -261,6 +222,11 @@ impl<K, V: Value, S: BuildHasher + Default> LruMap<K, V, S> {
         shard.store((!copy.is_empty()).then(|| Arc::new(copy)));
     }
 
+    fn node(&self, hash: u64, is_key: impl Fn(&K) -> bool) -> Option<Arc<Node<K, V>>> {
+        let shard = self.shard(hash)?.load();
+        find(shard.as_ref()?, hash, is_key).cloned()
+    }
+
     #[inline]
     fn shard(&self, hash: u64) -> Option<&ArcSwapOption<Shard<K, V>>> {
         let shards = self.shards.get()?;
@@ -288,87 +254,9 @@ fn find<K, V>(shard: &Shard<K, V>, hash: u64, is_key: impl Fn(&K) -> bool) -> Op
     nodes.find(|(other, node)| *other == hash && is_key(&node.key)).map(|(_, node)| node)
 }
 
-impl<K, V> Node<K, V> {
-    #[inline]
-    fn touch(&self, now: u64) {
-        if self.last_used.load(Ordering::Relaxed) != now {
-            self.last_used.store(now, Ordering::Relaxed);
-        }
-    }
-}
-
-impl<K, V: Value> Segment<K, V> {
-    fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    fn push(&mut self, node: Arc<Node<K, V>>) {
-        let stamp = node.last_used.load(Ordering::Relaxed);
-        self.push_at(stamp, node);
-    }
-
-    fn push_at(&mut self, stamp: u64, node: Arc<Node<K, V>>) {
-        node.queued.store(stamp, Ordering::Relaxed);
-        self.queue.insert((stamp, node.id), node);
-    }
-
-    fn remove(&mut self, node: &Node<K, V>) -> Option<Arc<Node<K, V>>> {
-        self.queue.remove(&(node.queued.load(Ordering::Relaxed), node.id))
-    }
-
-    /// Evicts entries until `has_room`, called with the last one evicted, is true, or all entries examined are in use.
-    fn evict_until(
-        &mut self,
-        tick: u64,
-        mut has_room: impl FnMut(&Self, Option<&Node<K, V>>) -> bool,
-    ) -> Vec<Arc<Node<K, V>>> {
-        let mut evicted: Vec<Arc<Node<K, V>>> = Vec::new();
-        while !has_room(self, evicted.last().map(|node| &**node)) {
-            match self.take_least_recently_used(tick) {
-                Some(node) => evicted.push(node),
-                None => break,
-            }
-        }
-        evicted
-    }
-
-    /// The least recently used entry that is not in use. Where the first entries of the queue were all used since they
-    /// were queued, it is the least recently used one of those: the time this takes does not grow with the map.
-    fn take_least_recently_used(&mut self, tick: u64) -> Option<Arc<Node<K, V>>> {
-        if self.pause > 0 {
-            self.pause -= 1;
-            return None;
-        }
-        let mut least: Option<Arc<Node<K, V>>> = None;
-        for _ in 0..SAMPLES {
-            let ((stamp, _), node) = self.queue.pop_first()?;
-            if node.value.is_in_use() {
-                self.push_at(tick, node);
-                continue;
-            }
-            let last_used = node.last_used.load(Ordering::Relaxed);
-            if last_used <= stamp {
-                return Some(node);
-            }
-            if least.as_ref().is_none_or(|least| last_used < least.queued.load(Ordering::Relaxed)) {
-                least = Some(Arc::clone(&node));
-            }
-            self.push(node);
-        }
-        match least {
-            Some(least) => self.remove(&least),
-            None => {
-                self.pause = SAMPLES;
-                None
-            }
-        }
-    }
-}
-
 impl<K, V> Default for Segments<K, V> {
     fn default() -> Self {
-        let segment = || Segment { queue: BTreeMap::new(), pause: 0 };
-        Self { last_id: 0, weight: 0, probation: segment(), protected: segment() }
+        Self { last_id: 0, weight: 0, probation: Segment::default(), protected: Segment::default() }
     }
 }
 

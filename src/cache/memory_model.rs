@@ -22,7 +22,7 @@ mod recheck;
 const LIFE: Duration = Duration::from_secs(60);
 
 /// A value whose recheck is due after half its life, its end, and a clock.
-fn scene() -> (Arc<Recheck>, Timestamp, ManualClock) {
+fn fixture() -> (Arc<Recheck>, Timestamp, ManualClock) {
     let clock = ManualClock::new();
     let recheck = Arc::new(Recheck::new());
     recheck.set(clock.now().after(LIFE / 2));
@@ -36,7 +36,7 @@ fn is_ahead(recheck: &Recheck, clock: &ManualClock) -> bool {
 #[test]
 fn a_value_once_seen_as_invalidated_is_served_by_no_reader_again_whatever_a_refresh_does() {
     loom::model(|| {
-        let (recheck, end, clock) = scene();
+        let (recheck, end, clock) = fixture();
         let moving = thread::spawn({
             let recheck = Arc::clone(&recheck);
             move || recheck.set(end)
@@ -58,7 +58,7 @@ fn a_value_once_seen_as_invalidated_is_served_by_no_reader_again_whatever_a_refr
 #[test]
 fn a_reader_that_comes_after_an_invalidation_is_not_served() {
     loom::model(|| {
-        let (recheck, end, clock) = scene();
+        let (recheck, end, clock) = fixture();
         let invalidated = Arc::new(AtomicBool::new(false));
         let moving = thread::spawn({
             let recheck = Arc::clone(&recheck);
@@ -82,7 +82,7 @@ fn a_reader_that_comes_after_an_invalidation_is_not_served() {
 #[test]
 fn past_its_end_by_either_clock_a_value_is_served_by_no_reader_whatever_moves_the_recheck() {
     loom::model(|| {
-        let (recheck, end, clock) = scene();
+        let (recheck, end, clock) = fixture();
         let [suspended, set_back] = [ManualClock::new(), ManualClock::new()];
         suspended.set_wall_ahead(LIFE * 2);
         set_back.advance(LIFE * 2);

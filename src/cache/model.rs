@@ -67,13 +67,13 @@ impl Loader<u64> for Source {
     }
 }
 
-struct Scene {
+struct Fixture {
     clock: ManualClock,
     source: Arc<Source>,
     slot: Arc<Slot<u64>>,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         Self::failing(0, &Arc::default(), &ManualClock::new())
     }
@@ -113,7 +113,7 @@ impl Scene {
 }
 
 /// Steps chosen evenly, and schedules in which one thread gets far ahead of another.
-fn check(property: fn()) {
+fn check(property: impl Fn() + Copy + Send + Sync + 'static) {
     shuttle::check_random(property, SCHEDULES);
     shuttle::check_pct(property, SCHEDULES, 3);
 }
@@ -121,39 +121,39 @@ fn check(property: fn()) {
 #[test]
 fn cold_callers_share_one_fetch_and_its_value() {
     check(|| {
-        let scene = Scene::new();
-        let callers: Vec<_> = (0..3).map(|_| scene.caller()).collect();
+        let fixture = Fixture::new();
+        let callers: Vec<_> = (0..3).map(|_| fixture.caller()).collect();
         for caller in callers {
             assert_eq!(caller.join().unwrap().unwrap(), 1);
         }
-        assert_eq!(scene.fetches(), 1);
+        assert_eq!(fixture.fetches(), 1);
     });
 }
 
 #[test]
 fn cancelled_callers_neither_restart_nor_starve_the_fetch() {
     check(|| {
-        let scene = Scene::new();
-        let cancelled: Vec<_> = (0..2).map(|_| spawn(Arc::clone(&scene.slot).acquire())).collect();
-        let waiter = scene.caller();
+        let fixture = Fixture::new();
+        let cancelled: Vec<_> = (0..2).map(|_| spawn(Arc::clone(&fixture.slot).acquire())).collect();
+        let waiter = fixture.caller();
         for caller in cancelled {
             thread::yield_now();
             caller.abort();
         }
         assert_eq!(waiter.join().unwrap().unwrap(), 1);
-        assert_eq!(scene.fetches(), 1);
+        assert_eq!(fixture.fetches(), 1);
     });
 }
 
 #[test]
 fn readers_never_see_an_older_value_after_a_newer_one() {
     check(|| {
-        let scene = Scene::new();
-        scene.get().unwrap();
-        scene.clock.advance(ADVISORY);
+        let fixture = Fixture::new();
+        fixture.get().unwrap();
+        fixture.clock.advance(ADVISORY);
         let readers: Vec<_> = (0..3)
             .map(|_| {
-                let slot = Arc::clone(&scene.slot);
+                let slot = Arc::clone(&fixture.slot);
                 thread::spawn(move || {
                     let mut last = 0;
                     for _ in 0..4 {
@@ -167,21 +167,21 @@ fn readers_never_see_an_older_value_after_a_newer_one() {
         for reader in readers {
             reader.join().unwrap();
         }
-        assert!(scene.fetches() <= 2, "one refresh, if it has begun");
+        assert!(fixture.fetches() <= 2, "one refresh, if it has begun");
     });
 }
 
 #[test]
 fn an_invalidated_value_is_not_served_and_a_refresh_begun_before_is_void() {
     check(|| {
-        let scene = Scene::new();
-        let first = scene.get().unwrap();
-        scene.clock.advance(ADVISORY);
-        scene.source.blocked.store(true, Ordering::SeqCst);
+        let fixture = Fixture::new();
+        let first = fixture.get().unwrap();
+        fixture.clock.advance(ADVISORY);
+        fixture.source.blocked.store(true, Ordering::SeqCst);
         // A refresh is in flight or not yet begun when the value is invalidated; none has completed.
-        let refreshing = scene.caller();
+        let refreshing = fixture.caller();
         let rejecting = {
-            let (slot, source) = (Arc::clone(&scene.slot), Arc::clone(&scene.source));
+            let (slot, source) = (Arc::clone(&fixture.slot), Arc::clone(&fixture.source));
             thread::spawn(move || {
                 let before = source.fetches.load(Ordering::SeqCst);
                 first.recheck().invalidate();
@@ -192,75 +192,66 @@ fn an_invalidated_value_is_not_served_and_a_refresh_begun_before_is_void() {
         };
         refreshing.join().unwrap().unwrap();
         rejecting.join().unwrap();
-        assert!(scene.fetches() <= 3);
+        assert!(fixture.fetches() <= 3);
+    });
+}
+
+/// Three consumers do this with the first value at once. Then each gets the second one, by one fetch for all.
+fn check_replacement(replace: fn(first: &CacheEntry<u64>, slot: &Arc<Slot<u64>>, consumer: u64)) {
+    check(move || {
+        let fixture = Fixture::new();
+        let first = fixture.get().unwrap();
+        let consumers: Vec<_> = (7..10)
+            .map(|consumer| {
+                let (slot, first) = (Arc::clone(&fixture.slot), Arc::clone(&first));
+                thread::spawn(move || {
+                    replace(&first, &slot, consumer);
+                    block_on(slot.acquire()).unwrap().value
+                })
+            })
+            .collect();
+        for consumer in consumers {
+            assert_eq!(consumer.join().unwrap(), 2);
+        }
+        assert_eq!(fixture.fetches(), 2);
     });
 }
 
 #[test]
 fn many_invalidations_of_one_value_make_one_fetch() {
-    check(|| {
-        let scene = Scene::new();
-        let first = scene.get().unwrap();
-        let rejecting: Vec<_> = (0..3)
-            .map(|_| {
-                let (slot, first) = (Arc::clone(&scene.slot), Arc::clone(&first));
-                thread::spawn(move || {
-                    first.recheck().invalidate();
-                    block_on(slot.acquire()).unwrap().value
-                })
-            })
-            .collect();
-        for caller in rejecting {
-            assert_eq!(caller.join().unwrap(), 2);
-        }
-        assert_eq!(scene.fetches(), 2);
-    });
+    check_replacement(|first, _, _| first.recheck().invalidate());
 }
 
 #[test]
-fn rejections_by_two_consumers_force_one_fetch_and_every_request_ends() {
-    check(|| {
-        let scene = Scene::new();
-        let first = scene.get().unwrap();
-        let rejecting: Vec<_> = (7..10)
-            .map(|consumer| {
-                let (slot, first) = (Arc::clone(&scene.slot), Arc::clone(&first));
-                thread::spawn(move || {
-                    assert!(first.recheck().reject(consumer), "there is, or will be, another value");
-                    let second = block_on(Arc::clone(&slot).acquire()).unwrap();
-                    second.recheck().accept(consumer);
-                    // A refresh was forced just before, so the value stays.
-                    assert!(!second.recheck().reject(consumer + 10));
-                    block_on(slot.acquire()).unwrap().value
-                })
-            })
-            .collect();
-        for caller in rejecting {
-            assert_eq!(caller.join().unwrap(), 2);
-        }
-        assert_eq!(scene.fetches(), 2);
+fn rejections_by_many_consumers_force_one_fetch_and_every_request_ends() {
+    check_replacement(|first, slot, consumer| {
+        assert!(first.recheck().reject(consumer), "there is, or will be, another value");
+        let second = block_on(Arc::clone(slot).acquire()).unwrap();
+        second.recheck().accept(consumer);
+        // A refresh was forced just before, so the value stays.
+        assert!(!second.recheck().reject(consumer + 10));
     });
 }
 
 #[test]
 fn a_refresh_that_a_rejection_requests_is_never_lost() {
     check(|| {
-        let scene = Scene::new();
+        let fixture = Fixture::new();
         let [one, another] = [7, 8];
-        assert!(scene.get().unwrap().recheck().reject(one));
-        let second = scene.get().unwrap();
+        assert!(fixture.get().unwrap().recheck().reject(one));
+        let second = fixture.get().unwrap();
         second.recheck().accept(one);
-        scene.clock.advance(Duration::from_secs(2));
+        fixture.clock.advance(Duration::from_secs(2));
         let resolving = {
-            let slot = Arc::clone(&scene.slot);
+            let slot = Arc::clone(&fixture.slot);
             thread::spawn(move || assert!(matches!(slot.resolve(), Resolution::Serve(_))))
         };
         assert!(!second.recheck().reject(another), "another consumer accepts it");
         // The refresh may have begun, in the course of the other request.
         Handle::shut_down();
         resolving.join().unwrap();
-        while scene.fetches() < 3 {
-            scene.get().unwrap();
+        while fixture.fetches() < 3 {
+            fixture.get().unwrap();
             thread::yield_now();
         }
     });
@@ -269,29 +260,29 @@ fn a_refresh_that_a_rejection_requests_is_never_lost() {
 #[test]
 fn a_refresh_that_a_waiter_gives_up_is_replaced_and_its_result_is_void() {
     check(|| {
-        let scene = Scene::new();
-        scene.source.blocked.store(true, Ordering::SeqCst);
-        let Resolution::Wait(in_flight) = scene.slot.resolve() else { panic!("there is no value") };
-        let waiting = scene.caller();
-        while scene.fetches() == 0 {
+        let fixture = Fixture::new();
+        fixture.source.blocked.store(true, Ordering::SeqCst);
+        let Resolution::Wait(in_flight) = fixture.slot.resolve() else { panic!("there is no value") };
+        let waiting = fixture.caller();
+        while fixture.fetches() == 0 {
             thread::yield_now();
         }
-        scene.slot.abandon(in_flight.id);
-        let replacing = scene.caller();
-        while scene.fetches() < 2 {
+        fixture.slot.abandon(in_flight.id);
+        let replacing = fixture.caller();
+        while fixture.fetches() < 2 {
             thread::yield_now();
         }
-        scene.source.blocked.store(false, Ordering::SeqCst);
+        fixture.source.blocked.store(false, Ordering::SeqCst);
         assert_eq!((waiting.join().unwrap().unwrap(), replacing.join().unwrap().unwrap()), (2, 2));
-        assert_eq!(scene.get().unwrap().value, 2);
+        assert_eq!(fixture.get().unwrap().value, 2);
     });
 }
 
 #[test]
-fn a_runtime_that_goes_in_the_middle_of_a_refresh_leaves_no_waiter_behind() {
+fn a_runtime_that_is_shut_down_in_the_middle_of_a_refresh_leaves_no_waiter_behind() {
     check(|| {
-        let scene = Scene::new();
-        let callers: Vec<_> = (0..2).map(|_| scene.caller()).collect();
+        let fixture = Fixture::new();
+        let callers: Vec<_> = (0..2).map(|_| fixture.caller()).collect();
         let closing = thread::spawn(|| {
             for _ in 0..thread_rng().gen_range(0..4) {
                 thread::yield_now();
@@ -303,32 +294,32 @@ fn a_runtime_that_goes_in_the_middle_of_a_refresh_leaves_no_waiter_behind() {
             let _ = caller.join().unwrap();
         }
         closing.join().unwrap();
-        scene.get().unwrap();
-        assert!(scene.fetches() <= 3);
+        fixture.get().unwrap();
+        assert!(fixture.fetches() <= 3);
     });
 }
 
 #[test]
-fn slots_that_ask_one_server_all_end_and_ask_a_dead_issuer_no_more_than_allowed() {
+fn refreshes_from_one_server_all_end_and_send_a_dead_one_no_more_requests_than_allowed() {
     check(|| {
         let (admission, clock) = (Arc::default(), ManualClock::new());
-        let scenes: Vec<_> = (0..4).map(|_| Scene::failing(u64::MAX, &admission, &clock)).collect();
-        let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
+        let fixtures: Vec<_> = (0..4).map(|_| Fixture::failing(u64::MAX, &admission, &clock)).collect();
+        let callers: Vec<_> = fixtures.iter().map(Fixture::caller).collect();
         for caller in callers {
             caller.join().unwrap().unwrap_err();
         }
         // One attempt of each before the circuit opens, and two more of the refresh that opens it.
-        let fetches: u64 = scenes.iter().map(Scene::fetches).sum();
+        let fetches: u64 = fixtures.iter().map(Fixture::fetches).sum();
         assert!(fetches <= 6, "{fetches}");
     });
 }
 
 #[test]
-fn slots_that_ask_one_server_get_over_a_hiccup_together() {
+fn refreshes_from_one_server_recover_together_after_one_failure_of_each() {
     check(|| {
         let (admission, clock) = (Arc::default(), ManualClock::new());
-        let scenes: Vec<_> = (0..3).map(|_| Scene::failing(1, &admission, &clock)).collect();
-        let callers: Vec<_> = scenes.iter().map(Scene::caller).collect();
+        let fixtures: Vec<_> = (0..3).map(|_| Fixture::failing(1, &admission, &clock)).collect();
+        let callers: Vec<_> = fixtures.iter().map(Fixture::caller).collect();
         for caller in callers {
             assert_eq!(caller.join().unwrap().unwrap(), 2);
         }
@@ -336,12 +327,12 @@ fn slots_that_ask_one_server_get_over_a_hiccup_together() {
 }
 
 #[test]
-fn slots_that_ask_one_server_all_end_when_the_runtime_goes_in_the_middle_of_trouble() {
+fn refreshes_from_one_server_all_end_when_the_runtime_is_shut_down_among_failures() {
     check(|| {
         let (admission, clock) = (Arc::default(), ManualClock::new());
         // One keeps failing, the others recover.
         let [dead, one, other] =
-            [u64::MAX, 1, 1].map(|failures| Scene::failing(failures, &admission, &clock));
+            [u64::MAX, 1, 1].map(|failures| Fixture::failing(failures, &admission, &clock));
         let callers = [dead.caller(), one.caller(), other.caller()];
         let cancelled = spawn(Arc::clone(&dead.slot).acquire());
         let closing = thread::spawn(|| {
@@ -359,8 +350,8 @@ fn slots_that_ask_one_server_all_end_when_the_runtime_goes_in_the_middle_of_trou
         // A later caller does not wait for refreshes that are gone either. Each may meet a failure once.
         for _ in 0..4 {
             clock.advance(Duration::from_secs(60));
-            for scene in [&one, &other, &dead] {
-                let _ = scene.get();
+            for fixture in [&one, &other, &dead] {
+                let _ = fixture.get();
             }
         }
         one.get().unwrap();

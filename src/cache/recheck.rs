@@ -45,8 +45,8 @@ impl Recheck {
         }
     }
 
-    /// Within one tick of the coarse monotonic clock, the wall clock is read once. A tick is far shorter than the margin
-    /// that is left between a recheck and the end of the value.
+    /// Within one tick of the coarse monotonic clock, the wall clock is read once. A tick is far shorter than the
+    /// margin that is left between a recheck and the end of the value.
     #[inline]
     pub(crate) fn is_ahead(&self, clock: &Clock) -> bool {
         let tick = clock.coarse_monotonic();

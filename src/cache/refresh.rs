@@ -181,7 +181,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         if let Some(rejected) = self.plan.rejected.take() {
             self.loader.rejected(&rejected.value);
         }
-        let (party, label) = (self.settings.party, self.loader.label().to_owned());
+        let party = self.settings.party;
         let mut permit = self.acquire_permit().await?;
         // A probe is one attempt: other refreshes have already made more.
         let mut attempts = if self.plan.retries && !permit.probes() { ATTEMPTS } else { 1 };
@@ -193,7 +193,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
                     // A value from a store says nothing about the server; the next request may go in its place.
                     if loaded.from_issuer {
                         permit.responded();
-                        self.report_circuit(party);
+                        self.report_circuit();
                     }
                     return Ok(loaded);
                 }
@@ -206,8 +206,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
                 && self.is_awaited()
                 // Requests for different parties do not wait for each other's further attempts.
                 && !(party == Party::Other && self.settings.admission.is_busy());
-            let effect = permit.failed(&label, &error, again, now, fastrand::f64());
-            self.report_circuit(party);
+            let effect = permit.failed(self.loader.label(), &error, again, now, fastrand::f64());
+            self.report_circuit();
             match effect {
                 Effect::Open(until) if !again => return Err(Failure { error, until: Some(until) }),
                 Effect::Isolated if !again => return Err(error.into()),
@@ -244,8 +244,9 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         }
     }
 
-    fn report_circuit(&self, party: Party) {
-        self.settings.telemetry.circuit(self.settings.admission.is_closed(party));
+    fn report_circuit(&self) {
+        let Settings { admission, party, telemetry, .. } = &self.settings;
+        telemetry.circuit(admission.is_closed(*party));
     }
 
     fn no_response(&self) -> Error {

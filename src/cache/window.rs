@@ -40,8 +40,8 @@ pub(crate) enum RefreshAhead {
 }
 
 impl RefreshAhead {
-    /// The age of a value of this life at the advisory edge. `jitter`, from 0 to 1, takes up to a fifth off two thirds of a
-    /// life, or adds up to a fifth to the time before its end.
+    /// The age of a value of this life at the advisory edge. `jitter`, from 0 to 1, takes up to a fifth off two thirds
+    /// of a life, or adds up to a fifth to the time before its end.
     fn of(self, life: Duration, jitter: f64) -> Duration {
         match self {
             Self::Before(before) if life / 2 >= before => {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_of_nothing_is_dead_at_once() {
+    fn a_life_of_nothing_has_expired_at_once() {
         assert_eq!(stage_at(0.0, 0.0), Stage::Expired);
     }
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_machine_and_a_clock_set_back_both_leave_the_token_dead() {
+    fn a_suspended_machine_and_a_clock_set_back_both_let_the_token_expire() {
         let window = Window::new(SENT, seconds(1200.0), RefreshAhead::TwoThirds, 0.0);
         let suspended = Timestamp { wall: SENT.after(seconds(7200.0)).wall, ..SENT };
         let set_back = Timestamp { monotonic: SENT.after(seconds(1200.0)).monotonic, wall: SENT.wall - 1 };
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_alive_at_expiry_by_either_clock(
+        fn a_value_has_expired_at_its_end_by_either_clock(
             life in 0u64..200_000_000_000_000, past in 0u64..1_000_000_000_000, jitter in -1.0f64..2.0,
             refresh_ahead in refresh_aheads(),
         ) {
@@ -199,7 +199,7 @@ mod tests {
             life in 1u64..86_400_000, jitter in 0.0f64..=1.0, refresh_ahead in refresh_aheads(),
         ) {
             let life = Duration::from_millis(life);
-            let (plain, moved) = (Window::new(SENT, life, refresh_ahead, 0.0), Window::new(SENT, life, refresh_ahead, jitter));
+            let [plain, moved] = [0.0, jitter].map(|jitter| Window::new(SENT, life, refresh_ahead, jitter));
             prop_assert!(moved.advisory.monotonic <= plain.advisory.monotonic);
             let (plain_age, moved_age) = (plain.advisory.since(SENT), moved.advisory.since(SENT));
             prop_assert!(moved_age + Duration::from_nanos(1) >= plain_age.mul_f64(0.799_999));

@@ -142,11 +142,11 @@ impl Telemetry {
             ),
             Outcome::Refused(error) => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
-                attempt, elapsed = seconds, outcome = name, request_id, %error, "{what} not asked for"
+                attempt, elapsed = seconds, outcome = name, request_id, %error, "{what} not requested"
             ),
             Outcome::Void | Outcome::Lost => tracing::debug!(
                 name: "idaas.refresh", target: "tower_idaas::refresh", event = REFRESH, %client, method, scope, cause,
-                attempt, elapsed = seconds, outcome = name, request_id, "{what} not kept"
+                attempt, elapsed = seconds, outcome = name, request_id, "{what} not cached"
             ),
         }
         #[cfg(feature = "metrics")]
@@ -206,7 +206,7 @@ impl Telemetry {
         if let Some(evicted) = warn {
             tracing::warn!(
                 name: "idaas.evicted", target: "tower_idaas::cache", event = "idaas.evicted", %client, method, scope, evicted,
-                "a live token made room for another one, and is fetched again when it is asked for; raise `{setting}`"
+                "a live token was evicted for another one, and its next request fetches it again; raise `{setting}`"
             );
         }
         #[cfg(feature = "metrics")]

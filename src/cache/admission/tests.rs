@@ -1,16 +1,13 @@
 use std::time::Duration;
 
-use tokio_test::task;
+use tokio_test::task::{self, Spawn};
 use tokio_test::{assert_pending, assert_ready};
 
 use crate::cache::admission::*;
-use crate::cache::limiter::START;
+use crate::cache::limiter::{STALLED, START};
 use crate::clock::ManualClock;
 
-/// How long a heartbeat stands still before its refresh counts as stalled.
-const STALLED: Duration = Duration::from_millis(1_500);
-
-struct Scene {
+struct Fixture {
     admission: Arc<Admission>,
     manual: ManualClock,
     clock: Clock,
@@ -18,7 +15,7 @@ struct Scene {
     heartbeat: Heartbeat,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         Self::with(Admission::default())
     }
@@ -34,6 +31,21 @@ impl Scene {
         let (priority, heartbeat) = (party == Party::Own, &self.heartbeat);
         let request = AdmissionRequest { party, priority, heartbeat };
         self.admission.acquire(request, &self.clock, &self.telemetry)
+    }
+
+    /// Its connections failed once, and the pause is over: the next request is the probe.
+    fn half_open() -> Self {
+        let fixture = Self::new();
+        fixture.fail(fixture.permit(), "a", &unreachable_server());
+        fixture.advance(1);
+        fixture
+    }
+
+    /// A request that has to wait.
+    fn waiter(&self, party: Party) -> Spawn<impl Future<Output = Result<Permit, Refused>>> {
+        let mut waiter = task::spawn(self.acquire(party));
+        assert_pending!(waiter.poll());
+        waiter
     }
 
     /// `None` when the request has to wait.
@@ -79,10 +91,9 @@ fn internal_error() -> Error {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_begins_with_a_few_requests_and_each_response_lets_several_more_go() {
-    let scene = Scene::new();
-    let mut permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
-    let mut waiting: Vec<_> = (0..40).map(|_| task::spawn(scene.acquire(Party::Own))).collect();
-    waiting.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    let fixture = Fixture::new();
+    let mut permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
+    let mut waiting: Vec<_> = (0..40).map(|_| fixture.waiter(Party::Own)).collect();
     for responses in 1..=2 {
         permits.pop().unwrap().responded();
         let woken: Vec<_> = waiting.extract_if(.., |waiter| waiter.is_woken()).collect();
@@ -90,64 +101,55 @@ async fn a_burst_begins_with_a_few_requests_and_each_response_lets_several_more_
         assert_eq!(woken.len(), START + 1, "after {responses}");
         permits.extend(woken.into_iter().map(|mut waiter| assert_ready!(waiter.poll()).unwrap()));
     }
-    assert!(scene.try_acquire().is_none());
+    assert!(fixture.try_acquire().is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_refuses_all_and_what_was_sent_before_does_not_count_again() {
-    let scene = Scene::new();
-    let permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
-    let until = scene.clock.now().after(Duration::from_secs(1));
-    let mut waiter = task::spawn(scene.acquire(Party::Own));
-    assert_pending!(waiter.poll());
+    let fixture = Fixture::new();
+    let permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
+    let until = fixture.clock.now().after(Duration::from_secs(1));
+    let mut waiter = fixture.waiter(Party::Own);
     for permit in permits {
-        assert_eq!(scene.fail(permit, "a", &unreachable_server()), Effect::Open(until));
+        assert_eq!(fixture.fail(permit, "a", &unreachable_server()), Effect::Open(until));
     }
     assert_eq!(assert_ready!(waiter.poll()).unwrap_err().until, until);
-    assert!(scene.try_acquire().unwrap().is_err());
+    assert!(fixture.try_acquire().unwrap().is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_refresh_probes_and_the_others_hear_of_it() {
-    let scene = Scene::new();
-    scene.fail(scene.permit(), "a", &unreachable_server());
-    scene.advance(1);
-    let probe = scene.permit();
-    let mut waiter = task::spawn(scene.acquire(Party::Own));
-    assert_pending!(waiter.poll());
-    let until = scene.clock.now().after(Duration::from_secs(2));
-    assert_eq!(scene.fail(probe, "b", &unreachable_server()), Effect::Open(until));
+async fn one_refresh_probes_and_the_others_wait_for_its_result() {
+    let fixture = Fixture::half_open();
+    let probe = fixture.permit();
+    let mut waiter = fixture.waiter(Party::Own);
+    let until = fixture.clock.now().after(Duration::from_secs(2));
+    assert_eq!(fixture.fail(probe, "b", &unreachable_server()), Effect::Open(until));
     assert_eq!(assert_ready!(waiter.poll()).unwrap_err().until, until);
 
-    scene.advance(2);
-    let probe = scene.permit();
-    let mut waiter = task::spawn(scene.acquire(Party::Own));
-    assert_pending!(waiter.poll());
+    fixture.advance(2);
+    let probe = fixture.permit();
+    let mut waiter = fixture.waiter(Party::Own);
     probe.responded();
     assert!(assert_ready!(waiter.poll()).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_lost_makes_room_for_another() {
-    let scene = Scene::new();
-    scene.fail(scene.permit(), "a", &unreachable_server());
-    scene.advance(1);
-    let probe = scene.permit();
-    let mut waiter = task::spawn(scene.acquire(Party::Own));
-    assert_pending!(waiter.poll());
+async fn after_a_probe_that_is_lost_the_next_request_probes() {
+    let fixture = Fixture::half_open();
+    let probe = fixture.permit();
+    let mut waiter = fixture.waiter(Party::Own);
     drop(probe);
     assert!(waiter.is_woken());
     assert!(assert_ready!(waiter.poll()).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_wait_hear_that_a_refresh_which_would_try_again_is_lost() {
-    let scene = Scene::new();
-    let mut probe = scene.permit();
-    let now = scene.clock.now();
+async fn all_waiters_are_refused_when_a_probe_is_lost_between_two_attempts() {
+    let fixture = Fixture::new();
+    let mut probe = fixture.permit();
+    let now = fixture.clock.now();
     assert_eq!(probe.failed("a", &unreachable_server(), true, now, 0.0), Effect::Probe);
-    let mut waiting: Vec<_> = (0..3).map(|_| task::spawn(scene.acquire(Party::Own))).collect();
-    waiting.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    let mut waiting: Vec<_> = (0..3).map(|_| fixture.waiter(Party::Own)).collect();
     drop(probe);
     for waiter in &mut waiting {
         assert!(waiter.is_woken());
@@ -157,118 +159,112 @@ async fn all_that_wait_hear_that_a_refresh_which_would_try_again_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_on_a_runtime_that_is_not_driven_is_taken_over_and_does_not_count_any_more() {
-    let scene = Scene::new();
-    scene.fail(scene.permit(), "a", &unreachable_server());
-    scene.advance(1);
-    let still = scene.permit();
-    let mut waiter = task::spawn(scene.acquire(Party::Own));
-    assert_pending!(waiter.poll());
+    let fixture = Fixture::half_open();
+    let still = fixture.permit();
+    let mut waiter = fixture.waiter(Party::Own);
     for _ in 0..10 {
         // A request whose heartbeat advances may just be slow.
-        scene.heartbeat.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        scene.manual.advance(STALLED);
+        fixture.heartbeat.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        fixture.manual.advance(STALLED);
         tokio::time::advance(CHECK_INTERVAL).await;
         assert_pending!(waiter.poll());
     }
-    scene.manual.advance(STALLED);
+    fixture.manual.advance(STALLED);
     tokio::time::advance(CHECK_INTERVAL).await;
     let probe = assert_ready!(waiter.poll()).unwrap();
-    assert!(scene.try_acquire().is_none(), "one probe at a time");
+    assert!(fixture.try_acquire().is_none(), "one probe at a time");
     drop(still);
-    assert!(scene.try_acquire().is_none(), "one probe at a time");
+    assert!(fixture.try_acquire().is_none(), "one probe at a time");
     probe.responded();
-    assert!(scene.is_closed());
+    assert!(fixture.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_requests_use_up_no_places() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     for _ in 0..3 * START {
-        drop(scene.permit());
+        drop(fixture.permit());
     }
-    assert!(scene.try_acquire().is_some());
+    assert!(fixture.try_acquire().is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_tries_again_at_once_probes_while_the_others_wait() {
-    let scene = Scene::new();
-    let (mut first, mut second) = (scene.permit(), scene.permit());
-    let now = scene.clock.now();
+    let fixture = Fixture::new();
+    let (mut first, mut second) = (fixture.permit(), fixture.permit());
+    let now = fixture.clock.now();
     let again = |permit: &mut Permit| permit.failed("a", &unreachable_server(), true, now, 0.0);
     assert_eq!(again(&mut first), Effect::Probe);
     assert!(matches!(again(&mut second), Effect::Open(_)));
     drop(second);
-    assert!(scene.try_acquire().is_none());
+    assert!(fixture.try_acquire().is_none());
     // The second failure belongs to the same refresh: the pause is that of one.
     let until = now.after(Duration::from_secs(1));
-    assert_eq!(scene.fail(first, "a", &unreachable_server()), Effect::Open(until));
+    assert_eq!(fixture.fail(first, "a", &unreachable_server()), Effect::Open(until));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_internal_error_concerns_all_when_two_labels_get_one_and_none_a_response() {
-    let scene = Scene::new();
-    assert_eq!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Isolated);
-    assert_eq!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Isolated);
-    scene.permit().responded();
-    assert_eq!(scene.fail(scene.permit(), "b", &internal_error()), Effect::Isolated);
-    assert!(matches!(scene.fail(scene.permit(), "a", &internal_error()), Effect::Open(_)));
+async fn internal_errors_open_the_circuit_when_two_labels_get_one_and_none_a_response() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.fail(fixture.permit(), "a", &internal_error()), Effect::Isolated);
+    assert_eq!(fixture.fail(fixture.permit(), "a", &internal_error()), Effect::Isolated);
+    fixture.permit().responded();
+    assert_eq!(fixture.fail(fixture.permit(), "b", &internal_error()), Effect::Isolated);
+    assert!(matches!(fixture.fail(fixture.permit(), "a", &internal_error()), Effect::Open(_)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_the_server_says_about_other_parties_concerns_each_of_them_alone() {
-    let scene = Scene::new();
+async fn failures_of_requests_for_other_parties_open_no_circuit() {
+    let fixture = Fixture::new();
     let silence = Error::new(ErrorKind::Timeout, "no response");
     let page = Error::new(ErrorKind::InvalidResponse, "a page of regrets");
     let throttled = busy().with_retry_after(Duration::from_secs(300));
     for error in [busy(), internal_error(), silence, page, throttled] {
         for _ in 0..60 {
-            assert_eq!(scene.fail(scene.permit_of_another(), "a", &error), Effect::Isolated);
+            assert_eq!(fixture.fail(fixture.permit_of_another(), "a", &error), Effect::Isolated);
         }
     }
-    drop(scene.permit());
-    drop(scene.permit_of_another());
+    drop(fixture.permit());
+    drop(fixture.permit_of_another());
 }
 
 #[tokio::test(start_paused = true)]
-async fn own_requests_that_fail_do_not_hold_up_those_for_other_parties() {
-    let scene = Scene::new();
-    assert!(matches!(scene.fail(scene.permit(), "a", &busy()), Effect::Open(_)));
-    assert!(scene.try_acquire().unwrap().is_err());
-    drop(scene.permit_of_another());
+async fn own_requests_that_fail_open_no_circuit_for_other_parties() {
+    let fixture = Fixture::new();
+    assert!(matches!(fixture.fail(fixture.permit(), "a", &busy()), Effect::Open(_)));
+    assert!(fixture.try_acquire().unwrap().is_err());
+    drop(fixture.permit_of_another());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_way_that_is_closed_to_one_party_is_closed_to_all_and_any_response_opens_it() {
-    let scene = Scene::new();
-    assert!(matches!(scene.fail(scene.permit_of_another(), "a", &unreachable_server()), Effect::Open(_)));
-    assert!(scene.try_acquire().unwrap().is_err());
-    scene.advance(1);
+async fn an_open_circuit_of_connections_refuses_all_parties_and_any_response_closes_it() {
+    let fixture = Fixture::new();
+    assert!(matches!(fixture.fail(fixture.permit_of_another(), "a", &unreachable_server()), Effect::Open(_)));
+    assert!(fixture.try_acquire().unwrap().is_err());
+    fixture.advance(1);
     // The failure concerns the party alone, but it shows that the server can be reached.
-    assert_eq!(scene.fail(scene.permit_of_another(), "a", &busy()), Effect::Isolated);
-    drop(scene.permit());
+    assert_eq!(fixture.fail(fixture.permit_of_another(), "a", &busy()), Effect::Isolated);
+    drop(fixture.permit());
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_parties_leave_places_for_own_requests_and_their_queue_is_bounded() {
-    let scene = Scene::with(Admission::new(2));
-    let _in_flight = scene.permit_of_another();
-    let mut queue: Vec<_> = (0..32).map(|_| task::spawn(scene.acquire(Party::Other))).collect();
-    queue.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
-    let refused = assert_ready!(task::spawn(scene.acquire(Party::Other)).poll()).unwrap_err();
-    assert_eq!((refused.error.kind(), refused.until), (ErrorKind::Overloaded, scene.clock.now()));
-    drop(scene.permit());
+    let fixture = Fixture::with(Admission::new(2));
+    let _in_flight = fixture.permit_of_another();
+    let mut queue: Vec<_> = (0..32).map(|_| fixture.waiter(Party::Other)).collect();
+    let refused = assert_ready!(task::spawn(fixture.acquire(Party::Other)).poll()).unwrap_err();
+    assert_eq!((refused.error.kind(), refused.until), (ErrorKind::Overloaded, fixture.clock.now()));
+    drop(fixture.permit());
     queue.pop();
-    assert_pending!(task::spawn(scene.acquire(Party::Other)).poll());
+    assert_pending!(task::spawn(fixture.acquire(Party::Other)).poll());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_the_server_is_a_response_and_closes_the_circuit() {
-    let scene = Scene::new();
-    scene.fail(scene.permit(), "a", &unreachable_server());
-    scene.advance(1);
+    let fixture = Fixture::half_open();
     let refusal = Error::new(ErrorKind::Refused, "not granted").with_code("invalid_scope").of_issuer();
-    assert_eq!(scene.fail(scene.permit(), "b", &refusal), Effect::Isolated);
-    assert!(scene.is_closed());
+    assert_eq!(fixture.fail(fixture.permit(), "b", &refusal), Effect::Isolated);
+    assert!(fixture.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,72 +275,65 @@ async fn what_other_servers_refuse_says_nothing_about_this_one() {
         refused("the metadata service says no").with_status(http::StatusCode::NOT_FOUND),
         refused("an access key is not known").with_status(http::StatusCode::FORBIDDEN).with_code("NotKnown"),
     ] {
-        let scene = Scene::new();
-        scene.fail(scene.permit(), "a", &unreachable_server());
-        scene.advance(1);
-        assert_eq!(scene.fail(scene.permit(), "b", &error), Effect::Isolated);
-        assert!(!scene.is_closed(), "{error}");
+        let fixture = Fixture::new();
+        fixture.fail(fixture.permit(), "a", &unreachable_server());
+        fixture.advance(1);
+        assert_eq!(fixture.fail(fixture.permit(), "b", &error), Effect::Isolated);
+        assert!(!fixture.is_closed(), "{error}");
         // The pause after the next failure is that of the second one.
-        let until = scene.clock.now().after(Duration::from_secs(2));
-        assert_eq!(scene.fail(scene.permit(), "b", &unreachable_server()), Effect::Open(until));
+        let until = fixture.clock.now().after(Duration::from_secs(2));
+        assert_eq!(fixture.fail(fixture.permit(), "b", &unreachable_server()), Effect::Open(until));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_redirect_is_no_response_of_the_server() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let redirect = Error::new(ErrorKind::InvalidResponse, "to a page of regrets").with_transient(false);
     let redirect = redirect.with_status(http::StatusCode::FOUND).of_issuer();
-    scene.fail(scene.permit(), "a", &busy());
-    scene.advance(1);
-    assert!(matches!(scene.fail(scene.permit(), "b", &redirect), Effect::Open(_)));
-    assert!(!scene.is_closed());
+    fixture.fail(fixture.permit(), "a", &busy());
+    fixture.advance(1);
+    assert!(matches!(fixture.fail(fixture.permit(), "b", &redirect), Effect::Open(_)));
+    assert!(!fixture.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_is_missing_says_nothing_about_the_server() {
-    let scene = Scene::new();
-    scene.fail(scene.permit(), "a", &unreachable_server());
-    scene.advance(1);
+    let fixture = Fixture::half_open();
     let missing = Error::new(ErrorKind::Credential, "no such file");
-    assert_eq!(scene.fail(scene.permit(), "b", &missing), Effect::Isolated);
-    let probe = scene.permit();
-    assert!(scene.try_acquire().is_none(), "still one probe at a time");
+    assert_eq!(fixture.fail(fixture.permit(), "b", &missing), Effect::Isolated);
+    let probe = fixture.permit();
+    assert!(fixture.try_acquire().is_none(), "still one probe at a time");
     drop(probe);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_longest_retry_after_counts_for_all() {
-    let scene = Scene::new();
-    let (first, second) = (scene.permit(), scene.permit());
-    scene.fail(first, "a", &busy());
-    scene.fail(second, "b", &busy().with_retry_after(Duration::from_secs(60)));
-    scene.advance(59);
-    assert!(scene.try_acquire().unwrap().is_err());
-    scene.advance(1);
-    assert!(scene.try_acquire().unwrap().is_ok());
+    let fixture = Fixture::new();
+    let (first, second) = (fixture.permit(), fixture.permit());
+    fixture.fail(first, "a", &busy());
+    fixture.fail(second, "b", &busy().with_retry_after(Duration::from_secs(60)));
+    fixture.advance(59);
+    assert!(fixture.try_acquire().unwrap().is_err());
+    fixture.advance(1);
+    assert!(fixture.try_acquire().unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_503_to_the_probe_of_the_connection_lets_requests_for_other_parties_go_before_its_next_attempt() {
-    let scene = Scene::new();
-    scene.fail(scene.permit(), "a", &unreachable_server());
-    scene.advance(1);
-    let mut probe = scene.permit();
-    let mut other = task::spawn(scene.acquire(Party::Other));
-    assert_pending!(other.poll());
-    assert_eq!(probe.failed("a", &busy(), true, scene.clock.now(), 0.0), Effect::Probe);
+    let fixture = Fixture::half_open();
+    let mut probe = fixture.permit();
+    let mut other = fixture.waiter(Party::Other);
+    assert_eq!(probe.failed("a", &busy(), true, fixture.clock.now(), 0.0), Effect::Probe);
     assert!(other.is_woken());
     assert!(assert_ready!(other.poll()).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_place_that_was_given_to_a_request_on_a_runtime_that_is_not_driven_goes_to_the_next_one() {
-    let scene = Scene::new();
-    let mut permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
-    let [mut undriven, mut driven] = [(), ()].map(|()| task::spawn(scene.acquire(Party::Own)));
-    assert_pending!(undriven.poll());
-    assert_pending!(driven.poll());
+    let fixture = Fixture::new();
+    let mut permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
+    let [mut undriven, mut driven] = [Party::Own; 2].map(|party| fixture.waiter(party));
     permits.pop();
     assert!(undriven.is_woken() && !driven.is_woken());
     tokio::time::advance(CHECK_INTERVAL).await;
@@ -377,14 +366,14 @@ async fn a_recorder_of_metrics_that_panics_leaves_no_request_in_the_queue() {
             metrics::Histogram::noop()
         }
     }
-    let scene = Scene::new();
-    let permits: Vec<Permit> = (0..START).map(|_| scene.permit()).collect();
-    let mut enter = task::spawn(scene.acquire(Party::Own));
+    let fixture = Fixture::new();
+    let permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
+    let mut enter = task::spawn(fixture.acquire(Party::Own));
     let poll =
         std::panic::AssertUnwindSafe(|| metrics::with_local_recorder(&Panics, || enter.poll().is_ready()));
     assert!(std::panic::catch_unwind(poll).is_err());
     drop(enter);
-    assert!(!scene.admission.is_busy());
+    assert!(!fixture.admission.is_busy());
     drop(permits);
-    assert!(scene.try_acquire().is_some());
+    assert!(fixture.try_acquire().is_some());
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use crate::cache::lru_map::segment::SAMPLES;
 use crate::cache::lru_map::*;
 
 fn len<K, V: Value>(map: &LruMap<K, V>) -> usize {

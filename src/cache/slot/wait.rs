@@ -11,8 +11,8 @@ use crate::cache::slot::{Resolution, Slot};
 use crate::cache::sync::timeout;
 use crate::error::{Error, ErrorKind};
 
-/// How long a request waits for the next value while the current one is mandatory and still live: a server that hangs must not delay
-/// a request that can be served.
+/// How long a request waits for the next value in the mandatory part of the current one's life: a server that hangs
+/// must not delay a request that can be served.
 const MANDATORY_WAIT: Duration = Duration::from_secs(2);
 
 impl<V: Debug + Send + Sync + 'static> Slot<V> {
