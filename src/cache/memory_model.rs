@@ -90,7 +90,7 @@ fn past_its_end_by_either_clock_a_value_is_served_by_no_reader_whatever_moves_th
         // A refresh in flight postpones the recheck; a rejection makes it due at once.
         let movers = [end, Timestamp { monotonic: 1, wall: 1 }].map(|due| {
             let recheck = Arc::clone(&recheck);
-            thread::spawn(move || recheck.set(due))
+            thread::spawn(move || assert!(recheck.set(due)))
         });
         let seen = [&suspended, &set_back].map(|clock| is_ahead(&recheck, clock));
         assert_eq!(seen, [false, false]);
