@@ -330,3 +330,6 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
