@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::documents::{files_in, first_cells, text};
+use super::documents::{files_in, first_cells, root, text};
 
 /// The strings of this form in the code of the library and the shared store, comments aside.
 fn strings_in_source(prefix: &str, is_part: impl Fn(char) -> bool) -> BTreeSet<String> {
@@ -88,7 +88,7 @@ fn the_alert_rules_name_metrics_and_labels_that_exist_and_the_dashboard_each_met
 
 /// With Prometheus' own checker, where it is installed; it says so where it is not.
 #[test]
-fn prometheus_understands_the_alert_rules_and_the_expressions_of_the_dashboard() {
+fn prometheus_understands_the_expressions_and_each_alert_fires_when_it_should_and_not_else() {
     if Command::new("promtool").arg("--version").output().is_err() {
         println!("promtool is not installed: the expressions were not checked");
         return;
@@ -100,14 +100,23 @@ fn prometheus_understands_the_alert_rules_and_the_expressions_of_the_dashboard()
     let folder = tempfile::tempdir().unwrap();
     let dashboard = folder.path().join("dashboard.yaml");
     std::fs::write(&dashboard, rules.to_string()).unwrap();
-    for (rules, lints) in [("docs/samples/alerts.yaml", "all"), (dashboard.to_str().unwrap(), "none")] {
-        let arguments = ["check", "rules", "--lint", lints, rules];
-        let check = Command::new("promtool")
-            .args(arguments)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        let said = [check.stdout, check.stderr].concat();
-        assert!(check.status.success(), "{}", String::from_utf8_lossy(&said));
+    for arguments in [
+        &["check", "rules", "docs/samples/alerts.yaml"][..],
+        &["check", "rules", "--lint", "none", dashboard.to_str().unwrap()],
+        &["test", "rules", "tests/house/alerts.yaml"],
+    ] {
+        let run = Command::new("promtool").args(arguments).current_dir(root()).output().unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn each_alert_is_tested() {
+    let (alerts, tests) = (text("docs/samples/alerts.yaml"), text("tests/house/alerts.yaml"));
+    let names = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    assert!(names.clone().count() > 3);
+    for name in names {
+        assert!(tests.contains(&format!("alertname: {name}\n")), "{name}");
     }
 }
