@@ -48,6 +48,11 @@ impl<V> CacheEntry<V> {
         self.stage(now) < Stage::Expired
     }
 
+    /// Whether the issuer granted no life at all: such a value serves the requests that waited for it, and no others.
+    pub(crate) fn has_no_life(&self) -> bool {
+        self.window.is_empty()
+    }
+
     pub(crate) fn window(&self) -> &Window {
         &self.window
     }

@@ -75,6 +75,11 @@ impl Window {
         Self { advisory: sent.after(advisory), mandatory: sent.after(mandatory), expiry: sent.after(usable) }
     }
 
+    /// Whether it is the window of a life of zero.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.advisory == self.expiry
+    }
+
     /// The later of what the two clocks say: a suspended machine stops one, a clock set back the other.
     pub(crate) fn stage(&self, now: Timestamp) -> Stage {
         let reached = |edge: Timestamp| now.monotonic >= edge.monotonic || now.wall >= edge.wall;

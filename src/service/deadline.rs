@@ -1,11 +1,14 @@
 //! A request's own time limit, and how much of it the wait for a token may take.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::cache::entry::CacheEntry;
 use crate::cache::slot::Slot;
-use crate::cache::sync::timeout;
+use crate::cache::sync::{current_runtime, timeout};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::service::request::HttpRequest;
@@ -37,6 +40,15 @@ impl Deadline {
         acquiring: impl Future<Output = Result<Arc<CacheEntry<Token>>, Error>>,
     ) -> Result<Arc<CacheEntry<Token>>, Error> {
         let Some(limit) = self.limit else { return acquiring.await };
+        let mut acquiring = pin!(acquiring);
+        // What is there already needs no timer, and a runtime without timers has none to offer: there, the wait ends with
+        // the refresh.
+        if let Poll::Ready(result) = poll_fn(|context| Poll::Ready(acquiring.as_mut().poll(context))).await {
+            return result;
+        }
+        if current_runtime().is_err() {
+            return acquiring.await;
+        }
         // A request may wait more than once: each wait has what the ones before have left.
         let left = limit.saturating_sub(self.clock.now().since(self.started));
         let patience = if slot.peek().is_some() { left / 2 } else { left };

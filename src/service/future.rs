@@ -10,14 +10,14 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::cache::entry::CacheEntry;
-use crate::error::{BoxError, BoxFuture, Error};
-use crate::service::deadline::Deadline;
+use crate::error::{BoxError, Error};
 use crate::service::protocol::{Http, Protocol};
 use crate::service::rejection::LeftWith;
 use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
 use crate::service::shared::Shared;
-use crate::token::{RequestSlot, Token};
+use crate::service::wait::{Unsent, Wait};
+use crate::token::Token;
 
 pin_project! {
     /// The response of an [`IdaasService`](crate::IdaasService). On a hit it is the inner service's own
@@ -57,29 +57,11 @@ pin_project! {
 
 /// A request that waits for a token, and then for the inner service to be ready.
 pub(super) struct Waiting<S, R> {
-    pub(super) acquiring: BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>,
-    /// The token, once it has arrived.
-    pub(super) token: Option<Arrived>,
-    pub(super) slot: RequestSlot,
-    pub(super) deadline: Deadline,
+    pub(super) wait: Wait,
     /// A clone that is not ready yet: it reserves nothing while the request waits for the token.
     pub(super) inner: S,
     pub(super) request: R,
     pub(super) shared: Arc<Shared>,
-}
-
-/// The token that the request waited for.
-pub(super) struct Arrived {
-    token: Arc<CacheEntry<Token>>,
-    /// Whether the token could be served when it arrived. A token that was issued with a life of zero still serves the
-    /// requests that waited for it: another fetch would bring one like it.
-    had_life: bool,
-}
-
-/// Why a request that waited cannot be sent.
-enum Unsent {
-    Ours(Error),
-    Inner(BoxError),
 }
 
 impl<S, R> Waiting<S, R>
@@ -89,33 +71,10 @@ where
     S::Error: Into<BoxError>,
     R: HttpRequest,
 {
-    /// Ready when the token has arrived and the inner service is ready.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<CacheEntry<Token>>, Unsent>> {
-        loop {
-            let arrived = match &self.token {
-                Some(arrived) => arrived,
-                None => {
-                    let token = ready!(self.acquiring.as_mut().poll(context)).map_err(Unsent::Ours)?;
-                    let had_life = token.is_live(self.slot.clock().now());
-                    self.token.insert(Arrived { token, had_life })
-                }
-            };
-            ready!(self.inner.poll_ready(context)).map_err(|error| Unsent::Inner(error.into()))?;
-            // The token may expire while the inner service becomes ready; an expired token is never sent.
-            if !arrived.had_life || arrived.token.is_live(self.slot.clock().now()) {
-                return Poll::Ready(Ok(Arc::clone(&arrived.token)));
-            }
-            self.inner = self.inner.clone();
-            self.token = None;
-            let (slot, deadline) = (Arc::clone(&*self.slot), self.deadline.clone());
-            self.acquiring = Box::pin(async move { deadline.bound(Arc::clone(&slot), slot.acquire()).await });
-        }
-    }
-
     /// Sends the request with the token.
     fn send(mut self, token: &CacheEntry<Token>) -> Result<(S::Future, Option<LeftWith>), Error> {
         let header = token.value.header_shard().cloned().ok_or_else(|| token.value.not_for_headers())?;
-        self.deadline.pass_on(&mut self.request)?;
+        self.wait.deadline().pass_on(&mut self.request)?;
         let left_with = self.shared.attach(&mut self.request, header, S::Response::TELLS_ORIGIN);
         Ok((self.inner.call(self.request), left_with))
     }
@@ -204,7 +163,8 @@ where
     R: HttpRequest,
 {
     let Some(request) = waiting else { return Poll::Pending }; // polled again after its end
-    let outcome = ready!(request.poll(context));
+    let Waiting { wait, inner, .. } = &mut **request;
+    let outcome = ready!(wait.poll(inner, context));
     let Some(request) = waiting.take() else { return Poll::Pending };
     Poll::Ready(outcome.and_then(|token| request.send(&token).map_err(Unsent::Ours)))
 }

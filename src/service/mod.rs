@@ -30,6 +30,7 @@ mod send;
 mod service;
 mod shared;
 mod target;
+mod wait;
 
 pub use self::authorize::Authorized;
 pub use self::future::ResponseFuture;

@@ -8,15 +8,14 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::cache::entry::CacheEntry;
-use crate::cache::slot::Slot;
-use crate::error::{BoxError, BoxFuture, Error};
+use crate::error::{BoxError, Error};
 use crate::service::deadline::Deadline;
 use crate::service::rejection::LeftWith;
 use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
 use crate::service::secret_placement::SecretShared;
 use crate::service::service::release;
+use crate::service::wait::{Unsent, Wait};
 use crate::token::Token;
 
 /// An HTTP client whose requests leave with a secret that IDaaS keeps; made by a
@@ -77,9 +76,8 @@ where
         let Some(secret) = attached else {
             release(inner);
             let deadline = Deadline::of(&mut request, shared.slot.clock());
-            let acquiring = acquire(&shared.slot, &deadline);
-            let (inner, shared) = (inner.clone(), Arc::clone(shared));
-            let waiting = Waiting { acquiring, secret: None, deadline, inner, request, shared };
+            let wait = Wait::new(Arc::clone(&shared.slot).into(), deadline);
+            let waiting = Waiting { wait, inner: inner.clone(), request, shared: Arc::clone(shared) };
             return SecretFuture::new(State::Waiting { waiting: Some(Box::new(waiting)) });
         };
         match shared.attach(&mut request, &secret, S::Response::TELLS_ORIGIN) {
@@ -104,20 +102,9 @@ impl<S: fmt::Debug> fmt::Debug for SecretService<S> {
     }
 }
 
-type Acquiring = BoxFuture<'static, Result<Arc<CacheEntry<Token>>, Error>>;
-
-/// Waits for the secret within the request's time limit.
-fn acquire(slot: &Arc<Slot<Token>>, deadline: &Deadline) -> Acquiring {
-    let (slot, deadline) = (Arc::clone(slot), deadline.clone());
-    Box::pin(async move { deadline.bound(Arc::clone(&slot), slot.acquire()).await })
-}
-
 /// A request that waits for the secret, and then for the inner service to be ready.
 struct Waiting<S, R> {
-    acquiring: Acquiring,
-    /// The secret, once it has arrived.
-    secret: Option<Arc<CacheEntry<Token>>>,
-    deadline: Deadline,
+    wait: Wait,
     /// A clone that is not ready yet: it reserves nothing while the request waits for the secret.
     inner: S,
     request: R,
@@ -131,30 +118,9 @@ where
     S::Error: Into<BoxError>,
     R: HttpRequest,
 {
-    /// Ready when the secret has arrived and the inner service is ready.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<CacheEntry<Token>>, BoxError>> {
-        loop {
-            let secret = match &self.secret {
-                Some(secret) => Arc::clone(secret),
-                None => {
-                    let secret = ready!(self.acquiring.as_mut().poll(context))?;
-                    self.secret.insert(secret).clone()
-                }
-            };
-            ready!(self.inner.poll_ready(context)).map_err(Into::into)?;
-            // The secret may expire while the inner service becomes ready.
-            if secret.is_live(self.shared.slot.clock().now()) {
-                return Poll::Ready(Ok(secret));
-            }
-            self.inner = self.inner.clone();
-            self.secret = None;
-            self.acquiring = acquire(&self.shared.slot, &self.deadline);
-        }
-    }
-
     /// Sends the request with the secret.
     fn send(mut self, secret: &Token) -> Result<State<S, R>, BoxError> {
-        self.deadline.pass_on(&mut self.request)?;
+        self.wait.deadline().pass_on(&mut self.request)?;
         let left_with = self.shared.attach(&mut self.request, secret, S::Response::TELLS_ORIGIN)?;
         Ok(State::Sent { response: self.inner.call(self.request), left_with })
     }
@@ -226,10 +192,15 @@ where
                 }
                 StateProjection::Waiting { waiting } => {
                     let Some(request) = waiting.as_mut() else { return Poll::Pending }; // polled after its end
-                    let secret = ready!(request.poll(context));
+                    let Waiting { wait, inner, .. } = &mut **request;
+                    let secret = ready!(wait.poll(inner, context));
                     // What the wait holds is released when it ends, not when the future is dropped.
                     let Some(request) = waiting.take() else { return Poll::Pending };
-                    request.send(&secret?.value)?
+                    let secret = secret.map_err(|unsent| match unsent {
+                        Unsent::Ours(error) => error.into(),
+                        Unsent::Inner(error) => error,
+                    })?;
+                    request.send(&secret.value)?
                 }
                 StateProjection::Failed { error } => {
                     return match error.take() {

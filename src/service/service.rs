@@ -21,6 +21,7 @@ use crate::service::protocol::{Http, Protocol};
 use crate::service::request::HttpRequest;
 use crate::service::response::HttpResponse;
 use crate::service::shared::{LocalCache, Shared, shard};
+use crate::service::wait::Wait;
 
 /// An HTTP client whose requests leave with a token.
 ///
@@ -127,19 +128,12 @@ impl<S, P> IdaasService<S, P> {
                     resolution => {
                         release(inner);
                         let deadline = Deadline::of(&mut request, slot.clock());
-                        let (waiter, bound) = (Arc::clone(&slot), deadline.clone());
-                        let acquiring = Box::pin(async move {
-                            let acquiring = Arc::clone(&waiter);
-                            match resolution {
-                                Some(resolution) => bound.bound(waiter, acquiring.wait_for(resolution)).await,
-                                None => bound.bound(waiter, acquiring.acquire()).await,
-                            }
-                        });
+                        let wait = match resolution {
+                            Some(resolution) => Wait::resolved(slot, deadline, resolution),
+                            None => Wait::new(slot, deadline),
+                        };
                         return ResponseFuture::waiting(Waiting {
-                            acquiring,
-                            token: None,
-                            slot,
-                            deadline,
+                            wait,
                             inner: inner.clone(),
                             request,
                             shared: Arc::clone(shared),

@@ -94,7 +94,7 @@ enum Local<T> {
     #[default]
     Unused,
     UsedOnce,
-    Kept(T),
+    Cached(T),
 }
 
 impl LocalCache {
@@ -115,7 +115,7 @@ impl LocalCache {
     /// The header of the layer's own token.
     #[inline]
     fn header(&mut self, shared: &Shared) -> Option<Arc<HeaderShard>> {
-        if let Local::Kept(token) = &self.token
+        if let Local::Cached(token) = &self.token
             && token.is_servable(shared.slot.clock())
         {
             return shard(token);
@@ -127,7 +127,7 @@ impl LocalCache {
         let header = shared.slot.with_servable(|token| {
             self.token = match self.token {
                 Local::Unused => Local::UsedOnce,
-                Local::UsedOnce | Local::Kept(_) => Local::Kept(Arc::clone(token)),
+                Local::UsedOnce | Local::Cached(_) => Local::Cached(Arc::clone(token)),
             };
             shard(token)
         });

@@ -7,6 +7,9 @@
 #[cfg(feature = "transport")]
 #[path = "../support/handles.rs"]
 mod handles;
+#[cfg(feature = "transport")]
+#[path = "../support/slow_to_be_ready.rs"]
+mod slow_to_be_ready;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "transport")]
@@ -31,3 +34,5 @@ mod replay;
 mod replay_among_layers;
 #[cfg(all(feature = "reqwest", feature = "transport"))]
 mod reqwest;
+#[cfg(feature = "transport")]
+mod waits;

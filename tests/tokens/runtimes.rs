@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, ServiceExt};
@@ -127,6 +128,34 @@ fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome
         assert_ready!(task::spawn(client.clone().oneshot(request)).poll())?;
     }
     assert_eq!(mint.fetches(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_request_with_a_time_limit_needs_no_timers_while_a_token_is_live() -> Outcome {
+    let mint = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&mint)?;
+    runtime()?.block_on(idaas.prefetch())?;
+    let bare = Builder::new_current_thread().build()?;
+    let limited = || {
+        let mut request = get("https://api.example.com/");
+        request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("1S"));
+        request
+    };
+    for age in [Duration::ZERO, ADVISORY, MANDATORY - ADVISORY] {
+        clock.advance(age);
+        let client = idaas.layer().layer(Api::default());
+        assert_ready!(task::spawn(client.clone().oneshot(limited())).poll())?;
+        bare.block_on(client.oneshot(limited()))?;
+        let mut request = limited();
+        assert!(assert_ready!(task::spawn(idaas.layer().authorize(&mut request)).poll())?.has_token());
+        let mut request = limited();
+        assert!(bare.block_on(idaas.layer().authorize(&mut request))?.has_token());
+    }
+    clock.advance(LIFE);
+    let mut request = limited();
+    let error = bare.block_on(idaas.layer().authorize(&mut request)).unwrap_err();
+    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 1));
     Ok(())
 }
 
