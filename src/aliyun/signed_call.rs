@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::Skew;
-use crate::transport::Transport;
+use crate::transport::{SingleUse, Transport};
 use crate::wire::call::{ApiCall, ApiResponse};
 
 /// The called action and its parameters.
@@ -68,6 +68,8 @@ impl SignedCall<'_> {
             .await
     }
 
+    /// Signs and sends the call. If the connection turns out to be stale, the call is signed again: the API may have
+    /// received the first request, and accepts a nonce only once.
     async fn attempt<T>(
         &self,
         credential: &Credential,
@@ -75,9 +77,26 @@ impl SignedCall<'_> {
         now: SystemTime,
         read: &(impl Fn(&ApiResponse<'_>) -> Result<T, Error> + Sync),
     ) -> Result<T, Error> {
-        let request = self.request(credential, now, &nonce()?)?;
+        let single_use = SingleUse::default();
+        let result = self.send_once(credential, channel, now, &single_use, read).await;
+        if !single_use.was_stale() {
+            return result;
+        }
+        self.send_once(credential, channel, now, &SingleUse::on_new_connection(), read).await
+    }
+
+    async fn send_once<T>(
+        &self,
+        credential: &Credential,
+        channel: &Channel,
+        now: SystemTime,
+        single_use: &SingleUse,
+        read: &(impl Fn(&ApiResponse<'_>) -> Result<T, Error> + Sync),
+    ) -> Result<T, Error> {
+        let mut request = self.request(credential, now, &nonce()?)?;
+        single_use.mark(&mut request);
         let secrets = secrets(credential, request.headers());
-        let endpoint = self.shown_endpoint();
+        let endpoint = self.display_endpoint();
         let exposed = secrets.iter().map(Secret::expose_secret).chain(self.secrets.iter().copied());
         let values = self.parameters.iter().map(|(_, value)| &**value);
         let public = values.filter(|value| !self.secrets.contains(value));
@@ -118,7 +137,7 @@ impl SignedCall<'_> {
         *request.method_mut() = Method::POST;
         *request.uri_mut() =
             format!("{scheme}://{host}/?{}", canonical_query(&query)).parse().map_err(|cause| {
-                let problem = format!("no request to {} can be made", self.shown_endpoint());
+                let problem = format!("no request to {} can be made", self.display_endpoint());
                 Error::new(ErrorKind::Credential, format!("{problem}; check its address and parameters"))
                     .with_source(http::Error::from(cause))
             })?;
@@ -143,7 +162,7 @@ impl SignedCall<'_> {
         }
     }
 
-    fn shown_endpoint(&self) -> String {
+    fn display_endpoint(&self) -> String {
         let (scheme, host) = self.origin();
         format!("{scheme}://{host}/ ({})", self.action)
     }
@@ -184,7 +203,7 @@ impl fmt::Debug for SignedCall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.parameters.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("SignedCall")
-            .field("endpoint", &self.shown_endpoint())
+            .field("endpoint", &self.display_endpoint())
             .field("parameters", &names)
             .finish_non_exhaustive()
     }

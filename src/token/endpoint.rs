@@ -15,7 +15,7 @@ use crate::token::response::TokenResponse;
 use crate::token::skew::{Correction, Skew};
 use crate::token::source::TokenSource;
 use crate::token::subject::SubjectToken;
-use crate::transport::Transport;
+use crate::transport::{SingleUse, Transport};
 use crate::wire::call::ApiCall;
 use crate::wire::profile::OAuth;
 
@@ -54,22 +54,34 @@ pub(crate) enum Grant<'a> {
     TokenExchange(&'a SubjectToken),
 }
 
+/// What a request is made from.
+#[derive(Clone, Copy, Debug)]
+struct Attempt<'a> {
+    grant: Grant<'a>,
+    scope: &'a Scope,
+    correction: Correction,
+    /// The fingerprint of the previous attempt, if that was refused.
+    refused: Option<u64>,
+}
+
 impl TokenEndpoint {
     /// Makes one attempt, and up to two more when the client itself was refused: one if the secret has changed
     /// meanwhile, and one with the issuer's time if the refusal shows that the clocks differ.
     pub(super) async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenResponse, Error> {
         let confirmed = self.skew.confirmed();
-        let request = self.request(grant, scope, confirmed, None).await?;
-        let is_time_bound = request.issuer_time_told().is_some();
+        let mut attempt = Attempt { grant, scope, correction: confirmed, refused: None };
+        let request = self.request(attempt).await?;
+        let is_time_bound = request.time_in_assertion().is_some();
         let mut attempted = request.fingerprint();
-        let mut refused = match self.send(request, grant, scope).await {
+        let mut refused = match self.send(request, attempt).await {
             Err(error) if grant.refuses_client(&error, is_time_bound) => error,
             result => return result,
         };
-        match self.request(grant, scope, confirmed, Some(attempted)).await {
+        attempt.refused = Some(attempted);
+        match self.request(attempt).await {
             Ok(request) if request.fingerprint() != attempted => {
                 attempted = request.fingerprint();
-                refused = match self.send(request, grant, scope).await {
+                refused = match self.send(request, attempt).await {
                     Err(error) if grant.refuses_client(&error, is_time_bound) => error,
                     result => return result,
                 };
@@ -78,10 +90,11 @@ impl TokenEndpoint {
         }
         let observed = self.skew.observe(&refused, confirmed).filter(|_| is_time_bound);
         let Some(observed) = observed else { return Err(refused) };
-        let Ok(request) = self.request(grant, scope, observed, Some(attempted)).await else {
+        let attempt = Attempt { correction: observed, refused: Some(attempted), ..attempt };
+        let Ok(request) = self.request(attempt).await else {
             return Err(refused);
         };
-        match self.send(request, grant, scope).await {
+        match self.send(request, attempt).await {
             Ok(response) => {
                 self.skew.confirm(observed);
                 Ok(response)
@@ -94,14 +107,9 @@ impl TokenEndpoint {
         }
     }
 
-    /// A request, with everything read anew. `refused` is the fingerprint of the previous attempt, if that was refused.
-    async fn request(
-        &self,
-        grant: Grant<'_>,
-        scope: &Scope,
-        correction: Correction,
-        refused: Option<u64>,
-    ) -> Result<TokenRequest, Error> {
+    /// A request, with everything read anew.
+    async fn request(&self, attempt: Attempt<'_>) -> Result<TokenRequest, Error> {
+        let Attempt { grant, scope, correction, refused } = attempt;
         let now = self.clock.now();
         let mut request = TokenRequest::new(&self.client, &self.environment, now, &self.hasher)
             .over(&self.transport)
@@ -126,20 +134,35 @@ impl TokenEndpoint {
         Ok(request)
     }
 
-    async fn send(
+    /// Sends a request. If its connection turns out to be stale, another one is made: the issuer may have received the
+    /// first, and may accept its assertion only once (RFC 7523 section 3).
+    async fn send(&self, request: TokenRequest, attempt: Attempt<'_>) -> Result<TokenResponse, Error> {
+        let single_use = SingleUse::default();
+        let result = self.send_once(request, attempt, &single_use).await;
+        if !single_use.was_stale() {
+            return result;
+        }
+        let request = self.request(attempt).await?;
+        self.send_once(request, attempt, &SingleUse::on_new_connection()).await
+    }
+
+    async fn send_once(
         &self,
         request: TokenRequest,
-        grant: Grant<'_>,
-        scope: &Scope,
+        attempt: Attempt<'_>,
+        single_use: &SingleUse,
     ) -> Result<TokenResponse, Error> {
+        let Attempt { grant, scope, .. } = attempt;
         let secrets: Vec<Secret> = request.secrets();
-        let endpoint = self.client.shown_endpoint();
+        let endpoint = self.client.display_endpoint();
         let profile = OAuth { exchange: matches!(grant, Grant::TokenExchange(_)) };
         let exposed = secrets.iter().map(Secret::expose_secret);
         let call = ApiCall::new(&profile, &endpoint, scope.as_str(), &self.clock, exposed)
             .with_public([self.client.client_id.as_str(), self.client.instance_id.as_str()]);
         let sending = |request| self.transport.send(request, &endpoint);
-        let response = call.send(request.into_http(), sending).await.map_err(Error::of_issuer)?;
+        let mut request = request.into_http();
+        single_use.mark(&mut request);
+        let response = call.send(request, sending).await.map_err(Error::of_issuer)?;
         issued(&response, &response.object).map_err(Error::of_issuer)
     }
 }

@@ -19,14 +19,13 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tower::Service;
 
-use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxError, BoxFuture, ConfigFault};
 use crate::transport::connector::Connector;
-use crate::transport::error::{MAX_INTERIM, TooManyInterim, is_stale};
+use crate::transport::error::is_stale;
+use crate::transport::failure::{MAX_INTERIM, TooManyInterim};
 use crate::transport::proxy::Proxies;
-use crate::transport::send::Transport;
-use crate::transport::stream::Patience;
+use crate::transport::send::{SingleUse, Transport};
 use crate::transport::tls::Tls;
 
 const USER_AGENT_VALUE: HeaderValue =
@@ -66,9 +65,8 @@ impl BuiltIn<'_> {
         let Some(tls) = tls.map_err(|more| faults.extend(more)).ok().filter(|_| faults.is_empty()) else {
             return Err(faults);
         };
-        let patience = Patience::default();
-        let connector = Connector::new(tls, Arc::new(proxies), self.connect_timeout, patience.clone());
-        let service = PerRuntime { connector, patience, current: Arc::default() };
+        let connector = Connector::new(tls, Arc::new(proxies), self.connect_timeout);
+        let service = PerRuntime { connector, current: Arc::default() };
         Ok(Transport::new(service, self.connect_timeout, self.read_timeout))
     }
 }
@@ -107,7 +105,6 @@ fn client(connector: Connector, connections_kept: usize) -> HttpClient {
 #[derive(Clone)]
 struct PerRuntime {
     connector: Connector,
-    patience: Patience,
     current: Arc<Mutex<Option<(Id, Clients)>>>,
 }
 
@@ -140,18 +137,28 @@ impl Service<Request<Full<Bytes>>> for PerRuntime {
 
     fn call(&mut self, mut request: Request<Full<Bytes>>) -> Self::Future {
         request.headers_mut().entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
-        let (clients, patience) = (self.clients(), self.patience.clone());
+        let clients = self.clients();
+        let single_use = request.extensions_mut().remove::<SingleUse>();
         Box::pin(until_flooded(request, move |request| async move {
-            let again = request.clone();
-            let mut sent = Clock::System.now();
-            let mut response = clients.pooled.request(request).await;
-            if response.as_ref().is_err_and(|cause| is_stale(cause)) {
-                sent = Clock::System.now();
-                response = clients.unpooled.request(again).await;
+            match &single_use {
+                None => {
+                    let again = request.clone();
+                    match clients.pooled.request(request).await {
+                        Err(cause) if is_stale(&cause) => Ok(clients.unpooled.request(again).await?),
+                        response => Ok(response?),
+                    }
+                }
+                Some(single_use) if single_use.needs_connection() => {
+                    Ok(clients.unpooled.request(request).await?)
+                }
+                Some(single_use) => {
+                    let response = clients.pooled.request(request).await;
+                    if response.as_ref().is_err_and(|cause| is_stale(cause)) {
+                        single_use.give_up();
+                    }
+                    Ok(response?)
+                }
             }
-            let response = response?;
-            patience.observe(Clock::System.now().since(sent));
-            Ok(response)
         }))
     }
 }

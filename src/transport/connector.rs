@@ -16,9 +16,10 @@ use tokio_rustls::TlsConnector;
 use tower::{Service, service_fn};
 
 use crate::error::{BoxError, BoxFuture};
-use crate::transport::error::{ConnectTimeout, HandshakeFailure, ProxyFailure, TcpFailure, UnusableProxy};
+use crate::transport::failure::{ConnectTimeout, HandshakeFailure, ProxyFailure, TcpFailure, UnusableProxy};
 use crate::transport::proxy::{self, Proxies};
-use crate::transport::stream::{BoxIo, Patience, Stream};
+use crate::transport::silence::SilenceLimits;
+use crate::transport::stream::{BoxIo, Stream};
 use crate::transport::tcp;
 use crate::transport::tls::Tls;
 use crate::transport::tunnel::{self, TunnelError};
@@ -29,18 +30,18 @@ pub(super) struct Connector {
     /// Without it, connections are plain HTTP and use no proxy.
     secure: Option<(Arc<Tls>, Arc<Proxies>)>,
     timeout: Duration,
-    patience: Patience,
+    silence_limits: SilenceLimits,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Arc<Tls>, proxies: Arc<Proxies>, timeout: Duration, patience: Patience) -> Self {
-        Self { secure: Some((tls, proxies)), timeout, patience }
+    pub(super) fn new(tls: Arc<Tls>, proxies: Arc<Proxies>, timeout: Duration) -> Self {
+        Self { secure: Some((tls, proxies)), timeout, silence_limits: SilenceLimits::default() }
     }
 
     /// Plain HTTP to a service on the same host or link. It ignores the proxy variables: through a proxy, the service
     /// would describe the proxy's machine.
     pub(super) fn direct(timeout: Duration) -> Self {
-        Self { secure: None, timeout, patience: Patience::default() }
+        Self { secure: None, timeout, silence_limits: SilenceLimits::default() }
     }
 
     async fn connect(self, destination: Uri, proxy: Option<Intercept>) -> Result<BoxIo, BoxError> {
@@ -49,7 +50,7 @@ impl Connector {
             None => self.tcp(destination).await?,
             Some(proxy) => {
                 let opened = self.through(proxy, destination).await;
-                opened.map_err(|cause| ProxyFailure { proxy: proxy::shown(proxy), cause })?
+                opened.map_err(|cause| ProxyFailure { proxy: proxy::redacted(proxy), cause })?
             }
         };
         match destination.scheme_str() {
@@ -151,13 +152,13 @@ impl Service<Uri> for Connector {
                 None => None,
             };
             let limit = connector.timeout;
-            let shown = proxy.as_ref().map(proxy::shown);
-            let patience = connector.patience.clone();
+            let redacted = proxy.as_ref().map(proxy::redacted);
+            let silence_limit = connector.silence_limits.of(&destination);
             let connecting = connector.connect(destination, proxy);
             let Ok(connected) = tokio::time::timeout(limit, connecting).await else {
-                return Err(ConnectTimeout { limit, proxy: shown }.into());
+                return Err(ConnectTimeout { limit, proxy: redacted }.into());
             };
-            Ok(TokioIo::new(Stream::new(connected?, patience)))
+            Ok(TokioIo::new(Stream::new(connected?, silence_limit)))
         })
     }
 }

@@ -162,19 +162,20 @@ impl MetadataService {
     pub(crate) fn text(&self, response: Response<Bytes>) -> Result<Secret, Error> {
         let bytes = Zeroizing::new(Vec::from(response.into_body()));
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| {
-            let problem = format!("the response of {} is not text", self.shown());
+            let problem = format!("the response of {} is not text", self.display_address());
             Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
         })
     }
 
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn display_address(&self) -> String {
         format!("{} at {}", self.provider.name, self.address)
     }
 
     fn request(&self, method: Method, target: &str) -> Result<Request<Full<Bytes>>, Error> {
         let uri = format!("{}{target}", self.address);
         Request::builder().method(method).uri(uri).body(Full::default()).map_err(|cause| {
-            let problem = format!("no request to {} can be made; check what is asked for", self.shown());
+            let problem =
+                format!("no request to {} can be made; check what is asked for", self.display_address());
             Error::new(ErrorKind::Credential, problem).with_source(cause)
         })
     }
@@ -210,7 +211,7 @@ impl MetadataService {
             Access::Token(_) => ", and in a container only if the instance's metadata hop limit is 2 or more",
             Access::Header(..) => "",
         };
-        let message = format!("{} {what}; {purpose} on {machine} only{in_container}", self.shown());
+        let message = format!("{} {what}; {purpose} on {machine} only{in_container}", self.display_address());
         let Failure { kind, status, cause, .. } = failure;
         let mut error = Error::new(kind, message);
         if let Some(status) = status {

@@ -5,6 +5,7 @@ mod client;
 #[cfg(feature = "transport")]
 mod connector;
 mod error;
+mod failure;
 #[cfg(feature = "transport")]
 pub(crate) mod metadata;
 #[cfg(feature = "transport")]
@@ -16,6 +17,8 @@ mod proxy;
 #[cfg(feature = "transport")]
 mod roots;
 mod send;
+#[cfg(feature = "transport")]
+mod silence;
 #[cfg(feature = "transport")]
 mod stream;
 #[cfg(feature = "transport")]
@@ -31,7 +34,7 @@ pub(crate) use self::client::BuiltIn;
 pub(crate) use self::client::direct;
 #[cfg(feature = "reqwest")]
 pub(crate) use self::over_reqwest::OverReqwest;
-pub(crate) use self::send::Transport;
+pub(crate) use self::send::{SingleUse, Transport};
 
 /// The proxy that the built-in client would use for this destination, by the current values of the variables.
 #[cfg(feature = "transport")]

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use tower::Service;
 
 use crate::error::{BoxError, BoxFuture};
-use crate::transport::error::RedirectFollowed;
+use crate::transport::failure::RedirectFollowed;
 
 /// A `reqwest::Client` as the service that token requests are sent over.
 #[derive(Clone, Debug)]

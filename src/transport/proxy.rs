@@ -84,7 +84,7 @@ impl Proxies {
 }
 
 /// The name of the proxy in errors: its scheme, host and port alone.
-pub(super) fn shown(proxy: &Intercept) -> String {
+pub(super) fn redacted(proxy: &Intercept) -> String {
     let uri = proxy.uri();
     let (scheme, host) = (uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default());
     match uri.port_u16() {
@@ -150,7 +150,7 @@ mod tests {
 
     fn proxy(variables: &[(&str, &str)], destination: &'static str) -> Option<String> {
         let proxy = proxies(variables).proxy_for(&Uri::from_static(destination));
-        proxy.map(|proxy| shown(&proxy.unwrap()))
+        proxy.map(|proxy| redacted(&proxy.unwrap()))
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
         }
         let encoded = [("HTTPS_PROXY", "http://user:p%40ss%2F%3F%23@proxy:3128/")];
         let proxy = proxies(&encoded).proxy_for(&Uri::from_static(ISSUER)).unwrap().unwrap();
-        assert_eq!(shown(&proxy), "http://proxy:3128");
+        assert_eq!(redacted(&proxy), "http://proxy:3128");
         assert_eq!(proxy.basic_auth().unwrap(), "Basic dXNlcjpwQHNzLz8j");
     }
 
@@ -220,7 +220,7 @@ mod tests {
             let debug = format!("{proxies:?}");
             prop_assert!(!debug.contains("hunter2"));
             match proxies.proxy_for(&Uri::from_static(ISSUER)).unwrap() {
-                Ok(proxy) => prop_assert!(shown(&proxy).ends_with("://proxy:3128"), "{value}"),
+                Ok(proxy) => prop_assert!(redacted(&proxy).ends_with("://proxy:3128"), "{value}"),
                 Err(fault) => {
                     let all = format!("{fault} {fault:?}");
                     prop_assert!(!all.contains("hunter2"));

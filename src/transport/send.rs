@@ -3,6 +3,8 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
 use crate::error::{BoxError, BoxFuture, Error};
-use crate::transport::error::{MAX_BODY, ReadTimeout, explain};
+use crate::transport::error::explain;
+use crate::transport::failure::{MAX_BODY, ReadTimeout};
 
 type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 type AnyService = BoxCloneSyncService<Request<Full<Bytes>>, Response<AnyBody>, BoxError>;
@@ -26,6 +29,44 @@ pub(crate) struct Transport {
     service: AnyService,
     connect_timeout: Duration,
     read_timeout: Duration,
+}
+
+/// Marks a request that the server accepts only once, for an assertion or a nonce in it, and tells what became of it.
+///
+/// Where a kept connection turns out to be stale, the built-in client sends other requests again as they are, although
+/// the server may be slow and have received the first: at worst a token is issued that is not used. This one it gives
+/// up, and the caller makes a new one, with another assertion or nonce, [on a new connection](Self::on_new_connection).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SingleUse {
+    was_stale: Arc<AtomicBool>,
+    /// Whether the request gets a connection of its own, which cannot be stale.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code, reason = "read by the built-in client"))]
+    needs_connection: bool,
+}
+
+impl SingleUse {
+    pub(crate) fn on_new_connection() -> Self {
+        Self { needs_connection: true, ..Self::default() }
+    }
+
+    pub(crate) fn mark<B>(&self, request: &mut Request<B>) {
+        request.extensions_mut().insert(self.clone());
+    }
+
+    /// Whether the request was given up because its connection was stale.
+    pub(crate) fn was_stale(&self) -> bool {
+        self.was_stale.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "transport")]
+    pub(super) fn give_up(&self) {
+        self.was_stale.store(true, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "transport")]
+    pub(super) fn needs_connection(&self) -> bool {
+        self.needs_connection
+    }
 }
 
 impl Transport {

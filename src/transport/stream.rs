@@ -4,16 +4,15 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::clock::nanos;
-use crate::transport::error::StaleConnection;
+use crate::clock::{Clock, Timestamp};
+use crate::transport::failure::StaleConnection;
+use crate::transport::silence::SilenceLimit;
 
 /// What a connection is made of: TCP, TLS, or TLS through a tunnel.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -22,62 +21,39 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 pub(super) type BoxIo = Box<dyn Io>;
 
-/// How long a connection that was used before may stay silent after a request.
-///
-/// It follows the time that the server took for its last response, so that a slow server gets no request twice.
-#[derive(Clone, Debug)]
-pub(super) struct Patience(Arc<AtomicU64>);
-
-impl Patience {
-    const SHORTEST: Duration = Duration::from_secs(1);
-    /// How much longer than the last response a response may take.
-    const FACTOR: u32 = 4;
-
-    /// Records how long a response took.
-    pub(super) fn observe(&self, latency: Duration) {
-        let patience = latency.saturating_mul(Self::FACTOR).max(Self::SHORTEST);
-        self.0.store(nanos(patience), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
-    }
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(nanos(Self::SHORTEST))))
-    }
-}
-
 /// A connection of HTTP/1.1: requests and responses alternate on it.
 ///
 /// The second request and those after it fail with [`StaleConnection`] when not a byte of a response comes, whether the
 /// connection is closed, reset, or silent for too long. Such a request is sent again on a fresh connection.
 pub(super) struct Stream {
     io: BoxIo,
-    patience: Patience,
+    silence_limit: Arc<SilenceLimit>,
     state: State,
+    /// When the request was begun that has no response yet.
+    begun: Option<Timestamp>,
 }
 
 enum State {
     /// The first request is being sent or awaits its response.
     First,
     /// A part of a response has come, or all of it.
-    Answered,
+    Responded,
     /// A further request is being sent or awaits its response, until this time-out.
     Reused(Pin<Box<Sleep>>),
 }
 
 impl Stream {
-    pub(super) fn new(io: BoxIo, patience: Patience) -> Self {
-        Self { io, patience, state: State::First }
+    pub(super) fn new(io: BoxIo, silence_limit: Arc<SilenceLimit>) -> Self {
+        Self { io, silence_limit, state: State::First, begun: None }
     }
 
-    /// A request begins when bytes are written after a response.
+    /// A request begins when bytes are written at first, or after a response.
     fn begin(&mut self, context: &mut Context<'_>) {
-        if matches!(self.state, State::Answered) {
-            let mut silence = Box::pin(sleep(self.patience.get()));
+        if self.begun.is_none() {
+            self.begun = Some(Clock::System.now());
+        }
+        if matches!(self.state, State::Responded) {
+            let mut silence = Box::pin(sleep(self.silence_limit.get()));
             // The read was polled before the request was there. The end of the silence wakes the task to poll again.
             let _ = silence.as_mut().poll(context);
             self.state = State::Reused(silence);
@@ -88,7 +64,7 @@ impl Stream {
     fn failure(&self, cause: io::Error) -> io::Error {
         match self.state {
             State::Reused(_) => io::Error::other(StaleConnection),
-            State::First | State::Answered => cause,
+            State::First | State::Responded => cause,
         }
     }
 }
@@ -102,19 +78,22 @@ impl AsyncRead for Stream {
         let before = buffer.filled().len();
         match Pin::new(&mut self.io).poll_read(context, buffer) {
             Poll::Ready(Ok(())) if buffer.filled().len() > before => {
-                self.state = State::Answered;
+                self.state = State::Responded;
+                if let Some(begun) = self.begun.take() {
+                    self.silence_limit.observe(Clock::System.now().since(begun));
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(cause)) => Poll::Ready(Err(self.failure(cause))),
             Poll::Ready(Ok(())) => match self.state {
                 State::Reused(_) => Poll::Ready(Err(io::Error::other(StaleConnection))),
-                State::First | State::Answered => Poll::Ready(Ok(())),
+                State::First | State::Responded => Poll::Ready(Ok(())),
             },
             Poll::Pending => match &mut self.state {
                 State::Reused(silence) => {
                     silence.as_mut().poll(context).map(|()| Err(io::Error::other(StaleConnection)))
                 }
-                State::First | State::Answered => Poll::Pending,
+                State::First | State::Responded => Poll::Pending,
             },
         }
     }

@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 
 use crate::error::BoxError;
-use crate::transport::error::ResolveFailure;
+use crate::transport::failure::ResolveFailure;
 
 /// A further address is tried after this time, or as soon as an attempt has failed (RFC 8305 section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -124,19 +124,19 @@ fn parse(buffer: &[u8]) -> Result<Parsed, TunnelError> {
         let date = field("date").and_then(|date| httpdate::parse_http_date(date).ok());
         pause(value, date.unwrap_or_else(|| Clock::System.now().system_time()))
     });
-    let reason = response.reason.and_then(shown).or_else(|| status.canonical_reason().map(str::to_owned));
+    let reason = response.reason.and_then(plain).or_else(|| status.canonical_reason().map(str::to_owned));
     Ok(Some((length, Err(TunnelError::Refused { status, reason, retry_after }))))
 }
 
 /// A reason of plain words. Any other reason may echo the password.
-fn shown(reason: &str) -> Option<String> {
+fn plain(reason: &str) -> Option<String> {
     const LONGEST_WORD: usize = 20;
     let is_plain = |word: &str| {
         word.len() <= LONGEST_WORD && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
     };
     let reason = reason.trim();
-    let plain = !reason.is_empty() && reason.len() <= MAX_REASON && reason.split(' ').all(is_plain);
-    plain.then(|| reason.to_owned())
+    let is_reason = !reason.is_empty() && reason.len() <= MAX_REASON && reason.split(' ').all(is_plain);
+    is_reason.then(|| reason.to_owned())
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, a fraction of which is rounded up, or a date.

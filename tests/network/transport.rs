@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::raw::{Blackhole, Manner, RawServer};
 use crate::support::{builder, chain};
 use http::Version;
-use tower_idaas::authn::ClientSecretPost;
+use tower_idaas::authn::{ClientSecretPost, PrivateKeyJwt};
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Error, ErrorKind, Idaas, IdaasBuilder, Scope, SecretSource};
 use tower_idaas_testing::{Behaviour, ServerCertificate, TestIdaas};
@@ -272,6 +272,36 @@ async fn a_slow_server_is_not_asked_twice_on_a_kept_connection() {
     issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(1_500)));
     idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
     assert_eq!((issuer.token_requests(), issuer.connections()), (2, 1));
+}
+
+#[cfg(feature = "aliyun")]
+#[tokio::test]
+async fn what_is_known_of_one_server_says_nothing_of_another() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let api = issuer.start_developer_api().await.unwrap();
+    api.keep_api_key("model", "k3y");
+    let idaas = builder(&issuer).developer_api_endpoint(api.endpoint()).read_timeout(AMPLE).build().unwrap();
+    issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(700)));
+    idaas.token().await.unwrap();
+    // This server is fast.
+    idaas.api_key("model").unwrap().key_text().await.unwrap();
+    let before = issuer.connections();
+    issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(1_500)));
+    idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
+    assert_eq!((issuer.token_requests(), issuer.connections()), (3, before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_seemed_gone_and_was_slow_gets_no_assertion_twice() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let method = PrivateKeyJwt::new(SecretSource::value(issuer.private_key_pem()));
+    let idaas = builder(&issuer).authenticator(method).read_timeout(AMPLE).build().unwrap();
+    idaas.token().await.unwrap();
+    // Longer than the connection may stay silent; the assertion's `jti` is used up by then.
+    let slow = || Behaviour::change_response(|_| std::thread::sleep(Duration::from_millis(1_500)));
+    issuer.set_behaviour(slow());
+    idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests(), issuer.connections()), (3, 0, 2));
 }
 
 #[tokio::test]
