@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigFault};
-use crate::secret::text_file;
+use crate::secret::path::redacted_path;
+use crate::secret::{regular_file, text_file};
 
 pub(crate) const PATH_VARIABLE: &str = "CLOUD_IDAAS_CONFIG_PATH";
 pub(crate) const DEFAULT_PATH: &str = "~/.cloud_idaas/client-config.json";
@@ -25,16 +26,10 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
             .filter(|path| !is_blank(path))
             .unwrap_or_else(|| DEFAULT_PATH.into()),
     };
-    let is_home_known = || environment.home().is_some_and(|home| !home.as_os_str().is_empty());
-    if path.starts_with("~") && !is_home_known() {
-        let problem = format!(
-            "the home directory of {} is not known, because environment variable HOME is not set; set it, or set \
-             {PATH_VARIABLE} to the path of the file",
-            origin(&path)
-        );
-        return Err(ConfigError::one(ConfigFault::new("", problem)));
-    }
-    Ok(environment.expand(&path))
+    environment.expand(&path).map_err(|problem| {
+        let problem = format!("{} {problem}, also in {PATH_VARIABLE}", origin(&path));
+        ConfigError::one(ConfigFault::new("", problem))
+    })
 }
 
 fn is_blank(path: &Path) -> bool {
@@ -52,7 +47,7 @@ pub(crate) fn read(path: &Path, environment: &Environment) -> Result<String, Con
 
 /// The file's name in messages.
 pub(super) fn origin(path: &Path) -> String {
-    text_file::shown(path)
+    redacted_path(path)
 }
 
 fn read_text(path: &Path, environment: &Environment) -> Result<String, ConfigFault> {
@@ -61,7 +56,7 @@ fn read_text(path: &Path, environment: &Environment) -> Result<String, ConfigFau
 
 /// The bytes of the file as text, without a byte-order mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
-    if text_file::is_too_large(bytes) {
+    if bytes.len() > regular_file::SIZE_LIMIT {
         return Err(ConfigFault::new("", "is larger than 1 MiB; expected a client-config.json"));
     }
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes {
@@ -88,7 +83,7 @@ fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> Confi
         return ConfigFault::new("", problem).with_source(cause);
     }
     let problem = match cause.kind() {
-        io::ErrorKind::NotFound if path == environment.expand(Path::new(DEFAULT_PATH)) => format!(
+        io::ErrorKind::NotFound if is_default(path, environment) => format!(
             "does not exist; put the file there, or set environment variable {PATH_VARIABLE} to its path, \
              or give the path in code"
         ),
@@ -96,6 +91,10 @@ fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> Confi
         _ => text_file::problem(&cause).0.to_owned(),
     };
     ConfigFault::new("", problem).with_source(cause)
+}
+
+fn is_default(path: &Path, environment: &Environment) -> bool {
+    environment.expand(Path::new(DEFAULT_PATH)).is_ok_and(|default| path == default)
 }
 
 /// The file under the other name that the vendor's documents have for it, if there is one.
@@ -106,7 +105,7 @@ fn other_spelling(path: &Path) -> Option<PathBuf> {
         false => name.replace('_', "-"),
     };
     let other = path.with_file_name(other);
-    (other != path && other.is_file()).then_some(other)
+    (other != path && regular_file::read(&other, None).is_ok()).then_some(other)
 }
 
 #[cfg(test)]

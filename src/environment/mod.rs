@@ -4,6 +4,7 @@
 mod manual;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "test-util")]
@@ -50,21 +51,39 @@ impl Environment {
         }
     }
 
-    /// The user's home directory.
+    /// The user's home directory, if it is known.
     pub(crate) fn home(&self) -> Option<PathBuf> {
-        match self {
+        let home = match self {
             Self::Process => process_home(),
             #[cfg(feature = "test-util")]
             Self::Manual(environment) => environment.get("HOME").map(PathBuf::from),
-        }
+        };
+        home.filter(|home| !home.as_os_str().is_empty())
     }
 
     /// The path with a leading `~` replaced by the home directory, as a shell would.
-    pub(crate) fn expand(&self, path: &Path) -> PathBuf {
-        match (path.strip_prefix("~"), self.home()) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path.to_owned(),
+    ///
+    /// # Errors
+    ///
+    /// When the path has one, and the home directory is not known.
+    pub(crate) fn expand(&self, path: &Path) -> Result<PathBuf, HomeUnknown> {
+        match path.strip_prefix("~") {
+            Ok(rest) => Ok(self.home().ok_or(HomeUnknown)?.join(rest)),
+            Err(_) => Ok(path.to_owned()),
         }
+    }
+}
+
+/// A path begins with `~`, and the home directory is not known. `Display` is what follows the path in a message.
+#[derive(Debug)]
+pub(crate) struct HomeUnknown;
+
+impl fmt::Display for HomeUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "begins with `~`, and the home directory is not known, because environment variable HOME is not set; set \
+             it, or give the whole path",
+        )
     }
 }
 
@@ -85,7 +104,7 @@ fn process_variable(name: &str) -> Option<OsString> {
 
 #[allow(clippy::disallowed_methods)] // the one place that may
 fn process_home() -> Option<PathBuf> {
-    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
+    std::env::home_dir()
 }
 
 #[cfg(test)]
@@ -95,9 +114,20 @@ mod tests {
     #[test]
     fn a_leading_tilde_is_the_home_directory_and_no_other_tilde_is() {
         let environment = Environment::Manual(ManualEnvironment::from_iter([("HOME", "/home/u")]));
-        assert_eq!(environment.expand(Path::new("~/a/b")), Path::new("/home/u/a/b"));
-        assert_eq!(environment.expand(Path::new("~user/a")), Path::new("~user/a"));
-        assert_eq!(environment.expand(Path::new("/a/~/b")), Path::new("/a/~/b"));
+        let expand = |path| environment.expand(Path::new(path)).unwrap();
+        assert_eq!(expand("~/a/b"), Path::new("/home/u/a/b"));
+        assert_eq!(expand("~user/a"), Path::new("~user/a"));
+        assert_eq!(expand("/a/~/b"), Path::new("/a/~/b"));
+    }
+
+    #[test]
+    fn a_leading_tilde_without_a_home_directory_is_an_error_and_other_paths_need_none() {
+        for variables in [&[][..], &[("HOME", "")]] {
+            let environment = Environment::Manual(variables.iter().copied().collect());
+            let error = environment.expand(Path::new("~/a")).unwrap_err().to_string();
+            assert!(error.contains("HOME is not set"), "{error}");
+            assert_eq!(environment.expand(Path::new("/a")).unwrap(), Path::new("/a"));
+        }
     }
 
     #[test]

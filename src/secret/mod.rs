@@ -1,8 +1,11 @@
 //! Secrets: wiped from memory when dropped, never shown, read again at each use.
 
+pub(crate) mod bounded_read;
 mod characters;
 pub(crate) mod id_token;
+pub(crate) mod path;
 pub(crate) mod pem;
+pub(crate) mod regular_file;
 mod reloaded_file;
 mod source;
 pub(crate) mod text_file;

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use crate::clock::{Clock, Timestamp};
 use crate::environment::{Environment, looks_like_a_variable};
 use crate::error::{BoxFuture, Error, ErrorKind};
+use crate::secret::path::redacted_path;
 use crate::secret::reloaded_file::{Expected, FileKind, ReloadedFile};
-use crate::secret::text_file::shown;
 use crate::secret::{Secret, without_line_break};
 
 /// The source of a secret. It is read again at every use, so that a rotated secret needs no restart.
@@ -132,10 +132,10 @@ impl SecretSource {
     /// The place of the secret, for messages.
     pub(crate) fn name(&self) -> String {
         match &self.0 {
-            Place::Value(_) => "the value given in code".to_owned(),
-            Place::Variable(name) => shown_variable(name),
-            Place::File(file) => format!("file {}", shown(file.path())),
-            Place::Function(_) => "the function given in code".to_owned(),
+            Place::Value(_) => "the value set in code".to_owned(),
+            Place::Variable(name) => redacted_variable(name),
+            Place::File(file) => format!("file {}", redacted_path(file.path())),
+            Place::Function(_) => "the function set in code".to_owned(),
         }
     }
 }
@@ -155,32 +155,32 @@ impl fmt::Debug for SecretSource {
 
 fn given(secret: &Secret) -> Result<Secret, Error> {
     match secret.expose_secret().is_empty() {
-        true => Err(unreadable("the secret given in code is empty; give the real one".into())),
+        true => Err(unreadable("the secret set in code is empty; give the real one".into())),
         false => Ok(secret.clone()),
     }
 }
 
 fn read_variable(name: &str, environment: &Environment) -> Result<Secret, Error> {
-    let shown = shown_variable(name);
+    let place = redacted_variable(name);
     let Some(value) = environment.variable(name) else {
-        return Err(unreadable(format!("{shown} is not set; set it to the secret")));
+        return Err(unreadable(format!("{place} is not set; set it to the secret")));
     };
     match value.into_string() {
         Ok(text) => {
             let text = Zeroizing::new(text);
             let secret = without_line_break(&text);
             let is_blank = secret.trim().is_empty();
-            let blank = || unreadable(format!("{shown} is empty; set it to the secret"));
+            let blank = || unreadable(format!("{place} is empty; set it to the secret"));
             (!is_blank).then(|| Secret::new(secret)).ok_or_else(blank)
         }
         Err(raw) => {
             drop(Zeroizing::new(raw.into_encoded_bytes()));
-            Err(unreadable(format!("{shown} is not valid Unicode")))
+            Err(unreadable(format!("{place} is not valid Unicode")))
         }
     }
 }
 
-fn shown_variable(name: &str) -> String {
+fn redacted_variable(name: &str) -> String {
     match looks_like_a_variable(name) {
         true => format!("environment variable {name}"),
         false => "environment variable (not shown: its name looks like a secret)".to_owned(),
@@ -275,7 +275,7 @@ mod tests {
             assert_eq!(read().unwrap().expose_secret(), format!("s3cret{number}"));
         }
         assert_eq!(read().unwrap_err().kind(), ErrorKind::Connect);
-        assert_eq!(format!("{source:?}"), "SecretSource(the function given in code)");
+        assert_eq!(format!("{source:?}"), "SecretSource(the function set in code)");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
-use crate::secret::text_file::{fault, looks_like_a_token, read as read_text};
+use crate::secret::path::looks_like_a_token;
+use crate::secret::text_file::{fault, read as read_text};
 
 const WHAT: &str = "token file";
 

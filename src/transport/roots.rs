@@ -1,9 +1,9 @@
 //! The certificate authorities that are trusted: where they are, what they are, and whether they have changed.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::RootCertStore;
 use rustls_native_certs::load_native_certs;
@@ -11,18 +11,19 @@ use rustls_pki_types::CertificateDer;
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::secret::path::redacted_path;
 use crate::secret::pem;
-use crate::secret::text_file::shown;
+use crate::secret::regular_file;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
 /// Bundles have a few hundred kilobytes. The limit keeps a wrong path from filling memory.
-const MAX_FILE: u64 = 16 << 20;
+const SIZE_LIMIT: usize = 16 << 20;
 
 /// Where authorities come from: `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, the platform otherwise; and
 /// those set in code.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Authorities {
     file: Option<PathBuf>,
     folders: Vec<PathBuf>,
@@ -49,7 +50,33 @@ impl Authorities {
         Self { file, folders, given: given.to_vec() }
     }
 
-    /// The states of all files that authorities are read from. Blocks.
+    /// A name for all the files that authorities are read from, under which they are read together.
+    pub(super) fn place(&self) -> PathBuf {
+        let paths: Vec<&PathBuf> = self.file.iter().chain(&self.folders).collect();
+        format!("certificate authorities of {paths:?}").into()
+    }
+
+    /// The fault of files that could not be read within this time.
+    pub(super) fn unread(&self, cause: io::Error, limit: Duration) -> ConfigFault {
+        let problem = match cause.kind() {
+            io::ErrorKind::TimedOut => {
+                format!("did not respond within {limit:?}; check the file system that it is on")
+            }
+            _ => "cannot be read on a thread of its own; check the limits of this process".to_owned(),
+        };
+        let fault = match (&self.file, self.folders.first()) {
+            (Some(file), _) => unreadable(FILE, file, &problem),
+            (None, Some(folder)) => unreadable(FOLDERS, folder, &problem),
+            (None, None) => {
+                let problem = format!("is not set, and the platform's store of authorities {problem}");
+                ConfigFault::new(FILE, problem)
+            }
+        };
+        fault.with_source(cause)
+    }
+
+    /// The states of all files that authorities are read from. Blocks for as long as the file system takes, and so does
+    /// [`load`](Self::load).
     pub(super) fn stamps(&self) -> Vec<Stamp> {
         let mut stamps: Vec<Stamp> = match self.is_platform() {
             true => platform().iter().filter_map(|path| Stamp::of(path)).collect(),
@@ -64,7 +91,7 @@ impl Authorities {
         stamps
     }
 
-    /// Reads them. Blocks.
+    /// Reads them.
     ///
     /// # Errors
     ///
@@ -113,16 +140,16 @@ impl Authorities {
 
 /// Every certificate of the file.
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ConfigFault> {
-    let bytes = read(path).map_err(|cause| {
-        let fault = unreadable(FILE, path, "cannot be read; expected a file of PEM text");
+    let content = regular_file::read_once(path, SIZE_LIMIT).map_err(|cause| {
+        let fault = unreadable(FILE, path, problem(&cause));
         // The cause may show a path that the fault does not.
-        if shown(path) == path.display().to_string() { fault.with_source(cause) } else { fault }
+        if redacted_path(path) == path.display().to_string() { fault.with_source(cause) } else { fault }
     })?;
-    let blocks = Blocks::of(&bytes);
+    let blocks = Blocks::of(&content.bytes);
     match blocks.add_to(roots) {
         0 => Err(unreadable(FILE, path, &format!("holds {}", blocks.problem()))),
         usable => {
-            blocks.warn(usable, &format!("{FILE} ({})", shown(path)));
+            blocks.warn(usable, &format!("{FILE} ({})", redacted_path(path)));
             Ok(())
         }
     }
@@ -133,37 +160,44 @@ fn add_folder(roots: &mut RootCertStore, folder: &Path) -> Result<(), ConfigFaul
     let entries = entries(folder).map_err(|cause| {
         let fault =
             unreadable(FOLDERS, folder, "is no folder that can be read; expected one with files of PEM text");
-        if shown(folder) == folder.display().to_string() { fault.with_source(cause) } else { fault }
+        if redacted_path(folder) == folder.display().to_string() { fault.with_source(cause) } else { fault }
     })?;
     let (mut usable, mut all) = (0, Blocks::default());
     for path in entries {
-        let Ok(bytes) = read(&path) else { continue };
-        let blocks = Blocks::of(&bytes);
+        let content = match regular_file::read_once(&path, SIZE_LIMIT) {
+            Ok(content) => content,
+            Err(cause) if cause.kind() == io::ErrorKind::FileTooLarge => {
+                let (path, problem) = (redacted_path(&path), problem(&cause));
+                tracing::warn!(
+                    "configuration: {path} in the folder of {FOLDERS} {problem}; it is skipped, and a server whose \
+                     authority is in it is not trusted"
+                );
+                continue;
+            }
+            Err(_) => continue,
+        };
+        let blocks = Blocks::of(&content.bytes);
         usable += blocks.add_to(roots);
         all.certificates.extend(blocks.certificates);
         all.damaged += blocks.damaged;
     }
     if usable > 0 {
-        all.warn(usable, &format!("{FOLDERS} ({})", shown(folder)));
+        all.warn(usable, &format!("{FOLDERS} ({})", redacted_path(folder)));
     } else if all.count() > 0 {
         return Err(unreadable(FOLDERS, folder, &format!("holds {}", all.problem())));
     }
     Ok(())
 }
 
-fn unreadable(variable: &str, path: &Path, problem: &str) -> ConfigFault {
-    ConfigFault::new(variable, format!("names {}, which {problem}", shown(path)))
+fn problem(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::FileTooLarge => "is larger than 16 MiB; expected a file of PEM text",
+        _ => "cannot be read; expected a file of PEM text",
+    }
 }
 
-/// A regular file, whole.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Checked first: reading a pipe would wait for its writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn unreadable(variable: &str, path: &Path, problem: &str) -> ConfigFault {
+    ConfigFault::new(variable, format!("names {}, which {problem}", redacted_path(path)))
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -248,5 +282,37 @@ impl Blocks {
                  whose authority is among them is not trusted"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::ManualEnvironment;
+
+    fn authority() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(["authority".to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.self_signed(&key).unwrap().pem()
+    }
+
+    fn load(variable: &str, path: &Path) -> Result<usize, String> {
+        let environment = Environment::Manual(ManualEnvironment::from_iter([(variable, path)]));
+        let roots = Authorities::of(&environment, &[]).load();
+        roots.map(|roots| roots.len()).map_err(|faults| faults[0].to_string())
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_a_fault_that_names_it_and_is_not_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.pem");
+        let text = authority() + &"#\n".repeat(SIZE_LIMIT / 2) + &authority();
+        std::fs::write(&path, text).unwrap();
+        let fault = load(FILE, &path).unwrap_err();
+        assert!(fault.contains("large.pem, which is larger than 16 MiB"), "{fault}");
+        // In a folder it is skipped, with a warning.
+        std::fs::write(folder.path().join("small.pem"), authority()).unwrap();
+        assert_eq!(load(FOLDERS, folder.path()), Ok(1));
     }
 }

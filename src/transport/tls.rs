@@ -11,6 +11,7 @@ use rustls::crypto::CryptoProvider;
 use crate::clock::{Clock, nanos};
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+use crate::secret::bounded_read::bounded;
 use crate::transport::roots::{Authorities, Stamp};
 
 /// The shortest time between two checks of the authorities' files when connections are opened.
@@ -23,6 +24,9 @@ const BUILD_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a file system that hangs delays a connection at most.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long it delays the building of a client. A bundle takes milliseconds, also over a network.
+const LOAD_LIMIT: Duration = Duration::from_secs(5);
+
 /// The configurations in use. One takes 7 ms to load and 200 KiB to hold, and a gateway has a client for each of
 /// hundreds of tenants. This list keeps nothing alive, and nothing depends on whether an entry is found.
 static IN_USE: Mutex<Vec<Weak<Tls>>> = Mutex::new(Vec::new());
@@ -30,12 +34,14 @@ static IN_USE: Mutex<Vec<Weak<Tls>>> = Mutex::new(Vec::new());
 /// A configuration that follows the files of its authorities.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    authorities: Authorities,
+    authorities: Arc<Authorities>,
     current: Mutex<Current>,
     /// When the files were last checked, on the monotonic clock; zero for never.
     checked: AtomicU64,
     /// Whether a check is running: a file system that hangs blocks one thread, not one for each connection.
     is_checking: AtomicBool,
+    /// Whether the files did not respond at the last check, which a warning has said.
+    is_unresponsive: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -68,11 +74,13 @@ impl Tls {
             let is_due = tls.is_due(BUILD_CHECK_INTERVAL) || tls.has_unusable_files();
             return if is_due { tls.check().map(|()| tls) } else { Ok(tls) };
         }
-        let stamps = authorities.stamps();
-        let config = Arc::new(configured(&authorities)?);
+        let authorities = Arc::new(authorities);
+        let (stamps, config) = read(&authorities, None, LOAD_LIMIT)?;
+        let config = Arc::new(config.unwrap_or_else(|| configured(&authorities))?);
         let current = Mutex::new(Current { config, stamps, unusable: Vec::new() });
         let checked = AtomicU64::new(Clock::System.now().monotonic);
-        let tls = Arc::new(Self { authorities, current, checked, is_checking: AtomicBool::new(false) });
+        let (is_checking, is_unresponsive) = (AtomicBool::new(false), AtomicBool::new(false));
+        let tls = Arc::new(Self { authorities, current, checked, is_checking, is_unresponsive });
         let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.retain(|tls| tls.strong_count() > 0);
         in_use.push(Arc::downgrade(&tls));
@@ -108,14 +116,24 @@ impl Tls {
         self.checked.store(0, Ordering::Relaxed);
     }
 
-    /// Reads the authorities again if their files have changed.
+    /// Reads the authorities again if their files have changed. While the files do not respond, what was read before
+    /// stays in use.
     fn check(&self) -> Result<(), Vec<ConfigFault>> {
         self.checked.store(Clock::System.now().monotonic, Ordering::Relaxed);
-        let stamps = self.authorities.stamps();
-        if self.current.lock().unwrap_or_else(PoisonError::into_inner).stamps == stamps {
-            return Ok(());
-        }
-        let config = configured(&self.authorities);
+        let known = self.current.lock().unwrap_or_else(PoisonError::into_inner).stamps.clone();
+        let (stamps, config) = match read(&self.authorities, Some(known), LOAD_LIMIT) {
+            Ok((stamps, config)) => {
+                self.is_unresponsive.store(false, Ordering::Relaxed);
+                let Some(config) = config else { return Ok(()) };
+                (stamps, config)
+            }
+            Err(faults) => {
+                if !self.is_unresponsive.swap(true, Ordering::Relaxed) {
+                    warn_of_kept(&faults);
+                }
+                return Ok(());
+            }
+        };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match config {
             Ok(config) => {
@@ -127,11 +145,7 @@ impl Tls {
                 current.unusable = stamps;
                 drop(current);
                 if is_new {
-                    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                    let faults = faults.join("; ");
-                    tracing::warn!(
-                        "configuration: {faults}; the authorities that were read before stay trusted"
-                    );
+                    warn_of_kept(&faults);
                 }
                 Err(faults)
             }
@@ -141,7 +155,35 @@ impl Tls {
 
 fn in_use(authorities: &Authorities) -> Option<Arc<Tls>> {
     let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-    in_use.iter().filter_map(Weak::upgrade).find(|tls| tls.authorities == *authorities)
+    in_use.iter().filter_map(Weak::upgrade).find(|tls| *tls.authorities == *authorities)
+}
+
+/// The states of the files, and the configuration made from them; none if they are as known.
+type Read = (Vec<Stamp>, Option<Result<ClientConfig, Vec<ConfigFault>>>);
+
+/// Blocks for `limit` at most.
+///
+/// # Errors
+///
+/// When the files do not respond in time.
+fn read(
+    authorities: &Arc<Authorities>,
+    known: Option<Vec<Stamp>>,
+    limit: Duration,
+) -> Result<Read, Vec<ConfigFault>> {
+    let files = Arc::clone(authorities);
+    let read = bounded(&authorities.place(), limit, move || {
+        let stamps = files.stamps();
+        let config = (known.as_ref() != Some(&stamps)).then(|| configured(&files));
+        Ok((stamps, config))
+    });
+    read.map_err(|cause| vec![authorities.unread(cause, limit)])
+}
+
+fn warn_of_kept(faults: &[ConfigFault]) {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let faults = faults.join("; ");
+    tracing::warn!("configuration: {faults}; the authorities that were read before stay trusted");
 }
 
 fn configured(authorities: &Authorities) -> Result<ClientConfig, Vec<ConfigFault>> {
@@ -212,6 +254,71 @@ mod tests {
         let gone = Arc::downgrade(&first);
         drop(first);
         assert_eq!(gone.strong_count(), 0);
+    }
+
+    #[test]
+    fn files_that_do_not_respond_are_a_fault_that_names_them() {
+        let path = std::path::Path::new("/mnt/hangs/roots.pem");
+        let authorities = Arc::new(Authorities::of(&environment(path), &[]));
+        let (hangs, hanging) = std::sync::mpsc::channel::<()>();
+        let limit = Duration::from_millis(50);
+        let place = authorities.place();
+        bounded(&place, limit, move || Ok(hanging.recv().is_ok())).unwrap_err();
+        let faults = read(&authorities, None, limit).map(|_| ()).unwrap_err();
+        assert_eq!(faults[0].key(), "SSL_CERT_FILE");
+        let problem = "names /mnt/hangs/roots.pem, which did not respond within 50ms";
+        assert!(faults[0].to_string().contains(problem), "{}", faults[0]);
+        drop(hangs);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_path_that_is_swapped_between_a_file_and_a_pipe_hangs_no_client_that_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, pipe, other] = ["roots.pem", "pipe", "other"].map(|name| folder.path().join(name));
+        let text = authority("first");
+        std::fs::write(&path, &text).unwrap();
+        let done = AtomicBool::new(false);
+        let took = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+                    std::fs::rename(&pipe, &path).unwrap();
+                    std::fs::write(&other, &text).unwrap();
+                    std::fs::rename(&other, &path).unwrap();
+                }
+            });
+            let began = Clock::System.now();
+            for _ in 0..300 {
+                let _ = Tls::load(&environment(&path), &[]);
+            }
+            done.store(true, Ordering::Relaxed);
+            Clock::System.now().since(began)
+        });
+        assert!(took < LOAD_LIMIT, "{took:?}");
+    }
+
+    #[test]
+    fn a_check_that_is_lost_with_its_runtime_does_not_keep_the_next_one_from_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        std::fs::write(&path, authority("first")).unwrap();
+        let tls = Tls::load(&environment(&path), &[]).unwrap();
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let first = runtime().block_on(tls.config());
+        std::fs::write(&path, authority("second")).unwrap();
+        tls.check_soon();
+        let gone = runtime();
+        let handle = gone.handle().clone();
+        drop(gone);
+        {
+            let _entered = handle.enter();
+            let config = tokio_test::task::spawn(tls.config()).poll();
+            assert!(matches!(config, std::task::Poll::Ready(config) if Arc::ptr_eq(&config, &first)));
+        }
+        tls.check_soon();
+        let second = runtime().block_on(tls.config());
+        assert!(!Arc::ptr_eq(&first, &second));
     }
 
     #[tokio::test]

@@ -44,11 +44,10 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     if is_true(environment, DISABLED) {
         return Err(NoCredential::not_configured(format!("switched off by {DISABLED}")));
     }
-    let named = environment.text(FILE).map(|path| environment.expand(Path::new(&path)));
+    let named = environment.text(FILE).map(|path| file::named(FILE, &path, environment)).transpose()?;
     let default = || Some(environment.home()?.join(".aliyun").join("config.json"));
     let is_named = named.is_some();
-    let path =
-        named.or_else(default).ok_or_else(|| NoCredential::not_configured("there is no home directory"))?;
+    let path = named.or_else(default).ok_or_else(file::no_home)?;
     match file::read(&path)? {
         Some(text) => from_text(&text, &path, environment),
         None if is_named => {

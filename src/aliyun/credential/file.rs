@@ -1,10 +1,11 @@
-//! Reads a small file that holds credentials.
+//! Finds and reads a small file that holds credentials.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::lookup::NoCredential;
+use crate::environment::{Environment, HomeUnknown};
 use crate::secret::text_file::read_if_there;
 
 /// The file's text, or `None` when there is no such file.
@@ -14,9 +15,31 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NoCredentia
     read_if_there(path, "profile file").map_err(|error| NoCredential::Failed(error.with_transient(true)))
 }
 
+/// The path that a variable names.
+pub(super) fn named(variable: &str, path: &str, environment: &Environment) -> Result<PathBuf, NoCredential> {
+    let unknown = |problem: HomeUnknown| NoCredential::failed(format!("the path in {variable} {problem}"));
+    environment.expand(Path::new(path)).map_err(unknown)
+}
+
+pub(super) fn no_home() -> NoCredential {
+    NoCredential::not_configured("there is no home directory: environment variable HOME is not set")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::ManualEnvironment;
+
+    #[test]
+    fn a_path_below_a_home_directory_that_is_not_known_is_told() {
+        let environment = Environment::Manual(ManualEnvironment::new());
+        let Err(NoCredential::Failed(error)) = named("PROFILE", "~/config.json", &environment) else {
+            panic!()
+        };
+        let expected = "the path in PROFILE begins with `~`, and the home directory is not known";
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(named("PROFILE", "/c.json", &environment).ok().unwrap(), Path::new("/c.json"));
+    }
 
     #[test]
     fn what_is_no_small_text_file_is_a_fault_that_names_the_path() {

@@ -11,7 +11,7 @@ use crate::aliyun::credential::external_process::Process;
 use crate::aliyun::signed_call::Channel;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::secret::text_file;
+use crate::secret::path::redacted_path;
 use crate::transport::Transport;
 use crate::transport::metadata::MetadataService;
 
@@ -122,7 +122,7 @@ pub(super) fn is_true(environment: &Environment, name: &str) -> bool {
 }
 
 /// A credentials URI without path and query, which may hold a secret.
-pub(super) fn shown_uri(uri: &Uri) -> String {
+pub(super) fn redacted_uri(uri: &Uri) -> String {
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     format!("{}://{authority}/… (ALIBABA_CLOUD_CREDENTIALS_URI)", uri.scheme_str().unwrap_or_default())
 }
@@ -134,7 +134,7 @@ impl fmt::Debug for Issuer {
                 .debug_struct("TokenFile")
                 .field("role", role)
                 .field("oidc_provider", oidc_provider)
-                .field("token_file", &text_file::shown(token_file))
+                .field("token_file", &redacted_path(token_file))
                 .finish(),
             Self::AccessKey { role, key } => {
                 f.debug_struct("AccessKey").field("role", role).field("key", key).finish()
@@ -144,7 +144,7 @@ impl fmt::Debug for Issuer {
             }
             Self::Process(process) => process.fmt(f),
             Self::Instance { role_name } => f.debug_struct("Instance").field("role_name", role_name).finish(),
-            Self::Uri(uri) => f.debug_tuple("Uri").field(&shown_uri(uri)).finish(),
+            Self::Uri(uri) => f.debug_tuple("Uri").field(&redacted_uri(uri)).finish(),
         }
     }
 }

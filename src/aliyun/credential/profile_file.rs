@@ -31,12 +31,11 @@ static DIALECT: Dialect = Dialect {
 
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
     if let Some(path) = environment.text(FILE) {
-        let path = environment.expand(Path::new(&path));
+        let path = file::named(FILE, &path, environment)?;
         let missing = || NoCredential::failed(format!("{} does not exist; check {FILE}", path.display()));
         return from_file(&path, environment)?.ok_or_else(missing);
     }
-    let home =
-        environment.home().ok_or_else(|| NoCredential::not_configured("there is no home directory"))?;
+    let home = environment.home().ok_or_else(file::no_home)?;
     let path = home.join(".alibabacloud").join("credentials");
     for path in [&path, &path.with_extension("ini")] {
         if let Some(lookup) = from_file(path, environment)? {
