@@ -3,9 +3,11 @@
 //! The program is started without a shell and without input. Its stdout is bounded in size and time, and never shown;
 //! its stderr is discarded.
 
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::aliyun::credential::Credential;
 use crate::cache::window::DEFAULT_LIFE;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::wire::time::rfc3339;
@@ -80,37 +83,32 @@ impl Process {
             self.fault(ErrorKind::Credential, problem).with_transient(false).with_source(cause)
         })?;
         let mut running = Running(child);
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let stdout = running.0.stdout.take();
-        thread::Builder::new()
-            .name("idaas-process".to_owned())
-            .spawn(move || drop(sender.send(read_bounded(stdout))))
-            .map_err(|cause| {
-                self.fault(ErrorKind::Runtime, "cannot be read: no thread").with_source(cause)
-            })?;
+        let began = Clock::System.now();
         let late = || {
             let problem = format!("was not done within {limit:?} and was stopped; check what it waits for");
             self.fault(ErrorKind::Timeout, &problem)
         };
-        let printed = match receiver.recv_timeout(limit) {
-            Ok(printed) => printed,
-            Err(RecvTimeoutError::Timeout) => return Err(late()),
-            Err(RecvTimeoutError::Disconnected) => Ok(Zeroizing::default()),
+        let is_late = || Clock::System.now().since(began) >= limit;
+        let printed = match running.0.stdout.take() {
+            Some(stdout) => read_bounded(stdout, is_late),
+            None => Ok(Zeroizing::default()),
         };
-        let printed = printed.map_err(|cause| {
-            self.fault(ErrorKind::Unavailable, "prints what cannot be read").with_source(cause)
+        let printed = printed.map_err(|cause| match cause.kind() {
+            io::ErrorKind::TimedOut => late(),
+            _ => self.fault(ErrorKind::Unavailable, "prints what cannot be read").with_source(cause),
         })?;
         if printed.len() as u64 > SIZE_LIMIT {
             let problem = "prints more than 64 KiB, which is no credential, and was stopped";
             return Err(self.fault(ErrorKind::InvalidResponse, problem));
         }
-        for _ in 0..limit.as_millis() / LOOK.as_millis() {
+        loop {
             match running.0.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(printed),
                 Ok(Some(status)) => {
                     let problem = format!("failed ({status}); run it by hand to see why");
                     return Err(self.fault(ErrorKind::Unavailable, &problem));
                 }
+                Ok(None) if is_late() => return Err(late()),
                 Ok(None) => thread::sleep(LOOK),
                 Err(cause) => {
                     return Err(self
@@ -119,7 +117,6 @@ impl Process {
                 }
             }
         }
-        Err(late())
     }
 
     /// The credential in the output, and its life.
@@ -214,104 +211,53 @@ impl Drop for Running {
     }
 }
 
-/// Reads one byte beyond the limit, which shows that the output is too large.
-fn read_bounded(stdout: Option<impl Read>) -> std::io::Result<Zeroizing<Vec<u8>>> {
+/// Reads to the end, or to one byte beyond the limit, which shows that the output is too large.
+///
+/// It never waits in a read: a daemon that the program has started is in no process group of ours, and may hold the
+/// output open for ever.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::TimedOut`] when it is late before the end.
+#[cfg(unix)]
+fn read_bounded(stdout: ChildStdout, is_late: impl Fn() -> bool) -> io::Result<Zeroizing<Vec<u8>>> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    fcntl_setfl(&stdout, fcntl_getfl(&stdout)? | OFlags::NONBLOCK)?;
+    let mut stdout = stdout.take(SIZE_LIMIT + 1);
+    // Of the full size, because a reallocation would leave copies in memory.
     let mut printed = Zeroizing::new(Vec::with_capacity(SIZE_LIMIT as usize + 1));
-    if let Some(stdout) = stdout {
-        stdout.take(SIZE_LIMIT + 1).read_to_end(&mut printed)?;
+    loop {
+        match stdout.read_to_end(&mut printed) {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result.map(|_| printed),
+        }
+        if is_late() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(LOOK);
     }
-    Ok(printed)
+}
+
+/// The same, where a read cannot be kept from waiting: its thread ends with the program, or with the last of those that
+/// it has started.
+#[cfg(not(unix))]
+fn read_bounded(stdout: ChildStdout, is_late: impl Fn() -> bool) -> io::Result<Zeroizing<Vec<u8>>> {
+    let reading = thread::Builder::new().name("idaas-process".to_owned()).spawn(move || {
+        let mut printed = Zeroizing::new(Vec::with_capacity(SIZE_LIMIT as usize + 1));
+        stdout.take(SIZE_LIMIT + 1).read_to_end(&mut printed).map(|_| printed)
+    })?;
+    while !reading.is_finished() {
+        if is_late() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(LOOK);
+    }
+    reading.join().unwrap_or_else(|_| Err(io::Error::other("the reading thread ended early")))
 }
 
 /// The command is left out: its arguments may hold secrets.
 impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Process").field("profile", &self.profile).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(command: &str) -> Result<Vec<String>, &'static str> {
-        Process::parse(command, "profile `p`").map(|process| process.words)
-    }
-
-    #[test]
-    fn a_command_is_words_and_nothing_has_a_meaning_but_quotation_marks() {
-        for (command, expected) in [
-            ("tool", &["tool"][..]),
-            ("  tool  --a\tb\n", &["tool", "--a", "b"]),
-            ("'/opt/my tool' \"a 'b' c\" d\"e f\"g", &["/opt/my tool", "a 'b' c", "de fg"]),
-            ("tool '' $HOME;rm `x` a|b \\n", &["tool", "", "$HOME;rm", "`x`", "a|b", "\\n"]),
-        ] {
-            assert_eq!(words(command).unwrap(), expected, "{command}");
-        }
-        for command in ["", "  ", "''", "tool 'a"] {
-            words(command).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn what_is_printed_is_a_profile_of_an_access_key() {
-        let process = Process::parse("tool hunter2", "profile `p` in /h/config.json").unwrap();
-        let now = rfc3339("2026-11-24T12:00:00Z").unwrap();
-        let read = |text: &str| process.read(text.as_bytes(), "p", now);
-        let key = r#""access_key_id":"id","access_key_secret":"s""#;
-        let (credential, life) = read(&format!(r#"{{"mode":"AK",{key}}}"#)).unwrap();
-        assert_eq!((credential.access_key_id.as_str(), credential.security_token.is_none()), ("id", true));
-        assert_eq!(life, DEFAULT_LIFE);
-        let sts =
-            format!(r#"{{"mode":"StsToken",{key},"sts_token":"t","expiration":"2026-11-24T13:00:00Z"}}"#);
-        let (credential, life) = read(&sts).unwrap();
-        assert_eq!(credential.security_token.unwrap().expose_secret(), "t");
-        assert_eq!(life.as_secs(), 3600);
-        for (text, problem) in [
-            ("<html>hunter2</html>", "printed 20 bytes that are no JSON object"),
-            ("", "printed 0 bytes"),
-            ("[\"hunter2\"]", "no JSON object"),
-            (r#"{"mode":"hunter2"}"#, "a `mode` other than"),
-            (r#"{"access_key_id":"hunter2"}"#, "no `mode`"),
-            (r#"{"mode":"AK","access_key_id":"hunter2"}"#, "no `access_key_secret`"),
-            (&format!(r#"{{"mode":"StsToken",{key}}}"#), "no `sts_token`"),
-            (&sts.replace("13:00", "11:00"), "has expired already"),
-            (&sts.replace("2026-11-24T13:00:00Z", "hunter2"), "not a point in time"),
-        ] {
-            let error = read(text).unwrap_err();
-            let shown = format!("{error} {error:?} {process:?}");
-            assert!(shown.contains(problem) && shown.contains("profile `p`"), "{shown}");
-            assert!(error.is_transient() && !shown.contains("hunter2"), "{shown}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_program_has_no_input_no_shell_and_a_bound_on_time_and_output() {
-        let run = |command: &str, millis| {
-            Process::parse(command, "profile `p`").unwrap().run(Duration::from_millis(millis))
-        };
-        assert_eq!(run("printf %s {}", 5_000).unwrap().as_slice(), b"{}");
-        // `cat` would wait for ever if there were any input.
-        assert_eq!(run("cat", 5_000).unwrap().as_slice(), b"");
-        assert_eq!(run("printf %s $HOME;x", 5_000).unwrap().as_slice(), b"$HOME;x");
-        for (command, kind, problem) in [
-            ("sleep 60", ErrorKind::Timeout, "was not done within 200ms and was stopped"),
-            // The child process holds the output open.
-            ("sh -c 'sleep 60 & exit 0'", ErrorKind::Timeout, "was stopped"),
-            ("sh -c 'exec 1>&-; sleep 60'", ErrorKind::Timeout, "was stopped"),
-            ("cat /dev/zero", ErrorKind::InvalidResponse, "more than 64 KiB"),
-            (
-                "sh -c 'echo hunter2; echo hunter2 >&2; exit 1'",
-                ErrorKind::Unavailable,
-                "failed (exit status: 1)",
-            ),
-            ("/no/such/program hunter2", ErrorKind::Credential, "cannot be started"),
-        ] {
-            let error = run(command, 200).unwrap_err();
-            let shown = format!("{error} {error:?}");
-            assert_eq!(error.kind(), kind, "{command}: {shown}");
-            assert!(shown.contains(problem) && !shown.contains("hunter2"), "{shown}");
-        }
     }
 }

@@ -1,0 +1,97 @@
+//! What is started, what is read of it, and what is left of it.
+
+use super::*;
+
+fn words(command: &str) -> Result<Vec<String>, &'static str> {
+    Process::parse(command, "profile `p`").map(|process| process.words)
+}
+
+#[test]
+fn a_command_is_words_and_nothing_has_a_meaning_but_quotation_marks() {
+    for (command, expected) in [
+        ("tool", &["tool"][..]),
+        ("  tool  --a\tb\n", &["tool", "--a", "b"]),
+        ("'/opt/my tool' \"a 'b' c\" d\"e f\"g", &["/opt/my tool", "a 'b' c", "de fg"]),
+        ("tool '' $HOME;rm `x` a|b \\n", &["tool", "", "$HOME;rm", "`x`", "a|b", "\\n"]),
+    ] {
+        assert_eq!(words(command).unwrap(), expected, "{command}");
+    }
+    for command in ["", "  ", "''", "tool 'a"] {
+        words(command).unwrap_err();
+    }
+}
+
+#[test]
+fn what_is_printed_is_a_profile_of_an_access_key() {
+    let process = Process::parse("tool hunter2", "profile `p` in /h/config.json").unwrap();
+    let now = rfc3339("2026-11-24T12:00:00Z").unwrap();
+    let read = |text: &str| process.read(text.as_bytes(), "p", now);
+    let key = r#""access_key_id":"id","access_key_secret":"s""#;
+    let (credential, life) = read(&format!(r#"{{"mode":"AK",{key}}}"#)).unwrap();
+    assert_eq!((credential.access_key_id.as_str(), credential.security_token.is_none()), ("id", true));
+    assert_eq!(life, DEFAULT_LIFE);
+    let sts = format!(r#"{{"mode":"StsToken",{key},"sts_token":"t","expiration":"2026-11-24T13:00:00Z"}}"#);
+    let (credential, life) = read(&sts).unwrap();
+    assert_eq!(credential.security_token.unwrap().expose_secret(), "t");
+    assert_eq!(life.as_secs(), 3600);
+    for (text, problem) in [
+        ("<html>hunter2</html>", "printed 20 bytes that are no JSON object"),
+        ("", "printed 0 bytes"),
+        ("[\"hunter2\"]", "no JSON object"),
+        (r#"{"mode":"hunter2"}"#, "a `mode` other than"),
+        (r#"{"access_key_id":"hunter2"}"#, "no `mode`"),
+        (r#"{"mode":"AK","access_key_id":"hunter2"}"#, "no `access_key_secret`"),
+        (&format!(r#"{{"mode":"StsToken",{key}}}"#), "no `sts_token`"),
+        (&sts.replace("13:00", "11:00"), "has expired already"),
+        (&sts.replace("2026-11-24T13:00:00Z", "hunter2"), "not a point in time"),
+    ] {
+        let error = read(text).unwrap_err();
+        let shown = format!("{error} {error:?} {process:?}");
+        assert!(shown.contains(problem) && shown.contains("profile `p`"), "{shown}");
+        assert!(error.is_transient() && !shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_holds_the_output_open_keeps_no_thread_once_the_time_is_over() {
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let of_processes = || {
+        let names = threads().filter_map(|task| std::fs::read_to_string(task.join("comm")).ok());
+        names.filter(|name| name.starts_with("idaas-process")).count()
+    };
+    for command in ["sh -c 'setsid sleep 3 & exit 0'", "sh -c 'setsid sleep 3 & sleep 60'"] {
+        let process = Process::parse(command, "profile `p`").unwrap();
+        let began = Clock::System.now();
+        let error = process.run(Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(Clock::System.now().since(began) < Duration::from_secs(2));
+        assert_eq!(of_processes(), 0);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_has_no_input_no_shell_and_a_bound_on_time_and_output() {
+    let run = |command: &str, millis| {
+        Process::parse(command, "profile `p`").unwrap().run(Duration::from_millis(millis))
+    };
+    assert_eq!(run("printf %s {}", 5_000).unwrap().as_slice(), b"{}");
+    // `cat` would wait for ever if there were any input.
+    assert_eq!(run("cat", 5_000).unwrap().as_slice(), b"");
+    assert_eq!(run("printf %s $HOME;x", 5_000).unwrap().as_slice(), b"$HOME;x");
+    for (command, kind, problem) in [
+        ("sleep 60", ErrorKind::Timeout, "was not done within 200ms and was stopped"),
+        // The child process holds the output open.
+        ("sh -c 'sleep 60 & exit 0'", ErrorKind::Timeout, "was stopped"),
+        ("sh -c 'exec 1>&-; sleep 60'", ErrorKind::Timeout, "was stopped"),
+        ("cat /dev/zero", ErrorKind::InvalidResponse, "more than 64 KiB"),
+        ("sh -c 'echo hunter2; echo hunter2 >&2; exit 1'", ErrorKind::Unavailable, "failed (exit status: 1)"),
+        ("/no/such/program hunter2", ErrorKind::Credential, "cannot be started"),
+    ] {
+        let error = run(command, 200).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert_eq!(error.kind(), kind, "{command}: {shown}");
+        assert!(shown.contains(problem) && !shown.contains("hunter2"), "{shown}");
+    }
+}
