@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::aliyun::developer_api::{DeveloperApi, Operation};
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{SubjectToken, Token, TokenCache};
+use crate::token::{HeldSubject, Token, TokenCache};
 use crate::wire::call::ApiResponse;
 
 /// The audience of IDaaS's own application for privileged access.
@@ -38,14 +38,14 @@ pub(super) struct Bearer {
     pub(super) tokens: Arc<TokenCache>,
     pub(super) api: Arc<DeveloperApi>,
     pub(super) scope: Scope,
-    /// The token of the user on whose behalf calls are made.
-    pub(super) subject: Option<SubjectToken>,
+    /// The place of the user's token on whose behalf calls are made.
+    pub(super) subject: Option<HeldSubject>,
 }
 
 impl Bearer {
     async fn token(&self) -> Result<Token, Error> {
         match &self.subject {
-            Some(subject) => self.tokens.exchange(subject, &self.scope).await,
+            Some(subject) => self.tokens.exchange(&subject.get()?, &self.scope).await,
             None => Ok(self.tokens.slot(&self.scope).acquire().await?.value.clone()),
         }
     }

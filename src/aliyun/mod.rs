@@ -7,20 +7,21 @@ mod bearer;
 mod cloud_role;
 mod credential;
 mod developer_api;
-mod kept;
+mod keyed_slots;
 mod life;
 mod openapi;
 mod profile;
 mod signature;
 mod signed_call;
+mod stored;
 
 pub(crate) use self::cloud_role::CloudRoles;
 pub use self::cloud_role::{CloudCredentials, CloudRole, CloudStsToken, StsToken};
 pub(crate) use self::credential::{Credential, CredentialProvider, DefaultChain, Injected};
 pub(crate) use self::developer_api::DeveloperApi;
-pub(crate) use self::kept::KeptSecrets;
-pub use self::kept::{
-    ApiKey, ConsentRequired, OauthAccessToken, OauthClient, OauthClientCredentials, OauthToken,
-};
 pub(crate) use self::openapi::GenerateOauthToken;
 pub(crate) use self::signed_call::Channel;
+pub(crate) use self::stored::StoredSecrets;
+pub use self::stored::{
+    ApiKey, ConsentRequired, OauthAccessToken, OauthClient, OauthClientCredentials, OauthToken,
+};

@@ -64,7 +64,7 @@ struct Segments<K, V> {
     protected: Segment<K, V>,
 }
 
-#[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
+#[cfg(test)]
 impl<K: Clone + Eq + Hash, V: Value> LruMap<K, V> {
     /// A map of this capacity in which every entry stays on probation: a plain LRU map.
     pub(crate) fn new(capacity: usize) -> Self {

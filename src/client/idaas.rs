@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(feature = "aliyun")]
-use crate::aliyun::{ApiKey, CloudRole, CloudRoles, KeptSecrets, OauthClient, OauthToken};
+use crate::aliyun::{ApiKey, CloudRole, CloudRoles, OauthClient, OauthToken, StoredSecrets};
 use crate::client::builder::IdaasBuilder;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
@@ -42,7 +42,7 @@ pub struct Idaas {
     #[cfg(feature = "aliyun")]
     pub(crate) cloud_roles: Arc<CloudRoles>,
     #[cfg(feature = "aliyun")]
-    pub(crate) kept_secrets: Arc<KeptSecrets>,
+    pub(crate) stored_secrets: Arc<StoredSecrets>,
 }
 
 /// The client's id and its method, for `Debug` and messages.
@@ -202,7 +202,7 @@ impl Idaas {
     #[cfg(feature = "aliyun")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn api_key(&self, name: impl AsRef<str>) -> Result<ApiKey, ConfigError> {
-        ApiKey::new(&self.kept_secrets, name.as_ref())
+        ApiKey::new(&self.stored_secrets, name.as_ref())
     }
 
     /// An OAuth client that IDaaS keeps, by its credential's identifier: its `client_id` and secret at another issuer.
@@ -214,7 +214,7 @@ impl Idaas {
     #[cfg(feature = "aliyun")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn oauth_client(&self, name: impl AsRef<str>) -> Result<OauthClient, ConfigError> {
-        OauthClient::new(&self.kept_secrets, name.as_ref())
+        OauthClient::new(&self.stored_secrets, name.as_ref())
     }
 
     /// The access token of a third party, which IDaaS gets there, by the credential provider's identifier. It is cached
@@ -226,7 +226,7 @@ impl Idaas {
     #[cfg(feature = "aliyun")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn oauth_token(&self, provider: impl AsRef<str>) -> Result<OauthToken, ConfigError> {
-        OauthToken::new(&self.kept_secrets, provider.as_ref())
+        OauthToken::new(&self.stored_secrets, provider.as_ref())
     }
 
     /// Whether there is a live token for the configured scope: for readiness probes.

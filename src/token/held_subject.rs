@@ -6,11 +6,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::error::{Error, ErrorKind};
 use crate::token::subject::SubjectToken;
 
 /// Where the loader of an exchange finds the subject token, if it is held.
 #[derive(Clone, Debug, Default)]
-pub(super) struct HeldSubject(Arc<Mutex<Held>>);
+pub(crate) struct HeldSubject(Arc<Mutex<Held>>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -24,7 +25,7 @@ pub(crate) struct SubjectHold(HeldSubject);
 
 impl HeldSubject {
     /// Holds the token that a request brings.
-    pub(super) fn offer(&self, subject: &SubjectToken) -> SubjectHold {
+    pub(crate) fn offer(&self, subject: &SubjectToken) -> SubjectHold {
         let mut held = self.lock();
         held.holds += 1;
         held.subject.get_or_insert_with(|| subject.clone());
@@ -33,7 +34,7 @@ impl HeldSubject {
     }
 
     /// Extends the hold on the token, if it is held.
-    pub(super) fn hold(&self) -> Option<SubjectHold> {
+    pub(crate) fn hold(&self) -> Option<SubjectHold> {
         let mut held = self.lock();
         held.subject.as_ref()?;
         held.holds += 1;
@@ -41,8 +42,14 @@ impl HeldSubject {
         Some(SubjectHold(self.clone()))
     }
 
-    pub(super) fn get(&self) -> Option<SubjectToken> {
-        self.lock().subject.clone()
+    /// # Errors
+    ///
+    /// When no request and no refresh holds the token.
+    pub(crate) fn get(&self) -> Result<SubjectToken, Error> {
+        self.lock().subject.clone().ok_or_else(|| {
+            let message = "the subject token is no longer available; make the request again";
+            Error::new(ErrorKind::Credential, message)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -69,7 +76,7 @@ mod tests {
     fn the_last_hold_lets_the_token_go_and_the_next_offer_brings_it_again() {
         let held = HeldSubject::default();
         let subject = || SubjectToken::access_token("s".to_owned());
-        assert!(held.hold().is_none() && held.get().is_none());
+        assert!(held.hold().is_none() && held.get().is_err());
         for _ in 0..2 {
             let waiting = held.offer(&subject());
             let refresh = held.hold().unwrap();
@@ -77,9 +84,9 @@ mod tests {
             assert_eq!(held.get().unwrap().expose_token(), "s");
             let late = held.offer(&subject());
             drop(refresh);
-            assert!(held.get().is_some());
+            assert!(held.get().is_ok());
             drop(late);
-            assert!(held.get().is_none());
+            assert!(held.get().is_err());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
 use crate::cache::window::RefreshAhead;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{BoxFuture, Error, ErrorKind};
+use crate::error::{BoxFuture, Error};
 use crate::scope::Scope;
 use crate::token::held_subject::HeldSubject;
 use crate::token::response::TokenResponse;
@@ -66,10 +66,7 @@ pub(super) struct ExchangeLoader {
 impl Loader<Token> for ExchangeLoader {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
-            let subject = self.subject.get().ok_or_else(|| {
-                let message = "the subject token is no longer available; request the exchange again";
-                Error::new(ErrorKind::Credential, message)
-            })?;
+            let subject = self.subject.get()?;
             let sent = self.clock.now();
             let response = self.source.exchange(&subject, &self.scope).await?;
             let loaded = loaded(response, &self.scope, sent, Some(&self.budget));

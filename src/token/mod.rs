@@ -23,6 +23,8 @@ mod token;
 
 pub(crate) use self::cache::{CacheLimits, RequestSlot, TokenCache};
 pub(crate) use self::endpoint::TokenEndpoint;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::held_subject::{HeldSubject, SubjectHold};
 #[cfg(any(feature = "aliyun", test))]
 pub(crate) use self::issued::issued;
 pub use self::refresh_guard::RefreshGuard;

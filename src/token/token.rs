@@ -49,7 +49,7 @@ impl Token {
 
     /// A token made of a secret that IDaaS keeps and that a request carries as it does a token.
     #[cfg(feature = "aliyun")]
-    pub(crate) fn kept(
+    pub(crate) fn stored(
         response: TokenResponse,
         scope: Scope,
         expires_at: SystemTime,

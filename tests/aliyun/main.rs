@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, reason = "the clock of the test itself")]
 
+#[cfg(feature = "aliyun")]
+#[path = "../support/slow_to_be_ready.rs"]
+mod slow_to_be_ready;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -12,6 +15,6 @@ mod cloud_role;
 #[cfg(feature = "aliyun")]
 mod credentials;
 #[cfg(feature = "aliyun")]
-mod kept;
-#[cfg(feature = "aliyun")]
 mod plugin;
+#[cfg(feature = "aliyun")]
+mod stored;

@@ -10,11 +10,11 @@ use crate::secret::Secret;
 /// Live STS credentials of a cloud role, as the cache returns them. Cheap to clone; `Debug` shows no secret.
 #[derive(Clone)]
 pub struct CloudCredentials {
-    issued: Arc<Issued>,
+    parts: Arc<CredentialParts>,
     recheck: Arc<Recheck>,
 }
 
-pub(super) struct Issued {
+pub(super) struct CredentialParts {
     pub(super) token: CloudStsToken,
     pub(super) expires_at: SystemTime,
     pub(super) account_id: Option<String>,
@@ -48,8 +48,8 @@ pub struct StsToken {
 }
 
 impl CloudCredentials {
-    pub(super) fn new(issued: Issued) -> Self {
-        Self { issued: Arc::new(issued), recheck: Arc::new(Recheck::new()) }
+    pub(super) fn new(parts: CredentialParts) -> Self {
+        Self { parts: Arc::new(parts), recheck: Arc::new(Recheck::new()) }
     }
 
     pub(super) fn recheck(&self) -> &Arc<Recheck> {
@@ -58,7 +58,7 @@ impl CloudCredentials {
 
     /// The STS token, by the cloud that it is for.
     pub fn sts_token(&self) -> &CloudStsToken {
-        &self.issued.token
+        &self.parts.token
     }
 
     /// The STS token, if it is one of Alibaba Cloud.
@@ -72,32 +72,32 @@ impl CloudCredentials {
     /// When the credentials expire by this machine's wall clock. Where that differs from the server's, the earlier end
     /// counts; without an end in the response, one minute after the request.
     pub fn expires_at(&self) -> SystemTime {
-        self.issued.expires_at
+        self.parts.expires_at
     }
 
     /// IDaaS's id of the cloud account: `cloudAccountId`.
     pub fn account_id(&self) -> Option<&str> {
-        self.issued.account_id.as_deref()
+        self.parts.account_id.as_deref()
     }
 
     /// What IDaaS calls the cloud, such as `alibaba_cloud`: `cloudAccountVendorType`.
     pub fn vendor_type(&self) -> Option<&str> {
-        self.issued.vendor_type.as_deref()
+        self.parts.vendor_type.as_deref()
     }
 
     /// IDaaS's id of the role: `cloudAccountRoleId`.
     pub fn role_id(&self) -> Option<&str> {
-        self.issued.role_id.as_deref()
+        self.parts.role_id.as_deref()
     }
 
     /// The role's name: `cloudAccountRoleName`.
     pub fn role_name(&self) -> Option<&str> {
-        self.issued.role_name.as_deref()
+        self.parts.role_name.as_deref()
     }
 
     /// The role's ARN: `cloudAccountRoleExternalId`.
     pub fn role_arn(&self) -> Option<&str> {
-        self.issued.role_external_id.as_deref()
+        self.parts.role_external_id.as_deref()
     }
 }
 
@@ -125,8 +125,15 @@ impl StsToken {
 
 impl fmt::Debug for CloudCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Issued { token, expires_at, account_id, vendor_type, role_id, role_name, role_external_id } =
-            &*self.issued;
+        let CredentialParts {
+            token,
+            expires_at,
+            account_id,
+            vendor_type,
+            role_id,
+            role_name,
+            role_external_id,
+        } = &*self.parts;
         f.debug_struct("CloudCredentials")
             .field("sts_token", token)
             .field("expires_at", expires_at)

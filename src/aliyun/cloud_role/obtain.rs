@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, Issued, StsToken};
+use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, CredentialParts, StsToken};
 use crate::aliyun::developer_api::Operation;
 use crate::aliyun::life::{has_ended, life_until};
 use crate::cache::window::RefreshAhead;
@@ -34,7 +34,7 @@ pub(super) struct RoleKey {
 
 /// Live credentials, and their life, counted from the moment the request was sent.
 #[derive(Debug)]
-pub(super) struct Obtained {
+pub(super) struct RoleCredentials {
     pub(super) credentials: CloudCredentials,
     pub(super) sent: Timestamp,
     pub(super) life: Duration,
@@ -61,8 +61,8 @@ pub(super) fn operation(key: &RoleKey) -> Operation<'static> {
 }
 
 /// The credentials in a response.
-pub(super) fn read(response: &ApiResponse<'_>) -> Result<Obtained, Error> {
-    obtained(response).map_err(|problem| response.unusable(&problem))
+pub(super) fn read(response: &ApiResponse<'_>) -> Result<RoleCredentials, Error> {
+    role_credentials(response).map_err(|problem| response.unusable(&problem))
 }
 
 /// One cloud's member of the response: its name, its constructor, and the names of access key id, access key secret and
@@ -80,7 +80,7 @@ const CLOUDS: [Cloud; 3] = [
 ];
 
 /// The credentials, or what is wrong with the response.
-fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
+fn role_credentials(response: &ApiResponse<'_>) -> Result<RoleCredentials, String> {
     let (top, sent, redactor) = (&response.object, response.sent(), response.redactor());
     let Some(Value::Object(credential)) = top.get("cloudAccountRoleAccessCredential") else {
         return Err("carries no `cloudAccountRoleAccessCredential`".into());
@@ -112,7 +112,7 @@ fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
     // These names are redacted because `Debug` shows them; the access key's id because its accessor is not spelled
     // `expose`.
     let named = |name| text(top, &[name]).and_then(|text| redactor.value(text));
-    let credentials = CloudCredentials::new(Issued {
+    let credentials = CloudCredentials::new(CredentialParts {
         token,
         expires_at,
         account_id: named("cloudAccountId"),
@@ -121,5 +121,5 @@ fn obtained(response: &ApiResponse<'_>) -> Result<Obtained, String> {
         role_name: named("cloudAccountRoleName"),
         role_external_id: named("cloudAccountRoleExternalId"),
     });
-    Ok(Obtained { credentials, sent, life, request_id })
+    Ok(RoleCredentials { credentials, sent, life, request_id })
 }

@@ -20,7 +20,7 @@ const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;
 /// [`Idaas::cloud_role`](crate::Idaas::cloud_role).
 ///
 /// Clone it freely. Credentials are cached by role, scope and session duration in the [`Idaas`](crate::Idaas) that made
-/// the handle, and shared by all its clones and handles. The 1,000 last used entries are kept.
+/// the handle, and shared by all its clones and handles. The last used 1,000 are kept, and as many for users.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), tower_idaas::BoxError> {
@@ -113,9 +113,13 @@ impl CloudRole {
     /// When there are no live ones and the fetch fails: no token is available, or the DeveloperAPI refuses, fails, or
     /// returns expired credentials. Concurrent callers share one refresh and one error.
     pub async fn credentials(&self) -> Result<CloudCredentials, Error> {
-        let exchange = self.subject.as_ref().map(|subject| subject.query(&self.key.scope).to_key());
+        let subject = self.subject.as_ref();
+        subject.map_or(Ok(()), SubjectToken::check)?;
+        let exchange = subject.map(|subject| subject.query(&self.key.scope).to_key());
         let key = RoleKey { exchange, ..self.key.clone() };
-        Ok(self.roles.slot(&self.api, &key, self.subject.as_ref()).acquire().await?.value.clone())
+        let found = self.roles.slot(&self.api, &key, subject);
+        let _hold = found.hold(subject);
+        Ok(found.slot.acquire().await?.value.clone())
     }
 
     /// Invalidates credentials that their cloud has rejected.

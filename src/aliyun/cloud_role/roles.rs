@@ -1,23 +1,20 @@
-//! The credentials of one handle: a slot per role, scope and session duration.
+//! The credentials of one handle: a slot per role, scope, session duration and user.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::aliyun::bearer::Bearer;
 use crate::aliyun::cloud_role::credentials::CloudCredentials;
-use crate::aliyun::cloud_role::obtain::{Obtained, REFRESH_AHEAD, RoleKey, operation, read};
+use crate::aliyun::cloud_role::obtain::{REFRESH_AHEAD, RoleCredentials, RoleKey, operation, read};
 use crate::aliyun::developer_api::DeveloperApi;
+use crate::aliyun::keyed_slots::{KeyedSlot, KeyedSlots, MapKey};
 use crate::cache::admission::Party;
 use crate::cache::loader::{Loaded, Loader};
-use crate::cache::lru_map::LruMap;
 use crate::cache::slot::{Settings, Slot};
 use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{SubjectToken, TokenCache};
-
-/// The number of roles whose credentials are kept, a few kilobytes each. The least recently used entry beyond it is
-/// dropped.
-const ROLES: usize = 1_000;
+use crate::token::{HeldSubject, SubjectToken, TokenCache};
 
 /// The roles of one handle.
 #[derive(Debug)]
@@ -26,7 +23,10 @@ pub(crate) struct CloudRoles {
     /// The DeveloperAPI, or what is missing in the configuration for it.
     api: Result<Arc<DeveloperApi>, ConfigFault>,
     settings: Settings,
-    slots: LruMap<RoleKey, Arc<Slot<CloudCredentials>>>,
+    /// Of the client itself.
+    own: KeyedSlots<RoleKey, CloudCredentials>,
+    /// Of the users on whose behalf it calls.
+    of_subjects: KeyedSlots<RoleKey, CloudCredentials>,
 }
 
 impl CloudRoles {
@@ -35,7 +35,7 @@ impl CloudRoles {
         api: Result<Arc<DeveloperApi>, ConfigFault>,
         settings: Settings,
     ) -> Self {
-        Self { tokens, api, settings, slots: LruMap::new(ROLES) }
+        Self { tokens, api, settings, own: KeyedSlots::new(), of_subjects: KeyedSlots::of_subjects() }
     }
 
     /// The scope of the configuration.
@@ -49,44 +49,52 @@ impl CloudRoles {
         self.api.as_ref().map_err(Clone::clone)
     }
 
-    /// The slot of a role, made on first use; the least recently used one may be dropped for it.
+    /// The slot of a role, made at first use; the least recently used one may be dropped for it.
     pub(super) fn slot(
         &self,
         api: &Arc<DeveloperApi>,
         key: &RoleKey,
         subject: Option<&SubjectToken>,
-    ) -> Arc<Slot<CloudCredentials>> {
-        self.slots.get_or_insert_with(key, || {
+    ) -> RoleSlot {
+        // What fails for one subject is evidence about that subject alone.
+        let (slots, party) = match subject {
+            Some(_) => (&self.of_subjects, Party::Other),
+            None => (&self.own, Party::Own),
+        };
+        slots.slot(key, |key| {
+            let subject = subject.map(|_| HeldSubject::default());
             let fetch = FetchCredentials {
-                label: format!("STS credentials of {}", key.arn),
+                label: format!("STS credentials of {}", key.key.arn),
                 bearer: Bearer {
                     tokens: Arc::clone(&self.tokens),
                     api: Arc::clone(api),
-                    scope: key.scope.clone(),
-                    subject: subject.cloned(),
+                    scope: key.key.scope.clone(),
+                    subject: subject.clone(),
                 },
-                key: key.clone(),
+                key,
             };
-            // What fails for one subject is evidence about that subject alone.
-            let party = if subject.is_some() { Party::Other } else { Party::Own };
-            Arc::new(Slot::new(Arc::new(fetch), Settings { party, ..self.settings.clone() }))
+            let slot = Arc::new(Slot::new(Arc::new(fetch), Settings { party, ..self.settings.clone() }));
+            KeyedSlot { slot, subject }
         })
     }
 }
+
+pub(super) type RoleSlot = KeyedSlot<CloudCredentials>;
 
 /// The loader of one role's credentials.
 #[derive(Debug)]
 struct FetchCredentials {
     label: String,
     bearer: Bearer,
-    key: RoleKey,
+    key: MapKey<RoleKey, CloudCredentials>,
 }
 
 impl Loader<CloudCredentials> for FetchCredentials {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<CloudCredentials>, Error>> {
         Box::pin(async move {
-            let obtained = self.bearer.send(&operation(&self.key), read).await?;
-            let Obtained { credentials: value, sent, life, request_id } = obtained;
+            let obtained = self.bearer.send(&operation(&self.key.key), read).await?;
+            let RoleCredentials { credentials: value, sent, life, request_id } = obtained;
+            self.key.loaded();
             let recheck = Arc::clone(value.recheck());
             Ok(Loaded {
                 value,
@@ -102,6 +110,10 @@ impl Loader<CloudCredentials> for FetchCredentials {
 
     fn label(&self) -> &str {
         &self.label
+    }
+
+    fn guard(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        self.bearer.subject.as_ref()?.hold().map(|hold| Box::new(hold) as _)
     }
 
     fn what(&self) -> &'static str {

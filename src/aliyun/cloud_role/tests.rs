@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::aliyun::cloud_role::obtain::{Obtained, RoleKey, operation, read};
+use crate::aliyun::cloud_role::obtain::{RoleCredentials, RoleKey, operation, read};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
@@ -17,7 +17,7 @@ const SENT: Timestamp = Timestamp { monotonic: 5_000_000_000, wall: 1_700_000_00
 const TOKEN: &str = "T0KENmarker+/=%&";
 const STS_SECRET: &str = "STSmarker";
 
-fn read_response(status: u16, date: Option<&str>, body: &Value) -> Result<Obtained, Error> {
+fn read_response(status: u16, date: Option<&str>, body: &Value) -> Result<RoleCredentials, Error> {
     let mut headers = HeaderMap::new();
     if let Some(date) = date.and_then(|date| HeaderValue::from_str(date).ok()) {
         headers.insert("date", date);

@@ -47,10 +47,10 @@ pub(super) async fn fetch(
         Some(name) => name.to_owned(),
         None => {
             let names = service.text(session.get(PATH).await?)?;
-            named(names.expose_secret(), session.expose_token(), &service.shown())?
+            named(names.expose_secret(), session.expose_token(), &service.display_address())?
         }
     };
-    let endpoint = service.shown();
+    let endpoint = service.display_address();
     let call = ApiCall::new(&Instance, &endpoint, "", &context.channel.clock, [session.expose_token()])
         .with_public([role_name.as_str()]);
     let target = format!("{PATH}{}", percent::encoded(&role_name));

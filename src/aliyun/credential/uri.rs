@@ -6,7 +6,7 @@ use http_body_util::Full;
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::lookup::{
-    FetchContext, Issuer, Lookup, NoCredential, Temporary, TemporarySource, shown_uri,
+    FetchContext, Issuer, Lookup, NoCredential, Temporary, TemporarySource, redacted_uri,
 };
 use crate::aliyun::credential::temporary;
 use crate::environment::Environment;
@@ -50,7 +50,7 @@ pub(super) async fn fetch(
     };
     let mut request = Request::new(Full::<Bytes>::default());
     *request.uri_mut() = uri.clone();
-    let (endpoint, secrets) = (shown_uri(uri), secrets(uri));
+    let (endpoint, secrets) = (redacted_uri(uri), secrets(uri));
     let exposed = secrets.iter().map(|secret| secret.as_str());
     let call = ApiCall::new(&CredentialsUri, &endpoint, "", &context.channel.clock, exposed);
     let response = call.send(request, |request| transport.send(request, &endpoint)).await?;

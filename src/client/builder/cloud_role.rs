@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "aliyun")]
-use crate::aliyun::{CloudRoles, DeveloperApi, KeptSecrets};
+use crate::aliyun::{CloudRoles, DeveloperApi, StoredSecrets};
 #[cfg(feature = "aliyun")]
 use crate::cache::admission::Party;
 use crate::cache::slot::Settings;
@@ -98,10 +98,10 @@ impl Roles {
         #[cfg(feature = "aliyun")]
         let (api, settings) = (self.api.map(Arc::new), self.settings);
         #[cfg(feature = "aliyun")]
-        let of_secrets = Settings { telemetry: settings.telemetry.of("kept secret"), ..settings.clone() };
+        let of_secrets = Settings { telemetry: settings.telemetry.of("stored secret"), ..settings.clone() };
         Idaas {
             #[cfg(feature = "aliyun")]
-            kept_secrets: Arc::new(KeptSecrets::new(Arc::clone(&tokens), api.clone(), of_secrets)),
+            stored_secrets: Arc::new(StoredSecrets::new(Arc::clone(&tokens), api.clone(), of_secrets)),
             #[cfg(feature = "aliyun")]
             cloud_roles: Arc::new(CloudRoles::new(Arc::clone(&tokens), api, settings)),
             label: Arc::new(label),

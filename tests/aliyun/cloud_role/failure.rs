@@ -2,7 +2,7 @@
 
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
-use tower_idaas::ErrorKind;
+use tower_idaas::{ErrorKind, SubjectToken};
 use tower_idaas_testing::Behaviour;
 
 use crate::cloud_role::support::{Outcome, ROLE, World, seconds};
@@ -118,5 +118,20 @@ async fn a_hiccup_passes_unnoticed() -> Outcome {
     world.api.behave_once(Behaviour::response(StatusCode::BAD_GATEWAY, "text/html", "<html>no</html>"));
     world.role()?.credentials().await?;
     assert_eq!((world.calls(), world.issuer.token_requests()), (2, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_for_subjects_does_not_open_the_breaker_of_own_requests() -> Outcome {
+    let world = World::new().await?;
+    world.api.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
+    for number in 0..10 {
+        let token = world.issuer.user_token(&format!("user-{number}"), &"api://front|call".parse()?)?;
+        let subject = SubjectToken::access_token(token.expose_secret().to_owned());
+        world.role()?.with_subject(subject).credentials().await.unwrap_err();
+    }
+    world.api.set_behaviour(Behaviour::Normal);
+    // The breaker of the client's own requests is closed: no time has passed.
+    world.role()?.credentials().await?;
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aliyun::bearer::Bearer;
-use crate::aliyun::kept::credential::{self, OAUTH_CLIENT};
+use crate::aliyun::keyed_slots::MapKey;
+use crate::aliyun::stored::credential::{self, OAUTH_CLIENT};
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::Slot;
@@ -27,9 +28,9 @@ pub(super) struct ClientKey {
 /// The credentials that IDaaS keeps for an [`OauthClient`](crate::aliyun::OauthClient). Cheap to clone; `Debug` does
 /// not show the secret.
 #[derive(Clone)]
-pub struct OauthClientCredentials(Arc<Kept>);
+pub struct OauthClientCredentials(Arc<Content>);
 
-struct Kept {
+struct Content {
     client_id: String,
     client_secret: Secret,
     recheck: Arc<Recheck>,
@@ -57,26 +58,22 @@ impl fmt::Debug for OauthClientCredentials {
     }
 }
 
-impl ClientKey {
-    /// The slot's loader.
-    pub(super) fn loader(&self, bearer: impl FnOnce(&Scope) -> Bearer) -> Arc<FetchClient> {
-        let label = format!("OAuth client {}", self.name);
-        Arc::new(FetchClient { label, bearer: bearer(&self.scope), key: self.clone() })
-    }
-}
-
 pub(super) type ClientSlot = Arc<Slot<OauthClientCredentials>>;
 
 #[derive(Debug)]
 pub(super) struct FetchClient {
     label: String,
     bearer: Bearer,
-    key: ClientKey,
+    key: MapKey<ClientKey, OauthClientCredentials>,
 }
 
 impl FetchClient {
+    pub(super) fn new(key: MapKey<ClientKey, OauthClientCredentials>, bearer: Bearer) -> Self {
+        Self { label: format!("OAuth client {}", key.key.name), bearer, key }
+    }
+
     fn read(&self, response: &ApiResponse<'_>) -> Result<Loaded<OauthClientCredentials>, Error> {
-        let ClientKey { name, life, .. } = &self.key;
+        let ClientKey { name, life, .. } = &self.key.key;
         let content = OAUTH_CLIENT.of(response, name)?;
         let field = |field| {
             let missing = || response.unusable(&format!("its `oauthClientContent` carries no `{field}`"));
@@ -86,9 +83,10 @@ impl FetchClient {
         let client_id = response.redactor().value(id);
         let client_id = client_id.ok_or_else(|| response.unusable("the client's id in it is too long"))?;
         let recheck = Arc::new(Recheck::new());
-        let kept = Kept { client_id, client_secret: Secret::new(secret), recheck: Arc::clone(&recheck) };
+        let content =
+            Content { client_id, client_secret: Secret::new(secret), recheck: Arc::clone(&recheck) };
         Ok(Loaded {
-            value: OauthClientCredentials(Arc::new(kept)),
+            value: OauthClientCredentials(Arc::new(content)),
             recheck,
             sent: response.sent(),
             life: *life,
@@ -102,8 +100,10 @@ impl FetchClient {
 impl Loader<OauthClientCredentials> for FetchClient {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<OauthClientCredentials>, Error>> {
         Box::pin(async move {
-            let operation = credential::operation(&self.key.name);
-            self.bearer.send(&operation, |response| self.read(response)).await
+            let operation = credential::operation(&self.key.key.name);
+            let loaded = self.bearer.send(&operation, |response| self.read(response)).await?;
+            self.key.loaded();
+            Ok(loaded)
         })
     }
 

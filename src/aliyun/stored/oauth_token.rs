@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use http::HeaderValue;
 
 use crate::aliyun::developer_api::DeveloperApi;
-use crate::aliyun::kept::secrets::{KeptSecrets, SecretKey, Wanted, checked_name};
-use crate::aliyun::kept::third_party::Request;
+use crate::aliyun::stored::secrets::{SecretKey, StoredSecrets, Wanted, checked_name};
+use crate::aliyun::stored::third_party::Request;
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 use crate::service::SecretLayer;
@@ -38,7 +38,7 @@ use crate::token::Token;
 /// after the user's consent at the latest.
 #[derive(Clone)]
 pub struct OauthToken {
-    kept: Arc<KeptSecrets>,
+    secrets: Arc<StoredSecrets>,
     api: Arc<DeveloperApi>,
     request: Arc<Request>,
     scope: Scope,
@@ -49,11 +49,11 @@ pub struct OauthToken {
 pub struct OauthAccessToken(Token);
 
 impl OauthToken {
-    pub(crate) fn new(kept: &Arc<KeptSecrets>, provider: &str) -> Result<Self, ConfigError> {
-        let (api, scope) = kept.asked()?;
+    pub(crate) fn new(secrets: &Arc<StoredSecrets>, provider: &str) -> Result<Self, ConfigError> {
+        let (api, scope) = secrets.developer_api()?;
         let provider = checked_name("credentialProviderIdentifier", provider)?;
         let request = Request { provider, scope: None, parameters: BTreeMap::new() };
-        Ok(Self { kept: Arc::clone(kept), api, request: Arc::new(request), scope })
+        Ok(Self { secrets: Arc::clone(secrets), api, request: Arc::new(request), scope })
     }
 
     /// Requests a token with this scope, in the third party's own syntax: `repo read:user`. Default: the provider's
@@ -95,7 +95,7 @@ impl OauthToken {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        SecretLayer::new(self.kept.slot(&self.api, &self.key()), origins)
+        SecretLayer::new(self.secrets.slot(&self.api, &self.key()), origins)
     }
 
     /// A live token, from the cache where possible.
@@ -105,7 +105,7 @@ impl OauthToken {
     /// When the cache has none and the fetch fails: no token of IDaaS is available, a user must consent first, or IDaaS
     /// does not know the provider, refuses, fails, or returns an expired token.
     pub async fn token(&self) -> Result<OauthAccessToken, Error> {
-        let entry = self.kept.slot(&self.api, &self.key()).acquire().await?;
+        let entry = self.secrets.slot(&self.api, &self.key()).acquire().await?;
         Ok(OauthAccessToken(entry.value.clone()))
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aliyun::developer_api::DeveloperApi;
-use crate::aliyun::kept::api_key::ApiKey;
-use crate::aliyun::kept::client_credentials::{ClientKey, OauthClientCredentials};
-use crate::aliyun::kept::secrets::{KeptSecrets, checked_life, checked_name};
+use crate::aliyun::stored::api_key::ApiKey;
+use crate::aliyun::stored::client_credentials::{ClientKey, OauthClientCredentials};
+use crate::aliyun::stored::secrets::{StoredSecrets, checked_life, checked_name};
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 
@@ -25,17 +25,17 @@ use crate::scope::Scope;
 /// ```
 #[derive(Clone)]
 pub struct OauthClient {
-    kept: Arc<KeptSecrets>,
+    secrets: Arc<StoredSecrets>,
     api: Arc<DeveloperApi>,
     key: ClientKey,
 }
 
 impl OauthClient {
-    pub(crate) fn new(kept: &Arc<KeptSecrets>, name: &str) -> Result<Self, ConfigError> {
-        let (api, scope) = kept.asked()?;
+    pub(crate) fn new(secrets: &Arc<StoredSecrets>, name: &str) -> Result<Self, ConfigError> {
+        let (api, scope) = secrets.developer_api()?;
         let name = checked_name("credentialIdentifier", name)?;
         let key = ClientKey { name, scope, life: ApiKey::LIFE };
-        Ok(Self { kept: Arc::clone(kept), api, key })
+        Ok(Self { secrets: Arc::clone(secrets), api, key })
     }
 
     /// Keeps the client for this long, from one second to 24 hours. Default: five minutes.
@@ -66,7 +66,7 @@ impl OauthClient {
     ///
     /// As for [`ApiKey::key_text`](super::ApiKey::key_text).
     pub async fn credentials(&self) -> Result<OauthClientCredentials, Error> {
-        Ok(self.kept.client_slot(&self.api, &self.key).acquire().await?.value.clone())
+        Ok(self.secrets.client_slot(&self.api, &self.key).acquire().await?.value.clone())
     }
 
     /// Invalidates credentials that the other issuer has rejected. Newer ones in the cache stay.

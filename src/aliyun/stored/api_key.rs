@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aliyun::developer_api::DeveloperApi;
-use crate::aliyun::kept::secrets::{KeptSecrets, SecretKey, Wanted, checked_life, checked_name};
+use crate::aliyun::stored::secrets::{SecretKey, StoredSecrets, Wanted, checked_life, checked_name};
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -38,7 +38,7 @@ use crate::service::SecretLayer;
 /// ```
 #[derive(Clone)]
 pub struct ApiKey {
-    kept: Arc<KeptSecrets>,
+    secrets: Arc<StoredSecrets>,
     api: Arc<DeveloperApi>,
     name: Arc<str>,
     scope: Scope,
@@ -49,10 +49,10 @@ impl ApiKey {
     /// The default life of a key in the cache.
     pub const LIFE: Duration = Duration::from_secs(5 * 60);
 
-    pub(crate) fn new(kept: &Arc<KeptSecrets>, name: &str) -> Result<Self, ConfigError> {
-        let (api, scope) = kept.asked()?;
+    pub(crate) fn new(secrets: &Arc<StoredSecrets>, name: &str) -> Result<Self, ConfigError> {
+        let (api, scope) = secrets.developer_api()?;
         let name = checked_name("credentialIdentifier", name)?;
-        Ok(Self { kept: Arc::clone(kept), api, name, scope, life: Self::LIFE })
+        Ok(Self { secrets: Arc::clone(secrets), api, name, scope, life: Self::LIFE })
     }
 
     /// Keeps the key for this long, from one second to 24 hours. A key replaced in IDaaS is noticed this late at most
@@ -92,7 +92,7 @@ impl ApiKey {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        SecretLayer::new(self.kept.slot(&self.api, &self.key()), origins)
+        SecretLayer::new(self.secrets.slot(&self.api, &self.key()), origins)
     }
 
     /// The key, from the cache where possible, for uses that the layer does not cover.
@@ -102,13 +102,13 @@ impl ApiKey {
     /// When the cache has none and the fetch fails: no token is available, or IDaaS does not know the credential,
     /// refuses, fails, or keeps no API key under the name. Concurrent callers share one refresh and one error.
     pub async fn key_text(&self) -> Result<Secret, Error> {
-        let entry = self.kept.slot(&self.api, &self.key()).acquire().await?;
+        let entry = self.secrets.slot(&self.api, &self.key()).acquire().await?;
         Ok(Secret::new(entry.value.expose_token()))
     }
 
     /// Invalidates a key that its API has rejected. A newer one in the cache stays.
     pub fn invalidate(&self, key: &Secret) {
-        if let Some(entry) = self.kept.peek(&self.key())
+        if let Some(entry) = self.secrets.peek(&self.key())
             && entry.value.expose_token() == key.expose_secret()
         {
             entry.recheck().invalidate();
@@ -123,7 +123,7 @@ impl ApiKey {
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kept: _, api: _, name, scope, life } = self;
+        let Self { secrets: _, api: _, name, scope, life } = self;
         f.debug_struct("ApiKey")
             .field("name", name)
             .field("idaas_scope", scope)

@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::aliyun::developer_api::Operation;
-use crate::aliyun::kept::consent::ConsentRequired;
 use crate::aliyun::life::{has_ended, life_until};
+use crate::aliyun::stored::consent::ConsentRequired;
 use crate::cache::window::RefreshAhead;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;

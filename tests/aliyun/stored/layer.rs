@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Request, StatusCode};
 use tower::retry::RetryLayer;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_idaas::{ErrorKind, NoToken, RetryUnauthorized};
 use tower_idaas_testing::Behaviour;
 
 use super::support::{KEY, NEXT_KEY, OtherApi, Outcome, World, request, status, until};
+use crate::slow_to_be_ready::SlowToBeReady;
 
 const LLM: &str = "https://llm.example.com";
 
@@ -189,5 +190,26 @@ async fn no_debug_shows_the_key() -> Outcome {
     let service = layer.layer("inner");
     let shown = format!("{key:?} {layer:?} {service:?} {:?} {:?}", world.idaas, api.received.lock().unwrap());
     assert!(shown.contains("model") && !shown.contains("KEYmarker"), "{shown}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_expires_while_the_inner_service_becomes_ready_is_replaced_thrice_and_no_more() -> Outcome
+{
+    for (times, calls) in [(1, 2), (2, 3), (usize::MAX, 3)] {
+        let world = World::new().await?;
+        let inner = SlowToBeReady::new(&world.clock, Duration::from_secs(3600));
+        let mut client = world.idaas.api_key("model")?.layer([LLM])?.layer(inner.clone());
+        ServiceExt::<Request<String>>::ready(&mut client).await?;
+        inner.be_slow(times);
+        let sent = client.call(request("https://llm.example.com/v1")).await;
+        assert_eq!(world.calls(), calls, "{times}");
+        assert_eq!((sent.is_ok(), inner.sent()), if times > 2 { (false, 0) } else { (true, 1) });
+        if let Err(error) = sent {
+            let error = error.downcast_ref::<tower_idaas::Error>().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            assert!(error.to_string().contains("before the inner service was ready"), "{error}");
+        }
+    }
     Ok(())
 }

@@ -1,16 +1,17 @@
-//! The kept secrets of one handle: a slot per secret.
+//! The secrets of one handle that IDaaS stores: a slot per secret.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aliyun::bearer::{Bearer, default_scope};
 use crate::aliyun::developer_api::DeveloperApi;
-use crate::aliyun::kept::client_credentials::{ClientKey, ClientSlot};
-use crate::aliyun::kept::credential;
-use crate::aliyun::kept::third_party::Request;
+use crate::aliyun::keyed_slots::{KeyedSlot, KeyedSlots, MapKey};
+use crate::aliyun::stored::client_credentials::{ClientKey, ClientSlot, FetchClient, OauthClientCredentials};
+use crate::aliyun::stored::credential;
+use crate::aliyun::stored::third_party::Request;
+use crate::cache::admission::Party;
 use crate::cache::entry::CacheEntry;
 use crate::cache::loader::{Loaded, Loader};
-use crate::cache::lru_map::LruMap;
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::{Settings, Slot};
 use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, RefreshAhead};
@@ -20,21 +21,18 @@ use crate::scope::Scope;
 use crate::token::{Token, TokenCache, TokenResponse};
 use crate::wire::call::ApiResponse;
 
-/// The number of secrets kept of each type. The least recently used entry beyond it is dropped.
-const SECRETS: usize = 1_000;
-
 /// The longest identifier in IDaaS.
 const LONGEST_NAME: usize = 256;
 
-/// The kept secrets of one handle.
+/// The secrets of one handle that IDaaS stores.
 #[derive(Debug)]
-pub(crate) struct KeptSecrets {
+pub(crate) struct StoredSecrets {
     tokens: Arc<TokenCache>,
     /// The DeveloperAPI, or what is missing in the configuration for it.
     api: Result<Arc<DeveloperApi>, ConfigFault>,
     settings: Settings,
-    slots: LruMap<SecretKey, Arc<Slot<Token>>>,
-    clients: LruMap<ClientKey, ClientSlot>,
+    slots: KeyedSlots<SecretKey, Token>,
+    clients: KeyedSlots<ClientKey, OauthClientCredentials>,
 }
 
 /// The cache key of a secret that is put on requests.
@@ -51,13 +49,13 @@ pub(super) enum Wanted {
     OauthToken(Arc<Request>),
 }
 
-impl KeptSecrets {
+impl StoredSecrets {
     pub(crate) fn new(
         tokens: Arc<TokenCache>,
         api: Result<Arc<DeveloperApi>, ConfigFault>,
         settings: Settings,
     ) -> Self {
-        Self { tokens, api, settings, slots: LruMap::new(SECRETS), clients: LruMap::new(SECRETS) }
+        Self { tokens, api, settings, slots: KeyedSlots::new(), clients: KeyedSlots::new() }
     }
 
     /// The API to call, and the default scope of the token for it.
@@ -65,35 +63,44 @@ impl KeptSecrets {
     /// # Errors
     ///
     /// When the configuration of the DeveloperAPI is incomplete.
-    pub(super) fn asked(&self) -> Result<(Arc<DeveloperApi>, Scope), ConfigError> {
+    pub(super) fn developer_api(&self) -> Result<(Arc<DeveloperApi>, Scope), ConfigError> {
         let api = self.api.as_ref().map_err(|fault| ConfigError::one(fault.clone()))?;
         Ok((Arc::clone(api), default_scope(self.tokens.default_scope())?))
     }
 
     /// The slot of a secret; made on first use.
     pub(super) fn slot(&self, api: &Arc<DeveloperApi>, key: &SecretKey) -> Arc<Slot<Token>> {
-        self.slots.get_or_insert_with(key, || {
-            let label = match &key.wanted {
+        let keyed = self.slots.slot(key, |key| {
+            let SecretKey { wanted, scope } = &key.key;
+            let label = match wanted {
                 Wanted::ApiKey { name, .. } => format!("API key {name}"),
                 Wanted::OauthToken(request) => format!("OAuth token of {}", request.provider),
             };
-            let bearer = self.bearer(api, &key.scope);
-            let fetch = FetchSecret { label, bearer, wanted: key.wanted.clone() };
-            Arc::new(Slot::new(Arc::new(fetch), self.settings.clone()))
-        })
+            // What fails at one third party is evidence about that one alone.
+            let party = match wanted {
+                Wanted::ApiKey { .. } => Party::Own,
+                Wanted::OauthToken(_) => Party::Other,
+            };
+            let fetch = FetchSecret { label, bearer: self.bearer(api, scope), key };
+            let slot = Arc::new(Slot::new(Arc::new(fetch), Settings { party, ..self.settings.clone() }));
+            KeyedSlot { slot, subject: None }
+        });
+        keyed.slot
     }
 
     /// The live secret under a key, if the cache holds one.
     pub(super) fn peek(&self, key: &SecretKey) -> Option<Arc<CacheEntry<Token>>> {
-        self.slots.peek(self.slots.hash(key), |other| other == key)?.peek()
+        self.slots.peek(key)
     }
 
     /// The slot of an OAuth client; made on first use.
     pub(super) fn client_slot(&self, api: &Arc<DeveloperApi>, key: &ClientKey) -> ClientSlot {
-        self.clients.get_or_insert_with(key, || {
-            let loader = key.loader(|scope| self.bearer(api, scope));
-            Arc::new(Slot::new(loader, self.settings.clone()))
-        })
+        let keyed = self.clients.slot(key, |key| {
+            let bearer = self.bearer(api, &key.key.scope);
+            let slot = Arc::new(Slot::new(Arc::new(FetchClient::new(key, bearer)), self.settings.clone()));
+            KeyedSlot { slot, subject: None }
+        });
+        keyed.slot
     }
 
     fn bearer(&self, api: &Arc<DeveloperApi>, scope: &Scope) -> Bearer {
@@ -128,13 +135,13 @@ pub(super) fn checked_life(life: Duration) -> Result<Duration, ConfigError> {
 struct FetchSecret {
     label: String,
     bearer: Bearer,
-    wanted: Wanted,
+    key: MapKey<SecretKey, Token>,
 }
 
 impl FetchSecret {
     /// The timestamp of the request, and the response.
     async fn fetch(&self) -> Result<(Timestamp, TokenResponse), Error> {
-        match &self.wanted {
+        match &self.key.key.wanted {
             Wanted::ApiKey { name, life } => {
                 let read = |response: &ApiResponse<'_>| {
                     Ok((response.sent(), credential::read_api_key(response, name)?.with_expires_in(*life)))
@@ -153,11 +160,12 @@ impl Loader<Token> for FetchSecret {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<Token>, Error>> {
         Box::pin(async move {
             let (sent, mut response) = self.fetch().await?;
+            self.key.loaded();
             let (life, request_id) =
                 (response.expires_in().unwrap_or(DEFAULT_LIFE), response.request_id.take());
             let recheck = Arc::new(Recheck::new());
             let expires_at = sent.after(life).system_time();
-            let value = Token::kept(response, self.bearer.scope.clone(), expires_at, Arc::clone(&recheck));
+            let value = Token::stored(response, self.bearer.scope.clone(), expires_at, Arc::clone(&recheck));
             let refresh_ahead = RefreshAhead::TwoThirds;
             Ok(Loaded { value, recheck, sent, life, refresh_ahead, from_issuer: true, request_id })
         })

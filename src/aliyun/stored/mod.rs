@@ -15,4 +15,4 @@ pub use self::client_credentials::OauthClientCredentials;
 pub use self::consent::ConsentRequired;
 pub use self::oauth_client::OauthClient;
 pub use self::oauth_token::{OauthAccessToken, OauthToken};
-pub(crate) use self::secrets::KeptSecrets;
+pub(crate) use self::secrets::StoredSecrets;
