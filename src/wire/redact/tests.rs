@@ -1,3 +1,4 @@
+use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
@@ -276,5 +277,19 @@ proptest! {
         redactor.text(&text);
         redactor.id(&text);
         redactor.value(&text);
+    }
+}
+
+#[test]
+fn a_long_secret_that_repeats_itself_is_searched_for_in_bounded_time() {
+    for (secret, text) in [(LONGEST_SECRET, LONGEST_TEXT), (LONGEST_TEXT / 2, LONGEST_TEXT)] {
+        for unit in ["a", "ab1", "a-"] {
+            let secret = unit.repeat(secret / unit.len());
+            let text = unit.repeat(text / unit.len());
+            let began = crate::clock::Clock::System.now();
+            assert_eq!(shown(&text, &[&secret]), REDACTED);
+            let took = crate::clock::Clock::System.now().since(began);
+            assert!(took < std::time::Duration::from_secs(5), "{took:?} for {unit}");
+        }
     }
 }

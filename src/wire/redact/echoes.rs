@@ -1,0 +1,165 @@
+//! The search for the echoes of secrets in a text, in whatever encoding.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::wire::redact::prose::runs;
+use crate::wire::redact::unescape::{Seen, unescaped};
+
+/// This many characters of a secret in a row are an echo of it.
+pub(super) const WINDOW: usize = 8;
+
+/// A secret with fewer letters and digits is an echo only as a whole.
+pub(super) const SHORTEST_WINDOW: usize = 4;
+
+/// Half of a shorter secret is no echo: ordinary words would match.
+const SHORTEST_HALF: usize = 5;
+
+/// What is searched for, besides the secrets as they are.
+pub(super) struct Needles(Vec<Needle>);
+
+/// A secret in one encoding: its letters and digits only, in lower case.
+struct Needle {
+    bytes: Zeroizing<Vec<u8>>,
+    window: usize,
+}
+
+impl Needles {
+    pub(super) fn of(secrets: &[&str]) -> Self {
+        Self(secrets.iter().flat_map(|secret| encodings(without_labels(secret).as_bytes())).collect())
+    }
+
+    /// For each byte of the text, whether it belongs to an echo of these secrets.
+    pub(super) fn echoes(&self, secrets: &[&str], text: &str) -> Vec<bool> {
+        let mut marks = vec![false; text.len()];
+        let mut view: Vec<Seen> = text.bytes().enumerate().map(|(at, byte)| Seen::one(byte, at)).collect();
+        // A proxy may have escaped text that the server had escaped already.
+        for _ in 0..4 {
+            mark_whole(secrets, &view, &mut marks);
+            self.mark_windows(&view, &mut marks);
+            let unescaped = unescaped(&view);
+            if unescaped.len() == view.len() {
+                break;
+            }
+            view = unescaped;
+        }
+        widen(text, &mut marks);
+        marks
+    }
+
+    /// Marks each window of a secret, in any encoding.
+    fn mark_windows(&self, view: &[Seen], marks: &mut [bool]) {
+        let normal: Vec<Seen> = view.iter().filter_map(|seen| Some(seen.with(normal(seen.byte)?))).collect();
+        for window in SHORTEST_WINDOW..=WINDOW {
+            let mut places: Vec<(u64, usize)> =
+                normal.windows(window).enumerate().map(|(at, place)| (packed(place), at)).collect();
+            places.sort_unstable();
+            for needle in self.0.iter().filter(|needle| needle.window == window) {
+                let mask = if window == WINDOW { u64::MAX } else { (1 << (8 * window)) - 1 };
+                let mut passing = 0_u64;
+                let mut windows = Vec::with_capacity(needle.bytes.len());
+                for (count, byte) in needle.bytes.iter().enumerate() {
+                    passing = (passing << 8 | u64::from(*byte)) & mask;
+                    if count + 1 >= window {
+                        windows.push(passing);
+                    }
+                }
+                // Each window once, so that a long secret that repeats itself costs no more than one that does not.
+                windows.sort_unstable();
+                windows.dedup();
+                for passing in windows {
+                    let first = places.partition_point(|(known, _)| *known < passing);
+                    for (_, at) in places.iter().skip(first).take_while(|(known, _)| *known == passing) {
+                        mark_seen(normal.get(*at..at + window).unwrap_or_default(), marks);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Marks each occurrence of a whole secret. A blank may have become a plus.
+fn mark_whole(secrets: &[&str], view: &[Seen], marks: &mut [bool]) {
+    for secret in secrets.iter().filter(|secret| secret.len() <= view.len()) {
+        let secret = secret.as_bytes();
+        for place in view.windows(secret.len()) {
+            let is_same =
+                |(seen, byte): (&Seen, &u8)| seen.byte == *byte || (seen.byte == b'+' && *byte == b' ');
+            if place.iter().zip(secret).all(is_same) {
+                mark_seen(place, marks);
+            }
+        }
+    }
+}
+
+/// The encodings of a secret that decoding the text does not undo, and the secret itself.
+fn encodings(secret: &[u8]) -> Vec<Needle> {
+    let hex: Zeroizing<Vec<u8>> =
+        Zeroizing::new(secret.iter().flat_map(|byte| [byte >> 4, byte & 15].map(hex_digit)).collect());
+    let base64 = [(&[][..], 0), (&[0], 2), (&[0, 0], 3)].map(|(before, first)| {
+        let shifted = Zeroizing::new([before, secret].concat());
+        let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(&*shifted));
+        // The first characters depend on the bytes before the secret, the last on the bytes after it.
+        let last = encoded.len().saturating_sub(usize::from(shifted.len() % 3 != 0));
+        Zeroizing::new(encoded.as_bytes().get(first..last).unwrap_or_default().to_vec())
+    });
+    let plain = Zeroizing::new(secret.to_vec());
+    let needle = |encoded: Zeroizing<Vec<u8>>| {
+        let bytes = Zeroizing::new(encoded.iter().filter_map(|byte| normal(*byte)).collect::<Vec<u8>>());
+        let window = match bytes.len() {
+            length @ ..WINDOW => length,
+            length => length.div_ceil(2).clamp(SHORTEST_HALF, WINDOW),
+        };
+        Needle { bytes, window }
+    };
+    [plain, hex]
+        .into_iter()
+        .chain(base64)
+        .map(needle)
+        .filter(|needle| needle.window >= SHORTEST_WINDOW)
+        .collect()
+}
+
+/// PEM text without its lines of dashes: messages may show their labels.
+pub(super) fn without_labels(secret: &str) -> Zeroizing<String> {
+    match secret.contains("-----BEGIN ") {
+        true => Zeroizing::new(secret.split("-----").step_by(2).collect()),
+        false => Zeroizing::new(secret.to_owned()),
+    }
+}
+
+fn hex_digit(nibble: u8) -> u8 {
+    b"0123456789abcdef".get(usize::from(nibble)).copied().unwrap_or_default()
+}
+
+/// The part of a byte that is compared: letters and digits, in lower case. Any other byte may come from an encoding or
+/// a line break.
+pub(super) fn normal(byte: u8) -> Option<u8> {
+    (byte.is_ascii_alphanumeric() || !byte.is_ascii()).then(|| byte.to_ascii_lowercase())
+}
+
+fn packed(place: &[Seen]) -> u64 {
+    place.iter().fold(0, |packed, seen| packed << 8 | u64::from(seen.byte))
+}
+
+/// Marks these bytes.
+pub(super) fn mark(marks: &mut [bool], from: usize, to: usize) {
+    marks.get_mut(from..to).into_iter().flatten().for_each(|flag| *flag = true);
+}
+
+/// Marks everything from the first byte to the last.
+fn mark_seen(place: &[Seen], marks: &mut [bool]) {
+    if let (Some(first), Some(last)) = (place.first(), place.last()) {
+        mark(marks, first.from, last.to);
+    }
+}
+
+/// Marks each whole run that contains an echo.
+fn widen(text: &str, marks: &mut [bool]) {
+    for (from, to) in runs(text, |_, byte| byte.is_ascii_alphanumeric() || b"+/_-%".contains(&byte)) {
+        if marks.get(from..to).is_some_and(|run| run.contains(&true)) {
+            mark(marks, from, to);
+        }
+    }
+}
