@@ -105,11 +105,11 @@ impl IdaasBuilder {
         settings: Settings,
     ) -> Result<(Arc<dyn TokenSource>, Settings), ConfigError> {
         let context = SourceContext {
-            issuer: config.asked(),
+            issuer: config.server(),
             instance_id: config.instance_id.clone(),
             client_id: config.client_id.clone(),
             method: config.method.full_name(),
-            custom_method: config.method.is_own(),
+            custom_method: config.method.is_custom(),
             wait_timeout: self.wait_timeout,
             clock: self.clock.clone(),
             environment: self.environment.clone(),

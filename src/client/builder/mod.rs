@@ -7,17 +7,14 @@ pub(crate) mod explanation;
 mod fixed;
 #[cfg(feature = "aliyun")]
 mod open_api;
+mod source;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use tower::Service;
 
 use crate::authn::Authenticator;
 use crate::cache::limiter::DEFAULT_LIMIT;
@@ -28,7 +25,7 @@ use crate::config::{ClientConfig, ConfigFile};
 use crate::environment::Environment;
 #[cfg(feature = "test-util")]
 use crate::environment::ManualEnvironment;
-use crate::error::{BoxError, ConfigError};
+use crate::error::ConfigError;
 use crate::secret::Secret;
 use crate::token::{CacheLimits, SourceContext, TokenSource};
 use crate::transport::Transport;
@@ -174,142 +171,6 @@ impl IdaasBuilder {
     }
 }
 
-/// # Tokens from elsewhere than the token endpoint
-impl IdaasBuilder {
-    /// Takes tokens from a source of your own instead of the token endpoint.
-    ///
-    /// It needs a scope. Instance id, client id, issuer and token endpoint are optional: they identify the client in
-    /// events, metrics and [`wrap_source`](Self::wrap_source). A method, a plugin's name or a configuration file beside
-    /// it is a fault.
-    pub fn token_source(mut self, source: impl TokenSource) -> Self {
-        self.source = Some(Arc::new(source));
-        self.overrides.has_source = true;
-        self
-    }
-
-    /// Registers a plugin of your own: a source of tokens that a configuration with `authnMethod: PLUGIN` chooses by
-    /// `pluginName`. Cache, refresh and back-off are the same for it. Under the name
-    /// `alibabacloudPluginCredentialProvider` it replaces the built-in one.
-    ///
-    /// ```
-    /// use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
-    ///
-    /// #[derive(Debug)]
-    /// struct Sidecar;
-    ///
-    /// impl TokenSource for Sidecar {
-    ///     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-    ///         Box::pin(async move { TokenResponse::bearer(&format!("token-for-{}", scope.audience())) })
-    ///     }
-    /// }
-    ///
-    /// # fn example() -> Result<(), tower_idaas::ConfigError> {
-    /// // client-config.json says: "authnMethod": "PLUGIN", "pluginName": "sidecar"
-    /// let idaas = Idaas::builder().config_from_env().plugin("sidecar", Sidecar).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn plugin(mut self, name: impl Into<String>, source: impl TokenSource) -> Self {
-        self.plugins.insert(name.into(), Arc::new(source));
-        self
-    }
-
-    /// Chooses PLUGIN: tokens come from the plugin of this name, key `pluginName`. That is one registered with
-    /// [`plugin`](Self::plugin), or, with the feature `aliyun`, `alibabacloudPluginCredentialProvider`, which calls the
-    /// EIAM OpenAPI at `open_api_endpoint` with an Alibaba Cloud identity.
-    ///
-    /// Issuer and token endpoint are optional then.
-    pub fn plugin_name(mut self, name: impl Into<String>) -> Self {
-        self.overrides.authn.plugin_name.set(name);
-        self.overrides.is_plugin = true;
-        self
-    }
-
-    /// The host of the EIAM OpenAPI, such as `eiam.cn-hangzhou.aliyuncs.com`: key `openApiEndpoint`. Used by
-    /// the plugin `alibabacloudPluginCredentialProvider` only.
-    #[cfg(feature = "aliyun")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
-    pub fn open_api_endpoint(mut self, host: impl Into<String>) -> Self {
-        self.overrides.client.open_api_endpoint.set(host);
-        self
-    }
-
-    /// The host of STS, `host` or `host:port`, for Alibaba Cloud identities that are roles. By default
-    /// `sts.aliyuncs.com`, or the one of the region that `ALIBABA_CLOUD_STS_REGION` names, within the VPC if
-    /// `ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED` is `true`.
-    #[cfg(feature = "aliyun")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
-    pub fn sts_endpoint(mut self, host: impl Into<String>) -> Self {
-        self.sts_endpoint = Some(host.into());
-        self
-    }
-
-    /// Puts a source of your own in front of the configured one, whichever that is: a second-level store, an audit log,
-    /// a limit of your own. [`build`](Self::build) calls `wrap` with the inner source and with a context that says
-    /// whose tokens they are. Called again, the later source is the outer one.
-    ///
-    /// A source that wraps another passes [`exchange`](TokenSource::exchange), [`rejected`](TokenSource::rejected)
-    /// and [`time_limit`](TokenSource::time_limit) on.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use std::time::Duration;
-    /// use tower_idaas::{BoxFuture, Error, Idaas, Scope, SubjectToken, Token, TokenResponse, TokenSource};
-    ///
-    /// #[derive(Debug)]
-    /// struct Audited {
-    ///     inner: Arc<dyn TokenSource>,
-    ///     client: String,
-    /// }
-    ///
-    /// impl TokenSource for Audited {
-    ///     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-    ///         Box::pin(async move {
-    ///             let response = self.inner.fetch(scope).await?;
-    ///             println!("{} has a token for {scope}, request {:?}", self.client, response.request_id());
-    ///             Ok(response)
-    ///         })
-    ///     }
-    ///
-    ///     fn exchange<'a>(
-    ///         &'a self,
-    ///         subject: &'a SubjectToken,
-    ///         scope: &'a Scope,
-    ///     ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-    ///         self.inner.exchange(subject, scope)
-    ///     }
-    ///
-    ///     fn rejected(&self, scope: &Scope, token: &Token) {
-    ///         self.inner.rejected(scope, token);
-    ///     }
-    ///
-    ///     fn time_limit(&self, default: Duration) -> Duration {
-    ///         self.inner.time_limit(default)
-    ///     }
-    /// }
-    ///
-    /// # fn example() -> Result<(), tower_idaas::ConfigError> {
-    /// let idaas = Idaas::builder()
-    ///     .config_from_env()
-    ///     .wrap_source(|inner, context| Ok(Audited { inner, client: context.client_id().to_owned() }))
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`build`](Self::build) returns the error of `wrap`.
-    pub fn wrap_source<W, S>(mut self, wrap: W) -> Self
-    where
-        W: FnOnce(Arc<dyn TokenSource>, &SourceContext) -> Result<S, ConfigError> + Send + 'static,
-        S: TokenSource,
-    {
-        self.wrappers.push(Box::new(|inner, context| Ok(Arc::new(wrap(inner, context)?))));
-        self
-    }
-}
-
 /// # Cloud roles
 #[cfg(feature = "aliyun")]
 impl IdaasBuilder {
@@ -319,73 +180,6 @@ impl IdaasBuilder {
     pub fn developer_api_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.overrides.client.developer_api_endpoint.set(endpoint);
         self
-    }
-}
-
-/// # How requests to the issuer are sent
-impl IdaasBuilder {
-    /// How long a connection to the issuer may take, TLS included: key `httpConfiguration.connectTimeout`.
-    /// 5 seconds by default.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.overrides.http.connect_timeout.set(timeout);
-        self
-    }
-
-    /// How long the issuer's complete response may take: key `httpConfiguration.readTimeout`. 10 seconds by
-    /// default.
-    pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.overrides.http.read_timeout.set(timeout);
-        self
-    }
-
-    /// Trusts further certificate authorities, in PEM form, beside the platform's. `SSL_CERT_FILE` and
-    /// `SSL_CERT_DIR` replace the platform's. A transport of your own has authorities of its own:
-    /// then these are not used, which is logged as a warning.
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificates.push(pem.into());
-        self
-    }
-
-    /// Sends token requests through an HTTP service of your own, with its own TLS, proxy and pool, or over
-    /// HTTP/2, where the built-in client speaks HTTP/1.1. Time-outs and the cap on a response's size hold for it
-    /// too.
-    ///
-    /// It must not follow redirects (`reqwest` does by default): a redirect that it returns is refused, but one that it
-    /// follows is not seen, and may send the client's credentials elsewhere.
-    ///
-    /// The service may be the one that the layer wraps, with its limits and buffers: a request that waits for a token
-    /// holds nothing of the service that the token request needs. It must not contain the layer: a token request would
-    /// wait for the token that it fetches.
-    pub fn transport<S, B>(mut self, service: S) -> Self
-    where
-        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send + 'static,
-        B: http_body::Body + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.transport = Some(Box::new(|connect, read| Transport::new(service, connect, read)));
-        self
-    }
-
-    /// Sends token requests over this client of reqwest's, with its TLS, proxies and authorities.
-    ///
-    /// Build it with `reqwest::redirect::Policy::none()`: a redirect would send the client's credentials elsewhere. A
-    /// followed redirect is an error.
-    ///
-    /// ```
-    /// # fn example() -> Result<(), tower_idaas::BoxError> {
-    /// use tower_idaas::Idaas;
-    ///
-    /// let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-    /// let idaas = Idaas::builder().config_from_env().transport_reqwest(http).build();
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "reqwest")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
-    pub fn transport_reqwest(self, client: reqwest::Client) -> Self {
-        self.transport(crate::transport::OverReqwest(client))
     }
 }
 
@@ -455,9 +249,9 @@ impl fmt::Debug for IdaasBuilder {
         let client = &self.overrides.client;
         f.debug_struct("IdaasBuilder")
             .field("file", &self.file)
-            .field("client_id", &client.client_id.shown())
+            .field("client_id", &client.client_id.redacted())
             .field("method", &self.overrides.method_name())
-            .field("scope", &client.scope.shown())
+            .field("scope", &client.scope.redacted())
             .finish_non_exhaustive()
     }
 }
