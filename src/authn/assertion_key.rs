@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::authn::check::unusable;
-use crate::authn::kept::ParsedSource;
+use crate::authn::parsed_source::ParsedSource;
 use crate::authn::signing_key::SigningKey;
 use crate::authn::{CheckContext, SigningAlgorithm, TokenRequest, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
@@ -193,7 +193,7 @@ impl AssertionKey {
     pub(super) fn name(&self) -> String {
         match &self.place {
             Place::Text(source) => source.name(),
-            Place::Signer(_) => "the signer given in code".to_owned(),
+            Place::Signer(_) => "the signer set in code".to_owned(),
         }
     }
 
@@ -253,11 +253,11 @@ impl AssertionKey {
     fn with_signer(&self, signer: &Arc<dyn AssertionSigner>) -> Result<Signing, Error> {
         let algorithm = signer.algorithm();
         if self.passphrase.is_some() {
-            let problem = "a passphrase is given for the signer given in code, which needs none; remove it";
+            let problem = "a passphrase is given for the signer set in code, which needs none; remove it";
             return Err(Error::new(ErrorKind::Credential, problem));
         }
         if let Some(other) = self.algorithm.filter(|other| *other != algorithm) {
-            let problem = format!("the signer given in code signs with {algorithm}, not with {other}");
+            let problem = format!("the signer set in code signs with {algorithm}, not with {other}");
             let remedy = "leave the algorithm to the signer";
             return Err(Error::new(ErrorKind::Credential, format!("{problem}; {remedy}")));
         }
@@ -312,7 +312,7 @@ impl Signing {
                     Some(expected) => Err(Error::new(
                         ErrorKind::Credential,
                         format!(
-                            "the signer given in code made an {algorithm} signature of {found} bytes; expected \
+                            "the signer set in code made an {algorithm} signature of {found} bytes; expected \
                              r and s in {expected} bytes (RFC 7518 section 3.4), not DER"
                         ),
                     )),

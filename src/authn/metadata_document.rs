@@ -75,7 +75,7 @@ impl MetadataDocument {
             let problem = format!("no attested document can be had: {fault}");
             Error::new(ErrorKind::Credential, problem)
         })?;
-        let (now, instance_id) = (request.moment(), request.instance_id());
+        let (now, instance_id) = (request.timestamp(), request.instance_id());
         let mut kept = self.kept.lock().await;
         if let Some(document) = &*kept
             && document.is_good(now, self.life)
@@ -119,7 +119,7 @@ impl MetadataDocument {
             Cloud::AlibabaCloudEcs | Cloud::AwsEc2 => compact(text.expose_secret()),
         };
         document.ok_or_else(|| {
-            let problem = format!("the response of {} is no document", service.shown());
+            let problem = format!("the response of {} is no document", service.display_address());
             Error::new(ErrorKind::InvalidResponse, format!("{problem}; check that nothing is in front of it"))
         })
     }

@@ -35,11 +35,11 @@ mod der;
 mod encrypted_key;
 #[cfg(feature = "transport")]
 mod identity_token;
-mod kept;
 #[cfg(feature = "transport")]
 mod metadata_document;
 mod oidc;
 mod oidc_token_file;
+mod parsed_source;
 mod pca;
 mod pkcs7;
 mod private_key;

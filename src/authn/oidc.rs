@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use crate::authn::oidc_token_file::OidcTokenFile;
 use crate::authn::{AssertionSource, Authenticator, BuiltIn, CheckContext, TokenRequest, check};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::{Secret, id_token, text_file};
+use crate::secret::path::redacted_path;
+use crate::secret::{Secret, id_token};
 
 const ASSERTION_TYPE: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:id-token-bearer";
 
@@ -37,7 +38,7 @@ impl Oidc {
     /// sent with a warning.
     pub fn from_file(credential_name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         let (credential_name, path) = (credential_name.into(), path.into());
-        let origin = format!("of file {}", text_file::shown(&path));
+        let origin = format!("of file {}", redacted_path(&path));
         Self { credential_name, token: Arc::new(OidcTokenFile::new(path)), origin }
     }
 

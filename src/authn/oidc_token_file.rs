@@ -20,7 +20,7 @@ impl OidcTokenFile {
 
 impl AssertionSource for OidcTokenFile {
     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
-        Box::pin(self.0.read(request.environment(), request.moment(), Expected::secret()))
+        Box::pin(self.0.read(request.environment(), request.timestamp(), Expected::secret()))
     }
 
     /// The file must hold a token when the handle is built.

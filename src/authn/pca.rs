@@ -6,7 +6,7 @@ use crate::authn::assertion_key::{AssertionKey, Signing};
 use crate::authn::certificate::{Certificate, Date};
 use crate::authn::check::unusable;
 use crate::authn::client_assertion::assertion;
-use crate::authn::kept::ParsedSource;
+use crate::authn::parsed_source::ParsedSource;
 use crate::authn::{Authenticator, BuiltIn, CheckContext, SigningAlgorithm, TokenRequest, check, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::SecretSource;

@@ -28,7 +28,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// The token endpoint in errors: without its query, which may hold a secret.
-    pub(crate) fn shown_endpoint(&self) -> String {
+    pub(crate) fn display_endpoint(&self) -> String {
         let endpoint = &self.token_endpoint;
         let scheme = endpoint.scheme_str().unwrap_or("https");
         let authority = endpoint.authority().map_or("", http::uri::Authority::as_str);
@@ -42,7 +42,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("instance_id", instance_id)
             .field("client_id", client_id)
-            .field("token_endpoint", &self.shown_endpoint())
+            .field("token_endpoint", &self.display_endpoint())
             .finish()
     }
 }
@@ -207,12 +207,12 @@ impl TokenRequest {
     }
 
     /// The time put into an assertion, if one was made.
-    pub(crate) fn issuer_time_told(&self) -> Option<SystemTime> {
+    pub(crate) fn time_in_assertion(&self) -> Option<SystemTime> {
         self.time_bound.then_some(self.issuer_time)
     }
 
     /// The timestamp of the request, by both clocks.
-    pub(crate) fn moment(&self) -> Timestamp {
+    pub(crate) fn timestamp(&self) -> Timestamp {
         self.now
     }
 

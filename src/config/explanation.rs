@@ -31,18 +31,8 @@ impl ClientConfig {
 
     /// The text of this key, by the last part of its name in camelCase, unless it is blank.
     pub(crate) fn value(&self, key: &str) -> Option<&str> {
-        let client = &self.client;
-        let texts = [
-            &client.idaas_instance_id,
-            &client.client_id,
-            &client.issuer,
-            &client.token_endpoint,
-            &client.scope,
-            &client.open_api_endpoint,
-            &client.developer_api_endpoint,
-            &client.device_authorization_endpoint,
-        ];
-        let field = texts.into_iter().chain(self.authn.texts()).find(|field| field.key() == key)?;
+        let mut texts = self.client.texts().into_iter().chain(self.authn.texts());
+        let field = texts.find(|field| field.key() == key)?;
         field.get().map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 

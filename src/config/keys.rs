@@ -34,41 +34,54 @@ macro_rules! keys {
     };
 }
 
-keys! {
+/// The same for an object whose values are all texts.
+macro_rules! text_keys {
+    ($(#[$about:meta])* $name:ident in $prefix:literal { $($field:ident = $key:literal,)* }) => {
+        keys! { $(#[$about])* $name in $prefix { $($field: String = $key,)* } }
+
+        impl $name {
+            pub(super) fn texts(&self) -> Vec<&Field<String>> {
+                vec![$(&self.$field),*]
+            }
+        }
+    };
+}
+
+text_keys! {
     /// The keys of the top level.
     ClientKeys in "" {
-        idaas_instance_id: String = "idaasInstanceId",
-        client_id: String = "clientId",
-        issuer: String = "issuer",
-        token_endpoint: String = "tokenEndpoint",
-        scope: String = "scope",
-        open_api_endpoint: String = "openApiEndpoint",
-        developer_api_endpoint: String = "developerApiEndpoint",
-        device_authorization_endpoint: String = "deviceAuthorizationEndpoint",
+        idaas_instance_id = "idaasInstanceId",
+        client_id = "clientId",
+        issuer = "issuer",
+        token_endpoint = "tokenEndpoint",
+        scope = "scope",
+        open_api_endpoint = "openApiEndpoint",
+        developer_api_endpoint = "developerApiEndpoint",
+        device_authorization_endpoint = "deviceAuthorizationEndpoint",
     }
 }
 
-keys! {
+text_keys! {
     /// How the client proves who it is.
     AuthnKeys in "authnConfiguration." {
-        identity_type: String = "identityType",
-        authn_method: String = "authnMethod",
-        client_secret_env_var_name: String = "clientSecretEnvVarName",
-        client_secret_file_path: String = "clientSecretFilePath",
-        private_key_env_var_name: String = "privateKeyEnvVarName",
-        private_key_file_path: String = "privateKeyFilePath",
-        private_key_passphrase_env_var_name: String = "privateKeyPassphraseEnvVarName",
-        private_key_id: String = "privateKeyId",
-        signing_algorithm: String = "signingAlgorithm",
-        application_federated_credential_name: String = "applicationFederatedCredentialName",
-        client_deploy_environment: String = "clientDeployEnvironment",
-        oidc_token_file_path: String = "oidcTokenFilePath",
-        oidc_token_file_path_env_var_name: String = "oidcTokenFilePathEnvVarName",
-        client_x509_certificate: String = "clientX509Certificate",
-        client_x509_certificate_path: String = "clientX509CertificatePath",
-        x509_cert_chains: String = "x509CertChains",
-        x509_cert_chains_path: String = "x509CertChainsPath",
-        plugin_name: String = "pluginName",
+        identity_type = "identityType",
+        authn_method = "authnMethod",
+        client_secret_env_var_name = "clientSecretEnvVarName",
+        client_secret_file_path = "clientSecretFilePath",
+        private_key_env_var_name = "privateKeyEnvVarName",
+        private_key_file_path = "privateKeyFilePath",
+        private_key_passphrase_env_var_name = "privateKeyPassphraseEnvVarName",
+        private_key_id = "privateKeyId",
+        signing_algorithm = "signingAlgorithm",
+        application_federated_credential_name = "applicationFederatedCredentialName",
+        client_deploy_environment = "clientDeployEnvironment",
+        oidc_token_file_path = "oidcTokenFilePath",
+        oidc_token_file_path_env_var_name = "oidcTokenFilePathEnvVarName",
+        client_x509_certificate = "clientX509Certificate",
+        client_x509_certificate_path = "clientX509CertificatePath",
+        x509_cert_chains = "x509CertChains",
+        x509_cert_chains_path = "x509CertChainsPath",
+        plugin_name = "pluginName",
     }
 }
 
@@ -120,52 +133,6 @@ impl Default for ClientConfig {
             faults: Vec::new(),
             unknown_keys: Vec::new(),
         }
-    }
-}
-
-impl AuthnKeys {
-    /// All keys of the section: each is a text.
-    pub(super) fn texts(&self) -> Vec<&Field<String>> {
-        let Self {
-            identity_type,
-            authn_method,
-            client_secret_env_var_name,
-            client_secret_file_path,
-            private_key_env_var_name,
-            private_key_file_path,
-            private_key_passphrase_env_var_name,
-            private_key_id,
-            signing_algorithm,
-            application_federated_credential_name,
-            client_deploy_environment,
-            oidc_token_file_path,
-            oidc_token_file_path_env_var_name,
-            client_x509_certificate,
-            client_x509_certificate_path,
-            x509_cert_chains,
-            x509_cert_chains_path,
-            plugin_name,
-        } = self;
-        vec![
-            identity_type,
-            authn_method,
-            client_secret_env_var_name,
-            client_secret_file_path,
-            private_key_env_var_name,
-            private_key_file_path,
-            private_key_passphrase_env_var_name,
-            private_key_id,
-            signing_algorithm,
-            application_federated_credential_name,
-            client_deploy_environment,
-            oidc_token_file_path,
-            oidc_token_file_path_env_var_name,
-            client_x509_certificate,
-            client_x509_certificate_path,
-            x509_cert_chains,
-            x509_cert_chains_path,
-            plugin_name,
-        ]
     }
 }
 

@@ -67,19 +67,19 @@ pub(super) fn method(
             Arc::clone(authenticator)
         }
         None => match of_file(keys, checker)? {
-            OfFile::Authenticator(authenticator) => authenticator,
-            OfFile::Plugin => return plugin::plugin(checker, keys),
+            FileMethod::Authenticator(authenticator) => authenticator,
+            FileMethod::Plugin => return plugin::plugin(checker, keys),
         },
     };
     Some(Method::Endpoint { authenticator, token_endpoint: token_endpoint?.clone() })
 }
 
-enum OfFile {
+enum FileMethod {
     Authenticator(Arc<dyn Authenticator>),
     Plugin,
 }
 
-fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<OfFile> {
+fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<FileMethod> {
     let authn = &keys.authn;
     if keys.authn_section.is_absent() && authn.authn_method.is_absent() {
         checker.fault(keys.authn_section.fault("is missing; expected an object with `authnMethod`"));
@@ -101,7 +101,7 @@ fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<OfFile> {
         "PKCS7" => deployment::pkcs7(authn, address, checker),
         "PLUGIN" => {
             warn_of_unused(checker, authn, &name);
-            return Some(OfFile::Plugin);
+            return Some(FileMethod::Plugin);
         }
         name => {
             let meant = nearest(name, METHODS).map(|method| format!("; did you mean `{method}`?"));
@@ -114,7 +114,7 @@ fn of_file(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<OfFile> {
     warn_of_unused(checker, authn, &name);
     let method = method?;
     check(&*method, authn, checker);
-    Some(OfFile::Authenticator(method))
+    Some(FileMethod::Authenticator(method))
 }
 
 /// Collects the method's own faults, each at the key that the option was read from.

@@ -39,7 +39,7 @@ pub(crate) enum ConfigFile {
 impl Config {
     /// The server that tokens are requested from. Two issuers may share an endpoint's host, and one issuer may have two
     /// endpoints.
-    pub(crate) fn asked(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         #[cfg(feature = "aliyun")]
         if let Method::Plugin(Plugin::OpenApi { endpoint }) = &self.method {
             return endpoint.to_string();

@@ -38,7 +38,7 @@ pub(crate) enum Method {
     Endpoint { authenticator: Arc<dyn Authenticator>, token_endpoint: Uri },
     /// A source that is chosen by its name.
     Plugin(Plugin),
-    /// A source given in code.
+    /// A source set in code.
     Source,
 }
 
@@ -61,7 +61,7 @@ impl Method {
     }
 
     /// Whether it is not built in: then the configuration does not say whose tokens it gets.
-    pub(crate) fn is_own(&self) -> bool {
+    pub(crate) fn is_custom(&self) -> bool {
         match self {
             Self::Endpoint { authenticator, .. } => vendor_name(&**authenticator).is_none(),
             Self::Plugin(Plugin::Registered { .. }) | Self::Source => true,

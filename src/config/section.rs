@@ -98,7 +98,7 @@ impl<T> Field<T> {
 
 impl Field<String> {
     /// The value for `Debug`, if it looks like an id or a scope: it may be a misplaced secret.
-    pub(crate) fn shown(&self) -> Option<&str> {
+    pub(crate) fn redacted(&self) -> Option<&str> {
         let text = self.get()?;
         let is_plain = |text: &str| {
             text.len() <= 256 && text.split(|c: char| !c.is_alphanumeric()).all(|word| word.len() <= 32)

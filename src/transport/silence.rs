@@ -42,7 +42,9 @@ impl Default for SilenceLimit {
 
 /// The limits of the servers that a client speaks with, the last used first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SilenceLimits(Arc<Mutex<Vec<(Server, Arc<SilenceLimit>)>>>);
+pub(super) struct SilenceLimits(Arc<Mutex<Vec<Known>>>);
+
+type Known = (Server, Arc<SilenceLimit>);
 
 /// The scheme, and the host and port as they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use tower_idaas::Scope;
 /// What tells the tokens of one client from those of others. Processes for which all of it is equal share tokens.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// Where tokens are asked for; empty with a source that is given in code.
+    /// Where tokens are asked for; empty with a source that is set in code.
     pub(crate) issuer: String,
     pub(crate) instance_id: String,
     pub(crate) client_id: String,

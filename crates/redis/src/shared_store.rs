@@ -68,7 +68,7 @@ impl SharedStore {
     }
 
     /// Sets a name that keeps these tokens apart from those of other clients with the same issuer, instance, client id,
-    /// method and scope. Empty by default; required where the token source or the authenticator is given in code,
+    /// method and scope. Empty by default; required where the token source or the authenticator is set in code,
     /// because two of them may get different tokens for the same client.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
@@ -117,7 +117,7 @@ impl SharedStore {
         let Self { store, keys, namespace, timeout, lease, wait } = self;
         let mut faults = Vec::new();
         if context.is_custom() && namespace.is_empty() {
-            let problem = "has no namespace; with a source or an authenticator given in code nothing else keeps its \
+            let problem = "has no namespace; with a source or an authenticator set in code nothing else keeps its \
                            tokens apart from those of others: set `SharedStore::namespace`";
             faults.push(ConfigFault::new("token_store", problem));
         }

@@ -5,7 +5,7 @@ use tower_idaas::Error;
 /// The labels of all metrics, which are fields of all events.
 #[derive(Clone, Debug)]
 pub(crate) struct Telemetry {
-    /// The client id; empty with a source that is given in code.
+    /// The client id; empty with a source that is set in code.
     pub(crate) client: String,
     /// The authentication method, as the vendor writes it, or what else tokens come from.
     pub(crate) method: String,

@@ -276,7 +276,7 @@ fn only_what_is_bound_to_a_time_is_made_again_when_the_clocks_differ() {
         (&of_variable(), true),
     ] {
         let request = authenticate(method, &variables).unwrap();
-        assert_eq!(request.issuer_time_told().is_some(), is_bound, "{method:?}");
+        assert_eq!(request.time_in_assertion().is_some(), is_bound, "{method:?}");
     }
 }
 
@@ -338,7 +338,7 @@ fn an_expired_certificate_is_a_warning_at_load_and_at_each_attempt_and_is_sent()
     });
     let pca = Pca::new("credential", expired(), key());
     let at_attempt = warnings(|| drop(authenticate(&pca, &environment(&[])).unwrap()));
-    let expected = "the client certificate in the value given in code expired on 2021-01-01; replace it";
+    let expected = "the client certificate in the value set in code expired on 2021-01-01; replace it";
     for found in [at_load, at_attempt] {
         assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     }

@@ -190,7 +190,7 @@ fn what_code_gives_is_checked_likewise() {
     let cases: [(Arc<dyn Authenticator>, &str); 8] = [
         (
             Arc::new(private_key("hunter2")),
-            "`private_key` cannot be used: the value given in code holds no private key",
+            "`private_key` cannot be used: the value set in code holds no private key",
         ),
         (
             Arc::new(private_key(KEY).algorithm(SigningAlgorithm::Rs256)),

@@ -79,7 +79,7 @@ fn code_wins_over_the_file_and_does_without_one() {
     given.client.token_endpoint.set("https://t.example.com/token");
     given.authenticator = Some(Arc::new(crate::authn::authenticator_fn(|request| async { Ok(request) })));
     let config = load(&ConfigFile::Absent, given.clone(), &environment()).unwrap();
-    assert!(config.method.is_own());
+    assert!(config.method.is_custom());
 
     given.http.read_timeout.set(Duration::ZERO);
     let error = load(&ConfigFile::Absent, given, &environment()).unwrap_err();

@@ -15,7 +15,7 @@ const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
 /// A client that trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` when one of them is set, of the platform
-/// otherwise, and those given in code.
+/// otherwise, and those set in code.
 ///
 /// # Errors
 ///

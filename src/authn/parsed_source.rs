@@ -16,13 +16,13 @@ use crate::secret::{Expected, SecretSource};
 pub(crate) struct ParsedSource<T> {
     source: SecretSource,
     is_public: bool,
-    parsed: Arc<Kept<T>>,
+    parsed: Arc<Cached<T>>,
 }
 
 impl<T: Send + Sync> ParsedSource<T> {
     /// A source of secret text, such as a private key.
     pub(crate) fn secret(source: SecretSource) -> Self {
-        Self { source, is_public: false, parsed: Arc::new(Kept::new()) }
+        Self { source, is_public: false, parsed: Arc::new(Cached::new()) }
     }
 
     /// A source of public text, such as certificates, whose file any user of the machine may read.
@@ -83,12 +83,12 @@ impl<T> fmt::Debug for ParsedSource<T> {
 }
 
 /// Stores only a keyed hash of the text, so that no second copy of a secret exists.
-struct Kept<T> {
+struct Cached<T> {
     hasher: RandomState,
     last: Mutex<Option<(u64, Arc<T>)>>,
 }
 
-impl<T> Kept<T> {
+impl<T> Cached<T> {
     fn new() -> Self {
         Self { hasher: RandomState::new(), last: Mutex::new(None) }
     }
@@ -106,9 +106,9 @@ impl<T> Kept<T> {
     }
 }
 
-impl<T> fmt::Debug for Kept<T> {
+impl<T> fmt::Debug for Cached<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").finish_non_exhaustive()
+        f.debug_struct("Cached").finish_non_exhaustive()
     }
 }
 
@@ -120,10 +120,10 @@ mod tests {
 
     #[test]
     fn the_same_text_is_read_once_and_another_one_anew() {
-        let kept = Kept::new();
+        let cached = Cached::new();
         let mut made = 0;
         let mut get = |texts: &[&str]| {
-            let length = kept.get(texts, || {
+            let length = cached.get(texts, || {
                 made += 1;
                 Ok::<_, Infallible>(texts.concat())
             });
@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_text_that_cannot_be_read_leaves_what_was_made_before() {
-        let kept = Kept::new();
-        kept.get(&["a"], || Ok::<_, ()>(1)).unwrap();
-        kept.get(&["b"], || Err(())).unwrap_err();
-        assert_eq!(kept.get(&["a"], || Err(())), Ok(Arc::new(1)));
+        let cached = Cached::new();
+        cached.get(&["a"], || Ok::<_, ()>(1)).unwrap();
+        cached.get(&["b"], || Err(())).unwrap_err();
+        assert_eq!(cached.get(&["a"], || Err(())), Ok(Arc::new(1)));
     }
 }
