@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use tower_idaas::Scope;
+use clap::{Args, Parser, Subcommand};
 
+use crate::api_key::ApiKeyArguments;
+use crate::cloud_role::CloudRoleArguments;
 use crate::config::ConfigCommand;
 use crate::credentials_server::CredentialsServerArguments;
 use crate::doctor::demo::Fault;
@@ -13,7 +14,9 @@ use crate::emulate::EmulateArguments;
 use crate::exec_credential::ExecCredentialArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::generated::{CompletionsArguments, ManArguments};
+use crate::oauth_token::OauthTokenArguments;
 use crate::output;
+use crate::token::TokenArguments;
 
 /// Tokens of Alibaba Cloud IDaaS for shells and for other programs.
 #[derive(Debug, Parser)]
@@ -27,6 +30,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Token(TokenArguments),
     CloudRole(CloudRoleArguments),
+    ApiKey(ApiKeyArguments),
+    OauthToken(OauthTokenArguments),
     ExecCredential(ExecCredentialArguments),
     CredentialsServer(CredentialsServerArguments),
     Config(ConfigCommand),
@@ -34,69 +39,6 @@ pub(crate) enum Command {
     Emulate(EmulateArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
-}
-
-/// Which configuration is used.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ConfigArguments {
-    /// The client-config.json to use [default: the one that CLOUD_IDAAS_CONFIG_PATH names, else
-    /// ~/.cloud_idaas/client-config.json]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) config: Option<PathBuf>,
-}
-
-/// Prints a bearer token. What is printed on stdout is secret.
-#[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct TokenArguments {
-    #[command(flatten)]
-    pub(crate) config: ConfigArguments,
-    /// The scope to ask for, `audience|permission` [default: the configured one]
-    #[arg(long)]
-    pub(crate) scope: Option<Scope>,
-    /// How the token is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: TokenFormat,
-    /// Exchanges the access token in this file, or on stdin with `-`, for one on behalf of its subject
-    #[arg(long, value_name = "FILE|-")]
-    pub(crate) exchange: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum TokenFormat {
-    /// The token alone, on one line
-    #[default]
-    Token,
-    /// `Authorization: Bearer …`, for `curl -H @-`
-    Header,
-    /// One JSON object: access_token, token_type, expires_in (seconds), expires_at, scope
-    Json,
-}
-
-/// Prints credentials of a cloud role. What is printed on stdout is secret.
-#[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct CloudRoleArguments {
-    /// The ARN of the role, `acs:ram::…:role/…` or `arn:aws:iam::…:role/…`
-    pub(crate) role: String,
-    #[command(flatten)]
-    pub(crate) config: ConfigArguments,
-    /// How the credentials are printed
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: CredentialsFormat,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum CredentialsFormat {
-    /// One JSON object with all that the service said
-    #[default]
-    Json,
-    /// Shell variables, for `eval`
-    Env,
-    /// What mode External of the Aliyun CLI reads
-    Aliyun,
-    /// What `credential_process` of the AWS CLI and SDKs reads
-    Aws,
 }
 
 /// Tells why a token does not come, step by step. Shows no secret.
@@ -133,7 +75,7 @@ impl DoctorArguments {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
 
     use super::*;
 
@@ -170,7 +112,11 @@ mod tests {
             &["doctor", "--demo", "a.json"],
             &["token", "--scope", "no scope"],
             &["token", "surplus"],
+            &["token", "--exchange", "-", "--cache"],
+            &["token", "--refresh"],
             &["cloud-role"],
+            &["api-key"],
+            &["oauth-token"],
             &["nothing"],
             &[],
         ] {

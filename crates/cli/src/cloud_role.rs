@@ -1,25 +1,86 @@
 //! `idaas cloud-role`.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_idaas::BoxError;
-use tower_idaas::aliyun::{CloudCredentials, CloudStsToken, StsToken};
+use tower_idaas::aliyun::{CloudCredentials, CloudStsToken};
 
-use crate::arguments::{CloudRoleArguments, CredentialsFormat};
-use crate::failure::Failure;
+use crate::bearer::timestamp;
+use crate::cache::{CacheArguments, Entry, Issued};
+use crate::client::ConfigArguments;
+use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
-use crate::token::client;
+
+/// Prints credentials of a cloud role. What is printed on stdout is secret.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct CloudRoleArguments {
+    /// The ARN of the role, `acs:ram::…:role/…` or `arn:aws:iam::…:role/…`
+    role: String,
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// How the credentials are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    cache: CacheArguments,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// One JSON object with all that the service said
+    #[default]
+    Json,
+    /// Shell variables, for `eval`
+    Env,
+    /// What mode External of the Aliyun CLI reads
+    Aliyun,
+    /// What `credential_process` of the AWS CLI and SDKs reads
+    Aws,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Serialize)]
+enum Cloud {
+    #[serde(rename = "alibaba-cloud")]
+    Alibaba,
+    #[serde(rename = "aws")]
+    Aws,
+    #[serde(rename = "tencent-cloud")]
+    Tencent,
+}
+
+/// What the service said. It has no `Debug`, because two of its fields are secret.
+#[derive(Deserialize, Serialize)]
+struct Credentials {
+    cloud: Cloud,
+    access_key_id: String,
+    access_key_secret: String,
+    security_token: String,
+    expires_at: SystemTime,
+    account_id: Option<String>,
+    role_id: Option<String>,
+    role_name: Option<String>,
+    role_arn: Option<String>,
+}
 
 pub(crate) async fn run(arguments: CloudRoleArguments) -> Result<(), Failure> {
-    let CloudRoleArguments { role, config, format } = arguments;
-    let idaas = client(config)?;
-    let credentials = idaas.cloud_role(&*role)?.credentials().await?;
+    let CloudRoleArguments { role, config, format, cache } = arguments;
+    let role = config.client()?.cloud_role(&*role)?;
+    let fetch = async {
+        let value = Credentials::of(&role.credentials().await?)?;
+        Ok(Issued { expires_at: value.expires_at, value })
+    };
+    let entry = Entry::new("cloud-role").with(role.arn());
+    let credentials = cache.open(&config).await.get_or_fetch(&entry, fetch).await?;
     let shown = match format {
-        CredentialsFormat::Json => pretty(&everything(&credentials)?),
-        CredentialsFormat::Env => variables(&credentials)?,
-        CredentialsFormat::Aliyun => pretty(&for_aliyun(&credentials)?),
-        CredentialsFormat::Aws => pretty(&for_aws(&credentials)?),
+        Format::Json => pretty(&credentials.everything()),
+        Format::Env => credentials.variables()?,
+        Format::Aliyun => pretty(&credentials.for_aliyun()?),
+        Format::Aws => pretty(&credentials.for_aws()?),
     };
     Ok(print(&shown)?)
 }
@@ -28,102 +89,95 @@ fn pretty(json: &Value) -> String {
     format!("{json:#}\n")
 }
 
-/// A cloud, its STS token, and the variables that its tools read: id, secret and token.
-struct OfCloud<'a> {
-    name: &'static str,
-    token: &'a StsToken,
-    variables: [&'static str; 3],
-}
+impl Credentials {
+    fn of(credentials: &CloudCredentials) -> Result<Self, BoxError> {
+        let (cloud, token) = match credentials.sts_token() {
+            CloudStsToken::AlibabaCloud(token) => (Cloud::Alibaba, token),
+            CloudStsToken::Aws(token) => (Cloud::Aws, token),
+            CloudStsToken::TencentCloud(token) => (Cloud::Tencent, token),
+            _ => return Err("the role is one of a cloud that this version of `idaas` does not know".into()),
+        };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Self {
+            cloud,
+            access_key_id: token.access_key_id().to_owned(),
+            access_key_secret: token.access_key_secret().expose_secret().to_owned(),
+            security_token: token.security_token().expose_secret().to_owned(),
+            expires_at: token.expires_at(),
+            account_id: owned(credentials.account_id()),
+            role_id: owned(credentials.role_id()),
+            role_name: owned(credentials.role_name()),
+            role_arn: owned(credentials.role_arn()),
+        })
+    }
 
-fn of_cloud(credentials: &CloudCredentials) -> Result<OfCloud<'_>, BoxError> {
-    Ok(match credentials.sts_token() {
-        CloudStsToken::AlibabaCloud(token) => OfCloud {
-            name: "alibaba-cloud",
-            token,
-            variables: [
+    fn everything(&self) -> Value {
+        json!({
+            "cloud": self.cloud,
+            "access_key_id": self.access_key_id,
+            "access_key_secret": self.access_key_secret,
+            "security_token": self.security_token,
+            "expires_at": timestamp(self.expires_at),
+            "account_id": self.account_id,
+            "role_id": self.role_id,
+            "role_name": self.role_name,
+            "role_arn": self.role_arn,
+        })
+    }
+
+    /// `export` lines for a POSIX shell, with the variables that the tools of the cloud read.
+    fn variables(&self) -> Result<String, BoxError> {
+        let names = match self.cloud {
+            Cloud::Alibaba => [
                 "ALIBABA_CLOUD_ACCESS_KEY_ID",
                 "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
                 "ALIBABA_CLOUD_SECURITY_TOKEN",
             ],
-        },
-        CloudStsToken::Aws(token) => OfCloud {
-            name: "aws",
-            token,
-            variables: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
-        },
-        CloudStsToken::TencentCloud(token) => OfCloud {
-            name: "tencent-cloud",
-            token,
-            variables: ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SECURITY_TOKEN"],
-        },
-        _ => return Err("the role is one of a cloud that this version of `idaas` does not know".into()),
-    })
-}
-
-fn everything(credentials: &CloudCredentials) -> Result<Value, BoxError> {
-    let OfCloud { name, token, .. } = of_cloud(credentials)?;
-    Ok(json!({
-        "cloud": name,
-        "access_key_id": token.access_key_id(),
-        "access_key_secret": token.access_key_secret().expose_secret(),
-        "security_token": token.security_token().expose_secret(),
-        "expires_at": expiration(token),
-        "account_id": credentials.account_id(),
-        "role_id": credentials.role_id(),
-        "role_name": credentials.role_name(),
-        "role_arn": credentials.role_arn(),
-    }))
-}
-
-/// `export` lines for a POSIX shell.
-fn variables(credentials: &CloudCredentials) -> Result<String, BoxError> {
-    let OfCloud { token, variables, .. } = of_cloud(credentials)?;
-    let values = [
-        token.access_key_id(),
-        token.access_key_secret().expose_secret(),
-        token.security_token().expose_secret(),
-    ];
-    let mut text = String::new();
-    for (name, value) in variables.into_iter().zip(values) {
-        writeln!(text, "export {name}={}", quoted(value))?;
+            Cloud::Aws => ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+            Cloud::Tencent => {
+                ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SECURITY_TOKEN"]
+            }
+        };
+        let values = [&self.access_key_id, &self.access_key_secret, &self.security_token];
+        let mut text = String::new();
+        for (name, value) in names.into_iter().zip(values) {
+            writeln!(text, "export {name}={}", quoted(value))?;
+        }
+        Ok(text)
     }
-    Ok(text)
+
+    /// Mode External: <https://github.com/aliyun/aliyun-cli>.
+    fn for_aliyun(&self) -> Result<Value, BoxError> {
+        self.check(Cloud::Alibaba, "the role is not one of Alibaba Cloud; choose another --format")?;
+        Ok(json!({
+            "mode": "StsToken",
+            "access_key_id": self.access_key_id,
+            "access_key_secret": self.access_key_secret,
+            "sts_token": self.security_token,
+            "expiration": timestamp(self.expires_at),
+        }))
+    }
+
+    /// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html>.
+    fn for_aws(&self) -> Result<Value, BoxError> {
+        self.check(Cloud::Aws, "the role is not one of AWS; choose another --format")?;
+        Ok(json!({
+            "Version": 1,
+            "AccessKeyId": self.access_key_id,
+            "SecretAccessKey": self.access_key_secret,
+            "SessionToken": self.security_token,
+            "Expiration": timestamp(self.expires_at),
+        }))
+    }
+
+    fn check(&self, cloud: Cloud, problem: &str) -> Result<(), BoxError> {
+        if self.cloud == cloud { Ok(()) } else { Err(problem.into()) }
+    }
 }
 
 /// In single quotes, where a shell leaves everything alone.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
-}
-
-/// Mode External: <https://github.com/aliyun/aliyun-cli>.
-fn for_aliyun(credentials: &CloudCredentials) -> Result<Value, BoxError> {
-    let token =
-        credentials.alibaba_cloud().ok_or("the role is not one of Alibaba Cloud; choose another --format")?;
-    Ok(json!({
-        "mode": "StsToken",
-        "access_key_id": token.access_key_id(),
-        "access_key_secret": token.access_key_secret().expose_secret(),
-        "sts_token": token.security_token().expose_secret(),
-        "expiration": expiration(token),
-    }))
-}
-
-/// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sourcing-external.html>.
-fn for_aws(credentials: &CloudCredentials) -> Result<Value, BoxError> {
-    let CloudStsToken::Aws(token) = credentials.sts_token() else {
-        return Err("the role is not one of AWS; choose another --format".into());
-    };
-    Ok(json!({
-        "Version": 1,
-        "AccessKeyId": token.access_key_id(),
-        "SecretAccessKey": token.access_key_secret().expose_secret(),
-        "SessionToken": token.security_token().expose_secret(),
-        "Expiration": expiration(token),
-    }))
-}
-
-fn expiration(token: &StsToken) -> String {
-    humantime::format_rfc3339_seconds(token.expires_at()).to_string()
 }
 
 #[cfg(test)]

@@ -26,11 +26,11 @@ use tokio::sync::Semaphore;
 use tower_idaas::BoxError;
 use tower_idaas::aliyun::{CloudCredentials, CloudRole};
 
-use crate::arguments::ConfigArguments;
+use crate::bearer::timestamp;
+use crate::client::ConfigArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{note, print};
 use crate::shutdown;
-use crate::token::client;
 
 /// More connections wait to be accepted.
 const MOST_CONNECTIONS: usize = 64;
@@ -54,7 +54,7 @@ pub(crate) struct CredentialsServerArguments {
 
 pub(crate) async fn run(arguments: CredentialsServerArguments) -> Result<(), Failure> {
     let CredentialsServerArguments { role, config, port } = arguments;
-    let role = client(config)?.cloud_role(&*role)?;
+    let role = config.client()?.cloud_role(&*role)?;
     // A role that cannot be had is told now, and not to each program that asks.
     document(&role.credentials().await?)?;
     let stop = shutdown::requested()?;
@@ -151,7 +151,7 @@ fn document(credentials: &CloudCredentials) -> Result<Value, BoxError> {
         "AccessKeyId": token.access_key_id(),
         "AccessKeySecret": token.access_key_secret().expose_secret(),
         "SecurityToken": token.security_token().expose_secret(),
-        "Expiration": humantime::format_rfc3339_seconds(token.expires_at()).to_string(),
+        "Expiration": timestamp(token.expires_at()),
     }))
 }
 

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tower_idaas::environment::Environment;
 use tower_idaas::{BoxError, Scope};
 
-use crate::arguments::ConfigArguments;
+use crate::bearer::timestamp;
+use crate::client::ConfigArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
-use crate::token::client;
 
 /// What the caller asks for, as an `ExecCredential` whose `spec` is filled.
 const REQUEST: &str = "KUBERNETES_EXEC_INFO";
@@ -31,7 +31,7 @@ pub(crate) struct ExecCredentialArguments {
 pub(crate) async fn run(arguments: ExecCredentialArguments) -> Result<(), Failure> {
     let ExecCredentialArguments { config, scope } = arguments;
     let version = requested_version()?;
-    let idaas = client(config)?;
+    let idaas = config.client()?;
     let token = match scope {
         Some(scope) => idaas.token_for(&scope).await?,
         None => idaas.token().await?,
@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: ExecCredentialArguments) -> Result<(), Failur
         "kind": "ExecCredential",
         "status": {
             "token": token.expose_token(),
-            "expirationTimestamp": humantime::format_rfc3339_seconds(token.expires_at()).to_string(),
+            "expirationTimestamp": timestamp(token.expires_at()),
         },
     });
     Ok(print(&format!("{credential:#}\n"))?)

@@ -1,9 +1,11 @@
 //! What ends the program, and with which exit code.
 
-use std::fmt::Write as _;
+use std::error::Error;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _, stderr};
 use std::process::ExitCode;
 
+use tower_idaas::aliyun::ConsentRequired;
 use tower_idaas::{BoxError, ConfigError};
 
 /// What the help says of exit codes.
@@ -12,9 +14,11 @@ Exit codes:
   0  done
   1  it failed: no token, no credentials, or something to mend
   2  the arguments are not understood
-  3  the configuration cannot be used";
+  3  the configuration cannot be used
+  4  a user must consent first, at the address on stderr";
 
 const UNUSABLE_CONFIG: u8 = 3;
+const CONSENT_REQUIRED: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -33,10 +37,23 @@ impl Failure {
             Self::UnusableConfig => return ExitCode::from(UNUSABLE_CONFIG),
             Self::Error(error) => error,
         };
+        let error = &**error;
+        if let Some(consent) = error.downcast_ref().and_then(ConsentRequired::of) {
+            let _ = stderr().write_all(invitation(consent).as_bytes());
+            return ExitCode::from(CONSENT_REQUIRED);
+        }
         let _ = stderr().write_all(text(error).as_bytes());
         match error.downcast_ref::<ConfigError>() {
             Some(_) => ExitCode::from(UNUSABLE_CONFIG),
             None => ExitCode::FAILURE,
+        }
+    }
+
+    /// Whether the same may work in a moment.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Told | Self::UnusableConfig => false,
+            Self::Error(error) => error.downcast_ref().is_some_and(tower_idaas::Error::is_transient),
         }
     }
 }
@@ -71,8 +88,28 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// In one line.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told => f.write_str("it failed"),
+            Self::UnusableConfig => f.write_str("the configuration cannot be used"),
+            Self::Error(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The address is on a line of its own, so that it can be copied.
+fn invitation(consent: &ConsentRequired) -> String {
+    // A server's text must not steer the terminal.
+    let address: String = consent.expose_authorization_url().chars().filter(|c| !c.is_control()).collect();
+    format!(
+        "error: {consent}; hand this address to that user alone, then run the command again:\n  {address}\n"
+    )
+}
+
 /// The error and its causes, a line each; the faults of a configuration as a list.
-fn text(error: &BoxError) -> String {
+fn text(error: &(dyn Error + Send + Sync + 'static)) -> String {
     let mut text = match error.downcast_ref::<ConfigError>() {
         Some(faults) => format!("error: {faults:#}\n"),
         None => format!("error: {error}\n"),

@@ -3,7 +3,11 @@
 //! Data goes to stdout, everything else to stderr. What is secret is printed by the commands that exist for it, and by
 //! them alone, after the arguments are understood; none is an argument, which a list of processes would show.
 
+mod api_key;
 mod arguments;
+mod bearer;
+mod cache;
+mod client;
 mod cloud_role;
 mod config;
 mod credentials_server;
@@ -12,17 +16,20 @@ mod emulate;
 mod exec_credential;
 mod failure;
 mod generated;
+mod input;
+mod oauth_token;
 mod output;
 mod shutdown;
 mod token;
 
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use self::arguments::{Arguments, Command};
+use self::doctor::text::colours_wanted;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -41,6 +48,8 @@ async fn main() -> ExitCode {
         Command::Completions(arguments) => generated::completions(&arguments),
         Command::Man(arguments) => generated::man(&arguments),
         Command::CloudRole(arguments) => cloud_role::run(arguments).await,
+        Command::ApiKey(arguments) => api_key::run(arguments).await,
+        Command::OauthToken(arguments) => oauth_token::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,5 +62,5 @@ fn log() {
     let filter = EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,tower_idaas::refresh=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
-    log.with_ansi(stderr().is_terminal()).init();
+    log.with_ansi(colours_wanted(&stderr())).init();
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::keys::{KEYS, Key, Kind, METHODS, MILLISECONDS, Method};
+use super::keys::{KEYS, Key, Kind, MILLISECONDS};
+use super::methods::{METHODS, Method};
 
 /// One key in full.
 pub(crate) fn key(key: &Key) -> String {

@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod keys;
+mod methods;
 mod schema;
 mod template;
 
@@ -12,7 +13,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use tower_idaas::Scope;
 
-use self::keys::{Key, METHODS};
+use self::keys::Key;
+use self::methods::METHODS;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
 

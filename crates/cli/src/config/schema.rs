@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, Kind, METHODS, MILLISECONDS, Method};
+use super::keys::{Key, Kind, MILLISECONDS};
+use super::methods::{METHODS, Method};
 
 const AUTHN: &str = "authnConfiguration";
 

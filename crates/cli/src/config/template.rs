@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::NewArguments;
-use super::keys::{Key, Kind, METHODS, Method};
+use super::keys::{Key, Kind};
+use super::methods::{METHODS, Method};
 
 /// What is written in the place of placeholders.
 #[derive(Debug, Default)]

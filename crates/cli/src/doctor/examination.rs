@@ -38,7 +38,7 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
     };
     let untrusting = faults.of(Step::Tls);
     if !untrusting.is_empty() {
-        report.add(tls::nobody_to_trust(untrusting, surroundings));
+        report.add(tls::no_authorities(untrusting, surroundings));
     }
     let (finding, way) = proxy::examine(&endpoint, &config, &faults, surroundings).await;
     report.add(finding);

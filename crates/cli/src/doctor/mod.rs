@@ -50,7 +50,7 @@ pub(crate) async fn run(
 ) -> Result<bool, BoxError> {
     let mut report = Report::default();
     if !as_json {
-        let colours = text::colours_wanted();
+        let colours = text::colours_wanted(&io::stdout());
         print(&text::head(matches!(subject, Subject::Demo(_))))?;
         // A reader that goes away is noticed at the end.
         report = Report::told_to(move |finding| drop(print(&text::finding(finding, colours))));

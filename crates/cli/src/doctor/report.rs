@@ -14,7 +14,7 @@ pub(crate) struct Report {
     told: usize,
 }
 
-/// Whoever wants to hear of each finding as soon as all of the steps before it are known.
+/// Is told each finding as soon as all of the steps before it are known.
 #[derive(Default)]
 struct Listener(Option<Box<Hears>>);
 

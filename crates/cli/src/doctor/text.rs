@@ -1,7 +1,7 @@
 //! The report for people, in the order in which it is told: head, findings, verdict.
 
 use std::fmt::Write;
-use std::io::{IsTerminal, stdout};
+use std::io::IsTerminal;
 
 use super::finding::{Finding, Mark};
 use super::report::Report;
@@ -14,8 +14,8 @@ const DEMO: &str =
 const RESET: &str = "\x1b[0m";
 
 /// <https://no-color.org>: any value but an empty one.
-pub(crate) fn colours_wanted() -> bool {
-    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+pub(crate) fn colours_wanted(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 pub(crate) fn head(is_demo: bool) -> String {

@@ -80,7 +80,7 @@ async fn a_demonstration_says_that_it_is_one_and_a_real_examination_does_not() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_that_harms_nobody_is_a_warning() {
+async fn an_unknown_key_beside_all_that_are_needed_is_a_warning() {
     let demo = Demo::start(None).await.unwrap();
     demo.change("colour", &"blue".into()).unwrap();
     let report = demo.examine(Report::default()).await;

@@ -4,9 +4,11 @@ use std::process::{Command, Stdio};
 
 use super::{Fixture, done, run, text};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "token",
     "cloud-role",
+    "api-key",
+    "oauth-token",
     "exec-credential",
     "credentials-server",
     "config",

@@ -10,6 +10,8 @@ async fn help_and_version_fetch_nothing() {
         &["--version"],
         &["token", "--help"],
         &["cloud-role", "--help"],
+        &["api-key", "--help"],
+        &["oauth-token", "--help"],
         &["doctor", "--help"],
         &["config", "--help"],
         &["exec-credential", "--help"],
@@ -35,6 +37,10 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
         &["token", "--format", "yaml"],
         &["token", "api://a|read"],
         &["cloud-role"],
+        &["api-key"],
+        &["api-key", "model", "--idaas-scope", "no scope at all"],
+        &["oauth-token"],
+        &["token", "--refresh"],
         &["credentials-server"],
         &["credentials-server", "acs:ram::1:role/x", "--port", "65536"],
         &["emulate", "--token-life", "long"],
@@ -51,11 +57,21 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
 
 #[tokio::test]
 async fn the_help_of_each_command_tells_the_exit_codes() {
-    for command in
-        ["token", "cloud-role", "doctor", "config", "exec-credential", "credentials-server", "emulate"]
-    {
+    for command in [
+        "token",
+        "cloud-role",
+        "api-key",
+        "oauth-token",
+        "doctor",
+        "config",
+        "exec-credential",
+        "credentials-server",
+        "emulate",
+    ] {
         let output = super::run(&[command, "--help"], &[]).await;
-        assert!(done(&output).contains("3  the configuration cannot be used"), "{command}");
+        for code in ["3  the configuration cannot be used", "4  a user must consent first"] {
+            assert!(done(&output).contains(code), "{command}");
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The program `idaas` as a shell sees it: stdout, stderr, exit codes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod cache;
+mod callers;
 mod cloud_role;
 mod config;
 mod credentials_server;
@@ -8,7 +10,9 @@ mod emulate;
 mod exec_credential;
 mod generated;
 mod help;
+mod kept_secrets;
 mod server;
+mod terminal;
 mod token;
 
 use std::io::Write;

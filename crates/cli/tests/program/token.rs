@@ -131,7 +131,7 @@ async fn a_subject_token_is_exchanged_from_a_file_and_from_stdin() {
     assert_fails(
         &run_with(&["token", "--exchange", "-"], &variables, " \n").await,
         1,
-        &["stdin holds no token"],
+        &["stdin is blank; write the subject token to it"],
     );
     assert_fails(&fixture.run(&["token", "--exchange", "/nowhere/subject"]).await, 1, &["/nowhere/subject"]);
 }

@@ -30,7 +30,7 @@ pub(crate) async fn examine<S: Stream>(
 ) -> (Finding, Option<TlsStream<S>>) {
     let (roots, from) = roots::load(surroundings);
     if roots.is_empty() {
-        return (nobody_to_trust(Vec::new(), surroundings), None);
+        return (no_authorities(Vec::new(), surroundings), None);
     }
     let start = Instant::now();
     let (verifier, connecting) = match handshake(below, endpoint, roots) {
@@ -61,7 +61,7 @@ pub(crate) async fn examine<S: Stream>(
     (finding.fact("time", shown::milliseconds(elapsed)), stream)
 }
 
-pub(crate) fn nobody_to_trust(faults: Vec<String>, surroundings: &Surroundings) -> Finding {
+pub(crate) fn no_authorities(faults: Vec<String>, surroundings: &Surroundings) -> Finding {
     let (_, from) = roots::load(surroundings);
     Finding::failed(Step::Tls, "no certificate authority to trust").fact("trusts", from).notes(faults).advise(
         "without authorities no server can be trusted",
@@ -130,7 +130,7 @@ fn untrusted(error: &Error, endpoint: &Endpoint) -> Finding {
             "the certificate has expired, or this machine's clock is wrong",
             format!("check the clock first: it says {}", shown::time(SystemTime::now())),
         ),
-        _ => ("the server's certificate is not trusted", "it cannot be verified", "show it to whoever runs the endpoint".to_owned()),
+        _ => ("the server's certificate is not trusted", "it cannot be verified", "show it to the operator of the endpoint".to_owned()),
     };
     Finding::failed(Step::Tls, summary).notes([shown::chain(error)]).advise(meaning, remedy)
 }

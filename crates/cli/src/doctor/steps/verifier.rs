@@ -7,8 +7,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Lets the handshake go on with a certificate that is not trusted, so that it can be described. Whoever uses
-/// this asks for the verdict before anything is sent.
+/// Lets the handshake go on with a certificate that is not trusted, so that it can be described. The
+/// caller asks for the verdict before anything is sent.
 #[derive(Debug)]
 pub(crate) struct Remembering {
     verifier: Arc<WebPkiServerVerifier>,

@@ -1,0 +1,251 @@
+//! `--cache`: what a command has fetched, kept in sealed files for the next calls.
+//!
+//! A cache that cannot be used never fails a command: stderr tells why, and the command goes on without it.
+
+#[cfg_attr(not(unix), path = "no_directory.rs")]
+mod directory;
+mod entry;
+mod record;
+mod sealing;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_idaas::environment::Environment;
+
+use self::directory::{Directory, Lock};
+pub(crate) use self::entry::Entry;
+use self::record::Record;
+use self::sealing::Keys;
+use crate::bearer::timestamp;
+use crate::client::{ConfigArguments, now};
+use crate::failure::Failure;
+use crate::output::note;
+
+/// A process that fetches takes the two time-outs and further attempts; for anything but a token it needs a token first.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Whether a command keeps what it has fetched.
+#[derive(Args, Debug)]
+pub(crate) struct CacheArguments {
+    /// Keeps what is fetched for the next calls, in sealed files in this directory [default directory:
+    /// $XDG_CACHE_HOME/idaas, else ~/.cache/idaas]
+    #[arg(long, value_name = "DIR", require_equals = true, num_args = 0..=1)]
+    cache: Option<Option<PathBuf>>,
+    /// Fetches anew whatever the cache has, such as after an API has rejected that
+    #[arg(long, requires = "cache")]
+    refresh: bool,
+}
+
+/// What a command has fetched.
+pub(crate) struct Issued<T> {
+    pub(crate) value: T,
+    pub(crate) expires_at: SystemTime,
+}
+
+/// The cache of one client of IDaaS.
+pub(crate) struct Cache {
+    /// `None` when none is asked for, or it cannot be used.
+    files: Option<SealedFiles>,
+    refresh: bool,
+}
+
+struct SealedFiles {
+    directory: Directory,
+    keys: Keys,
+    client: Entry,
+}
+
+/// Why the cache, or a file of it, is not used.
+#[derive(Debug)]
+pub(crate) struct Unusable(String);
+
+impl CacheArguments {
+    /// Opens the cache of this client, if one is asked for.
+    pub(crate) async fn open(self, config: &ConfigArguments) -> Cache {
+        let Self { cache, refresh } = self;
+        let files = match cache {
+            Some(path) => SealedFiles::open(path, config).await.map_err(|problem| warn(&problem)).ok(),
+            None => None,
+        };
+        Cache { files, refresh }
+    }
+}
+
+impl Cache {
+    /// What the cache has for the entry, or else what is fetched now, which the cache then has for the next call.
+    ///
+    /// # Errors
+    ///
+    /// When the fetch fails, and the cache has nothing that can stand in.
+    pub(crate) async fn get_or_fetch<T: DeserializeOwned + Serialize>(
+        self,
+        entry: &Entry,
+        fetch: impl Future<Output = Result<Issued<T>, Failure>>,
+    ) -> Result<T, Failure> {
+        let Self { files: Some(files), refresh } = self else { return Ok(fetch.await?.value) };
+        let name = files.keys.name(&[&files.client, entry]);
+        let begun = now();
+        if !refresh {
+            match files.read::<T>(&name) {
+                Ok(Some(record)) if record.is_fresh(now()) => return Ok(record.value),
+                Ok(_) => {}
+                Err(problem) => warn(&problem),
+            }
+        }
+        let _lock = files.lock(&name).await;
+        // What is wrong with the file was told before, and another process may have fetched meanwhile.
+        let record = match files.read::<T>(&name).unwrap_or_default() {
+            Some(record) if record.is_fresh(now()) && (!refresh || record.asked_at >= begun) => {
+                return Ok(record.value);
+            }
+            record => record.filter(|_| !refresh),
+        };
+        let asked_at = now();
+        match (fetch.await, record) {
+            (Ok(Issued { value, expires_at }), _) => {
+                let record = Record { asked_at, expires_at, value };
+                files.write(&name, &record).unwrap_or_else(|problem| warn(&problem));
+                Ok(record.value)
+            }
+            (Err(failure), Some(record)) if failure.is_transient() && record.is_usable(now()) => {
+                let end = timestamp(record.expires_at);
+                note(&format!("warning: {failure}; the cache stands in until {end}\n"));
+                Ok(record.value)
+            }
+            (Err(failure), _) => Err(failure),
+        }
+    }
+}
+
+impl SealedFiles {
+    async fn open(path: Option<PathBuf>, config: &ConfigArguments) -> Result<Self, Unusable> {
+        let explanation = config.builder().explain();
+        let keys = Keys::load(&explanation).await?;
+        let directory = Directory::open(path.or_else(default_path).ok_or_else(|| {
+            Unusable("neither XDG_CACHE_HOME nor HOME is set; name a directory with --cache=DIR".to_owned())
+        })?)?;
+        Ok(Self { directory, keys, client: Entry::of_client(&explanation) })
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Record<T>>, Unusable> {
+        let Some(sealed) = self.directory.read(name)? else { return Ok(None) };
+        let damaged = || Unusable(format!("file {name} is damaged; it is replaced"));
+        Ok(Record::read(&self.keys.open(name, &sealed).ok_or_else(damaged)?))
+    }
+
+    fn write<T: Serialize>(&self, name: &str, record: &Record<T>) -> Result<(), Unusable> {
+        let sealed = record.write().and_then(|text| self.keys.seal(name, &text));
+        let sealed = sealed.ok_or_else(|| Unusable("its content cannot be sealed".to_owned()))?;
+        self.directory.write(name, &sealed, now())
+    }
+
+    /// Keeps other processes from fetching the same. Without the lock, they only fetch more than they need.
+    async fn lock(&self, name: &str) -> Option<Lock> {
+        let begun = now();
+        while now().duration_since(begun).is_ok_and(|waited| waited < LONGEST_WAIT) {
+            match self.directory.try_lock(name) {
+                Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
+                Ok(lock) => return lock,
+                Err(problem) => {
+                    warn(&problem);
+                    return None;
+                }
+            }
+        }
+        warn(&Unusable(format!("another process has held its lock for {LONGEST_WAIT:?}")));
+        None
+    }
+}
+
+/// Where programs keep what they can fetch again: <https://specifications.freedesktop.org/basedir-spec/latest/>.
+fn default_path() -> Option<PathBuf> {
+    let path =
+        |name| Environment::Process.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")))?;
+    Some(caches.join("idaas"))
+}
+
+fn warn(problem: &Unusable) {
+    note(&format!("warning: the cache is not used: {problem}\n"));
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use tower_idaas::{Error, ErrorKind, Secret};
+
+    use super::*;
+
+    const TOKEN: &str = "token";
+
+    fn cache(folder: &tempfile::TempDir, refresh: bool) -> Cache {
+        let files = SealedFiles {
+            directory: Directory::open(folder.path().join("cache")).unwrap(),
+            keys: Keys::derive(&Secret::new("secret")).unwrap(),
+            client: Entry::new("client"),
+        };
+        Cache { files: Some(files), refresh }
+    }
+
+    /// Has the cache hold a value that was fetched so many seconds ago and lives for 1,200.
+    fn store(folder: &tempfile::TempDir, age: u64) {
+        let files = cache(folder, false).files.unwrap();
+        let asked_at = now() - Duration::from_secs(age);
+        let record =
+            Record { asked_at, expires_at: asked_at + Duration::from_secs(1_200), value: "old".to_owned() };
+        let name = files.keys.name(&[&files.client, &Entry::new(TOKEN)]);
+        files.write(&name, &record).unwrap();
+    }
+
+    fn new() -> Result<Issued<String>, Failure> {
+        Ok(Issued { value: "new".to_owned(), expires_at: now() + Duration::from_secs(1_200) })
+    }
+
+    fn failed(kind: ErrorKind) -> Result<Issued<String>, Failure> {
+        let is_transient = kind == ErrorKind::Connect;
+        Err(Error::new(kind, "no response").with_transient(is_transient).into())
+    }
+
+    async fn get(cache: Cache, fetched: Result<Issued<String>, Failure>) -> Option<String> {
+        cache.get_or_fetch(&Entry::new(TOKEN), std::future::ready(fetched)).await.ok()
+    }
+
+    #[tokio::test]
+    async fn a_value_past_two_thirds_of_its_life_is_replaced_and_stands_in_when_idaas_does_not_respond() {
+        let folder = tempfile::tempdir().unwrap();
+        for (age, fetched, expected) in [
+            (700, failed(ErrorKind::Refused), Some("old")),
+            (900, new(), Some("new")),
+            (900, failed(ErrorKind::Connect), Some("old")),
+            (900, failed(ErrorKind::Refused), None),
+            (1_150, failed(ErrorKind::Connect), None),
+            (1_150, new(), Some("new")),
+        ] {
+            store(&folder, age);
+            assert_eq!(get(cache(&folder, false), fetched).await.as_deref(), expected, "{age}");
+        }
+        // What was fetched last is there.
+        assert_eq!(get(cache(&folder, false), failed(ErrorKind::Connect)).await.as_deref(), Some("new"));
+    }
+
+    #[tokio::test]
+    async fn a_refresh_takes_nothing_from_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        store(&folder, 0);
+        assert_eq!(get(cache(&folder, true), failed(ErrorKind::Connect)).await, None);
+        assert_eq!(get(cache(&folder, true), new()).await.as_deref(), Some("new"));
+        assert_eq!(get(cache(&folder, false), failed(ErrorKind::Connect)).await.as_deref(), Some("new"));
+    }
+}
