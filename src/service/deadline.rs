@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cache::entry::CacheEntry;
 use crate::cache::slot::Slot;
-use crate::cache::sync::{current_runtime, timeout};
+use crate::cache::sync::timeout;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::service::request::HttpRequest;
@@ -46,7 +46,7 @@ impl Deadline {
         if let Poll::Ready(result) = poll_fn(|context| Poll::Ready(acquiring.as_mut().poll(context))).await {
             return result;
         }
-        if current_runtime().is_err() {
+        if slot.current_runtime().is_err() {
             return acquiring.await;
         }
         // A request may wait more than once: each wait has what the ones before have left.
