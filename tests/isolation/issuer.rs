@@ -1,26 +1,31 @@
-//! An issuer of real sockets, on a thread and a runtime of its own, with a constant latency.
+//! An issuer of real sockets, in a process of its own: its sockets and its memory are none of the handle's.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response, Uri};
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
-use tower::service_fn;
 use tower_idaas::authn::ClientSecretPost;
-use tower_idaas::{BoxError, Idaas, SecretSource};
+use tower_idaas::environment::ManualEnvironment;
+use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
+
+use crate::process::this_binary;
+
+/// What the issuer's process is told by: its latency in milliseconds, whether that varies, and how it responds to bad
+/// subject tokens.
+pub const VARIABLE: &str = "IDAAS_ISOLATION_ISSUER";
+
+/// How the lines begin that the issuer's process writes.
+pub const ADDRESS: &str = "issuer at ";
+pub const COUNTED: &str = "issuer has counted ";
 
 /// How the issuer responds to bad subject tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Bad {
     pub status: u16,
     pub body: &'static str,
-    retry_after: Option<&'static str>,
+    pub retry_after: Option<&'static str>,
     pub silent: bool,
 }
 
@@ -34,112 +39,131 @@ pub const BAD: [Bad; 7] = [
     Bad { status: 0, body: "", retry_after: None, silent: true },
 ];
 
-/// An issuer of real sockets, on a runtime of its own.
-pub struct Issuer {
-    address: std::net::SocketAddr,
-    counts: Arc<Counts>,
-    /// Dropped with the issuer, it ends the thread.
-    _running: oneshot::Sender<()>,
+/// A plain refusal, among [`BAD`].
+pub const REFUSAL: usize = 0;
+
+impl std::fmt::Display for Bad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.silent, self.retry_after) {
+            (true, _) => f.write_str("silence"),
+            (false, Some(seconds)) => write!(f, "{}, `Retry-After: {seconds}`", self.status),
+            (false, None) => write!(f, "{} `{}`", self.status, self.body),
+        }
+    }
 }
 
-#[derive(Default)]
-struct Counts {
-    requests: AtomicU64,
-    good: AtomicU64,
-    in_flight: AtomicUsize,
-    peak: AtomicUsize,
+/// How long the issuer takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    pub mean: Duration,
+    /// From half of the mean to one and a half; latency that varies hides what constant latency shows, and the other
+    /// way round.
+    pub varies: bool,
+}
+
+impl Latency {
+    pub const fn constant(millis: u64) -> Self {
+        Self { mean: Duration::from_millis(millis), varies: false }
+    }
+
+    pub const fn varying(millis: u64) -> Self {
+        Self { mean: Duration::from_millis(millis), varies: true }
+    }
+
+    pub fn next(self) -> Duration {
+        if self.varies { self.mean.mul_f64(0.5 + fastrand::f64()) } else { self.mean }
+    }
+}
+
+impl std::fmt::Display for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = self.mean.as_millis();
+        if self.varies {
+            write!(f, "{}–{} ms", millis / 2, millis * 3 / 2)
+        } else {
+            write!(f, "{millis} ms")
+        }
+    }
+}
+
+/// What the issuer has counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    pub requests: u64,
+    /// Exchanges of subject tokens that are good.
+    pub good: u64,
+    /// The most requests in flight.
+    pub in_flight: usize,
+}
+
+/// The process, which ends with this value, and with this process.
+pub struct Issuer {
+    address: SocketAddr,
+    process: Child,
+    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Issuer {
-    pub fn start(latency: Duration, bad: Bad) -> Self {
-        let counts = Arc::new(Counts::default());
-        let (tells, told) = std::sync::mpsc::channel();
-        let (running, stopped) = oneshot::channel::<()>();
-        let shared = Arc::clone(&counts);
-        std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tells.send(listener.local_addr().unwrap()).unwrap();
-                let respond = move |body: Bytes| respond(Arc::clone(&shared), body, latency, bad);
-                let serving = axum::serve(listener, axum::Router::new().fallback(respond));
-                tokio::select! {
-                    served = serving.into_future() => served.unwrap(),
-                    _dropped = stopped => {}
-                }
-            });
-        });
-        Self { address: told.recv().unwrap(), counts, _running: running }
+    /// `bad` is one of [`BAD`].
+    pub fn start(latency: Latency, bad: usize) -> Self {
+        let mut command = this_binary("issuer_process::serve", None);
+        let order = format!("{} {} {bad}", latency.mean.as_millis(), u8::from(latency.varies));
+        command.env(VARIABLE, order).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        let mut output = BufReader::new(output);
+        let address = read(&mut output, ADDRESS).parse().unwrap();
+        Self { address, process, pipes: Mutex::new((input, output)) }
     }
 
-    /// A handle whose token requests go there.
+    pub fn counts(&self) -> Counts {
+        let mut pipes = self.pipes.lock().unwrap();
+        let (input, output) = &mut *pipes;
+        writeln!(input).unwrap();
+        let line = read(output, COUNTED);
+        let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+        let &[requests, good, in_flight] = numbers.as_slice() else { panic!("{line}") };
+        Counts { requests, good, in_flight: in_flight as usize }
+    }
+
+    /// A handle whose token requests go there, by the built-in client where there is one.
     pub fn handle(&self) -> Idaas {
-        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let address = self.address;
-        let transport = service_fn(move |mut request: Request<Full<Bytes>>| {
-            let client = client.clone();
-            async move {
-                *request.uri_mut() = format!("http://{address}/token").parse::<Uri>()?;
-                Ok::<_, BoxError>(client.request(request).await?)
-            }
-        });
+        self.builder().build().unwrap()
+    }
+
+    pub fn builder(&self) -> IdaasBuilder {
         let builder = Idaas::builder()
             .instance_id("idaas_1")
             .client_id("app_1")
             .issuer("https://issuer.example")
-            .token_endpoint("https://issuer.example/token")
+            .token_endpoint(format!("http://{}/token", self.address))
             .scope("api://a|read")
-            .authenticator(ClientSecretPost::new(SecretSource::value("not-a-real-secret".to_owned())))
-            .transport(transport);
-        builder.build().unwrap()
-    }
-
-    pub fn requests(&self) -> u64 {
-        self.counts.requests.load(Ordering::SeqCst)
-    }
-
-    /// Those for subject tokens that are good.
-    pub fn good_exchanges(&self) -> u64 {
-        self.counts.good.load(Ordering::SeqCst)
-    }
-
-    pub fn peak(&self) -> usize {
-        self.counts.peak.load(Ordering::SeqCst)
+            .environment(ManualEnvironment::new())
+            .authenticator(ClientSecretPost::new(SecretSource::value("not-a-real-secret".to_owned())));
+        #[cfg(not(feature = "transport"))]
+        let builder = builder.transport(own_client());
+        builder
     }
 }
 
-async fn respond(
-    counts: Arc<Counts>,
-    body: Bytes,
-    latency: Duration,
-    bad: Bad,
-) -> Response<axum::body::Body> {
-    struct Leaves(Arc<Counts>);
-    impl Drop for Leaves {
-        fn drop(&mut self) {
-            self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        }
+/// A client as a program without feature `transport` brings one.
+#[cfg(not(feature = "transport"))]
+fn own_client() -> hyper_util::client::legacy::Client<
+    hyper_util::client::legacy::connect::HttpConnector,
+    http_body_util::Full<bytes::Bytes>,
+> {
+    hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http()
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
-    let number = counts.requests.fetch_add(1, Ordering::SeqCst) + 1;
-    let in_flight = counts.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-    counts.peak.fetch_max(in_flight, Ordering::SeqCst);
-    let is_of = |subject: &str| body.windows(subject.len()).any(|part| part == subject.as_bytes());
-    counts.good.fetch_add(u64::from(is_of("subject_token=good")), Ordering::SeqCst);
-    let _leaves = Leaves(counts);
-    tokio::time::sleep(latency).await;
-    if !is_of("subject_token=bad") {
-        let kind = "urn:ietf:params:oauth:token-type:access_token";
-        let token = format!(
-            r#"{{"access_token":"t-{number}","token_type":"Bearer","expires_in":1200,"issued_token_type":"{kind}"}}"#
-        );
-        return Response::builder().header("content-type", "application/json").body(token.into()).unwrap();
-    }
-    if bad.silent {
-        std::future::pending::<()>().await;
-    }
-    let mut response = Response::builder().status(bad.status).header("content-type", "application/json");
-    if let Some(seconds) = bad.retry_after {
-        response = response.header("retry-after", seconds);
-    }
-    response.body(bad.body.into()).unwrap()
+}
+
+/// The rest of the next line that begins like this.
+fn read(output: &mut BufReader<ChildStdout>, beginning: &str) -> String {
+    let mut lines = output.lines().map(Result::unwrap);
+    lines.find_map(|line| line.strip_prefix(beginning).map(str::to_owned)).unwrap()
 }
