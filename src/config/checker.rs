@@ -69,19 +69,29 @@ impl<'c> Checker<'c> {
         Some(path)
     }
 
-    /// The text, if it is one of these values; a missing or blank text is a fault.
-    pub(super) fn required_one_of(&mut self, field: &Field<String>, values: &[&str]) -> Option<String> {
+    /// The text, if it is one of these values; a missing or blank text is a fault. A fault shows another text if it is
+    /// among the known words.
+    pub(super) fn required_one_of(
+        &mut self,
+        field: &Field<String>,
+        values: &[&str],
+        known: &[&str],
+    ) -> Option<String> {
         let word = self.required(field, &values.join(" or "))?;
-        self.one_of(field, values);
+        self.check_word(field, values, known);
         Some(word).filter(|word| values.contains(&word.as_str()))
     }
 
     /// Any text except one of these values is a fault.
     pub(super) fn one_of(&mut self, field: &Field<String>, values: &[&str]) {
+        self.check_word(field, values, values);
+    }
+
+    fn check_word(&mut self, field: &Field<String>, values: &[&str], known: &[&str]) {
         if let Some(text) = field.get()
             && !values.contains(&text.trim())
         {
-            let found = described(text.trim(), values.iter().copied());
+            let found = described(text.trim(), known.iter().copied());
             self.fault(field.fault(format!("{found}; expected {}", values.join(" or "))));
         }
     }

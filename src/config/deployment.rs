@@ -15,15 +15,30 @@ use crate::secret::token_file;
 /// Where Kubernetes mounts the token of a pod's service account.
 const DEFAULT_TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+/// The places that the vendor's format has a word for. Each serves one method at most.
+const PLACES: [&str; 11] = [
+    "COMMON",
+    "COMPUTER",
+    "KUBERNETES",
+    "ALIBABA_CLOUD_ECS",
+    "ALIBABA_CLOUD_ECI",
+    "ALIBABA_CLOUD_ACK",
+    "AWS_EC2",
+    "AWS_ESK",
+    "GOOGLE_VM",
+    "HUAWEI_CLOUD_ECS",
+    "CUSTOM",
+];
+
 pub(super) fn oidc(
     authn: &AuthnKeys,
     address: Option<&str>,
     checker: &mut Checker<'_>,
 ) -> Option<Arc<dyn Authenticator>> {
-    const PLACES: &[&str] =
+    const OURS: &[&str] =
         if cfg!(feature = "transport") { &["KUBERNETES", "GOOGLE_VM"] } else { &["KUBERNETES"] };
     let credential_name = credential_name(authn, checker);
-    let environment = checker.required_one_of(&authn.client_deploy_environment, PLACES);
+    let environment = checker.required_one_of(&authn.client_deploy_environment, OURS, &PLACES);
     #[cfg(feature = "transport")]
     if environment.as_deref() == Some("GOOGLE_VM") {
         for field in [&authn.oidc_token_file_path, &authn.oidc_token_file_path_env_var_name] {
@@ -58,8 +73,8 @@ pub(super) fn pkcs7(
         ("AWS_EC2", Cloud::AwsEc2),
     ];
     let credential_name = credential_name(authn, checker);
-    let environment =
-        checker.required_one_of(&authn.client_deploy_environment, &CLOUDS.map(|(name, _)| name))?;
+    let ours = CLOUDS.map(|(name, _)| name);
+    let environment = checker.required_one_of(&authn.client_deploy_environment, &ours, &PLACES)?;
     let (_, cloud) = CLOUDS.into_iter().find(|(name, _)| *name == environment)?;
     let method = Pkcs7::of_cloud(credential_name?, cloud);
     Some(Arc::new(match address {

@@ -118,6 +118,21 @@ fn each_method_runs_where_it_can() {
 
 #[cfg(feature = "transport")]
 #[test]
+fn a_place_of_the_vendors_that_does_not_serve_the_method_is_refused_by_name() {
+    let fixture = Fixture::new();
+    let path = fixture.write("token", "t");
+    let places = ["COMMON", "COMPUTER", "ALIBABA_CLOUD_ACK", "AWS_ESK", "HUAWEI_CLOUD_ECS", "CUSTOM"];
+    for place in places.into_iter().chain(["KUBERNETES", "GOOGLE_VM"]) {
+        assert_refused(&method("PKCS7", pkcs7(place)), DEPLOYED, &format!("is `{place}`; expected"));
+    }
+    for place in places.into_iter().chain(["ALIBABA_CLOUD_ECS", "ALIBABA_CLOUD_ECI", "AWS_EC2"]) {
+        let parameters = json!({ "clientDeployEnvironment": place, "oidcTokenFilePath": path });
+        fixture.refused(parameters, DEPLOYED, &[&format!("is `{place}`; expected KUBERNETES or GOOGLE_VM")]);
+    }
+}
+
+#[cfg(feature = "transport")]
+#[test]
 fn a_google_machine_needs_no_token_file() {
     let fixture = Fixture::new();
     let on_google = |more: &str| json!({ "clientDeployEnvironment": "GOOGLE_VM", more: "/token" });
