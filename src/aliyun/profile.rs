@@ -178,6 +178,10 @@ mod tests {
         assert_eq!(pause(429, "retry-after", "7", "Throttling"), (Some(7_000), true));
         // The code makes no difference.
         assert_eq!(pause(403, "x-acs-retry-after", "1500", "Forbidden"), (Some(1_500), true));
+        // A header that requests no pause is no sign of throttling.
+        for value in ["0", "-5", "soon", ""] {
+            assert_eq!(pause(403, "x-acs-retry-after", value, "Forbidden"), (None, false), "{value}");
+        }
         let spent = "Limit:1,Remain:0,TimeLeft:2000,Reset:1234";
         assert_eq!(pause(400, "x-ratelimit-user-api", spent, "Throttling.Api"), (Some(2_000), true));
         assert_eq!(pause(400, "x-ratelimit-user", spent, "InvalidParameter"), (Some(2_000), false));

@@ -87,14 +87,14 @@ impl ApiProfile for OAuth {
             "invalid_audience" | "invalid_target" => {
                 format!("check the audience in `{scope}`, and `audience` of the federated credential if there is one")
             }
-            "invalid_scope" | "unauthorized_client" | "access_denied" => {
-                format!("check that the application is granted `{scope}`")
-            }
             _ if unauthorized_scope => {
                 format!("check that the resource server has authorized the application for `{scope}`")
             }
-            "unsupported_grant_type" if self.exchange => {
-                "check that token exchange is enabled for the application".into()
+            "unauthorized_client" | "unsupported_grant_type" if self.exchange => {
+                format!("check that token exchange is enabled for the application, and that it is granted `{scope}`")
+            }
+            "invalid_scope" | "unauthorized_client" | "access_denied" => {
+                format!("check that the application is granted `{scope}`")
             }
             _ => "check the configuration".into(),
         }

@@ -151,14 +151,14 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_RETRY_AFTER.as_secs_f64())))
 }
 
+/// The pause that the gateway of Alibaba Cloud's APIs requests when it throttles: a positive number of milliseconds.
+pub(super) fn gateway_throttle(headers: &HeaderMap) -> Option<Duration> {
+    text(headers, &HeaderName::from_static("x-acs-retry-after")).and_then(millis)
+}
+
 /// The pause that the gateway of Alibaba Cloud's APIs requests in its own headers.
 pub(super) fn gateway_retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let millis = |text: &str| {
-        let millis: u64 = text.trim().trim_matches('"').parse().ok()?;
-        (millis > 0).then(|| Duration::from_millis(millis).min(LONGEST_RETRY_AFTER))
-    };
-    const ASKED: HeaderName = HeaderName::from_static("x-acs-retry-after");
-    if let Some(pause) = text(headers, &ASKED).and_then(millis) {
+    if let Some(pause) = gateway_throttle(headers) {
         return Some(pause);
     }
     // `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`: the limit is used up when nothing remains.
@@ -175,6 +175,11 @@ pub(super) fn gateway_retry_after(headers: &HeaderMap) -> Option<Duration> {
         }
         millis(field("TimeLeft")?)
     })
+}
+
+fn millis(text: &str) -> Option<Duration> {
+    let millis: u64 = text.trim().trim_matches('"').parse().ok()?;
+    (millis > 0).then(|| Duration::from_millis(millis).min(LONGEST_RETRY_AFTER))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

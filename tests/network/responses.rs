@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tower_idaas::authn::{ClientSecretBasic, ClientSecretPost};
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{Error, ErrorKind, SecretSource};
+use tower_idaas::{Error, ErrorKind, SecretSource, SubjectToken};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 /// What a cold client makes of a behaviour: the error, and how many requests it took.
@@ -87,6 +87,56 @@ async fn definitive_refusals_are_asked_for_once() {
         let error = assert_fails(behaviour, ErrorKind::Refused, false, &[code, hint, "req_test"]).await;
         assert_eq!(error.code(), Some(code));
         assert_eq!((error.status(), error.request_id()), (Some(status), Some("req_test")));
+    }
+}
+
+#[tokio::test]
+async fn the_vendors_own_codes_say_what_to_do() {
+    for (status, code, hint) in [
+        (403, "operation_denied_by_license", "check the licence of the IDaaS instance in the console"),
+        (400, "scope_not_found", "check that a resource server with `api://test|read` exists"),
+        (
+            401,
+            "invalid_client_credential",
+            "check the client id and its credentials, that the secret has not expired",
+        ),
+        (400, "invalid_audience", "check the audience in `api://test|read`"),
+        (401, "expired_token", "check this machine's clock, and the credential"),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let behaviour = Behaviour::code(status, code);
+        let error = assert_fails(behaviour, ErrorKind::Refused, false, &[code, hint, "req_test"]).await;
+        assert_eq!((error.code(), error.status()), (Some(code), Some(status)));
+    }
+    let description = "app_test has not been authorized by resource server api://test";
+    for code in ["access_denied", "invalid_scope", "unauthorized_client", "another_code"] {
+        let body = json!({ "error": code, "error_description": description });
+        let behaviour = Behaviour::json(StatusCode::FORBIDDEN, &body);
+        let hint = "check that the resource server has authorized the application for `api://test|read`";
+        assert_fails(behaviour, ErrorKind::Refused, false, &[code, hint]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_exchange_tells_the_fault_of_the_subject_from_that_of_the_client() {
+    let issuer = TestIdaas::start().await.unwrap();
+    let subject =
+        "check the subject token: it must be unexpired, not revoked, and an access token of the same issuer";
+    for (code, hint) in [
+        ("invalid_grant", subject),
+        ("invalid_request", subject),
+        ("expired_token", subject),
+        ("invalid_client", "check the client id and its credentials"),
+        ("unauthorized_client", "check that token exchange is enabled for the application"),
+        ("unsupported_grant_type", "check that token exchange is enabled for the application"),
+        ("invalid_target", "check the audience in `api://test|read`"),
+    ] {
+        issuer.set_behaviour(Behaviour::code(StatusCode::BAD_REQUEST, code));
+        let idaas = issuer.handle().build().unwrap();
+        let error = idaas.exchange(&SubjectToken::access_token("t0ken-marker")).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some(code)));
+        assert!(error.to_string().contains(hint), "{hint} is missing in: {error}");
+        assert!(!format!("{error:?}").contains("t0ken-marker"), "{error:?}");
     }
 }
 

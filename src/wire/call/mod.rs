@@ -252,7 +252,7 @@ impl Head<'_> {
     /// Whether the gateway of Alibaba Cloud's APIs requests a pause, whatever the code.
     fn is_throttled(&self) -> bool {
         let failed = self.status.is_client_error() || self.status.is_server_error();
-        failed && self.call.profile.has_gateway() && self.headers.contains_key("x-acs-retry-after")
+        failed && self.call.profile.has_gateway() && time::gateway_throttle(&self.headers).is_some()
     }
 
     /// A response that the server itself did not produce, but a proxy, a firewall or a gateway; or one that cannot be

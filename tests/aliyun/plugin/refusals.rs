@@ -122,6 +122,24 @@ async fn each_refusal_of_a_credential_names_what_to_check() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_missing_permission_is_named_with_its_action_and_resource() -> Outcome {
+    for code in ["Forbidden.RAM", "Forbidden", "NoPermission"] {
+        let fixture = Fixture::new().await;
+        fixture.open_api.set_behaviour(Behaviour::openapi_error(StatusCode::FORBIDDEN, code));
+        let error = fixture.client().token().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some(code)));
+        let resource = format!(
+            "acs:eiam:*:*:instance/{}/application/{}",
+            tower_idaas_testing::TestIdaas::INSTANCE_ID,
+            fixture.idaas.client_id()
+        );
+        let hint = format!("allow `eiam:GenerateOauthToken` on `{resource}`");
+        assert!(error.to_string().contains(&hint), "{hint} is missing in: {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_clock_that_is_off_is_corrected_after_a_refusal_and_called_so_where_no_correction_helps() -> Outcome
 {
     for (minutes, requests) in [(14, 1), (16, 2), (600, 2)] {
