@@ -1,5 +1,7 @@
 //! Alibaba Cloud identities from each source, used for tokens of the OpenAPI, which verifies every signature.
 
+#[cfg(unix)] // its programs
+mod command_line;
 mod conformance;
 mod faults;
 #[allow(unreachable_pub)] // shared with tests that see it from further away
