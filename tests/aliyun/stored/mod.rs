@@ -7,4 +7,5 @@ mod api_key;
 mod layer;
 mod oauth_client;
 mod oauth_token;
+mod secrecy;
 mod support;
