@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::capture::{Capture, text};
+use super::capture::{Capture, Difference, text};
 use super::client::{Log, builder, play};
 
 pub(crate) async fn check(mut capture: Capture) {
@@ -24,6 +24,7 @@ pub(crate) async fn check(mut capture: Capture) {
         return assert_weak_key_is_refused(&capture);
     }
     if capture.name.ends_with("_pkcs1") {
+        capture.differs(Difference::Pkcs1Key);
         capture.expect_as_in(Capture::load(&capture.name.replace("_pkcs1", "_pkcs8")));
     }
     let sent = play(&capture, |builder| builder).await;
@@ -45,6 +46,7 @@ fn assert_weak_key_is_refused(capture: &Capture) {
         capture.name
     );
     assert_eq!(log.take(), []);
+    capture.differs(Difference::WeakKey);
 }
 
 fn decoded(part: &str) -> Value {
@@ -56,8 +58,9 @@ fn assert_same_assertion(capture: &Capture, ours: &str, captured: &str) -> Strin
     let name = &capture.name;
     assert_verifies(capture, ours);
     // The vendor's client signs with the line break, so there the same credential does not verify both.
-    if name != "special_secret_trailing_newline_jwt" {
-        assert_verifies(capture, captured);
+    match name == "special_secret_trailing_newline_jwt" {
+        true => capture.differs(Difference::LineBreak),
+        false => assert_verifies(capture, captured),
     }
     let parts: Vec<&str> = ours.split('.').collect();
     let theirs: Vec<&str> = captured.split('.').collect();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::capture::Capture;
+use super::capture::{Capture, Difference};
 use super::client::{Log, builder, play};
 
 const DEFAULT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -22,6 +22,7 @@ pub(crate) async fn check_oidc(mut capture: Capture) {
             let token = theirs.form.get_mut("client_assertion").unwrap();
             assert!(token.ends_with('\n'));
             *token = token.trim().to_owned();
+            capture.differs(Difference::LineBreak);
         }
     });
 }

@@ -1,12 +1,31 @@
 //! A capture: what was configured, what was done, and what was sent.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tower_idaas::environment::ManualEnvironment;
 
 use super::sent::Sent;
+
+/// Why requests of ours differ on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Difference {
+    /// Other headers are signed, or the OpenAPI is asked where the vendor's SDK refuses to.
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
+    Plugin,
+    /// A line break at the end of a secret or token is no part of it.
+    LineBreak,
+    /// A key in PKCS#1 signs.
+    Pkcs1Key,
+    /// What is still good is not fetched again.
+    FetchedOnce,
+    /// An RSA key of 1024 bits is refused.
+    WeakKey,
+}
 
 /// Where files of captures lie; here it stands for a temporary directory.
 const MOUNT: &str = "/var/run/secrets";
@@ -15,6 +34,7 @@ pub(crate) struct Capture {
     pub(crate) name: String,
     json: Value,
     mount: TempDir,
+    differences: Rc<RefCell<BTreeSet<Difference>>>,
 }
 
 fn golden() -> PathBuf {
@@ -40,13 +60,24 @@ impl Capture {
     /// The capture of this name, with its files in their place.
     pub(crate) fn load(name: &str) -> Self {
         let json = serde_json::from_str(&text(&format!("{name}.json"))).unwrap();
-        let capture = Self { name: name.to_owned(), json, mount: tempfile::tempdir().unwrap() };
+        let mount = tempfile::tempdir().unwrap();
+        let capture = Self { name: name.to_owned(), json, mount, differences: Rc::default() };
         for (path, text) in capture.json["files"].as_object().unwrap() {
             let path = PathBuf::from(capture.moved(path));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text.as_str().unwrap()).unwrap();
         }
         capture
+    }
+
+    /// Notes a difference where it is met.
+    pub(crate) fn differs(&self, difference: Difference) {
+        self.differences.borrow_mut().insert(difference);
+    }
+
+    /// What is noted by the time that the capture is checked.
+    pub(crate) fn differences(&self) -> Rc<RefCell<BTreeSet<Difference>>> {
+        Rc::clone(&self.differences)
     }
 
     pub(crate) fn method(&self) -> &str {

@@ -4,12 +4,12 @@
 //! per call; and an attested document serves a client's own token and its exchanges alike, whereas the
 //! vendor's fetches another one for the exchange.
 
-use super::capture::Capture;
+use super::capture::{Capture, Difference};
 use super::plugin::REFUSED;
 use super::sent::Sent;
 
 /// Takes the requests out that the vendor's client need not have sent.
-fn without_needless_requests(mut capture: Capture) -> Capture {
+pub(crate) fn without_needless_requests(mut capture: Capture) -> Capture {
     match capture.name.as_str() {
         "token_exchange_requested_jwt" => {
             let actions: Vec<_> = capture.actions().collect();
@@ -22,8 +22,9 @@ fn without_needless_requests(mut capture: Capture) -> Capture {
             let paths = ["/latest/api/token", "/latest/dynamic/instance-identity/pkcs7"];
             assert_eq!([&again[0]["url_path"], &again[1]["url_path"]], paths);
         }
-        _ => {}
+        _ => return capture,
     }
+    capture.differs(Difference::FetchedOnce);
     capture
 }
 

@@ -75,3 +75,56 @@ fn the_75_captures_are_all_accounted_for() {
     assert_eq!(found, BTreeMap::from(expected));
     assert_eq!(found.values().map(|(own, exchanges)| own + exchanges).sum::<usize>(), CASES);
 }
+
+/// How many captures, of the SDK and of the API clients, differ on purpose and why. All others are equal.
+#[cfg(feature = "aliyun")]
+const DIFFERENT: [(capture::Difference, usize); 5] = [
+    (capture::Difference::Plugin, 10),
+    (capture::Difference::LineBreak, 4),
+    (capture::Difference::Pkcs1Key, 3),
+    (capture::Difference::FetchedOnce, 2),
+    (capture::Difference::WeakKey, 2),
+];
+
+#[cfg(feature = "aliyun")]
+#[tokio::test]
+#[allow(clippy::print_stdout, reason = "`--nocapture` shows the count")]
+async fn the_documents_say_how_many_captures_are_equal_and_how_many_differ() {
+    let mut found = BTreeMap::<capture::Difference, usize>::new();
+    let mut equal = 0;
+    let mut count = |differences: Vec<capture::Difference>| match differences.as_slice() {
+        [] => equal += 1,
+        [difference] => *found.entry(*difference).or_default() += 1,
+        several => panic!("{several:?}"),
+    };
+    for capture in Capture::all() {
+        let capture = exchange::without_needless_requests(capture);
+        let differences = capture.differences();
+        check(capture).await;
+        count(differences.take().into_iter().collect());
+    }
+    api::CASES.iter().for_each(|(_, difference)| count(difference.iter().copied().collect()));
+    assert_eq!(found, BTreeMap::from(DIFFERENT));
+    let different: usize = found.values().sum();
+    let all = equal + different;
+    println!("of {all} captures, {equal} are equal and {different} differ on purpose: {found:?}");
+
+    let page = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::read_to_string(path).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let (readme, migrating) = (page("README.md"), page("docs/migrating.md"));
+    for (page, part) in [
+        (
+            &readme,
+            format!("checks all {all}, of which {equal} are equal and [{different} differ on purpose]"),
+        ),
+        (&migrating, format!("with {all} captures of the vendor's own clients")),
+        (&migrating, format!("{equal} are equal. The other {different} differ only")),
+    ] {
+        assert!(page.contains(&part), "the documents do not say: {part}");
+    }
+    for (difference, count) in DIFFERENT {
+        assert!(migrating.contains(&format!("| {count}: ")), "{difference:?}");
+    }
+}

@@ -13,6 +13,8 @@
 //! client gets one for each.
 
 use super::capture::Capture;
+#[cfg(feature = "aliyun")]
+use super::capture::Difference;
 #[cfg(not(feature = "aliyun"))]
 use super::client::{Log, builder};
 
@@ -40,7 +42,7 @@ mod openapi {
     use super::super::attested::metadata::{TOKEN, service};
     use super::super::client::{Log, builder, play_into, temporary_key};
     use super::super::sent::Sent;
-    use super::{Capture, REFUSED};
+    use super::{Capture, Difference, REFUSED};
 
     const URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 
@@ -98,6 +100,7 @@ mod openapi {
     /// Recomputes both signatures and takes out what is new in each call, or differs on purpose.
     fn settle(capture: &Capture, captured: &Value, ours: &mut Sent, theirs: &mut Sent) {
         let secret = secret(capture, captured);
+        capture.differs(Difference::Plugin);
         for (sent, signed_besides) in [(&mut *ours, vec![]), (&mut *theirs, vec!["accept", "user-agent"])] {
             let authorization = sent.authorization.take().unwrap();
             assert_signed(captured, sent, &authorization, &signed_besides, &secret);
@@ -152,6 +155,7 @@ mod openapi {
     /// The vendor's SDK refuses what its API does: ours sends what the vendor's API client sends.
     async fn assert_exchange_is_sent(capture: &Capture) {
         let log = Log::default();
+        capture.differs(Difference::Plugin);
         let idaas = builder(capture, &log).environment(capture.environment()).build().unwrap();
         let action = capture.actions().last().unwrap();
         let subject =

@@ -10,12 +10,14 @@ use serde_json::Value;
 use tower_idaas::SecretSource;
 use tower_idaas::authn::ClientSecretBasic;
 
-use super::capture::Capture;
+use super::capture::{Capture, Difference};
 use super::client::play;
 
 pub(crate) async fn check_post(capture: &Capture) {
     let sent = play(capture, |builder| builder).await;
-    capture.assert_sent(sent, |_, _, theirs| trim_line_break(theirs.form.get_mut("client_secret").unwrap()));
+    capture.assert_sent(sent, |_, _, theirs| {
+        trim_line_break(capture, theirs.form.get_mut("client_secret").unwrap());
+    });
 }
 
 pub(crate) async fn check_basic(capture: &Capture) {
@@ -24,22 +26,23 @@ pub(crate) async fn check_basic(capture: &Capture) {
     let raw = play(capture, |builder| builder.authenticator(method)).await;
     capture.assert_sent(raw, |_, ours, theirs| {
         let mut expected = credentials(&theirs.authorization.take().unwrap());
-        trim_line_break(&mut expected);
+        trim_line_break(capture, &mut expected);
         assert_eq!(credentials(&ours.authorization.take().unwrap()), expected, "{}", capture.name);
     });
     let by_rfc = play(capture, |builder| builder).await;
     capture.assert_sent(by_rfc, |captured, ours, theirs| {
         let (ours, theirs) = (ours.authorization.take().unwrap(), theirs.authorization.take().unwrap());
-        assert_by_rfc(&capture.name, captured, &ours, &theirs);
+        assert_by_rfc(capture, captured, &ours, &theirs);
     });
 }
 
-fn assert_by_rfc(name: &str, captured: &Value, ours: &str, theirs: &str) {
+fn assert_by_rfc(capture: &Capture, captured: &Value, ours: &str, theirs: &str) {
+    let name = &capture.name;
     // Which characters are encoded is the encoder's habit (`~` and `*`); what they decode to is not.
     let by_rfc = credentials(captured["rfc6749_2_3_1_authorization"].as_str().unwrap());
     let ours = credentials(ours);
     let mut expected = decoded_pair(&by_rfc);
-    trim_line_break(&mut expected.1);
+    trim_line_break(capture, &mut expected.1);
     assert_eq!(decoded_pair(&ours), expected, "{name}");
     assert!(ours.matches(':').count() == 1 && !ours.contains(' ') && ours.is_ascii(), "{name}: {ours}");
     if captured["same_as_rfc6749_2_3_1"] == true {
@@ -47,9 +50,10 @@ fn assert_by_rfc(name: &str, captured: &Value, ours: &str, theirs: &str) {
     }
 }
 
-fn trim_line_break(secret: &mut String) {
+fn trim_line_break(capture: &Capture, secret: &mut String) {
     if let Some(trimmed) = secret.strip_suffix('\n') {
         secret.truncate(trimmed.len());
+        capture.differs(Difference::LineBreak);
     }
 }
 
