@@ -131,9 +131,12 @@
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for another audience | [`service_account_token`](TestIdaas::service_account_token) |
 //! | the machine has no metadata service, or a mute one | give a [`MetadataService`] a [`Behaviour`] |
+//! | a program runs on Azure or Google Cloud | a [`MetadataService`] is theirs as well |
+//! | a program runs in a job of GitHub Actions | [`start_github_actions`](TestIdaas::start_github_actions) |
 //! | its document is no good | [`MetadataService::set_document`] |
 //! | a kept API key is exchanged, disabled, of another kind; a user must consent | start a `DeveloperApi`, and have it keep what you need |
 //! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
+//! | a role's credentials sign requests of another SDK | start an [`ObjectStorage`], which verifies them |
 //! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
 //! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
@@ -163,6 +166,7 @@ mod bearer;
 mod builder;
 mod certificates;
 mod client_configuration;
+mod github_actions;
 mod idaas;
 mod issuer;
 mod jwt;
@@ -177,12 +181,14 @@ pub use aliyun::credentials_uri::CredentialsUriService;
 pub use aliyun::developer_api::DeveloperApi;
 pub use aliyun::metadata_document::MetadataDocument;
 pub use aliyun::metadata_service::MetadataService;
+pub use aliyun::object_storage::ObjectStorage;
 pub use aliyun::open_api::OpenApiService;
 pub use aliyun::sts::StsService;
 pub use api::{ProtectedApi, ProtectedApiBuilder};
 pub use bearer::ApiRefusal;
 pub use builder::TestIdaasBuilder;
 pub use certificates::ServerCertificate;
+pub use github_actions::GithubActions;
 pub use idaas::TestIdaas;
 pub use issuer::client_authentication::ClientAuthentication;
 pub use issuer::request::ReceivedRequest;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tower_idaas::authn::{AzureIdentity, GithubActionsIdentity, GoogleCloudIdentity};
+use tower_idaas::authn::{Authenticator, AzureIdentity, GithubActionsIdentity, GoogleCloudIdentity};
 
 use super::*;
 
@@ -148,6 +148,40 @@ async fn github_gives_the_token_of_a_job_by_the_variables_of_the_job() {
     let error = client(&refusing.address, "job-marker").unwrap().token().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Refused, Some(StatusCode::FORBIDDEN)), "{error}");
     assert!(!format!("{error:?}").contains("job-marker"), "{error:?}");
+}
+
+#[tokio::test]
+async fn each_platform_proves_who_runs_on_it_and_for_another_audience_it_does_not() {
+    const OURS: &str = "alibaba-cloud-idaas-v2";
+    let fixture = Fixture::new().await;
+    let metadata = fixture.idaas.start_metadata_service().await.unwrap();
+    let job = fixture.idaas.start_github_actions().await.unwrap();
+    let environment = fixture.idaas.environment();
+    job.set_variables(&environment);
+    let address = metadata.address();
+    let google = |audience: &str| GoogleCloudIdentity::new().audience(audience).metadata_address(&address);
+    let azure = |audience: &str| AzureIdentity::new(audience).client_id("id-1").metadata_address(&address);
+    let github = |audience: &str| GithubActionsIdentity::new().audience(audience);
+    let methods = |audience: &str| -> [Box<dyn Authenticator>; 3] {
+        [
+            Box::new(Oidc::from_source(NAME, google(audience))),
+            Box::new(Oidc::from_source(NAME, azure(audience))),
+            Box::new(Oidc::from_source(NAME, github(audience))),
+        ]
+    };
+    let client = |method: Box<dyn Authenticator>| {
+        let builder = fixture.builder(ClientAuthentication::SecretPost).authenticator(method);
+        builder.environment(environment.clone()).build().unwrap()
+    };
+    for method in methods(OURS) {
+        client(method).token().await.unwrap();
+    }
+    client(Box::new(Pkcs7::azure(NAME).metadata_address(&address))).token().await.unwrap();
+    for method in methods("another") {
+        let error = client(method).token().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("invalid_client")), "{error}");
+    }
+    assert_eq!(fixture.idaas.tokens_issued(), 4);
 }
 
 #[tokio::test]

@@ -164,7 +164,7 @@ fn check_date(date: &str, now: SystemTime) -> Result<(), OpenApiRefusal> {
 }
 
 /// Unix seconds of `YYYY-MM-DDThh:mm:ssZ`.
-fn seconds(date: &str) -> Option<u64> {
+pub(crate) fn seconds(date: &str) -> Option<u64> {
     let shape: String =
         date.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
     let number = |range: std::ops::Range<usize>| date.get(range)?.parse::<u64>().ok();
@@ -214,7 +214,7 @@ pub(crate) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-fn percent_encoded(bytes: &[u8]) -> String {
+pub(crate) fn percent_encoded(bytes: &[u8]) -> String {
     let encode = |byte: &u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(*byte).to_string(),
         byte => format!("%{byte:02X}"),
@@ -222,7 +222,7 @@ fn percent_encoded(bytes: &[u8]) -> String {
     bytes.iter().map(encode).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -12,6 +12,7 @@ use http::{Method, Response, StatusCode, request};
 use rustls::ServerConfig;
 use serde_json::{Map, Value};
 
+use crate::aliyun::access_key::AccessKeys;
 use crate::aliyun::cloud_account::{CloudAccount, CloudVendor};
 use crate::aliyun::kept_secrets::{FETCH, KeptSecrets, OBTAIN};
 use crate::aliyun::open_api_refusal::OpenApiRefusal;
@@ -95,6 +96,11 @@ impl DeveloperApi {
         self.endpoint.state().account.add(arn.into(), vendor);
     }
 
+    /// The access keys of the credentials, for servers that verify signatures.
+    pub(crate) fn access_keys(&self) -> Arc<AccessKeys> {
+        Arc::clone(self.endpoint.state().account.keys())
+    }
+
     /// Keeps this API key under this identifier from now on, in the place of what was there.
     pub fn keep_api_key(&self, name: impl Into<String>, key: impl Into<String>) {
         self.endpoint.state().kept.keep_api_key(name.into(), key.into());
@@ -125,6 +131,11 @@ impl DeveloperApi {
         parameters: &[&str],
     ) {
         self.endpoint.state().kept.add_provider(name.into(), token_life, scopes, parameters);
+    }
+
+    /// Whether this is an access token of this third party that was handed out here: what its API would find out.
+    pub fn has_issued(&self, provider: &str, token: &str) -> bool {
+        self.endpoint.state().kept.has_issued(provider, token)
     }
 
     /// Has a user consent before there are tokens of this third party; `false` once the user has.

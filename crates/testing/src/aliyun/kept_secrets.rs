@@ -43,6 +43,7 @@ struct Provider {
     /// The names of the custom parameters that it demands.
     parameters: BTreeSet<String>,
     consent: Consent,
+    issued: BTreeSet<String>,
 }
 
 enum Consent {
@@ -72,6 +73,7 @@ impl KeptSecrets {
             scopes: scopes.split_whitespace().map(str::to_owned).collect(),
             parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
             consent: Consent::NotNeeded,
+            issued: BTreeSet::new(),
         };
         self.providers.insert(name, provider);
     }
@@ -84,6 +86,11 @@ impl KeptSecrets {
                 false => Consent::NotNeeded,
             };
         }
+    }
+
+    /// Whether this is a token of this third party.
+    pub(crate) fn has_issued(&self, provider: &str, token: &str) -> bool {
+        self.providers.get(provider).is_some_and(|provider| provider.issued.contains(token))
     }
 
     /// The answer to a request for a credential.
@@ -129,7 +136,7 @@ impl KeptSecrets {
     }
 
     /// The answer to a request for a third party's token.
-    pub(crate) fn fetch(&self, call: &Call, now: Timestamp) -> Result<Map<String, Value>, Refused> {
+    pub(crate) fn fetch(&mut self, call: &Call, now: Timestamp) -> Result<Map<String, Value>, Refused> {
         if call.head.method != Method::POST || call.head.uri.query().is_some() {
             let message = "POST is expected, without a query";
             return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
@@ -143,7 +150,7 @@ impl KeptSecrets {
             return Err(invalid("the body is no JSON object"));
         };
         let asked = Asked::read(&body).ok_or_else(|| invalid("a field is unknown or of another type"))?;
-        let Some(provider) = self.providers.get(asked.provider) else {
+        let Some(provider) = self.providers.get_mut(asked.provider) else {
             let message = "the credential provider does not exist, or is not granted to the client";
             return Err(refusal(StatusCode::NOT_FOUND, "credential_provider_not_found", message));
         };
@@ -169,14 +176,18 @@ impl KeptSecrets {
                 "authorizationUrl": format!("https://third-party.example/authorize?state={session:x}"),
                 "sessionStatus": "pending",
             } }),
-            Consent::NotNeeded => json!({
-                "expirationTime": now.after(provider.life).unix_seconds() * 1000,
-                "oauthAccessTokenContent": {
-                    "accessTokenValue": format!("3rd_{:032x}", fastrand::u128(..)),
-                    "tokenType": "Bearer",
-                    "scope": scopes.join(" "),
-                },
-            }),
+            Consent::NotNeeded => {
+                let token = format!("3rd_{:032x}", fastrand::u128(..));
+                provider.issued.insert(token.clone());
+                json!({
+                    "expirationTime": now.after(provider.life).unix_seconds() * 1000,
+                    "oauthAccessTokenContent": {
+                        "accessTokenValue": token,
+                        "tokenType": "Bearer",
+                        "scope": scopes.join(" "),
+                    },
+                })
+            }
         };
         answer.extend(object(member));
         Ok(answer)

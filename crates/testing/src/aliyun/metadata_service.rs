@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request};
+use serde_json::{Map, Value, json};
 
 use crate::aliyun::metadata_document::{MetadataDocument, wrapped};
 use crate::aliyun::open_api::OpenApiService;
@@ -16,6 +17,8 @@ use crate::aliyun::open_api_refusal::OpenApiRefusal;
 use crate::aliyun::temporary_keys::TemporaryKeys;
 use crate::idaas::TestIdaas;
 use crate::issuer::attestation::Attestation;
+use crate::issuer::service::IdaasService;
+use crate::issuer::service_account::{Platform, ServiceAccounts};
 use crate::server::behaviour::ResponseChange;
 use crate::server::controls::Controls;
 use crate::server::endpoint::{Call, Endpoint};
@@ -28,16 +31,20 @@ const LONGEST_TOKEN_LIFE: u64 = 21_600;
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
 const ROLE_LIFE: Duration = Duration::from_secs(3600);
 
+const AZURE_DOCUMENT: &str = "/metadata/attested/document";
+const AZURE_TOKEN: &str = "/metadata/identity/oauth2/token";
+const GOOGLE_TOKEN: &str = "/computeMetadata/v1/instance/service-accounts/default/identity";
+
 const ECS_LIFE: HeaderName = HeaderName::from_static("x-aliyun-ecs-metadata-token-ttl-seconds");
 const ECS_TOKEN: HeaderName = HeaderName::from_static("x-aliyun-ecs-metadata-token");
 const EC2_LIFE: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const EC2_TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 
-/// A metadata service on the loopback interface, of Alibaba Cloud ECS and of AWS EC2 at once; started by
+/// A metadata service on the loopback interface, of Alibaba Cloud ECS, AWS EC2, Azure and Google Cloud at once; started by
 /// [`TestIdaas::start_metadata_service`](crate::TestIdaas::start_metadata_service).
 ///
-/// It speaks plain HTTP, wants a token before it tells anything, and signs documents (CMS) that the token
-/// endpoint verifies. It has [`Controls`], and stops when it is dropped. From a container with a hop limit of 1,
+/// It speaks plain HTTP, wants what its cloud wants before it tells anything, a token or a header, and gives documents
+/// (CMS) and identity tokens that the token endpoint verifies. It has [`Controls`], and stops when it is dropped. From a container with a hop limit of 1,
 /// a real one looks as this one does with [`Behaviour::HangHandshake`](crate::Behaviour::HangHandshake).
 pub struct MetadataService {
     controls: Controls,
@@ -45,7 +52,7 @@ pub struct MetadataService {
 }
 
 struct MetadataEndpoint {
-    attestation: Arc<Attestation>,
+    idaas: Arc<IdaasService>,
     clock: Clock,
     state: Mutex<State>,
 }
@@ -73,15 +80,14 @@ impl TestIdaas {
     ///
     /// If there is no free port.
     pub async fn start_metadata_service(&self) -> io::Result<MetadataService> {
-        let federation = self.service.endpoint.client.federation();
-        MetadataService::start(Arc::clone(&federation.attestation), federation.clock.clone())
+        MetadataService::start(Arc::clone(&self.service))
     }
 }
 
 impl MetadataService {
-    fn start(attestation: Arc<Attestation>, clock: Clock) -> io::Result<Self> {
-        let endpoint =
-            Arc::new(MetadataEndpoint { attestation, clock: clock.clone(), state: Mutex::default() });
+    fn start(idaas: Arc<IdaasService>) -> io::Result<Self> {
+        let clock = idaas.endpoint.client.federation().clock.clone();
+        let endpoint = Arc::new(MetadataEndpoint { idaas, clock: clock.clone(), state: Mutex::default() });
         let controls = Controls::start(reserve(0)?, Arc::clone(&endpoint), clock, None)?;
         Ok(Self { controls, endpoint })
     }
@@ -133,6 +139,34 @@ impl Endpoint for MetadataEndpoint {
                 self.ecs_document(headers, uri.query().unwrap_or_default())
             }
             ("GET", "/latest/dynamic/instance-identity/rsa2048", _) => self.ec2_document(headers),
+            ("GET", AZURE_DOCUMENT, _) => {
+                check_header(headers, "metadata", "true", StatusCode::BAD_REQUEST)?;
+                check_query(uri.query(), &[("api-version", Some("2020-09-01"))])?;
+                let signature =
+                    self.state().document.of(self.attestation().azure_document().map_err(fault)?);
+                Ok(response::success(object(json!({ "encoding": "pkcs7", "signature": signature })), change))
+            }
+            ("GET", AZURE_TOKEN, _) => {
+                check_header(headers, "metadata", "true", StatusCode::BAD_REQUEST)?;
+                let wanted = [("api-version", Some("2018-02-01")), ("resource", None)];
+                let [_, resource] = check_query(uri.query(), &wanted)?;
+                let token = self.accounts().platform_token(Platform::Azure, &resource).map_err(fault)?;
+                let answer = json!({
+                    "access_token": token, "expires_in": "3600", "resource": resource, "token_type": "Bearer",
+                });
+                Ok(response::success(object(answer), change))
+            }
+            ("GET", GOOGLE_TOKEN, _) => {
+                check_header(headers, "metadata-flavor", "Google", StatusCode::FORBIDDEN)?;
+                let wanted = [("audience", None), ("format", Some("full"))];
+                let [audience, _] = check_query(uri.query(), &wanted)?;
+                let token =
+                    self.accounts().platform_token(Platform::GoogleCloud, &audience).map_err(fault)?;
+                let mut response = response::text(StatusCode::OK, token);
+                let google = HeaderValue::from_static("Google");
+                response.headers_mut().insert(HeaderName::from_static("metadata-flavor"), google);
+                Ok(response)
+            }
             ("GET", _, Some(name)) => self.role(headers, name, change),
             _ => Err(StatusCode::NOT_FOUND.into()),
         }
@@ -146,6 +180,14 @@ impl Endpoint for MetadataEndpoint {
 impl MetadataEndpoint {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attestation(&self) -> &Attestation {
+        &self.idaas.endpoint.client.federation().attestation
+    }
+
+    fn accounts(&self) -> &ServiceAccounts {
+        &self.idaas.endpoint.client.federation().service_accounts
     }
 
     /// A token that lives as long as its header asks.
@@ -167,14 +209,14 @@ impl MetadataEndpoint {
     fn ecs_document(&self, headers: &HeaderMap, query: &str) -> Result<Response<Bytes>, Refused> {
         self.check_token(headers, &ECS_TOKEN, StatusCode::FORBIDDEN)?;
         let audience = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "audience");
-        let document = self.attestation.ecs_document(&audience.unwrap_or_default().1).map_err(fault)?;
+        let document = self.attestation().ecs_document(&audience.unwrap_or_default().1).map_err(fault)?;
         let no_json = || response::text(StatusCode::BAD_REQUEST, "the audience is not JSON");
         Ok(self.document(document.ok_or_else(no_json)?))
     }
 
     fn ec2_document(&self, headers: &HeaderMap) -> Result<Response<Bytes>, Refused> {
         self.check_token(headers, &EC2_TOKEN, StatusCode::UNAUTHORIZED)?;
-        Ok(self.document(wrapped(&self.attestation.ec2_document().map_err(fault)?)))
+        Ok(self.document(wrapped(&self.attestation().ec2_document().map_err(fault)?)))
     }
 
     fn document(&self, signed: String) -> Response<Bytes> {
@@ -214,6 +256,43 @@ impl MetadataEndpoint {
             Some(end) if self.clock.now().unix_seconds() < end => Ok(()),
             _ => Err(status),
         }
+    }
+}
+
+fn check_header(
+    headers: &HeaderMap,
+    name: &str,
+    value: &str,
+    otherwise: StatusCode,
+) -> Result<(), StatusCode> {
+    match headers.get(name).is_some_and(|sent| sent.as_bytes().eq_ignore_ascii_case(value.as_bytes())) {
+        true => Ok(()),
+        false => Err(otherwise),
+    }
+}
+
+/// The values of these parameters, each there once, some with a certain value; no other may be there but a client id.
+fn check_query<const N: usize>(
+    query: Option<&str>,
+    wanted: &[(&str, Option<&str>); N],
+) -> Result<[String; N], StatusCode> {
+    let mut pairs: Vec<(String, String)> =
+        form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+    pairs.retain(|(name, _)| name != "client_id");
+    let value = |&(name, must): &(&str, Option<&str>)| {
+        let mut found = pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value);
+        let value = found.next().filter(|value| !value.is_empty() && must.is_none_or(|must| *value == must));
+        value.filter(|_| found.next().is_none()).cloned()
+    };
+    let values: Option<Vec<String>> = wanted.iter().map(value).collect();
+    let values = values.filter(|values| values.len() == pairs.len());
+    values.and_then(|values| values.try_into().ok()).ok_or(StatusCode::BAD_REQUEST)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
     }
 }
 

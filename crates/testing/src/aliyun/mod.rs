@@ -1,4 +1,4 @@
-//! The Alibaba Cloud side: OpenAPI, STS, DeveloperAPI, metadata service, credentials URI.
+//! The Alibaba Cloud side: OpenAPI, STS, DeveloperAPI, metadata service, credentials URI, object storage.
 
 pub(crate) mod access_key;
 mod acs3;
@@ -9,7 +9,9 @@ mod generate_oauth_token;
 mod kept_secrets;
 pub(crate) mod metadata_document;
 pub(crate) mod metadata_service;
+pub(crate) mod object_storage;
 pub(crate) mod open_api;
-mod open_api_refusal;
+pub(crate) mod open_api_refusal;
 pub(crate) mod sts;
 mod temporary_keys;
+mod v4_signature;

@@ -17,6 +17,7 @@ const SKEW: u64 = 300;
 
 const ECS_INSTANCE: &str = "i-test0001";
 const EC2_INSTANCE: &str = "i-0123456789abcdef0";
+const AZURE_MACHINE: &str = "00000000-0000-4000-8000-000000000002";
 
 /// The cloud's signer, and the machine that is registered with the federated credential.
 pub(crate) struct Attestation(Signer);
@@ -46,6 +47,11 @@ impl Attestation {
         self.sign(&document)
     }
 
+    /// The base64 of the document that Azure signs.
+    pub(crate) fn azure_document(&self) -> io::Result<String> {
+        self.sign(&json!({ "vmId": AZURE_MACHINE, "subscriptionId": "test" }))
+    }
+
     fn sign(&self, document: &Value) -> io::Result<String> {
         Ok(BASE64.encode(self.0.sign(document.to_string().as_bytes())?))
     }
@@ -56,7 +62,7 @@ impl Attestation {
         let content = self.0.verify(&der).ok_or("the document is not signed by the cloud")?;
         let content: Value = serde_json::from_slice(&content).map_err(|_| "the document is not JSON")?;
         let text = |name: &str| content.get(name).and_then(Value::as_str);
-        if text("instanceId") == Some(EC2_INSTANCE) {
+        if text("instanceId") == Some(EC2_INSTANCE) || text("vmId") == Some(AZURE_MACHINE) {
             return Ok(());
         }
         if text("instance-id") != Some(ECS_INSTANCE) {

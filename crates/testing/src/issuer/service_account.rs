@@ -1,4 +1,4 @@
-//! A Kubernetes of which only the service accounts are there: the issuer of their tokens.
+//! Platforms of which only the identities are there: Kubernetes with its service accounts, and others with one each.
 
 use std::fmt;
 use std::io;
@@ -12,6 +12,34 @@ use tower_idaas::clock::Clock;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const SUBJECT: &str = "system:serviceaccount:default:test";
+
+/// The audience that IDaaS accepts from platforms other than Kubernetes, as the vendor's own client asks for it.
+const PLATFORM_AUDIENCE: &str = "alibaba-cloud-idaas-v2";
+
+/// A platform other than Kubernetes that vouches for what runs on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Platform {
+    GoogleCloud,
+    Azure,
+    GithubActions,
+}
+
+impl Platform {
+    const ALL: [Self; 3] = [Self::GoogleCloud, Self::Azure, Self::GithubActions];
+
+    /// The issuer of its tokens, and the subject that is registered.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::GoogleCloud => ("https://accounts.google.com", "107000000000000000001"),
+            Self::Azure => {
+                ("https://sts.windows.net/00000000-0000-4000-8000-000000000001/", "managed-identity-0001")
+            }
+            Self::GithubActions => {
+                ("https://token.actions.githubusercontent.com", "repo:octo/orders:ref:refs/heads/main")
+            }
+        }
+    }
+}
 
 /// What projected tokens live by default.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -31,11 +59,35 @@ impl ServiceAccounts {
 
     /// Why the token does not prove who asks, if so.
     pub(crate) fn verify(&self, token: &str) -> Result<(), &'static str> {
-        self.verify_for(token, &self.audience)
+        let issuer = self.key.verify(token).and_then(|claims| Some(claims.get("iss")?.as_str()?.to_owned()));
+        let platform =
+            Platform::ALL.into_iter().find(|platform| Some(platform.names().0) == issuer.as_deref());
+        match platform {
+            Some(platform) => self.verify_of(token, platform.names(), PLATFORM_AUDIENCE),
+            None => self.verify_for(token, &self.audience),
+        }
+    }
+
+    /// A token of the platform for what runs on it.
+    pub(crate) fn platform_token(&self, platform: Platform, audience: &str) -> io::Result<String> {
+        let (issuer, subject) = platform.names();
+        let now = self.clock.now().unix_seconds();
+        let end = now + LIFE.as_secs();
+        let claims = json!({ "iss": issuer, "sub": subject, "aud": audience, "iat": now, "exp": end });
+        self.key.sign(&claims)
     }
 
     /// The same for one that is for another party.
     pub(crate) fn verify_for(&self, token: &str, audience: &str) -> Result<(), &'static str> {
+        self.verify_of(token, (ISSUER, SUBJECT), audience)
+    }
+
+    fn verify_of(
+        &self,
+        token: &str,
+        (issuer, subject): (&str, &str),
+        audience: &str,
+    ) -> Result<(), &'static str> {
         let claims = self.key.verify(token).ok_or("the token is not signed by the cluster")?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let seconds = |name: &str| claims.get(name).and_then(Value::as_u64);
@@ -45,10 +97,10 @@ impl ServiceAccounts {
             _ => false,
         };
         let now = self.clock.now().unix_seconds();
-        if text("iss") != Some(ISSUER) {
+        if text("iss") != Some(issuer) {
             return Err("the token is of another issuer");
         }
-        if text("sub") != Some(SUBJECT) {
+        if text("sub") != Some(subject) {
             return Err("the token is of another service account");
         }
         if !is_for_us {

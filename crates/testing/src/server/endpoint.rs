@@ -19,8 +19,14 @@ use tower_idaas::BoxFuture;
 const LARGEST_BODY: usize = 1024 * 1024;
 
 /// The headers that credentials travel in.
-const CREDENTIALS: [&str; 4] =
-    ["authorization", "x-acs-security-token", "x-aliyun-ecs-metadata-token", "x-aws-ec2-metadata-token"];
+const CREDENTIALS: [&str; 6] = [
+    "authorization",
+    "x-acs-security-token",
+    "x-aliyun-ecs-metadata-token",
+    "x-amz-security-token",
+    "x-aws-ec2-metadata-token",
+    "x-oss-security-token",
+];
 
 /// An interim response (RFC 9110 section 15.2) that means nothing.
 const INTERIM: &[u8] = b"HTTP/1.1 102 Processing\r\n\r\n";
