@@ -204,6 +204,10 @@ fn is_in_ci(ci: &str, words: &[&str]) -> bool {
             let built = between(ci, "for example in ", ";").concat();
             built.split_whitespace().any(|example| example == *name) || runs(&format!("--example {name}"))
         }),
+        // CI builds each program of the workspace.
+        "install" => {
+            values(words, "--path").iter().any(|path| root().join(path).join("src/main.rs").exists())
+        }
         "bench" => {
             let exists = |name: &&str| {
                 ["benches/_.rs", "benches/_/main.rs"]
