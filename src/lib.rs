@@ -166,6 +166,10 @@ pub mod explanation {
 
     #[doc(inline)]
     pub use crate::client::builder::explanation::{Explanation, Proxy, Route};
+    #[cfg(feature = "transport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+    #[doc(inline)]
+    pub use crate::transport::{Probe, ProbeStep, ServerTime};
 }
 mod scope;
 mod secret;

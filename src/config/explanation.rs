@@ -36,6 +36,11 @@ impl ClientConfig {
         field.get().map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
+    /// The DeveloperAPI, if one is named.
+    pub(crate) fn developer_api(&self) -> Option<Uri> {
+        Some(endpoint::parse(self.value("developerApiEndpoint")?, Query::Refused).ok()?.uri)
+    }
+
     /// The endpoint that tokens are requested from, and its key.
     pub(crate) fn endpoint(&self) -> Option<(&'static str, Uri)> {
         let is_plugin = self.method_name().or(self.value("authnMethod")) == Some("PLUGIN");

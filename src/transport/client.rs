@@ -28,7 +28,7 @@ use crate::transport::proxy::Proxies;
 use crate::transport::send::{SingleUse, Transport};
 use crate::transport::tls::Tls;
 
-const USER_AGENT_VALUE: HeaderValue =
+pub(super) const USER_AGENT_VALUE: HeaderValue =
     HeaderValue::from_static(concat!("tower-idaas/", env!("CARGO_PKG_VERSION")));
 
 /// Connections are kept for the tokens of other scopes and subjects, not for the next refresh: by then a gateway or a

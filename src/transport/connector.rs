@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tower::{Service, service_fn};
 
 use crate::error::{BoxError, BoxFuture};
@@ -70,10 +71,19 @@ impl Connector {
         Ok(Box::new(stream))
     }
 
-    /// A tunnel to the destination.
     async fn through(&self, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
+        let way = self.tcp(proxy.uri()).await?;
+        self.tunnel(way, proxy, destination).await
+    }
+
+    /// A tunnel to the destination, over a connection to the proxy.
+    pub(super) async fn tunnel(
+        &self,
+        mut way: BoxIo,
+        proxy: &Intercept,
+        destination: &Uri,
+    ) -> Result<BoxIo, BoxError> {
         let to_proxy = proxy.uri();
-        let mut way = self.tcp(to_proxy).await?;
         match to_proxy.scheme_str() {
             Some("socks5" | "socks5h") => return socks(way, proxy, destination).await,
             Some("https") => way = self.encrypt(way, to_proxy).await?,
@@ -93,18 +103,27 @@ impl Connector {
         let Some((tls, _)) = &self.secure else {
             return Err("no TLS is set up for this connection".into());
         };
-        let config: Arc<ClientConfig> = tls.config().await;
-        let host = destination.host().unwrap_or_default();
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let name = ServerName::try_from(host)?.to_owned();
-        match TlsConnector::from(config).connect(name, way).await {
+        match handshake(tls.config().await, way, destination).await {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(cause) => {
+            Err(error) => {
                 tls.check_soon();
-                Err(HandshakeFailure(cause.into()).into())
+                Err(error)
             }
         }
     }
+}
+
+/// TLS with the destination.
+pub(super) async fn handshake(
+    config: Arc<ClientConfig>,
+    way: BoxIo,
+    destination: &Uri,
+) -> Result<TlsStream<BoxIo>, BoxError> {
+    let host = destination.host().unwrap_or_default();
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let name = ServerName::try_from(host)?.to_owned();
+    let connected = TlsConnector::from(config).connect(name, way).await;
+    connected.map_err(|cause| HandshakeFailure(cause.into()).into())
 }
 
 /// A tunnel through a SOCKS5 proxy (RFC 1928), which resolves the name itself, because it opens the connection.
@@ -122,7 +141,7 @@ async fn socks(way: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo
 }
 
 /// The port of the URI, or the default of its scheme.
-fn port(uri: &Uri) -> u16 {
+pub(super) fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(match uri.scheme_str() {
         Some("https") => 443,
         Some("socks5" | "socks5h") => 1080,

@@ -13,7 +13,11 @@ mod no_proxy;
 #[cfg(feature = "reqwest")]
 mod over_reqwest;
 #[cfg(feature = "transport")]
+mod probe;
+#[cfg(feature = "transport")]
 mod proxy;
+#[cfg(feature = "transport")]
+mod remembering;
 #[cfg(feature = "transport")]
 mod roots;
 mod send;
@@ -34,6 +38,10 @@ pub(crate) use self::client::BuiltIn;
 pub(crate) use self::client::direct;
 #[cfg(feature = "reqwest")]
 pub(crate) use self::over_reqwest::OverReqwest;
+#[cfg(feature = "transport")]
+pub(crate) use self::probe::Prober;
+#[cfg(feature = "transport")]
+pub use self::probe::{Probe, ProbeStep, ServerTime};
 pub(crate) use self::send::{SingleUse, Transport};
 
 /// The proxy that the built-in client would use for this destination, by the current values of the variables.

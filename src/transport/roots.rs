@@ -136,6 +136,15 @@ impl Authorities {
     fn is_platform(&self) -> bool {
         self.file.is_none() && self.folders.is_empty()
     }
+
+    /// Where they come from, for people.
+    pub(super) fn origin(&self) -> String {
+        let platform = self.is_platform().then(|| "the platform".to_owned());
+        let file = self.file.iter().map(|path| format!("{FILE} ({})", redacted_path(path)));
+        let folders = self.folders.iter().map(|path| format!("{FOLDERS} ({})", redacted_path(path)));
+        let given = (!self.given.is_empty()).then(|| "code".to_owned());
+        platform.into_iter().chain(file).chain(folders).chain(given).collect::<Vec<_>>().join(" and ")
+    }
 }
 
 /// Every certificate of the file.

@@ -33,7 +33,7 @@ pub(super) async fn connect(host: &str, port: u16, within: Duration) -> Result<T
 
 /// Address literals and `localhost` bypass the resolver, which could lead them to another machine: requests to them
 /// carry credentials in plain text.
-async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveFailure> {
+pub(super) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveFailure> {
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);
@@ -48,7 +48,7 @@ async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveFail
 }
 
 /// The addresses without repeats, their families in turn (RFC 8305 section 4).
-fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(super) fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let leading_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (leading, other): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == leading_is_ipv6);
@@ -69,7 +69,7 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// The first connection that is made. Attempts run side by side; the others are dropped with it.
-async fn race(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStream> {
+pub(super) async fn race(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStream> {
     // The last address of a long list keeps half of the time.
     let share = within / u32::try_from(2 * addresses.len()).unwrap_or(u32::MAX).max(1);
     let delay = ATTEMPT_DELAY.min(share);
@@ -102,7 +102,10 @@ async fn race(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStrea
 }
 
 /// The output of the first future, unless the second one ends before.
-async fn first_of<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> Option<T> {
+pub(super) async fn first_of<T>(
+    first: impl Future<Output = T>,
+    second: impl Future<Output = ()>,
+) -> Option<T> {
     let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
     std::future::poll_fn(|context| {
         if let std::task::Poll::Ready(value) = first.as_mut().poll(context) {

@@ -208,12 +208,12 @@ fn configured(authorities: &Authorities) -> Result<ClientConfig, Vec<ConfigFault
 /// The provider is named here, because a library must not choose the default of the process.
 #[cfg(feature = "rustls-aws-lc-rs")]
 #[allow(clippy::unnecessary_wraps, reason = "without the feature there may be none")]
-fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
+pub(super) fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 #[cfg(not(feature = "rustls-aws-lc-rs"))]
-fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
+pub(super) fn provider() -> Result<Arc<CryptoProvider>, ConfigFault> {
     CryptoProvider::get_default().map(Arc::clone).ok_or_else(|| {
         ConfigFault::new(
             "transport",

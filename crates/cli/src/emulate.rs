@@ -1,12 +1,14 @@
 //! `idaas emulate`: the IDaaS of `tower-idaas-testing` as a server, for services in any language.
 //!
-//! It listens on the loopback interface alone, as its tokens and credentials are for tests. In a compose file, services
-//! reach it by sharing its network (`network_mode: "service:idaas"`) and its files by a volume for `--dir`.
+//! It listens on the loopback interface alone unless `--host` says how others reach it, as its tokens and credentials are
+//! for tests. In a compose file, services reach it by its name and read its files from a volume for `--dir`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -20,11 +22,15 @@ use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{note, print};
 use crate::shutdown;
 
-/// Serves an IDaaS for tests on the loopback interface until it is interrupted. What a client needs, its configuration,
+/// Serves an IDaaS for tests until it is interrupted, by default on the loopback interface. What a client needs, its configuration,
 /// the certificate to trust and the environment variables, is on stdout as one JSON object.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct EmulateArguments {
+    /// The name or address under which clients reach the emulator from elsewhere, such as its name in a compose file. It
+    /// listens on all IPv4 interfaces then, or on this address alone [default: localhost, on the loopback interface]
+    #[arg(long)]
+    host: Option<Host>,
     /// The port of the token endpoint [default: a free one]
     #[arg(long, default_value_t, hide_default_value = true)]
     port: u16,
@@ -37,8 +43,8 @@ pub(crate) struct EmulateArguments {
     /// The method of authentication in the configuration
     #[arg(long, value_enum, default_value_t)]
     method: Method,
-    /// The clients: a JSON array of objects with `id` and `secret`. The configuration is for the first one
-    /// [default: one, app_test]
+    /// The clients: a JSON array of objects with `id` and `secret`, or with `id` and `public_key` (PEM) for one that signs
+    /// assertions. The configuration is for the first one with a secret [default: one, app_test]
     #[arg(long, value_name = "FILE")]
     clients: Option<PathBuf>,
     /// How long tokens live, such as 90s or 20m
@@ -84,7 +90,7 @@ enum Fault {
 }
 
 pub(crate) async fn run(arguments: EmulateArguments) -> Result<(), Failure> {
-    let EmulateArguments { port, api_port, scope, method, clients, token_life, fault, dir } = arguments;
+    let EmulateArguments { host, port, api_port, scope, method, clients, token_life, fault, dir } = arguments;
     let method = ClientAuthentication::from(method);
     let clients = clients.map(|file| read_clients(&file)).transpose()?;
     let stop = shutdown::requested()?;
@@ -99,8 +105,13 @@ pub(crate) async fn run(arguments: EmulateArguments) -> Result<(), Failure> {
             temporary.path()
         }
     };
-    let server = builder(clients, fault).port(port).token_life(token_life);
-    let server = server.start().await.map_err(|error| of_port(port, &error))?;
+    let mut server = builder(clients.unwrap_or_default(), fault).port(port).token_life(token_life);
+    if let Some(Host { name, address }) = &host {
+        server = server.host(name).listen_on(*address);
+    }
+    let at = host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.address);
+    let of_port = |port, error| of_port(at, port, &error);
+    let server = server.start().await.map_err(|error| of_port(port, error))?;
     let api = match api_port {
         Some(port) => {
             let api = server.api(scope.audience());
@@ -108,7 +119,7 @@ pub(crate) async fn run(arguments: EmulateArguments) -> Result<(), Failure> {
                 Some(permission) => api.permission(permission),
                 None => api,
             };
-            Some(api.port(port).start().await.map_err(|error| of_port(port, &error))?)
+            Some(api.port(port).start().await.map_err(|error| of_port(port, error))?)
         }
         None => None,
     };
@@ -130,17 +141,37 @@ pub(crate) async fn run(arguments: EmulateArguments) -> Result<(), Failure> {
     }
     print(&format!("{report:#}\n"))?;
     note(&format!("serving {} until interrupted; files are in {}\n", server.issuer(), dir.display()));
+    if !at.is_loopback() {
+        note("warning: other machines can reach it, and its tokens and keys are for tests\n");
+    }
     stop.await;
     Ok(())
 }
 
-fn builder(clients: Option<Vec<(String, String)>>, fault: Option<Fault>) -> TestIdaasBuilder {
-    let mut clients = clients.unwrap_or_default().into_iter();
+/// A client of the file, and what the emulator knows it by.
+struct Client {
+    id: String,
+    credential: Credential,
+}
+
+enum Credential {
+    Secret(String),
+    PublicKey(String),
+}
+
+fn builder(clients: Vec<Client>, fault: Option<Fault>) -> TestIdaasBuilder {
     let mut builder = TestIdaas::builder();
-    if let Some((id, secret)) = clients.next() {
-        builder = builder.client(id, secret);
+    let mut has_first = false;
+    for Client { id, credential } in clients {
+        builder = match credential {
+            Credential::Secret(secret) if !has_first => {
+                has_first = true;
+                builder.client(id, secret)
+            }
+            Credential::Secret(secret) => builder.add_client(id, secret),
+            Credential::PublicKey(pem) => builder.add_signing_client(id, pem),
+        };
     }
-    builder = clients.fold(builder, |builder, (id, secret)| builder.add_client(id, secret));
     match fault {
         Some(Fault::UnknownAuthority) => builder.certificate(ServerCertificate::UnknownAuthority),
         Some(Fault::ExpiredCertificate) => builder.certificate(ServerCertificate::Expired),
@@ -148,10 +179,10 @@ fn builder(clients: Option<Vec<(String, String)>>, fault: Option<Fault>) -> Test
     }
 }
 
-/// The ids and secrets in the file. What is wrong is told without them.
-fn read_clients(file: &Path) -> Result<Vec<(String, String)>, BoxError> {
+/// The clients in the file. What is wrong is told without their secrets.
+fn read_clients(file: &Path) -> Result<Vec<Client>, BoxError> {
     let wrong = |problem: &str| BoxError::from(format!("{}: {problem}", file.display()));
-    let expected = "expected a JSON array of objects with `id` and `secret`";
+    let expected = "expected a JSON array of objects with `id` and either `secret` or `public_key`";
     let text = std::fs::read_to_string(file).map_err(|error| wrong(&error.to_string()))?;
     let clients: Value = serde_json::from_str(&text)
         .map_err(|error| wrong(&format!("is not JSON (line {}); {expected}", error.line())))?;
@@ -159,12 +190,50 @@ fn read_clients(file: &Path) -> Result<Vec<(String, String)>, BoxError> {
     let client = |(index, client): (usize, &Value)| {
         let text = |key| client.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let is_more = client.as_object().is_some_and(|client| client.len() > 2);
-        match (text("id"), text("secret")) {
-            (Some(id), Some(secret)) if !is_more => Ok((id.to_owned(), secret.to_owned())),
+        let credential = match (text("secret"), text("public_key")) {
+            (Some(secret), None) => Some(Credential::Secret(secret.to_owned())),
+            (None, Some(pem)) => Some(Credential::PublicKey(pem.to_owned())),
+            _ => None,
+        };
+        match (text("id"), credential) {
+            (Some(id), Some(credential)) if !is_more => Ok(Client { id: id.to_owned(), credential }),
             _ => Err(wrong(&format!("client {} is none; {expected}", index + 1))),
         }
     };
-    clients.iter().enumerate().map(client).collect()
+    let clients = clients.iter().enumerate().map(client).collect::<Result<Vec<_>, _>>()?;
+    match clients.iter().any(|client| matches!(client.credential, Credential::Secret(_))) {
+        true => Ok(clients),
+        false => Err(wrong("no client has a secret; add one, which the configuration is written for")),
+    }
+}
+
+/// How clients reach the emulator from elsewhere.
+#[derive(Clone, Debug)]
+struct Host {
+    name: String,
+    /// What it listens on.
+    address: IpAddr,
+}
+
+impl FromStr for Host {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let address = name.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        };
+        match address {
+            Some(address) if address.is_unspecified() => {
+                Err("is no address that a client can reach; give the name or address that clients use")
+            }
+            Some(address) => Ok(Self { name: address.to_string(), address }),
+            None if is_name(name) => {
+                Ok(Self { name: name.to_owned(), address: Ipv4Addr::UNSPECIFIED.into() })
+            }
+            None => Err("is no host; expected a name or an address, without scheme and port"),
+        }
+    }
 }
 
 /// What a client is given.
@@ -240,10 +309,10 @@ impl Fault {
     }
 }
 
-fn of_port(port: u16, error: &io::Error) -> BoxError {
+fn of_port(at: IpAddr, port: u16, error: &io::Error) -> BoxError {
     match port {
         0 => format!("the emulator cannot be started: {error}").into(),
-        port => format!("port {port} of 127.0.0.1 cannot be used: {error}; choose another one").into(),
+        port => format!("port {port} of {at} cannot be used: {error}; choose another one").into(),
     }
 }
 

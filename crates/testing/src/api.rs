@@ -17,7 +17,7 @@ use crate::issuer::access_token::Claims;
 use crate::issuer::service::IdaasService;
 use crate::server::body::ResponseBody;
 use crate::server::connection::Connection;
-use crate::server::listener::{Handler, Server, reserve};
+use crate::server::listener::{Handler, Server};
 use crate::server::response;
 use tower_idaas::BoxFuture;
 
@@ -72,16 +72,21 @@ impl ProtectedApiBuilder {
     pub async fn start(self) -> io::Result<ProtectedApi> {
         let tls = match self.plain_http {
             true => None,
-            false => Some(self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())?),
+            false => {
+                let host_names = vec![self.idaas.place.host.clone()];
+                let options = TlsOptions { host_names, ..TlsOptions::default() };
+                Some(self.authority.server_config(ServerCertificate::Trusted, &options)?)
+            }
         };
+        let place = self.idaas.place.clone();
         let clock = self.idaas.endpoint.clock.clone();
         let service = Arc::new(ApiService {
             bearer: BearerVerifier::new(self.idaas, self.audience, self.permission.into_iter().collect()),
             record: Mutex::default(),
         });
-        let server = Server::start(reserve(self.port)?, Arc::clone(&service) as _, clock, tls)?;
+        let server = Server::start(place.reserve(self.port)?, Arc::clone(&service) as _, clock, tls)?;
         let scheme = if self.plain_http { "http" } else { "https" };
-        let url = format!("{scheme}://localhost:{}/", server.port());
+        let url = format!("{scheme}://{}/", place.authority(server.port()));
         Ok(ProtectedApi { url, server, service })
     }
 }

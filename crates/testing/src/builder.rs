@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::issuer::grants::{Grants, parse_scope};
 use crate::issuer::service::{ISSUER_PATH, IdaasService};
 use crate::issuer::token_endpoint::TokenEndpoint;
 use crate::server::controls::Controls;
-use crate::server::listener::reserve;
+use crate::server::listener::Place;
 use tower_idaas::Secret;
 use tower_idaas::clock::Clock;
 use tower_idaas::clock::ManualClock;
@@ -26,9 +27,11 @@ const DEFAULT_SCOPE: &str = "api://test|read";
 /// Builds a [`TestIdaas`]; made by [`TestIdaas::builder`].
 pub struct TestIdaasBuilder {
     port: u16,
+    place: Place,
     client_id: String,
     secret: Secret,
     further_clients: Vec<(String, Secret)>,
+    signing_clients: Vec<(String, String)>,
     names_actor: bool,
     allowed: Vec<ClientAuthentication>,
     public_keys: Vec<String>,
@@ -59,9 +62,11 @@ impl TestIdaasBuilder {
     fn new() -> Self {
         Self {
             port: 0,
+            place: Place::default(),
             client_id: "app_test".into(),
             secret: Secret::new("not-a-real-secret"),
             further_clients: Vec::new(),
+            signing_clients: Vec::new(),
             names_actor: false,
             allowed: Vec::new(),
             public_keys: Vec::new(),
@@ -77,6 +82,22 @@ impl TestIdaasBuilder {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// The address to listen on, for this server and its [`api`](TestIdaas::api)s: for clients on other machines, with a
+    /// [`host`](Self::host) that they know. Default: that of the loopback interface.
+    #[must_use]
+    pub fn listen_on(mut self, address: IpAddr) -> Self {
+        self.place.address = address;
+        self
+    }
+
+    /// The name or address in the URLs of this server and its [`api`](TestIdaas::api)s, for which their certificates are
+    /// as well. Default: `localhost`.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.place.host = host.into();
         self
     }
 
@@ -109,6 +130,16 @@ impl TestIdaasBuilder {
     #[must_use]
     pub fn add_client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.further_clients.push((id.into(), Secret::new(secret)));
+        self
+    }
+
+    /// One more client, without a secret: it signs assertions (`PRIVATE_KEY_JWT`) with the private half of this key in
+    /// PEM form (`-----BEGIN PUBLIC KEY-----`), and may not authenticate otherwise; each call adds one.
+    ///
+    /// A malformed key makes [`start`](Self::start) fail.
+    #[must_use]
+    pub fn add_signing_client(mut self, id: impl Into<String>, public_key_pem: impl Into<String>) -> Self {
+        self.signing_clients.push((id.into(), public_key_pem.into()));
         self
     }
 
@@ -197,9 +228,9 @@ impl TestIdaasBuilder {
     ///
     /// # Errors
     ///
-    /// If a granted scope or a public key is malformed or two clients have one id (kind `InvalidInput`), if the port is
+    /// If a granted scope, a public key or the host is malformed or two clients have one id (kind `InvalidInput`), if the port is
     /// taken, or if there is no certificate.
-    pub async fn start(self) -> io::Result<TestIdaas> {
+    pub async fn start(mut self) -> io::Result<TestIdaas> {
         let parse = |scope: &str| {
             let fault = |fault| io::Error::new(io::ErrorKind::InvalidInput, format!("scope {fault}"));
             parse_scope(scope).map_err(fault)
@@ -213,23 +244,34 @@ impl TestIdaasBuilder {
 
         let keys = Arc::new(ClientKeys::generate(&self.public_keys)?);
         let authority = Authority::generate()?;
+        self.tls.host_names.push(self.place.host.clone());
         let tls = authority.server_config(self.certificate, &self.tls)?;
-        let socket = reserve(self.port)?;
+        let socket = self.place.reserve(self.port)?;
         let port = socket.local_addr()?.port();
-        let issuer = Issuer::new(format!("https://localhost:{port}{ISSUER_PATH}"))?;
+        let issuer = Issuer::new(format!("https://{}{ISSUER_PATH}", self.place.authority(port)))?;
         let federation = Arc::new(Federation::generate(issuer.url(), &self.clock)?);
         let client = |(id, secret)| {
             RegisteredClient::new(id, secret, allowed.clone(), Arc::clone(&keys), Arc::clone(&federation))
         };
-        let client_ids = self.further_clients.iter().map(|(id, _)| id).chain([&self.client_id]);
-        if client_ids.collect::<HashSet<_>>().len() <= self.further_clients.len() {
+        let further_ids = self.further_clients.iter().map(|(id, _)| id);
+        let ids = further_ids.chain(self.signing_clients.iter().map(|(id, _)| id)).chain([&self.client_id]);
+        if ids.clone().collect::<HashSet<_>>().len() < ids.count() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "two clients have the same id"));
         }
+        let signing_client = |(id, pem): (String, String)| {
+            let keys = Arc::new(ClientKeys::generate(&[pem])?);
+            let (none, allowed) = (Secret::new(String::new()), vec![ClientAuthentication::PrivateKeyJwt]);
+            Ok(RegisteredClient::new(id, none, allowed, keys, Arc::clone(&federation)))
+        };
+        let signing_clients: io::Result<Vec<_>> =
+            self.signing_clients.into_iter().map(signing_client).collect();
+        let further_clients = self.further_clients.into_iter().map(client);
         let service = Arc::new(IdaasService {
+            place: self.place,
             endpoint: TokenEndpoint {
                 issuer,
                 client: client((self.client_id, self.secret)),
-                further_clients: self.further_clients.into_iter().map(client).collect(),
+                further_clients: further_clients.chain(signing_clients?).collect(),
                 grants,
                 token_life: self.token_life,
                 names_actor: self.names_actor,

@@ -76,6 +76,8 @@ impl Authority {
         };
         if kind != ServerCertificate::WrongName {
             names.extend(options.host_names.iter().cloned());
+            names.sort();
+            names.dedup();
         }
         let mut parameters = CertificateParams::new(names).map_err(io::Error::other)?;
         parameters.distinguished_name.push(DnType::CommonName, "tower-idaas test server");

@@ -46,7 +46,9 @@ impl TestIdaas {
 
     /// The TLS side of another server of this IDaaS.
     pub(crate) fn tls(&self) -> io::Result<Arc<ServerConfig>> {
-        self.authority.server_config(ServerCertificate::Trusted, &TlsOptions::default())
+        let options =
+            TlsOptions { host_names: vec![self.service.place.host.clone()], ..TlsOptions::default() };
+        self.authority.server_config(ServerCertificate::Trusted, &options)
     }
 
     pub(crate) fn authority(&self) -> Arc<Authority> {

@@ -10,6 +10,8 @@ use crate::client::builder::IdaasBuilder;
 use crate::config::ClientConfig;
 use crate::environment::Environment;
 use crate::error::ConfigFault;
+#[cfg(feature = "transport")]
+use crate::transport::{Probe, Prober};
 
 /// How a configuration is understood, whether or not it can be used: from [`IdaasBuilder::explain`]. The program
 /// `idaas` (crate `tower-idaas-cli`) uses it to explain why there is no token.
@@ -22,6 +24,8 @@ pub struct Explanation {
     is_object: bool,
     keys: ClientConfig,
     environment: Environment,
+    #[cfg(feature = "transport")]
+    root_certificates: Vec<Vec<u8>>,
 }
 
 /// How an endpoint is reached.
@@ -51,7 +55,15 @@ impl IdaasBuilder {
         let mut keys = self.overrides.clone();
         let is_object = text.as_deref().is_some_and(|text| keys.look(text));
         let size = text.map(|text| text.len());
-        Explanation { path, size, is_object, keys, environment: self.environment.clone() }
+        Explanation {
+            path,
+            size,
+            is_object,
+            keys,
+            environment: self.environment.clone(),
+            #[cfg(feature = "transport")]
+            root_certificates: self.root_certificates.clone(),
+        }
     }
 }
 
@@ -88,6 +100,11 @@ impl Explanation {
         self.keys.endpoint()
     }
 
+    /// The DeveloperAPI, where one is configured: credentials of cloud roles and secrets that IDaaS keeps come from there.
+    pub fn developer_api(&self) -> Option<Uri> {
+        self.keys.developer_api()
+    }
+
     /// How long a connection may take.
     pub fn connect_timeout(&self) -> Duration {
         self.keys.timeouts().0
@@ -111,6 +128,25 @@ impl Explanation {
     }
 }
 
+/// # Trying
+#[cfg(feature = "transport")]
+#[cfg_attr(docsrs, doc(cfg(feature = "transport")))]
+impl Explanation {
+    /// Opens a connection to this endpoint with the parts of the built-in HTTP client (its reading of proxies and
+    /// authorities, its addresses, its time-outs), step by step, and closes it. Sends no credential but those of a
+    /// proxy. Each step may take as long as a connection.
+    pub async fn probe(&self, endpoint: &Uri) -> Probe {
+        let (connect_timeout, read_timeout) = self.keys.timeouts();
+        let prober = Prober {
+            environment: &self.environment,
+            root_certificates: &self.root_certificates,
+            connect_timeout,
+            read_timeout,
+        };
+        prober.probe(endpoint).await
+    }
+}
+
 impl Proxy {
     /// Its scheme, host and port: `http`, `https`, `socks5` or `socks5h`.
     pub fn uri(&self) -> &Uri {
@@ -125,7 +161,7 @@ impl Proxy {
 
 impl fmt::Debug for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, size, is_object, keys: _, environment: _ } = self;
+        let Self { path, size, is_object, .. } = self;
         f.debug_struct("Explanation")
             .field("path", path)
             .field("size", size)

@@ -1,9 +1,7 @@
 //! The configuration as the crate understands it, for looking at. Whether it is right is for the crate to say.
 
-use std::time::Duration;
-
 use http::Uri;
-use tower_idaas::explanation::{Explanation, Route};
+use tower_idaas::explanation::{Explanation, Probe, Route};
 
 #[derive(Debug)]
 pub(crate) struct ConfigFile(pub(crate) Explanation);
@@ -18,23 +16,34 @@ impl ConfigFile {
         self.get("authnMethod").unwrap_or_default()
     }
 
-    /// How long a connection may take.
-    pub(crate) fn connect_timeout(&self) -> Duration {
-        self.0.connect_timeout()
-    }
-
     /// Where tokens are asked for.
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         let (key, uri) = self.0.endpoint()?;
-        let host = uri.host()?.trim_matches(['[', ']']).to_owned();
-        let is_tls = uri.scheme_str() != Some("http");
-        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Some(Endpoint { key, uri, host, port, is_tls })
+        Endpoint::new(key, uri)
+    }
+
+    /// Where credentials of cloud roles and kept secrets are asked for.
+    pub(crate) fn developer_api(&self) -> Option<Endpoint> {
+        Endpoint::new("developerApiEndpoint", self.0.developer_api()?)
+    }
+
+    /// How a connection of the crate's to it goes.
+    pub(crate) async fn probe(&self, endpoint: &Endpoint) -> Probe {
+        self.0.probe(&endpoint.uri).await
     }
 
     /// How the crate reaches it.
     pub(crate) fn route(&self, endpoint: &Endpoint) -> Route {
         self.0.route(&endpoint.uri)
+    }
+}
+
+impl Endpoint {
+    fn new(key: &'static str, uri: Uri) -> Option<Self> {
+        let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+        let is_tls = uri.scheme_str() != Some("http");
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Some(Self { key, uri, host, port, is_tls })
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use tower_idaas::explanation::Probe;
+
 use super::config_file::{ConfigFile, Endpoint};
 use super::finding::Step;
 use super::report::Report;
 use super::steps::built::Built;
-use super::steps::network::Stream;
-use super::steps::{claims, clock, credential, file, keys, network, proxy, tls, token, variables};
+use super::steps::{
+    claims, clock, credential, developer_api, file, keys, network, proxy, tls, token, variables,
+};
 use super::surroundings::Surroundings;
 
 const LOCAL: [Step; 4] = [Step::File, Step::Keys, Step::Variables, Step::Credential];
-const ON_THE_WAY: [Step; 4] = [Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
+const WAY: [Step; 5] = [Step::Proxy, Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
 
 /// Looks at everything, and notes it in the report. `path` is the configuration file, if one is given.
 pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, path: Option<&Path>) -> Report {
@@ -38,18 +41,15 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
     };
     let untrusting = faults.of(Step::Tls);
     if !untrusting.is_empty() {
-        report.add(tls::no_authorities(untrusting, surroundings));
+        report.add(tls::no_authorities(untrusting));
     }
-    let (finding, way) = proxy::examine(&endpoint, &config, &faults, surroundings).await;
+    let probe = config.probe(&endpoint).await;
+    let (finding, is_proxied) = proxy::examine(&endpoint, &probe, &config, &faults, surroundings);
     report.add(finding);
-    match way {
-        Some(proxy::Way::Direct) => go(&mut report, &endpoint, &config, surroundings).await,
-        Some(proxy::Way::Through(tunnel)) => {
-            report.skip(&[Step::Dns, Step::Tcp], "the proxy sees to it");
-            talk(&mut report, tunnel, &endpoint, &config, surroundings).await;
-        }
-        Some(proxy::Way::Unseen) => report.skip(&ON_THE_WAY, "behind a SOCKS proxy"),
-        None => report.skip(&ON_THE_WAY, "needs `proxy`"),
+    way(&mut report, &endpoint, &probe, is_proxied);
+    match config.developer_api() {
+        Some(api) => report.add(developer_api::examine(&api.host, &config.probe(&api).await)),
+        None => report.skip(&[Step::DeveloperApi], "the configuration names no DeveloperAPI"),
     }
 
     let needed = [&LOCAL[..], &[Step::Proxy, Step::Dns, Step::Tcp, Step::Tls]].concat();
@@ -66,35 +66,30 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
     report
 }
 
-/// DNS and TCP, and what comes after.
-async fn go(report: &mut Report, endpoint: &Endpoint, config: &ConfigFile, surroundings: &Surroundings) {
-    let limit = config.connect_timeout();
-    let Some(addresses) = report.take(network::resolve(endpoint, limit).await) else {
-        return report.skip(&[Step::Tcp, Step::Tls, Step::Clock], "needs `dns`");
-    };
-    let Some(tcp) = report.take(network::connect(endpoint, &addresses, limit).await) else {
-        return report.skip(&[Step::Tls, Step::Clock], "needs `tcp`");
-    };
-    talk(report, Box::new(tcp), endpoint, config, surroundings).await;
-}
-
-/// TLS, and what the server's first answer tells of its clock.
-async fn talk(
-    report: &mut Report,
-    stream: Box<dyn Stream>,
-    endpoint: &Endpoint,
-    config: &ConfigFile,
-    surroundings: &Surroundings,
-) {
-    if report.failed(&[Step::Tls]).is_some() {
-        return report.skip(&[Step::Clock], "needs `tls`");
+/// What the probe has found between here and the endpoint, and of its clock.
+fn way(report: &mut Report, endpoint: &Endpoint, probe: &Probe, is_proxied: bool) {
+    if is_proxied {
+        report.skip(&[Step::Dns, Step::Tcp], "the proxy sees to it");
+    } else {
+        if let Some(step) = &probe.resolution {
+            report.add(network::resolution(endpoint, step));
+        }
+        if let Some(step) = &probe.connection {
+            report.add(network::connection(endpoint, step));
+        }
     }
-    if !endpoint.is_tls {
-        report.skip(&[Step::Tls], "plain http, which is for this machine only");
-        return report.add(clock::examine(stream, endpoint).await);
+    match &probe.handshake {
+        _ if report.failed(&[Step::Tls]).is_some() => {}
+        Some(step) => report.add(tls::examine(endpoint, probe, step)),
+        None if !endpoint.is_tls && probe.server_time.is_some() => {
+            report.skip(&[Step::Tls], "plain http, which is for this machine only");
+        }
+        None => {}
     }
-    match report.take(tls::examine(stream, endpoint, config.connect_timeout(), surroundings).await) {
-        Some(stream) => report.add(clock::examine(stream, endpoint).await),
-        None => report.skip(&[Step::Clock], "needs `tls`"),
+    if let Some(step) = &probe.server_time {
+        report.add(clock::examine(step));
+    }
+    if let Some(failed) = report.failed(&WAY) {
+        report.skip(&WAY, &format!("needs `{}`", failed.as_str()));
     }
 }

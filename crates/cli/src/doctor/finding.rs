@@ -12,12 +12,13 @@ pub(crate) enum Step {
     Tcp,
     Tls,
     Clock,
+    DeveloperApi,
     Token,
     Claims,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::File,
         Self::Keys,
         Self::Variables,
@@ -27,6 +28,7 @@ impl Step {
         Self::Tcp,
         Self::Tls,
         Self::Clock,
+        Self::DeveloperApi,
         Self::Token,
         Self::Claims,
     ];
@@ -42,6 +44,7 @@ impl Step {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Clock => "clock",
+            Self::DeveloperApi => "api",
             Self::Token => "token",
             Self::Claims => "claims",
         }

@@ -10,13 +10,15 @@ use super::doctor::examination::examine;
 use super::doctor::finding::{Mark, Step};
 use super::doctor::report::Report;
 use super::doctor::surroundings::Surroundings;
-use super::{as_text, assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
+use super::{
+    as_text, assert_all_ok, assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed,
+};
 
 #[tokio::test]
 async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_told() {
     let demo = Demo::start(None).await.unwrap();
     let report = demo.examine(Report::default()).await;
-    assert!(report.findings().all(|finding| finding.mark == Mark::Ok), "{report:#?}");
+    assert_all_ok(&report);
     assert!(report.is_healthy());
     assert!(as_text(&report, false).ends_with("\nA token comes.\n"));
     assert_eq!(fact(&report, Step::Claims, "aud"), "api://test");

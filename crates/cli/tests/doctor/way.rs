@@ -6,7 +6,7 @@ use super::doctor::demo::{Demo, Fault};
 use super::doctor::finding::{Mark, Step};
 use super::doctor::report::Report;
 use super::proxy::Proxy;
-use super::{assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
+use super::{assert_all_ok, assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
 
 const HOST: &str = "idaas.example.test";
 
@@ -104,7 +104,7 @@ async fn a_proxy_that_is_not_for_this_host_changes_nothing() {
     let mut demo = Demo::start(None).await.unwrap();
     demo.surroundings.set("HTTPS_PROXY", "http://user:marker-of-a-password@127.0.0.1:9");
     let report = demo.examine(Report::default()).await;
-    assert!(report.findings().all(|finding| finding.mark == Mark::Ok), "{report:#?}");
+    assert_all_ok(&report);
     assert_tells_no_secret(&report, &demo);
 }
 
@@ -134,14 +134,97 @@ async fn a_certificate_for_another_name_and_one_out_of_its_time_are_told_apart()
 }
 
 #[tokio::test]
-async fn behind_a_socks_proxy_the_token_alone_shows_whether_the_way_is_open() {
-    let (mut demo, _) = elsewhere().await;
+async fn behind_a_socks_proxy_everything_is_looked_at_as_behind_any_other() {
+    let (mut demo, port) = elsewhere().await;
+    let proxy = Proxy::start_socks(Some(("user", "marker-of-a-password")), port).await;
+    demo.surroundings.set("ALL_PROXY", socks_url(&proxy.url(), "marker-of-a-password"));
+    let report = demo.examine(Report::default()).await;
+    assert!(report.is_healthy(), "{report:#?}");
+    assert_skipped(&report, &[Step::Dns, Step::Tcp]);
+    assert!(fact(&report, Step::Tls, "issuer").contains("tower-idaas test authority"));
+    assert_tells_no_secret(&report, &demo);
+
+    demo.surroundings.set("ALL_PROXY", socks_url(&proxy.url(), "marker-of-another"));
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::Proxy, "check user and password");
+    assert_tells_no_secret(&report, &demo);
+
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let url = format!("socks5://user:marker-of-a-password@{}", socket.local_addr().unwrap());
-    demo.surroundings.set("ALL_PROXY", url);
+    let gone = format!("http://{}", socket.local_addr().unwrap());
+    demo.surroundings.set("ALL_PROXY", socks_url(&gone, "marker-of-a-password"));
     let report = demo.examine(Report::default()).await;
-    assert_fails(&report, Step::Token, "the proxy does not lead on");
-    assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Claims]);
+    assert_fails(&report, Step::Proxy, "it is not there");
+    assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Token, Step::Claims]);
     assert_tells_no_secret(&report, &demo);
+}
+
+fn socks_url(url: &str, password: &str) -> String {
+    url.replace("http://", &format!("socks5h://user:{password}@"))
+}
+
+#[tokio::test]
+async fn each_step_on_the_way_has_its_time_and_where_authorities_are_from_is_told() {
+    let demo = Demo::start(None).await.unwrap();
+    let report = demo.examine(Report::default()).await;
+    for step in [Step::Dns, Step::Tcp, Step::Tls] {
+        assert!(fact(&report, step, "time").ends_with(" ms"), "{report:#?}");
+    }
+    let trusts = fact(&report, Step::Tls, "trusts");
+    assert!(
+        trusts.starts_with("1 from SSL_CERT_FILE (") && trusts.contains("root-certificate.pem"),
+        "{trusts}"
+    );
+
+    let (mut demo, port) = elsewhere().await;
+    let proxy = Proxy::start("200 Connection established", port).await;
+    demo.surroundings.set("HTTPS_PROXY", proxy.url());
+    let report = demo.examine(Report::default()).await;
+    for name in ["dns", "tcp", "tunnel"] {
+        assert!(fact(&report, Step::Proxy, name).ends_with(" ms"), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_developer_api_that_is_named_is_looked_at_as_well() {
+    let demo = Demo::start(None).await.unwrap();
+    let api = demo.server.start_developer_api().await.unwrap();
+    let named = |host: &str| {
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&demo.config).unwrap()).unwrap();
+        config["developerApiEndpoint"] = host.into();
+        std::fs::write(&demo.config, config.to_string()).unwrap();
+    };
+    named(&api.endpoint());
+    let report = demo.examine(Report::default()).await;
+    assert!(report.findings().all(|finding| finding.mark == Mark::Ok), "{report:#?}");
+    for name in ["dns", "tcp", "tls"] {
+        assert!(fact(&report, Step::DeveloperApi, name).ends_with(" ms"), "{report:#?}");
+    }
+
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    named(&format!("localhost:{}", socket.local_addr().unwrap().port()));
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::DeveloperApi, "`tcp` fails");
+    assert!(report.has_token());
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_no_tls_is_told_from_one_that_does() {
+    let demo = Demo::start(None).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 mail ready\r\n").await;
+        }
+    });
+    let endpoint = demo.server.token_endpoint();
+    let text = std::fs::read_to_string(&demo.config).unwrap();
+    let other = format!("https://localhost:{port}/token");
+    std::fs::write(&demo.config, text.replace(&endpoint, &other)).unwrap();
+    let report = demo.examine(Report::default()).await;
+    assert_fails(&report, Step::Tls, "TLS 1.2 or 1.3 is needed");
+    assert_skipped(&report, &[Step::Clock, Step::Token, Step::Claims]);
 }

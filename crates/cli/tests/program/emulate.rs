@@ -128,6 +128,9 @@ async fn a_file_of_clients_that_is_none_is_refused_without_its_secrets() {
         (r#"[{"id": "a", "secret": "marker"}, {"id": "b"}]"#, "client 2"),
         (r#"[{"id": "a", "secret": "marker", "scope": "x"}]"#, "client 1"),
         (r#"[{"id": "a", "secret": "marker"}, {"id": "a", "secret": "marker"}]"#, "same id"),
+        (r#"[{"id": "a", "secret": "marker", "public_key": "marker"}]"#, "client 1"),
+        (r#"[{"id": "a", "public_key": "marker"}]"#, "no client has a secret"),
+        (r#"[{"id": "a", "secret": "marker"}, {"id": "b", "public_key": "marker"}]"#, "PUBLIC KEY"),
     ] {
         std::fs::write(&file, clients).unwrap();
         let output = Running::start(&["emulate", "--clients", file.to_str().unwrap()], &[]).ended().await;
@@ -136,4 +139,66 @@ async fn a_file_of_clients_that_is_none_is_refused_without_its_secrets() {
     }
     let output = Running::start(&["emulate", "--dir", "/dev/null/x"], &[]).ended().await;
     assert_fails(&output, 1, &["/dev/null/x"]);
+}
+
+#[tokio::test]
+async fn a_client_of_the_file_that_signs_gets_tokens_with_its_own_key_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [key, other] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+    let clients = serde_json::json!([
+        { "id": "app_signs", "public_key": key.public_key_pem() },
+        { "id": "app_secret", "secret": "a-secret" },
+    ]);
+    let file = folder.path().join("clients.json");
+    std::fs::write(&file, clients.to_string()).unwrap();
+    let (running, report) =
+        report(Running::start(&["emulate", "--clients", file.to_str().unwrap()], &[])).await;
+    let mut config = report.get("config").unwrap().clone();
+    assert_eq!(config.get("clientId").unwrap(), "app_secret");
+    config["clientId"] = "app_signs".into();
+    config["authnConfiguration"] =
+        serde_json::json!({ "authnMethod": "PRIVATE_KEY_JWT", "privateKeyEnvVarName": "APP_KEY" });
+    let path = folder.path().join("signs.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let arguments = ["token", "--config", path.to_str().unwrap()];
+    for (key, comes) in [(&key, true), (&other, false)] {
+        let key = key.serialize_pem();
+        let variables = [&variables(&report)[..], &[("APP_KEY", key.as_str())]].concat();
+        let output = run(&arguments, &variables).await;
+        assert_eq!(output.status.success(), comes, "{}", text(&output.stderr));
+    }
+    drop(running);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn with_a_host_it_is_reached_there_and_its_urls_and_certificates_are_for_it() {
+    let arguments = ["emulate", "--host", "127.0.0.2", "--api-port", "0"];
+    let (running, report_of_address) = report(Running::start(&arguments, &[])).await;
+    let url = report_of_address.get("issuer").unwrap().as_str().unwrap();
+    assert!(url.starts_with("https://127.0.0.2:"), "{url}");
+    assert!(report_of_address.get("api_url").unwrap().as_str().unwrap().starts_with("https://127.0.0.2:"));
+    done(&run(&["token"], &variables(&report_of_address)).await);
+    let port: u16 = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    drop(running);
+
+    let (running, report_of_name) = report(Running::start(&["emulate", "--host", "idaas"], &[])).await;
+    let url = report_of_name.get("issuer").unwrap().as_str().unwrap();
+    assert!(url.starts_with("https://idaas:"), "{url}");
+    let port: u16 = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    for address in ["127.0.0.1", "127.0.0.3"] {
+        drop(std::net::TcpStream::connect((address, port)).unwrap());
+    }
+    let output = running.end("-TERM").await;
+    assert!(
+        text(&output.stderr).contains("warning: other machines can reach it"),
+        "{}",
+        text(&output.stderr)
+    );
+
+    for host in ["0.0.0.0", "::", "", "https://idaas", "idaas:8443"] {
+        let output = run(&["emulate", "--host", host], &[]).await;
+        assert_eq!(output.status.code(), Some(2), "{host}");
+    }
 }

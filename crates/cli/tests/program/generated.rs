@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Fixture, done, run, text};
+use super::{Fixture, closed_pipe, done, run, text};
 
 const COMMANDS: [&str; 11] = [
     "token",
@@ -54,9 +54,9 @@ async fn a_reader_that_goes_away_is_no_panic_whatever_is_printed() {
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_idaas"));
         command.args(arguments).env_clear().envs(variables.clone());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+        // The reader has gone before the program starts: otherwise one that is quick would have printed by then.
+        command.stdout(closed_pipe()).stderr(Stdio::piped());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""), "{arguments:?}");
     }
 }

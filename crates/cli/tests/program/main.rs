@@ -72,6 +72,12 @@ impl Fixture {
     }
 }
 
+/// A pipe whose reader has gone.
+fn closed_pipe() -> Stdio {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    writer.into()
+}
+
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use base64::Engine;
 use tower_idaas_testing::TestIdaas;
 
-use super::{Fixture, assert_fails, done, run, run_with, text};
+use super::{Fixture, assert_fails, closed_pipe, done, run, run_with, text};
 
 #[tokio::test]
 async fn a_token_is_one_line_on_stdout_and_nothing_else_is() {
@@ -146,8 +146,7 @@ async fn a_reader_that_goes_away_is_no_panic_and_a_full_disk_is_told() {
         command.arg("token").env_clear().envs(variables.clone()).stdout(out).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
-    let mut child = start(Stdio::piped());
-    drop(child.stdout.take());
+    let child = start(closed_pipe());
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""));
     if cfg!(target_os = "linux") {

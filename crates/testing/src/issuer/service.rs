@@ -10,6 +10,7 @@ use crate::issuer::request::TokenRequest;
 use crate::issuer::token_endpoint::TokenEndpoint;
 use crate::server::behaviour::ResponseChange;
 use crate::server::endpoint::{Call, Endpoint};
+use crate::server::listener::Place;
 use crate::server::response::{self, Refused};
 
 /// The path of the issuer, as the real service has it.
@@ -22,6 +23,8 @@ const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";
 /// Asked for tokens, and for the means to verify them.
 pub(crate) struct IdaasService {
     pub(crate) endpoint: TokenEndpoint,
+    /// Where the servers of this IDaaS are.
+    pub(crate) place: Place,
 }
 
 impl IdaasService {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -140,11 +140,39 @@ impl fmt::Debug for Server {
 
 /// A port of the loopback interface, not listening yet; a free one if it is 0.
 pub(crate) fn reserve(port: u16) -> io::Result<TcpSocket> {
-    bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    Place::default().reserve(port)
+}
+
+/// Where a server listens, and under which name or address clients reach it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) address: IpAddr,
+    pub(crate) host: String,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::LOCALHOST.into(), host: "localhost".to_owned() }
+    }
+}
+
+impl Place {
+    /// A port, not listening yet; a free one if it is 0.
+    pub(crate) fn reserve(&self, port: u16) -> io::Result<TcpSocket> {
+        bind(SocketAddr::from((self.address, port)))
+    }
+
+    /// Host and port, as URLs have them.
+    pub(crate) fn authority(&self, port: u16) -> String {
+        match self.host.parse() {
+            Ok(address) => SocketAddr::new(address, port).to_string(),
+            Err(_) => format!("{}:{port}", self.host),
+        }
+    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // So that the port can be bound again while connections of its former life linger. On Windows the
     // option means something else, and is not needed.
     #[cfg(not(windows))]

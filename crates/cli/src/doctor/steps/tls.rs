@@ -1,95 +1,56 @@
 //! The TLS handshake: which version, whose certificate, and whether it is trusted here.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::error::Error as StdError;
+use std::io;
+use std::time::SystemTime;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use rustls::pki_types::InvalidDnsNameError;
+use rustls::{CertificateError, Error};
 use tower_idaas::BoxError;
+use tower_idaas::explanation::{Probe, ProbeStep};
 
 use super::super::config_file::Endpoint;
 use super::super::finding::{Finding, Step};
 use super::super::shown;
-use super::super::surroundings::Surroundings;
 use super::certificate::Described;
-use super::network::Stream;
-use super::roots;
-use super::verifier::Remembering;
 
-/// The stream, once the certificate is trusted. An untrusted server gets nothing from us.
-pub(crate) async fn examine<S: Stream>(
-    below: S,
-    endpoint: &Endpoint,
-    limit: Duration,
-    surroundings: &Surroundings,
-) -> (Finding, Option<TlsStream<S>>) {
-    let (roots, from) = roots::load(surroundings);
-    if roots.is_empty() {
-        return (no_authorities(Vec::new(), surroundings), None);
-    }
-    let start = Instant::now();
-    let (verifier, connecting) = match handshake(below, endpoint, roots) {
-        Ok(both) => both,
-        Err(error) => return (no_name(&*error, endpoint), None),
+pub(crate) fn examine(endpoint: &Endpoint, probe: &Probe, step: &ProbeStep<String>) -> Finding {
+    let finding = match &step.outcome {
+        Ok(version) => Finding::ok(Step::Tls, format!("{version}, and the certificate is trusted")),
+        Err(error) => failed(error, endpoint),
     };
-    let stream = match timeout(limit, connecting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return (broken(&shown::chain(&error)), None),
-        Err(_) => return (broken(&format!("no handshake within {limit:?}")), None),
-    };
-    let elapsed = start.elapsed();
-    let Some(seen) = verifier.seen() else {
-        return (broken("the server showed no certificate"), None);
-    };
-    let version = stream.get_ref().1.protocol_version();
-    let version =
-        version.and_then(|version| version.as_str()).unwrap_or("an unknown version").replace('_', ".");
-    let now = SystemTime::now();
-    let facts = Described::from_der(&seen.certificate).map(|certificate| certificate.facts(now));
-    let (finding, stream) = match seen.verdict {
-        Ok(()) => {
-            (Finding::ok(Step::Tls, format!("{version}, and the certificate is trusted")), Some(stream))
-        }
-        Err(error) => (untrusted(&error, endpoint), None),
-    };
-    let finding = finding.facts(facts.into_iter().flatten()).fact("trusts", from);
-    (finding.fact("time", shown::milliseconds(elapsed)), stream)
+    let certificate = probe.certificate.as_deref().and_then(Described::from_der);
+    let facts = certificate.map(|certificate| certificate.facts(SystemTime::now()));
+    let authorities = probe.authorities.iter().map(|from| ("trusts", from.clone()));
+    let finding = finding.facts(facts.into_iter().flatten()).facts(authorities);
+    finding.fact("time", shown::milliseconds(step.took))
 }
 
-pub(crate) fn no_authorities(faults: Vec<String>, surroundings: &Surroundings) -> Finding {
-    let (_, from) = roots::load(surroundings);
-    Finding::failed(Step::Tls, "no certificate authority to trust").fact("trusts", from).notes(faults).advise(
+pub(crate) fn no_authorities(faults: Vec<String>) -> Finding {
+    Finding::failed(Step::Tls, "no certificate authority to trust").notes(faults).advise(
         "without authorities no server can be trusted",
         "install the platform's (package `ca-certificates`), or set SSL_CERT_FILE to a readable PEM file",
     )
 }
 
-type Handshake<S> = (Arc<Remembering>, tokio_rustls::Connect<S>);
-
-fn handshake<S: Stream>(
-    below: S,
-    endpoint: &Endpoint,
-    roots: RootCertStore,
-) -> Result<Handshake<S>, BoxError> {
-    let provider = Arc::new(default_provider());
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-    let verifier = Arc::new(Remembering::new(verifier));
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
-        .with_no_client_auth();
-    let name = ServerName::try_from(endpoint.host.clone())?;
-    Ok((verifier, TlsConnector::from(Arc::new(config)).connect(name, below)))
+fn failed(error: &BoxError, endpoint: &Endpoint) -> Finding {
+    match of_rustls(&**error) {
+        Some(error @ Error::InvalidCertificate(_)) => untrusted(error, endpoint),
+        None if error.is::<InvalidDnsNameError>() => no_name(&**error, endpoint),
+        _ => broken(&shown::chain(&**error)),
+    }
 }
 
-fn no_name(error: &(dyn std::error::Error + 'static), endpoint: &Endpoint) -> Finding {
+/// The error of rustls in the chain, which it hands on within one of I/O.
+fn of_rustls<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
+    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error
+        .downcast_ref()
+        .or_else(|| within.and_then(|within| within.downcast_ref()))
+        .or_else(|| error.source().and_then(of_rustls))
+}
+
+fn no_name(error: &(dyn StdError + 'static), endpoint: &Endpoint) -> Finding {
     Finding::failed(Step::Tls, format!("no TLS: {}", shown::chain(error))).advise(
         "the endpoint's host is no name that a certificate can be for",
         format!("compare the host in `{}` with the IDaaS console", endpoint.key),

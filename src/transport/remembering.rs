@@ -1,0 +1,87 @@
+//! The verification of a server's certificate, with the certificate kept for a look at it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::environment::Environment;
+use crate::error::{BoxError, ConfigError};
+use crate::transport::roots::Authorities;
+use crate::transport::tls::provider;
+
+/// Decides as rustls does by default.
+#[derive(Debug)]
+pub(super) struct Remembering {
+    verifier: Arc<WebPkiServerVerifier>,
+    certificate: Mutex<Option<Vec<u8>>>,
+}
+
+impl Remembering {
+    /// A configuration with such a verifier, and the authorities that it trusts, for people. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the authorities, and that there is no provider.
+    pub(super) fn configured(
+        environment: &Environment,
+        given: &[Vec<u8>],
+    ) -> Result<(ClientConfig, Arc<Self>, String), BoxError> {
+        let authorities = Authorities::of(environment, given);
+        let provider = provider().map_err(ConfigError::one)?;
+        let roots = authorities.load().map_err(|faults| ConfigError::all(None, faults))?;
+        let shown = format!("{} from {}", roots.len(), authorities.origin());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let remembering = Arc::new(Self { verifier: verifier.build()?, certificate: Mutex::default() });
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&remembering) as _)
+            .with_no_client_auth();
+        Ok((config, remembering, shown))
+    }
+
+    /// In DER form, if the server showed one.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ServerCertVerifier for Remembering {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = Some(end_entity.as_ref().to_vec());
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate;
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
