@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throttled_call_is_told_when_to_come_back_in_whatever_header() {
+    fn a_throttled_call_says_when_to_come_back_in_whatever_header() {
         let pause = |status, name: &'static str, value, code: &str| {
             let body = format!(r#"{{"Code":"{code}","RequestId":"ID-1"}}"#);
             let error = read(status, headers(&[(name, value)]), &body);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_of_another_server_is_told_apart() {
+    fn a_response_of_another_server_is_distinguished() {
         let error = failure(502, "<html>");
         assert!(error.is_transient());
         assert!(error.to_string().contains("neither a result nor an error of the OpenAPI"), "{error}");

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_directory_that_is_not_known_is_told_with_the_way_out() {
+    fn a_home_directory_that_is_not_known_is_reported_with_the_way_out() {
         for variables in [&[][..], &[("HOME", "")]] {
             let environment = Environment::Manual(ManualEnvironment::from_iter(variables.iter().copied()));
             for explicit in [None, Some(Path::new("~/c.json"))] {

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_hangs_leaves_one_thread_behind_and_is_told_at_once_from_then_on() {
+    fn a_read_that_hangs_leaves_one_thread_behind_and_is_reported_at_once_from_then_on() {
         let hanging = Hanging::new("a path that hangs");
         let began = Clock::System.now();
         assert_eq!(hanging.read().unwrap_err().kind(), io::ErrorKind::TimedOut);

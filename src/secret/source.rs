@@ -102,7 +102,7 @@ impl SecretSource {
         expected: Expected<'_>,
     ) -> Result<Secret, Error> {
         match &self.0 {
-            Place::Value(secret) => self.checked(given(secret), expected),
+            Place::Value(secret) => self.checked(not_empty(secret), expected),
             Place::Variable(name) => self.checked(read_variable(name, environment), expected),
             Place::File(file) => file.read(environment, now, expected).await,
             Place::Function(Function(function)) => self.checked(function().await, expected),
@@ -115,7 +115,7 @@ impl SecretSource {
         expected: Expected<'_>,
     ) -> Result<Option<Secret>, Error> {
         match &self.0 {
-            Place::Value(secret) => self.checked(given(secret), expected).map(Some),
+            Place::Value(secret) => self.checked(not_empty(secret), expected).map(Some),
             Place::Variable(name) => self.checked(read_variable(name, environment), expected).map(Some),
             Place::File(file) => file.read_blocking(environment, Clock::System.now(), expected).map(Some),
             Place::Function(_) => Ok(None),
@@ -153,7 +153,7 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-fn given(secret: &Secret) -> Result<Secret, Error> {
+fn not_empty(secret: &Secret) -> Result<Secret, Error> {
     match secret.expose_secret().is_empty() {
         true => Err(unreadable("the secret set in code is empty; give the real one".into())),
         false => Ok(secret.clone()),

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_place_of_its_path_is_told_and_not_shown() {
+    fn a_token_in_place_of_its_path_is_reported_and_not_shown() {
         for path in ["eyJhunter2.eyJhunter2.hunter2", "Bearer eyJhunter2.eyJhunter2.hunter2"] {
             let error = read(Path::new(path)).unwrap_err();
             assert!(error.to_string().contains("a token stands where the path"), "{error}");

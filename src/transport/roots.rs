@@ -28,7 +28,7 @@ pub(super) struct Authorities {
     file: Option<PathBuf>,
     folders: Vec<PathBuf>,
     /// PEM text.
-    given: Vec<Vec<u8>>,
+    in_code: Vec<Vec<u8>>,
 }
 
 /// Distinguishes one state of a file from another.
@@ -42,12 +42,12 @@ pub(super) struct Stamp {
 }
 
 impl Authorities {
-    pub(super) fn of(environment: &Environment, given: &[Vec<u8>]) -> Self {
+    pub(super) fn of(environment: &Environment, in_code: &[Vec<u8>]) -> Self {
         let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let folders = environment.variable(FOLDERS);
         let folders = folders.iter().flat_map(std::env::split_paths);
         let folders = folders.filter(|path| !path.as_os_str().is_empty()).collect();
-        Self { file, folders, given: given.to_vec() }
+        Self { file, folders, in_code: in_code.to_vec() }
     }
 
     /// A name for all the files that authorities are read from, under which they are read together.
@@ -114,7 +114,7 @@ impl Authorities {
                 faults.push(fault);
             }
         }
-        for text in &self.given {
+        for text in &self.in_code {
             let blocks = Blocks::of(text);
             match blocks.add_to(&mut roots) {
                 0 => faults.push(ConfigFault::new("root_certificate", format!("holds {}", blocks.problem()))),

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_address_hands_over_at_once_and_is_told_when_there_is_no_other() {
+    async fn a_refused_address_hands_over_at_once_and_is_reported_when_there_is_no_other() {
         let (_taken, refused) = refusing().await;
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addresses = [refused, refused, server.local_addr().unwrap()];

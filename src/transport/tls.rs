@@ -68,8 +68,11 @@ impl Tls {
     /// # Errors
     ///
     /// Every fault of the authorities, and that there is no provider.
-    pub(crate) fn load(environment: &Environment, given: &[Vec<u8>]) -> Result<Arc<Self>, Vec<ConfigFault>> {
-        let authorities = Authorities::of(environment, given);
+    pub(crate) fn load(
+        environment: &Environment,
+        in_code: &[Vec<u8>],
+    ) -> Result<Arc<Self>, Vec<ConfigFault>> {
+        let authorities = Authorities::of(environment, in_code);
         if let Some(tls) = in_use(&authorities) {
             let is_due = tls.is_due(BUILD_CHECK_INTERVAL) || tls.has_unusable_files();
             return if is_due { tls.check().map(|()| tls) } else { Ok(tls) };
@@ -246,11 +249,11 @@ mod tests {
         let [one, other] = ["one.pem", "other.pem"].map(|name| folder.path().join(name));
         std::fs::write(&one, authority("one")).unwrap();
         std::fs::write(&other, authority("other")).unwrap();
-        let given = [authority("given").into_bytes()];
+        let in_code = [authority("in_code").into_bytes()];
         let first = Tls::load(&environment(&one), &[]).unwrap();
         assert!(Arc::ptr_eq(&first, &Tls::load(&environment(&one), &[]).unwrap()));
         assert!(!Arc::ptr_eq(&first, &Tls::load(&environment(&other), &[]).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &Tls::load(&environment(&one), &given).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &Tls::load(&environment(&one), &in_code).unwrap()));
         let gone = Arc::downgrade(&first);
         drop(first);
         assert_eq!(gone.strong_count(), 0);

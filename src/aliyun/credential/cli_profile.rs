@@ -60,8 +60,8 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
     // The parser's message may quote the file's content.
     let mut document: Value = serde_json::from_str(text).map_err(|error| {
-        let (shown, line, column) = (path.display(), error.line(), error.column());
-        let message = format!("{shown} is not JSON (line {line}, column {column}); run `aliyun configure`");
+        let (place, line, column) = (path.display(), error.line(), error.column());
+        let message = format!("{place} is not JSON (line {line}, column {column}); run `aliyun configure`");
         // The file may be half written.
         NoCredential::Failed(Error::new(ErrorKind::Credential, message).with_transient(true))
     })?;
@@ -71,11 +71,11 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
 }
 
 fn from_document(document: &Value, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
-    let shown = path.display();
+    let place = path.display();
     let wanted = environment.text("ALIBABA_CLOUD_PROFILE");
     let wanted = wanted.as_deref().or_else(|| document.get("current")?.as_str());
     let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
-        NoCredential::failed(format!("{shown} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
+        NoCredential::failed(format!("{place} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
     })?;
     Profiles { document, path, environment }.lookup(wanted, 1)
 }
@@ -91,12 +91,12 @@ impl Profiles<'_> {
     /// `length` counts the profiles of the chain so far, this one included.
     fn lookup(&self, wanted: &str, length: usize) -> Result<Lookup, NoCredential> {
         let Self { document, path, environment } = self;
-        let shown = path.display();
+        let place = path.display();
         let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
         let profiles = document.get("profiles").and_then(Value::as_array);
         let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
             NoCredential::failed(format!(
-                "{shown} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE, `current` and `source_profile`"
+                "{place} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE, `current` and `source_profile`"
             ))
         })?;
         let field = |name: &str| match profile.get(name)? {
@@ -105,14 +105,14 @@ impl Profiles<'_> {
             Value::Bool(truth) => Some(truth.to_string()),
             _ => None,
         };
-        let shown = format!("profile `{wanted}` in {shown}");
-        let profile = Profile { dialect: &DIALECT, shown: shown.clone(), field: &field, environment };
+        let place = format!("profile `{wanted}` in {place}");
+        let profile = Profile { dialect: &DIALECT, place: place.clone(), field: &field, environment };
         match profile.optional(DIALECT.kind) {
             Some(mode) if mode.eq_ignore_ascii_case(CHAINED) => self.chained(&profile, length),
             Some(mode) if mode.eq_ignore_ascii_case(EXTERNAL) => {
                 let command = Zeroizing::new(profile.required("process_command")?);
-                let process = Process::parse(&command, &shown).map_err(|problem| {
-                    NoCredential::failed(format!("the `process_command` of {shown} {problem}"))
+                let process = Process::parse(&command, &place).map_err(|problem| {
+                    NoCredential::failed(format!("the `process_command` of {place} {problem}"))
                 })?;
                 let from = Issuer::Process(process);
                 Ok(Lookup::Temporary(TemporarySource { from, provider: "cli_profile/external" }))
@@ -123,9 +123,9 @@ impl Profiles<'_> {
 
     fn chained(&self, profile: &Profile<'_>, length: usize) -> Result<Lookup, NoCredential> {
         if length >= LONGEST_CHAIN {
-            let shown = &profile.shown;
+            let place = &profile.place;
             return Err(NoCredential::failed(format!(
-                "{shown} is the end of a chain of more than {LONGEST_CHAIN} profiles; check that no `source_profile` \
+                "{place} is the end of a chain of more than {LONGEST_CHAIN} profiles; check that no `source_profile` \
                  leads back to it"
             )));
         }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_file_is_told_with_its_place_and_no_content() {
+    fn what_is_wrong_with_the_file_is_reported_with_its_place_and_no_content() {
         for (document, problem) in [
             ("{\n\"current\": hunter2", "is not JSON (line 2, column 12)"),
             ("[]", "names no `current` profile"),

@@ -31,7 +31,7 @@ mod tests {
     use crate::environment::ManualEnvironment;
 
     #[test]
-    fn a_path_below_a_home_directory_that_is_not_known_is_told() {
+    fn a_path_below_a_home_directory_that_is_not_known_is_reported() {
         let environment = Environment::Manual(ManualEnvironment::new());
         let Err(NoCredential::Failed(error)) = named("PROFILE", "~/config.json", &environment) else {
             panic!()

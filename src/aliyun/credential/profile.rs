@@ -42,7 +42,7 @@ pub(super) struct Dialect {
 pub(super) struct Profile<'a> {
     pub(super) dialect: &'static Dialect,
     /// The profile's name and place for messages: "profile `default` in /home/u/.aliyun/config.json".
-    pub(super) shown: String,
+    pub(super) place: String,
     pub(super) field: &'a dyn Fn(&str) -> Option<String>,
     pub(super) environment: &'a Environment,
 }
@@ -110,7 +110,7 @@ impl Profile<'_> {
             Some(Ok(seconds @ 900..=43_200)) => Ok(Duration::from_secs(seconds)),
             Some(_) => Err(NoCredential::failed(format!(
                 "`{name}` of {} is not from 900 to 43200 seconds",
-                self.shown
+                self.place
             ))),
         }
     }
@@ -127,7 +127,7 @@ impl Profile<'_> {
 
     pub(super) fn required(&self, name: &str) -> Result<String, NoCredential> {
         self.optional(name)
-            .ok_or_else(|| NoCredential::failed(format!("{} has no `{name}`; add it", self.shown)))
+            .ok_or_else(|| NoCredential::failed(format!("{} has no `{name}`; add it", self.place)))
     }
 
     /// The value from the profile, or else from the environment.
@@ -137,7 +137,7 @@ impl Profile<'_> {
 
     fn required_somewhere(&self, name: &str, variable: &str) -> Result<String, NoCredential> {
         let problem =
-            || NoCredential::failed(format!("{} has no `{name}`; add it, or set {variable}", self.shown));
+            || NoCredential::failed(format!("{} has no `{name}`; add it, or set {variable}", self.place));
         self.somewhere(name, variable).ok_or_else(problem)
     }
 
@@ -157,11 +157,11 @@ impl Profile<'_> {
         let supported: Vec<String> = supported.map(|kind| format!("`{kind}`")).collect();
         // The value may be a misplaced secret; an access key's secret has 30 characters.
         let is_word = kind.len() <= 24 && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-        let (shown, supported) = (&self.shown, supported.join(", "));
+        let (place, supported) = (&self.place, supported.join(", "));
         NoCredential::failed(match is_word {
-            true => format!("{shown} has {field} `{kind}`, which is not supported; use one of {supported}"),
+            true => format!("{place} has {field} `{kind}`, which is not supported; use one of {supported}"),
             false => {
-                format!("{shown} has a malformed {field}, which is not shown here; use one of {supported}")
+                format!("{place} has a malformed {field}, which is not shown here; use one of {supported}")
             }
         })
     }
@@ -169,6 +169,6 @@ impl Profile<'_> {
 
 impl fmt::Debug for Profile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Profile").field("shown", &self.shown).finish_non_exhaustive()
+        f.debug_struct("Profile").field("place", &self.place).finish_non_exhaustive()
     }
 }

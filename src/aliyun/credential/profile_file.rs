@@ -76,18 +76,18 @@ fn from_section(
     path: &Path,
     environment: &Environment,
 ) -> Result<Lookup, NoCredential> {
-    let shown = path.display();
+    let place = path.display();
     let fields = ini.get_map_ref().get(section).ok_or_else(|| {
-        NoCredential::failed(format!("{shown} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"))
+        NoCredential::failed(format!("{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"))
     })?;
     let field = |name: &str| fields.get(name)?.clone();
     if field("enable").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
         return Err(NoCredential::not_configured(format!(
-            "section `[{section}]` of {shown} is switched off by `enable`"
+            "section `[{section}]` of {place} is switched off by `enable`"
         )));
     }
-    let shown = format!("section `[{section}]` of {shown}");
-    Profile { dialect: &DIALECT, shown, field: &field, environment }.lookup()
+    let place = format!("section `[{section}]` of {place}");
+    Profile { dialect: &DIALECT, place, field: &field, environment }.lookup()
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_file_is_told_with_its_place_and_no_content() {
+    fn what_is_wrong_with_the_file_is_reported_with_its_place_and_no_content() {
         for (text, problem) in [
             ("[hunter2", "is not an INI file"),
             ("", "has no section `[default]`"),

@@ -143,15 +143,16 @@ fn address(target: &str, role: &Role, context: &FetchContext) -> Result<Uri, Err
 fn parameters(role: &Role, context: &FetchContext) -> impl Iterator<Item = (&'static str, String)> {
     let Role { arn, session_name, duration, policy, external_id, sts: _ } = role;
     let generated = || format!("tower-idaas-{}", context.channel.clock.now().unix_seconds());
-    let given = [("Policy", policy), ("ExternalId", external_id)];
-    let given: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+    let optional = [("Policy", policy), ("ExternalId", external_id)];
+    let optional: Vec<_> =
+        optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     [
         ("RoleArn", arn.clone()),
         ("RoleSessionName", session_name.clone().unwrap_or_else(generated)),
         ("DurationSeconds", duration.as_secs().to_string()),
     ]
     .into_iter()
-    .chain(given)
+    .chain(optional)
 }
 
 /// The API profile of unsigned STS calls.

@@ -17,18 +17,18 @@ pub(super) struct Content {
     /// The member of `credentialContent`.
     member: &'static str,
     /// Its name with an article, for messages.
-    shown: &'static str,
+    label: &'static str,
     /// The method that returns this type.
     way_in: &'static str,
 }
 
 pub(super) static API_KEY: Content =
-    Content { kind: "api_key", member: "apiKeyContent", shown: "an API key", way_in: "Idaas::api_key" };
+    Content { kind: "api_key", member: "apiKeyContent", label: "an API key", way_in: "Idaas::api_key" };
 
 pub(super) static OAUTH_CLIENT: Content = Content {
     kind: "oauth_client",
     member: "oauthClientContent",
-    shown: "an OAuth client",
+    label: "an OAuth client",
     way_in: "Idaas::oauth_client",
 };
 
@@ -75,21 +75,21 @@ impl Content {
         if let Some(Value::Object(content)) = content.get(self.member) {
             return Ok(content);
         }
-        let Self { shown, kind, member, .. } = self;
+        let Self { label, kind, member, .. } = self;
         let is = |other: &&&Self| {
             content.contains_key(other.member)
                 || text(&response.object, &["credentialType"]) == Some(other.kind)
         };
         if let Some(other) = [&API_KEY, &OAUTH_CLIENT].iter().filter(|other| other.kind != *kind).find(is) {
             return refused(format!(
-                "credential {name} is {}, not {shown}; ask for it with `{}`",
-                other.shown, other.way_in
+                "credential {name} is {}, not {label}; ask for it with `{}`",
+                other.label, other.way_in
             ));
         }
         match text(&response.object, &["credentialType"]) {
             Some(other) if other != *kind => {
                 let other = response.redactor().code(other);
-                refused(format!("credential {name} is of type `{other}`, not {shown}; ask for another one"))
+                refused(format!("credential {name} is of type `{other}`, not {label}; ask for another one"))
             }
             _ => Err(response.unusable(&format!("its `credentialContent` carries no `{member}`"))),
         }

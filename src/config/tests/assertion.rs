@@ -19,10 +19,10 @@ const EXPIRED: &str = include_str!("../../../tests/golden/keys/pca_leaf_expired_
 const CHAIN: &str = include_str!("../../../tests/golden/keys/pca_intermediate.cert.pem");
 
 fn check_with(text: &str, variables: &[(&str, &str)]) -> Result<(Config, Vec<String>), ConfigError> {
-    let mut given = ClientConfig::default();
-    given.fill(text).unwrap();
+    let mut config_keys = ClientConfig::default();
+    config_keys.fill(text).unwrap();
     let variables = ManualEnvironment::from_iter(variables.iter().copied());
-    checked(&given, Some("c.json"), &Environment::Manual(variables))
+    checked(&config_keys, Some("c.json"), &Environment::Manual(variables))
 }
 
 fn private_key_jwt(variable: &str) -> String {
@@ -172,10 +172,10 @@ impl AssertionSigner for Own {
 fn what_code_gives_is_checked_likewise() {
     let value = |text: &str| SecretSource::value(text.to_owned());
     let check = |method: Arc<dyn Authenticator>| {
-        let mut given = ClientConfig::default();
-        given.fill(&with(&[("authnConfiguration", remove())])).unwrap();
-        given.authenticator = Some(method);
-        checked(&given, None, &environment()).map(|_| ()).map_err(|error| error.to_string())
+        let mut config_keys = ClientConfig::default();
+        config_keys.fill(&with(&[("authnConfiguration", remove())])).unwrap();
+        config_keys.authenticator = Some(method);
+        checked(&config_keys, None, &environment()).map(|_| ()).map_err(|error| error.to_string())
     };
     let private_key = |text: &str| PrivateKeyJwt::new(value(text));
     let pca =

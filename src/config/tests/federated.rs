@@ -46,9 +46,9 @@ impl Fixture {
     }
 
     fn check(&self, parameters: Value) -> Result<(Config, Vec<String>), ConfigError> {
-        let mut given = ClientConfig::default();
-        given.fill(&method("OIDC", oidc(parameters))).unwrap();
-        checked(&given, Some("c.json"), &Environment::Manual(self.variables.clone()))
+        let mut config_keys = ClientConfig::default();
+        config_keys.fill(&method("OIDC", oidc(parameters))).unwrap();
+        checked(&config_keys, Some("c.json"), &Environment::Manual(self.variables.clone()))
     }
 
     fn token_file(&self, parameters: Value) -> String {
@@ -73,7 +73,7 @@ impl Fixture {
 
 #[cfg(feature = "transport")]
 #[test]
-fn the_credential_and_the_place_must_be_told() {
+fn the_credential_and_the_place_must_be_set() {
     for name in ["OIDC", "PKCS7"] {
         for (parameters, lacks) in [
             (json!({}), vec![CREDENTIAL, DEPLOYED]),
@@ -219,10 +219,10 @@ fn a_key_of_another_method_is_a_warning() {
 fn what_code_gives_is_checked_likewise() {
     let fixture = Fixture::new();
     let check = |method: Arc<dyn Authenticator>| {
-        let mut given = ClientConfig::default();
-        given.fill(&with(&[])).unwrap();
-        given.authenticator = Some(method);
-        checked(&given, None, &Environment::Manual(fixture.variables.clone())).map(|_| ())
+        let mut config_keys = ClientConfig::default();
+        config_keys.fill(&with(&[])).unwrap();
+        config_keys.authenticator = Some(method);
+        checked(&config_keys, None, &Environment::Manual(fixture.variables.clone())).map(|_| ())
     };
     let oidc = |name: &str, path: &str| Arc::new(Oidc::from_file(name, path));
     let error = check(oidc(" ", "~/token")).unwrap_err();
@@ -247,18 +247,18 @@ fn an_address_that_cannot_be_used_is_a_fault_and_one_that_is_not_used_too() {
         (Pkcs7::alibaba_cloud_ecs("f").metadata_address("https://a"), "is not an address"),
         (Pkcs7::from_source("f", source).metadata_address("http://a"), "asks no metadata service"),
     ] {
-        let mut given = ClientConfig::default();
-        given.fill(&with(&[])).unwrap();
-        given.authenticator = Some(Arc::new(method));
-        let error = checked(&given, None, &environment()).unwrap_err();
+        let mut config_keys = ClientConfig::default();
+        config_keys.fill(&with(&[])).unwrap();
+        config_keys.authenticator = Some(Arc::new(method));
+        let error = checked(&config_keys, None, &environment()).unwrap_err();
         assert_eq!(keys(&error), ["metadata_address"]);
         assert!(error.to_string().contains(reason), "{error}");
     }
-    let mut given = ClientConfig::default();
-    given.fill(&with(&[])).unwrap();
-    given.metadata_address = Some("http://a".to_owned());
-    given.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::variable("APP_SECRET"))));
-    let error = checked(&given, None, &environment()).unwrap_err();
+    let mut config_keys = ClientConfig::default();
+    config_keys.fill(&with(&[])).unwrap();
+    config_keys.metadata_address = Some("http://a".to_owned());
+    config_keys.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::variable("APP_SECRET"))));
+    let error = checked(&config_keys, None, &environment()).unwrap_err();
     assert!(error.to_string().contains("give it to the authenticator"), "{error}");
 }
 

@@ -164,7 +164,7 @@ fn a_key_given_twice_is_refused_in_either_spelling() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_in_the_order_of_the_keys() {
+fn all_faults_are_reported_at_once_in_the_order_of_the_keys() {
     let text = with(&[
         ("httpConfiguration.readTimeout", json!(1)),
         ("httpConfiguration.connectTimeout", json!("x")),

@@ -62,27 +62,28 @@ fn code_wins_over_the_file_and_does_without_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.json");
     std::fs::write(&path, with(&[("authnConfiguration", remove())])).unwrap();
-    let mut given = ClientConfig::default();
-    given.client.client_id.set("app_of_code");
-    given.http.connect_timeout.set(ms(1));
-    given.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::value(MARKER.to_owned()))));
-    let config = load(&ConfigFile::At(path), given.clone(), &environment()).unwrap();
+    let mut config_keys = ClientConfig::default();
+    config_keys.client.client_id.set("app_of_code");
+    config_keys.http.connect_timeout.set(ms(1));
+    config_keys.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::value(MARKER.to_owned()))));
+    let config = load(&ConfigFile::At(path), config_keys.clone(), &environment()).unwrap();
     assert_eq!((config.client_id.as_str(), config.connect_timeout), ("app_of_code", ms(1)));
     assert_eq!((config.instance_id.as_str(), config.read_timeout), ("idaas_fake0001", ms(8000)));
 
-    let error = load(&ConfigFile::Absent, given.clone(), &environment()).unwrap_err();
+    let error = load(&ConfigFile::Absent, config_keys.clone(), &environment()).unwrap_err();
     assert_eq!(keys(&error), ["idaasInstanceId", "issuer", "tokenEndpoint"]);
     assert!(error.to_string().starts_with("configuration has 3 faults: "), "{error}");
 
-    given.client.idaas_instance_id.set("i");
-    given.client.issuer.set("https://t.example.com");
-    given.client.token_endpoint.set("https://t.example.com/token");
-    given.authenticator = Some(Arc::new(crate::authn::authenticator_fn(|request| async { Ok(request) })));
-    let config = load(&ConfigFile::Absent, given.clone(), &environment()).unwrap();
+    config_keys.client.idaas_instance_id.set("i");
+    config_keys.client.issuer.set("https://t.example.com");
+    config_keys.client.token_endpoint.set("https://t.example.com/token");
+    config_keys.authenticator =
+        Some(Arc::new(crate::authn::authenticator_fn(|request| async { Ok(request) })));
+    let config = load(&ConfigFile::Absent, config_keys.clone(), &environment()).unwrap();
     assert!(config.method.is_custom());
 
-    given.http.read_timeout.set(Duration::ZERO);
-    let error = load(&ConfigFile::Absent, given, &environment()).unwrap_err();
+    config_keys.http.read_timeout.set(Duration::ZERO);
+    let error = load(&ConfigFile::Absent, config_keys, &environment()).unwrap_err();
     assert_eq!(error.faults()[0].key(), "httpConfiguration.readTimeout");
 }
 

@@ -90,9 +90,9 @@ fn debug(method: &Method) -> String {
 }
 
 fn check_text(text: &str) -> Result<(Config, Vec<String>), ConfigError> {
-    let mut given = ClientConfig::default();
-    given.fill(text).map_err(|fault| ConfigError::all(Some("c.json"), vec![fault]))?;
-    checked(&given, Some("c.json"), &environment())
+    let mut config_keys = ClientConfig::default();
+    config_keys.fill(text).map_err(|fault| ConfigError::all(Some("c.json"), vec![fault]))?;
+    checked(&config_keys, Some("c.json"), &environment())
 }
 
 /// The text is refused for this reason at this key, for no other, and no value is shown.

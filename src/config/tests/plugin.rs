@@ -6,10 +6,10 @@ const NAME: &str = "authnConfiguration.pluginName";
 
 /// The result for the text when these plugins are registered in code.
 fn check_with(registered: &[&str], text: &str) -> Result<(Config, Vec<String>), ConfigError> {
-    let mut given = ClientConfig::default();
-    given.plugin_names = registered.iter().map(|name| (*name).to_owned()).collect();
-    given.fill(text).unwrap();
-    checked(&given, Some("c.json"), &environment())
+    let mut config_keys = ClientConfig::default();
+    config_keys.plugin_names = registered.iter().map(|name| (*name).to_owned()).collect();
+    config_keys.fill(text).unwrap();
+    checked(&config_keys, Some("c.json"), &environment())
 }
 
 fn plugin(name: &str) -> String {

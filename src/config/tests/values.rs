@@ -116,9 +116,9 @@ fn a_secret_pasted_in_place_of_its_variables_name_is_not_shown() {
     for pasted in ["hunter2 hunter2", "hunter2+/=", "CSyhunter2hunter2hunter2hunter2"] {
         let text = with(&[(SECRET_NAME, json!(pasted))]);
         assert_refused(&text, SECRET_NAME, "never the secret itself");
-        let mut given = ClientConfig::default();
-        given.fill(&text).unwrap();
-        assert!(!format!("{given:?}").contains(MARKER));
+        let mut config_keys = ClientConfig::default();
+        config_keys.fill(&text).unwrap();
+        assert!(!format!("{config_keys:?}").contains(MARKER));
     }
 }
 
@@ -136,10 +136,10 @@ fn a_secret_source_given_in_code_is_tried_at_once() {
         (SecretSource::variable("UNSET_SECRET"), "variable UNSET_SECRET is not set".to_owned(), false),
         (SecretSource::file(&missing), missing.display().to_string(), true),
     ] {
-        let mut given = ClientConfig::default();
-        given.fill(&with(&[])).unwrap();
-        given.authenticator = Some(Arc::new(ClientSecretPost::new(secret)));
-        let error = checked(&given, None, &environment()).unwrap_err();
+        let mut config_keys = ClientConfig::default();
+        config_keys.fill(&with(&[])).unwrap();
+        config_keys.authenticator = Some(Arc::new(ClientSecretPost::new(secret)));
+        let error = checked(&config_keys, None, &environment()).unwrap_err();
         assert!(error.to_string().contains(&reason), "{error}");
         assert_eq!(std::error::Error::source(&error).is_some(), has_cause);
     }

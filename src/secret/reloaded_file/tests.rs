@@ -209,7 +209,7 @@ fn nothing_of_the_content_is_shown() {
 }
 
 #[test]
-fn a_path_below_a_home_directory_that_is_not_known_is_told() {
+fn a_path_below_a_home_directory_that_is_not_known_is_reported() {
     let environment = Environment::Manual(crate::environment::ManualEnvironment::new());
     let file = ReloadedFile::new("~/secret", FileKind::Secret);
     let error = file.read_blocking(&environment, at(0), Expected::secret()).unwrap_err();
