@@ -142,8 +142,8 @@ impl Authorities {
         let platform = self.is_platform().then(|| "the platform".to_owned());
         let file = self.file.iter().map(|path| format!("{FILE} ({})", redacted_path(path)));
         let folders = self.folders.iter().map(|path| format!("{FOLDERS} ({})", redacted_path(path)));
-        let given = (!self.given.is_empty()).then(|| "code".to_owned());
-        platform.into_iter().chain(file).chain(folders).chain(given).collect::<Vec<_>>().join(" and ")
+        let in_code = (!self.in_code.is_empty()).then(|| "code".to_owned());
+        platform.into_iter().chain(file).chain(folders).chain(in_code).collect::<Vec<_>>().join(" and ")
     }
 }
 

@@ -12,7 +12,14 @@
 //! open sockets and resident memory of the handle's process. What is measured on a busy machine is compared with a
 //! control by a generous ratio, and measured once more before it fails.
 
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::panic)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "the clock, the variables and the processes of the test itself"
