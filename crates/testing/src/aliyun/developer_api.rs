@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::aliyun::access_key::AccessKeys;
 use crate::aliyun::cloud_account::{CloudAccount, CloudVendor};
-use crate::aliyun::kept_secrets::{FETCH, KeptSecrets, OBTAIN};
 use crate::aliyun::open_api_refusal::OpenApiRefusal;
+use crate::aliyun::stored_secrets::{FETCH, OBTAIN, StoredSecrets};
 use crate::bearer::BearerVerifier;
 use crate::idaas::TestIdaas;
 use crate::issuer::service::IdaasService;
@@ -54,7 +54,7 @@ struct DeveloperEndpoint {
 struct State {
     account: CloudAccount,
     session: Duration,
-    kept: KeptSecrets,
+    stored: StoredSecrets,
 }
 
 impl TestIdaas {
@@ -76,7 +76,7 @@ impl DeveloperApi {
         let state = State {
             account: CloudAccount::default(),
             session: Duration::from_secs(3600),
-            kept: KeptSecrets::default(),
+            stored: StoredSecrets::default(),
         };
         let endpoint = Arc::new(DeveloperEndpoint {
             bearer: BearerVerifier::new(idaas, AUDIENCE.to_owned(), permissions),
@@ -103,7 +103,7 @@ impl DeveloperApi {
 
     /// Keeps this API key under this identifier from now on, in the place of what was there.
     pub fn keep_api_key(&self, name: impl Into<String>, key: impl Into<String>) {
-        self.endpoint.state().kept.keep_api_key(name.into(), key.into());
+        self.endpoint.state().stored.keep_api_key(name.into(), key.into());
     }
 
     /// Keeps this OAuth client under this identifier from now on, in the place of what was there.
@@ -113,12 +113,12 @@ impl DeveloperApi {
         client_id: impl Into<String>,
         client_secret: impl Into<String>,
     ) {
-        self.endpoint.state().kept.keep_oauth_client(name.into(), client_id.into(), client_secret.into());
+        self.endpoint.state().stored.keep_oauth_client(name.into(), client_id.into(), client_secret.into());
     }
 
     /// Disables a kept credential, or enables it again.
     pub fn set_credential_enabled(&self, name: &str, enabled: bool) {
-        self.endpoint.state().kept.set_enabled(name, enabled);
+        self.endpoint.state().stored.set_enabled(name, enabled);
     }
 
     /// Gets tokens of this third party from now on, which live this long. They may have these scopes, separated by
@@ -130,17 +130,17 @@ impl DeveloperApi {
         scopes: &str,
         parameters: &[&str],
     ) {
-        self.endpoint.state().kept.add_provider(name.into(), token_life, scopes, parameters);
+        self.endpoint.state().stored.add_provider(name.into(), token_life, scopes, parameters);
     }
 
     /// Whether this is an access token of this third party that was handed out here: what its API would find out.
     pub fn has_issued(&self, provider: &str, token: &str) -> bool {
-        self.endpoint.state().kept.has_issued(provider, token)
+        self.endpoint.state().stored.has_issued(provider, token)
     }
 
     /// Has a user consent before there are tokens of this third party; `false` once the user has.
     pub fn require_consent(&self, provider: &str, required: bool) {
-        self.endpoint.state().kept.require_consent(provider, required);
+        self.endpoint.state().stored.require_consent(provider, required);
     }
 
     /// How long credentials live when the request does not say. Default: an hour.
@@ -186,11 +186,11 @@ impl Endpoint for DeveloperEndpoint {
         let answer = match below {
             Some(path) if path == OBTAIN.0 => {
                 self.bearer.verify_for(headers, &[OBTAIN.1])?;
-                self.state().kept.obtain(&call.head, now)?
+                self.state().stored.obtain(&call.head, now)?
             }
             Some(path) if path == FETCH.0 => {
                 self.bearer.verify_for(headers, &[FETCH.1])?;
-                self.state().kept.fetch(call, now)?
+                self.state().stored.fetch(call, now)?
             }
             _ => {
                 self.bearer.verify(headers)?;

@@ -21,7 +21,7 @@ pub(crate) const FETCH: (&str, &str) =
 
 /// Everything that is kept, by identifier.
 #[derive(Default)]
-pub(crate) struct KeptSecrets {
+pub(crate) struct StoredSecrets {
     credentials: BTreeMap<String, Credential>,
     providers: BTreeMap<String, Provider>,
 }
@@ -51,7 +51,7 @@ enum Consent {
     Pending { session: u128 },
 }
 
-impl KeptSecrets {
+impl StoredSecrets {
     pub(crate) fn keep_api_key(&mut self, name: String, key: String) {
         self.credentials.insert(name, Credential { content: Content::ApiKey(key), enabled: true });
     }
