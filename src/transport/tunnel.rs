@@ -1,12 +1,17 @@
 //! A tunnel through an HTTP proxy (`CONNECT`, RFC 9110 section 9.3.6).
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
+use crate::wire::redact::Redactor;
+use crate::wire::time;
 
 /// The largest head of a proxy's response. Error pages that follow it are not read.
 const MAX_HEAD: usize = 16 * 1024;
@@ -66,7 +71,7 @@ where
     let mut head = Vec::new();
     let mut interim = 0;
     loop {
-        while let Some((length, response)) = parse(&head)? {
+        while let Some((length, response)) = parse(&head, authorization)? {
             match response {
                 Ok(()) => return Ok(()),
                 Err(TunnelError::Refused { status, .. }) if status.is_informational() => {
@@ -97,7 +102,7 @@ where
 type Parsed = Option<(usize, Result<(), TunnelError>)>;
 
 /// The first response in the buffer, once its head is complete, and the length of that.
-fn parse(buffer: &[u8]) -> Result<Parsed, TunnelError> {
+fn parse(buffer: &[u8], authorization: Option<&HeaderValue>) -> Result<Parsed, TunnelError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     let mut config = httparse::ParserConfig::default();
@@ -116,38 +121,38 @@ fn parse(buffer: &[u8]) -> Result<Parsed, TunnelError> {
     if status.is_success() {
         return Ok(Some((length, Ok(()))));
     }
-    let field = |name: &str| {
-        let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(field.value).ok().map(str::trim)
-    };
-    let retry_after = field("retry-after").and_then(|value| {
-        let date = field("date").and_then(|date| httpdate::parse_http_date(date).ok());
-        pause(value, date.unwrap_or_else(|| Clock::System.now().system_time()))
+    let fields = response.headers.iter().filter_map(|field| {
+        Some((HeaderName::try_from(field.name).ok()?, HeaderValue::from_bytes(field.value).ok()?))
     });
-    let reason = response.reason.and_then(plain).or_else(|| status.canonical_reason().map(str::to_owned));
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(name, value);
+    }
+    let retry_after = time::retry_after(&headers, Clock::System.now().system_time());
+    let reason = response.reason.and_then(|reason| plain(reason, authorization));
+    let reason = reason.or_else(|| status.canonical_reason().map(str::to_owned));
     Ok(Some((length, Err(TunnelError::Refused { status, reason, retry_after }))))
 }
 
-/// A reason of plain words. Any other reason may echo the password.
-fn plain(reason: &str) -> Option<String> {
+/// A reason of plain words none of which is from the password. Any other reason may echo it.
+fn plain(reason: &str, authorization: Option<&HeaderValue>) -> Option<String> {
     const LONGEST_WORD: usize = 20;
     let is_plain = |word: &str| {
         word.len() <= LONGEST_WORD && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
     };
     let reason = reason.trim();
     let is_reason = !reason.is_empty() && reason.len() <= MAX_REASON && reason.split(' ').all(is_plain);
-    is_reason.then(|| reason.to_owned())
+    (is_reason && !echoes(reason, authorization)).then(|| reason.to_owned())
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, a fraction of which is rounded up, or a date.
-fn pause(value: &str, now: SystemTime) -> Option<Duration> {
-    match value.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => {
-            Duration::try_from_secs_f64(seconds.ceil()).ok()
-        }
-        Ok(_) => None,
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
-    }
+/// Whether the reason repeats a part of the credentials, encoded or not.
+fn echoes(reason: &str, authorization: Option<&HeaderValue>) -> bool {
+    let encoded = authorization.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let encoded = encoded.rsplit(' ').next().unwrap_or_default();
+    let decoded = Zeroizing::new(STANDARD.decode(encoded).unwrap_or_default());
+    let decoded = Zeroizing::new(String::from_utf8_lossy(&decoded).into_owned());
+    let password = decoded.split_once(':').map_or("", |(_, password)| password);
+    Redactor::new([encoded, password]).may_echo(reason)
 }
 
 /// Follows the proxy's name: "the proxy … refuses with 403 Forbidden".
@@ -179,9 +184,16 @@ mod tests {
     use super::*;
 
     async fn opened(response: impl AsRef<[u8]>) -> Result<(), TunnelError> {
+        opened_with(response, None).await
+    }
+
+    async fn opened_with(
+        response: impl AsRef<[u8]>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(), TunnelError> {
         let (mut ours, mut theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(64 * 1024);
         theirs.write_all(response.as_ref()).await.unwrap();
-        let opened = open(&mut ours, "idaas.example:443", None);
+        let opened = open(&mut ours, "idaas.example:443", authorization);
         let proxy = async {
             let mut request = [0; 256];
             let length = theirs.read(&mut request).await.unwrap();
@@ -213,6 +225,8 @@ mod tests {
             ("407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required", None),
             ("503 Too busy\r\nRetry-After: 7\r\n\r\n", "503 Too busy", Some(7)),
             ("503 \r\nRetry-After: 1.2\r\n\r\n", "503 Service Unavailable", Some(2)),
+            ("503 \r\nRetry-After: 7 seconds\r\nRetry-After: 9\r\n\r\n", "503 Service Unavailable", Some(9)),
+            ("503 \r\nRetry-After: 1e300\r\n\r\n", "503 Service Unavailable", Some(86_400)),
             ("429 pa55word\r\nretry-after: soon\r\n\r\n", "429 Too Many Requests", None),
             ("301 Moved\r\nLocation: http://x\r\n\r\n", "301 Moved", None),
             (
@@ -225,6 +239,21 @@ mod tests {
             assert_eq!(error.to_string(), format!("refused with {text}"));
             let TunnelError::Refused { retry_after, .. } = error else { panic!("{error}") };
             assert_eq!(retry_after, pause.map(Duration::from_secs), "{response}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reason_of_words_from_the_password_is_not_told() {
+        let encoded = STANDARD.encode("user:correct horse battery");
+        let authorization = HeaderValue::try_from(format!("Basic {encoded}")).unwrap();
+        for (reason, told) in [
+            ("no correct horse battery here", "407 Proxy Authentication Required"),
+            ("Horse-Battery", "407 Proxy Authentication Required"),
+            ("wrong user", "407 wrong user"),
+        ] {
+            let response = format!("HTTP/1.1 407 {reason}\r\n\r\n");
+            let error = opened_with(response, Some(&authorization)).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("refused with {told}"));
         }
     }
 

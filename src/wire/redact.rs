@@ -149,7 +149,7 @@ impl<'a> Redactor<'a> {
     }
 
     /// Whether the text may hold an echo; one that is too long to be searched may.
-    fn may_echo(&self, text: &str) -> bool {
+    pub(crate) fn may_echo(&self, text: &str) -> bool {
         !self.secrets.is_empty()
             && (text.len() > LONGEST_TEXT || self.is_unsearchable() || self.echoes(text).contains(&true))
     }

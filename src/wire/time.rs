@@ -105,7 +105,31 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     if headers.contains_key(AGE) {
         return None;
     }
-    httpdate::parse_http_date(text(headers, &DATE)?.trim()).ok()
+    http_date(text(headers, &DATE)?)
+}
+
+/// A date of RFC 9110 section 5.6.7. Some libraries write UTC or `+0000` where `GMT` is demanded, another zone, or a
+/// day of one digit, as mail does (RFC 5322 section 3.3).
+fn http_date(text: &str) -> Option<SystemTime> {
+    if let Ok(date) = httpdate::parse_http_date(text.trim()) {
+        return Some(date);
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [weekday, day, month, year, time, zone] = *words.as_slice() else { return None };
+    let ahead = match zone.as_bytes() {
+        [sign @ (b'+' | b'-'), digits @ ..] if digits.len() == 4 && digits.iter().all(u8::is_ascii_digit) => {
+            let number: u64 = zone.get(1..)?.parse().ok()?;
+            Some((*sign == b'+', Duration::from_secs((number / 100 * 60 + number % 100) * 60)))
+        }
+        _ if ["gmt", "utc", "ut", "z"].contains(&zone.to_ascii_lowercase().as_str()) => None,
+        _ => return None,
+    };
+    let date = httpdate::parse_http_date(&format!("{weekday} {day:0>2} {month} {year} {time} GMT")).ok()?;
+    match ahead {
+        None => Some(date),
+        Some((true, offset)) => date.checked_sub(offset),
+        Some((false, offset)) => date.checked_add(offset),
+    }
 }
 
 /// How many nanoseconds the server's clock is ahead of this machine's, by a response made between two timestamps;
@@ -126,34 +150,71 @@ pub(super) fn clock_offset(headers: &HeaderMap, sent: Timestamp, received: Times
     })
 }
 
-/// The pause that the server requests: `Retry-After` (RFC 9110 section 10.2.3), in any form.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = text(headers, &RETRY_AFTER)?.trim_matches(|c: char| c.is_whitespace() || "\"'".contains(c));
+/// The pause that the server requests: `Retry-After` (RFC 9110 section 10.2.3), in any form. Of several, the longest
+/// counts: a gateway may have added its own.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let now = date(headers).unwrap_or(now);
-    let from_date = |date: SystemTime| date.duration_since(now).unwrap_or_default();
-    if let Some(date) = httpdate::parse_http_date(value).ok().or_else(|| rfc3339(value)) {
-        return Some(from_date(date).min(LONGEST_RETRY_AFTER));
+    let values = headers.get_all(RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(listed).filter_map(|value| pause(value, now)).max()
+}
+
+/// The values of a field that a proxy may have joined from several (RFC 9110 section 5.3). The comma behind a weekday
+/// separates nothing.
+fn listed(value: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let is_weekday = |part: &str| {
+            let name = unquoted(part);
+            name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_alphabetic()) && name.ends_with("day")
+                || ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&name)
+        };
+        let mut commas = text.match_indices(',').map(|(at, _)| at);
+        let end = commas.find(|at| !text.get(..*at).is_some_and(is_weekday));
+        let (first, after) = match end {
+            Some(at) => (text.get(..at)?, text.get(at + 1..)),
+            None => (text, None),
+        };
+        rest = after;
+        Some(first)
+    })
+}
+
+fn unquoted(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || "\"'".contains(c))
+}
+
+/// One pause: seconds, an amount with a unit, or a date.
+fn pause(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = unquoted(value);
+    if let Some(date) = http_date(value).or_else(|| rfc3339(value)) {
+        return Some(date.duration_since(now).unwrap_or_default().min(LONGEST_RETRY_AFTER));
     }
-    // A proxy may have joined two equal fields.
-    let first = value.split(',').next().unwrap_or_default().trim();
-    let digits = first.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
-    let unit = first.get(digits.len()..).unwrap_or_default().trim().to_ascii_lowercase();
-    let factor = match unit.as_str() {
-        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "ms" => 0.001,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+    let (amount, unit) = amount(value)?;
+    let seconds = match unit.as_str() {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => amount,
+        "ms" => amount / 1e3,
+        "m" | "min" | "mins" | "minute" | "minutes" => amount * 60.0,
+        "h" | "hour" | "hours" => amount * 3600.0,
         _ => return None,
     };
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || b".+-eE".contains(&byte));
-    let number: f64 = is_number(digits).then(|| digits.parse().ok())??;
     // Rounded up, never shorter than requested.
-    let seconds = if number.is_nan() { return None } else { (number * factor).ceil() };
-    Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_RETRY_AFTER.as_secs_f64())))
+    Some(Duration::from_secs_f64(seconds.ceil().clamp(0.0, LONGEST_RETRY_AFTER.as_secs_f64())))
+}
+
+/// A number, which may be out of the range of integers, and the unit behind it in lower case.
+fn amount(text: &str) -> Option<(f64, String)> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace());
+    let unit = text.get(digits.len()..)?.trim().to_ascii_lowercase();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || b".+-eE".contains(&byte));
+    let number: f64 = is_number.then(|| digits.parse().ok())??;
+    (!number.is_nan()).then_some((number, unit))
 }
 
 /// The pause that the gateway of Alibaba Cloud's APIs requests when it throttles: a positive number of milliseconds.
 pub(super) fn gateway_throttle(headers: &HeaderMap) -> Option<Duration> {
-    text(headers, &HeaderName::from_static("x-acs-retry-after")).and_then(millis)
+    let values = headers.get_all("x-acs-retry-after").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(millis).max()
 }
 
 /// The pause that the gateway of Alibaba Cloud's APIs requests in its own headers.
@@ -178,8 +239,9 @@ pub(super) fn gateway_retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn millis(text: &str) -> Option<Duration> {
-    let millis: u64 = text.trim().trim_matches('"').parse().ok()?;
-    (millis > 0).then(|| Duration::from_millis(millis).min(LONGEST_RETRY_AFTER))
+    let (millis, unit) = amount(unquoted(text))?;
+    let millis = millis.ceil().min(LONGEST_RETRY_AFTER.as_secs_f64() * 1e3);
+    (millis > 0.0 && ["", "ms"].contains(&unit.as_str())).then(|| Duration::from_millis(millis as u64))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -237,6 +299,20 @@ mod tests {
             (" 7 ", Some(7)),
             ("\"7\"", Some(7)),
             ("7, 7", Some(7)),
+            ("7, 30", Some(30)),
+            ("soon, 30", Some(30)),
+            ("2 hours", Some(7_200)),
+            ("30, Tue, 14 Nov 2023 22:15:20 GMT", Some(120)),
+            ("Tue, 14 Nov 2023 22:15:20 GMT, Tue, 14 Nov 2023 22:15:20 GMT", Some(120)),
+            ("Tue, 14 Nov 2023 22:15:20 UTC", Some(120)),
+            ("Tue, 14 Nov 2023 22:15:20 +0000", Some(120)),
+            ("Wed, 15 Nov 2023 06:15:20 +0800", Some(120)),
+            ("Tue, 14 Nov 2023 17:15:20 -0500", Some(120)),
+            ("Tue, 14 Nov 2023 22:15:20 gmt", Some(120)),
+            ("Tue, 14 Nov 2023 22:15:20 CET", None),
+            ("Sun, 5 Nov 2023 22:15:20 GMT", Some(0)),
+            ("Tue,", None),
+            (", ,", None),
             ("7s", Some(7)),
             ("7 seconds", Some(7)),
             ("2 min", Some(120)),
@@ -270,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn of_several_pauses_the_longest_counts() {
+        let fields = ["7", "\u{fc}", "60", "1.5"].map(|value| (RETRY_AFTER, value.parse().unwrap()));
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        assert_eq!(retry_after(&headers, at(0)).unwrap().as_secs(), 60);
+    }
+
+    #[test]
     fn the_gateways_headers_are_in_milliseconds() {
         let pause = |pairs: &[(&'static str, &str)]| {
             let pair = |(name, value): &(&'static str, &str)| {
@@ -284,7 +370,17 @@ mod tests {
         assert_eq!(pause(&[(user, "limit: 1, remain: 0, timeleft: 700")]), Some(700));
         assert_eq!(pause(&[(api, "Limit:9,Remain:5,TimeLeft:2000"), (user, spent)]), Some(2_000));
         assert_eq!(pause(&[(asked, "18446744073709551615")]), Some(86_400_000));
-        for value in ["0", "-5", "soon", "", "1.5"] {
+        for (value, millis) in [
+            ("1.5", 2),
+            ("1500.0", 1_500),
+            ("\"700\"", 700),
+            ("700 ms", 700),
+            ("700, 900", 900),
+            ("1e400", 86_400_000),
+        ] {
+            assert_eq!(pause(&[(asked, value)]), Some(millis), "{value}");
+        }
+        for value in ["0", "-5", "soon", "", "NaN", "7 s"] {
             assert_eq!(pause(&[(asked, value)]), None, "{value}");
         }
     }
