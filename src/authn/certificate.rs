@@ -50,7 +50,7 @@ impl Certificate {
 
     /// A text without any `-----BEGIN`: base64 of a certificate, or no certificate at all.
     fn bare(text: &str) -> Result<Self, String> {
-        let der = pem::decode(text.trim().trim_matches(['"', '\'']));
+        let der = pem::decode(pem::undecorated(text));
         match der.filter(|der| der.first() == Some(&tag::SEQUENCE)) {
             Some(_) if PrivateKey::find(text, None).is_ok() => {
                 Err(format!("holds a private key, which must not be sent; {EXPECTED}"))

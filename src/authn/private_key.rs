@@ -165,8 +165,7 @@ fn curve(mut parameters: Reader<'_>) -> Result<Kind, String> {
 /// A text without any `-----BEGIN`: base64 of a key, or no key at all.
 fn bare(text: &str, passphrase: Option<&Secret>) -> Result<PrivateKey, String> {
     let normalized = pem::normalized(text);
-    let dense = normalized.trim().trim_matches(['"', '\'']);
-    if let Some(der) = pem::decode(dense)
+    if let Some(der) = pem::decode(pem::undecorated(&normalized))
         && der.first() == Some(&tag::SEQUENCE)
     {
         return PrivateKey::from_der(der, passphrase);

@@ -42,13 +42,18 @@ impl Block<'_> {
 /// PEM text that is in base64 as a whole, as some stores of variables require, is decoded.
 pub(crate) fn normalized(text: &str) -> Zeroizing<String> {
     if !text.contains(BEGIN)
-        && let Some(inner) = decode(text.trim().trim_matches(['"', '\'']))
+        && let Some(inner) = decode(undecorated(text))
         && let Ok(inner) = std::str::from_utf8(&inner)
         && inner.contains(BEGIN)
     {
         return with_line_breaks(inner);
     }
     with_line_breaks(text)
+}
+
+/// The text without what copying puts around it: a byte-order mark, blanks, quotation marks.
+pub(crate) fn undecorated(text: &str) -> &str {
+    text.trim_matches(|letter: char| letter.is_whitespace() || ['\u{feff}', '"', '\''].contains(&letter))
 }
 
 fn with_line_breaks(text: &str) -> Zeroizing<String> {
@@ -107,7 +112,7 @@ pub(crate) fn certificates(bytes: &[u8]) -> Certificates {
     // Comments in old bundles may be in Latin-1.
     let text = normalized(&String::from_utf8_lossy(bytes));
     if !text.contains(BEGIN) {
-        let der = decode(text.trim_matches(['\u{feff}', ' ', '\r', '\n', '"', '\'']));
+        let der = decode(undecorated(&text));
         return der.as_deref().and_then(|der| first_element(der)).map_or_else(Certificates::default, one);
     }
     let mut found = Certificates::default();
@@ -226,6 +231,7 @@ mod tests {
             text.replace('=', ""),
             STANDARD.encode(&text),
             format!(" \"{}\"\n", STANDARD.encode(text.replace('\n', "\r\n"))),
+            format!("\u{feff}{}", STANDARD.encode(&text)),
             format!("\n\n  \"{text}\"\n"),
             format!("Bag Attributes\n    friendlyName: x\n{text}\n"),
         ] {

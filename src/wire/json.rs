@@ -55,11 +55,11 @@ impl fmt::Display for BodyFault {
 
 /// The object in the body.
 ///
-/// A byte-order mark is skipped, UTF-16 with one is decoded, and bytes that are not UTF-8 become replacement
-/// characters: gateways write messages in local encodings.
+/// Byte-order marks are skipped, UTF-16 is decoded, and bytes that are not UTF-8 become replacement characters: gateways
+/// write messages in local encodings.
 pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, BodyFault> {
     let text = text(body);
-    match parsed(&text) {
+    match parsed(without_marks(&text)) {
         Ok(Value::Object(object)) => Ok(object),
         other => Err(match (coding(headers, body), other) {
             (Some(coding), _) => BodyFault::Coded(coding),
@@ -69,18 +69,26 @@ pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Val
     }
 }
 
-fn text(body: &[u8]) -> Cow<'_, str> {
+/// The text of JSON in UTF-8 or UTF-16.
+pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
     let units = |pair: fn([u8; 2]) -> u16, body: &[u8]| {
         let units: Vec<u16> =
             body.chunks_exact(2).filter_map(|unit| Some(pair(unit.try_into().ok()?))).collect();
         Cow::Owned(String::from_utf16_lossy(&units))
     };
     match body {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest),
         [0xFF, 0xFE, rest @ ..] => units(u16::from_le_bytes, rest),
         [0xFE, 0xFF, rest @ ..] => units(u16::from_be_bytes, rest),
+        // Without a mark, the first character of JSON tells (RFC 4627 section 3).
+        [b'{', 0, ..] => units(u16::from_le_bytes, body),
+        [0, b'{', ..] => units(u16::from_be_bytes, body),
         body => String::from_utf8_lossy(body),
     }
+}
+
+/// The text from its first character on. A server that includes files may send a mark of each, and blank lines.
+pub(crate) fn without_marks(text: &str) -> &str {
+    text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
 }
 
 fn parsed(text: &str) -> Result<Value, BodyFault> {
@@ -203,6 +211,10 @@ mod tests {
             " \r\n{\"a\":\"ü\"}\n ".as_bytes(),
             &[&[0xFF, 0xFE][..], &utf16].concat(),
             &[&[0xFE, 0xFF][..], &utf16_be].concat(),
+            &utf16,
+            &utf16_be,
+            "\u{FEFF}\u{FEFF}{\"a\":\"ü\"}".as_bytes(),
+            "\r\n\u{FEFF}\n{\"a\":\"ü\"}".as_bytes(),
         ] {
             assert_eq!(read(body).unwrap()["a"], "ü", "{body:?}");
         }

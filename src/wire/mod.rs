@@ -3,7 +3,7 @@
 //! Nothing in here depends on a transport: a call is sent through any function that sends requests.
 
 pub(crate) mod call;
-mod json;
+pub(crate) mod json;
 #[cfg(feature = "transport")]
 pub(crate) mod percent;
 pub(crate) mod profile;

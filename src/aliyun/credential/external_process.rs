@@ -19,6 +19,7 @@ use crate::cache::window::DEFAULT_LIFE;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
+use crate::wire::json;
 use crate::wire::time::rfc3339;
 
 /// A credential takes one or two kilobytes, with a long security token four.
@@ -127,8 +128,10 @@ impl Process {
         now: SystemTime,
     ) -> Result<(Credential, Duration), Error> {
         let unusable = |problem: String| self.fault(ErrorKind::InvalidResponse, &problem);
+        // Some shells write a byte-order mark, or UTF-16.
+        let text = Zeroizing::new(json::text(printed).into_owned());
         // The parser's message may quote the output.
-        let Ok(Value::Object(mut object)) = serde_json::from_slice(printed) else {
+        let Ok(Value::Object(mut object)) = serde_json::from_str(json::without_marks(&text)) else {
             let length = printed.len();
             let problem =
                 format!("printed {length} bytes that are no JSON object; it has to print a profile's JSON");

@@ -30,6 +30,10 @@ fn what_is_printed_is_a_profile_of_an_access_key() {
     let (credential, life) = read(&format!(r#"{{"mode":"AK",{key}}}"#)).unwrap();
     assert_eq!((credential.access_key_id.as_str(), credential.security_token.is_none()), ("id", true));
     assert_eq!(life, DEFAULT_LIFE);
+    let marked = format!("\u{feff}{{\"mode\":\"AK\",{key}}}\r\n");
+    assert_eq!(read(&marked).unwrap().0.access_key_id, "id");
+    let wide: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(process.read(&wide, "p", now).unwrap().0.access_key_id, "id");
     let sts = format!(r#"{{"mode":"StsToken",{key},"sts_token":"t","expiration":"2026-11-24T13:00:00Z"}}"#);
     let (credential, life) = read(&sts).unwrap();
     assert_eq!(credential.security_token.unwrap().expose_secret(), "t");
