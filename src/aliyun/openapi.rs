@@ -129,7 +129,8 @@ impl GenerateOauthToken {
             scope: scope.as_str(),
             profile: OpenApi { permission: Some(self.permission()), exchange: subject.is_some() },
         };
-        call.send(credential, &self.channel, token).await.map_err(Error::of_issuer)
+        let read = |response: &ApiResponse<'_>| token(response, subject.is_some());
+        call.send(credential, &self.channel, read).await.map_err(Error::of_issuer)
     }
 
     /// The RAM action and resource that the caller needs.
@@ -147,7 +148,7 @@ impl GenerateOauthToken {
 }
 
 /// The token in the response, whose field names differ from those of RFC 6749.
-fn token(response: &ApiResponse<'_>) -> Result<TokenResponse, Error> {
+fn token(response: &ApiResponse<'_>, exchanged: bool) -> Result<TokenResponse, Error> {
     const NAMES: [(&str, &str); 5] = [
         ("AccessToken", "access_token"),
         ("TokenType", "token_type"),
@@ -158,5 +159,5 @@ fn token(response: &ApiResponse<'_>) -> Result<TokenResponse, Error> {
     let found = response.member("TokenResponse")?;
     let named =
         NAMES.into_iter().filter_map(|(theirs, ours)| Some((ours.to_owned(), found.get(theirs)?.clone())));
-    issued(response, &Map::from_iter(named))
+    issued(response, &Map::from_iter(named), exchanged)
 }

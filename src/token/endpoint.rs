@@ -163,7 +163,7 @@ impl TokenEndpoint {
         let mut request = request.into_http();
         single_use.mark(&mut request);
         let response = call.send(request, sending).await.map_err(Error::of_issuer)?;
-        issued(&response, &response.object).map_err(Error::of_issuer)
+        issued(&response, &response.object, profile.exchange).map_err(Error::of_issuer)
     }
 }
 

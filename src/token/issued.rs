@@ -21,12 +21,18 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 ///
 /// # Errors
 ///
-/// When there is no usable token.
+/// When there is no usable token. Only one that was `exchanged` may be another than an access token: the client's own
+/// would be cached, and fail every request until it ends.
 pub(crate) fn issued(
     response: &ApiResponse<'_>,
     object: &Map<String, Value>,
+    exchanged: bool,
 ) -> Result<TokenResponse, Error> {
-    read(response, object).map_err(|problem| response.unusable(&problem))
+    let token = read(response, object).and_then(|token| match token.is_bearer() || exchanged {
+        true => Ok(token),
+        false => Err("its token type is `N_A`, so it is no access token".to_owned()),
+    });
+    token.map_err(|problem| response.unusable(&problem))
 }
 
 fn read(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Result<TokenResponse, String> {

@@ -10,7 +10,7 @@ fn respond(status: u16, body: &str) -> Result<TokenResponse, Error> {
 }
 
 fn respond_with(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Result<TokenResponse, Error> {
-    read_from(status, pairs, body, |response| issued(response, &response.object))
+    read_from(status, pairs, body, |response| issued(response, &response.object, true))
 }
 
 fn failure(status: u16, pairs: &[(&'static str, &str)], body: &str) -> Error {
@@ -228,4 +228,14 @@ fn a_token_type_that_repeats_the_token_or_a_secret_is_masked() {
     let body = format!(r#"{{"access_token":"MARKER-token","token_type":"MARKER-token {SECRET}"}}"#);
     let error = failure(200, &[], &body);
     assert!(error.to_string().contains("`[redacted] [redacted]` is not supported"), "{error}");
+}
+
+#[test]
+fn only_an_exchanged_token_may_be_no_access_token() {
+    let body = r#"{"access_token":"<MARKER>","token_type":"N_A","issued_token_type":"urn:ietf:params:oauth:token-type:saml2"}"#;
+    assert!(!respond(200, body).unwrap().is_bearer());
+    let own = read_from(200, &[], body, |response| issued(response, &response.object, false));
+    let error = own.unwrap_err();
+    assert!(error.to_string().contains("its token type is `N_A`, so it is no access token"), "{error}");
+    assert!(!error.is_transient() && !format!("{error:?}").contains("MARKER"), "{error:?}");
 }

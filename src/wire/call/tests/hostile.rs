@@ -100,7 +100,7 @@ proptest! {
         let status = StatusCode::from_u16(status).unwrap();
         let now = Timestamp { monotonic: 0, wall: u64::from(now) * 1_000_000_000 };
         let profile = OAuth { exchange: false };
-        let read = |response: &ApiResponse<'_>| issued(response, &response.object);
+        let read = |response: &ApiResponse<'_>| issued(response, &response.object, true);
         match read_as(&profile, &[SECRET], (status, headers, &body), (now, now), read) {
             Ok(response) => {
                 let shown = format!("{response:?}");
@@ -128,11 +128,13 @@ fn a_response_that_is_hard_to_look_through_costs_little() {
     for (token, other) in [(&*long, &*long), (&*nearly, &*long), (&*nearly, &"a".repeat(8 * 1024))] {
         let body = json!({ "access_token": token, "scope": other, "issued_token_type": other });
         assert!(
-            read_from(200, &[], &body.to_string(), |response| issued(response, &response.object)).is_ok()
+            read_from(200, &[], &body.to_string(), |response| issued(response, &response.object, true))
+                .is_ok()
         );
         let body = json!({ "access_token": token, "token_type": other });
         assert!(
-            read_from(200, &[], &body.to_string(), |response| issued(response, &response.object)).is_err()
+            read_from(200, &[], &body.to_string(), |response| issued(response, &response.object, true))
+                .is_err()
         );
     }
 }
