@@ -1,11 +1,13 @@
-//! Input by chance, at the same places where `fuzz/` feeds it in: by chance throughout, and real input with
-//! something changed.
+//! Random input, at the same places where `fuzz/` feeds it in: random throughout, and the fuzzers' seeds with something
+//! changed.
 
 mod entry;
 
+use std::path::{Path, PathBuf};
+
 use proptest::prelude::*;
 
-/// A change to an input: bytes at a place are overwritten, taken out, put in or doubled.
+/// A change to an input: bytes at a place are overwritten, removed, inserted or doubled.
 #[derive(Clone, Debug)]
 struct Change {
     place: prop::sample::Index,
@@ -26,10 +28,15 @@ fn change() -> impl Strategy<Value = Change> {
     })
 }
 
-/// One of these as it is but for a few changes, or no matter what.
+/// One of these with a few changes, or random bytes. The first three bytes may choose what the rest is.
 fn input(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    let changed = (prop::sample::select(seeds), prop::collection::vec(change(), 0..4)).prop_map(
-        |(mut bytes, changes)| {
+    let choices = prop::collection::vec(any::<u8>(), 0..=3);
+    let changes = prop::collection::vec(change(), 0..4);
+    let changed = (prop::sample::select(seeds), prop::option::of(choices), changes).prop_map(
+        |(mut bytes, choices, changes)| {
+            for (byte, choice) in bytes.iter_mut().zip(choices.unwrap_or_default()) {
+                *byte = choice;
+            }
             for Change { place, length, bytes: new } in changes {
                 let start = place.index(bytes.len() + 1);
                 let end = bytes.len().min(start + length);
@@ -41,121 +48,146 @@ fn input(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => changed, 1 => prop::collection::vec(any::<u8>(), 0..200)]
 }
 
-fn configurations() -> Vec<Vec<u8>> {
-    let values = [
-        "api://a|read api://a|write",
-        "https://tenant.example.com:8443/token?a=b",
-        "/run/secrets/token",
-        "eyJhbGciOiJub25lIn0.e30.c2ln",
-        "CLIENT_SECRET_POST",
-        entry::CERTIFICATE,
-    ];
-    let others = ["{}", "\u{feff}// nothing\n", &"{\"a\": [".repeat(200)].map(str::to_owned);
-    let all = [whole().to_owned()].into_iter().chain(others).chain(values.map(str::to_owned));
-    all.map(String::into_bytes).collect()
-}
-
-fn whole() -> &'static str {
-    r#"{"idaasInstanceId": "idaas_1", "clientId": "app_1", /* a comment */ "scope": "api://a|read",
-        "issuer": "https://tenant.example.com", "tokenEndpoint": "https://tenant.example.com/token",
-        "authnConfiguration": {"authnMethod": "PRIVATE_KEY_JWT", "privateKeyEnvVarName": "KEY"},
-        "httpConfiguration": {"connectTimeout": 5000, "readTimeout": 10000,},}"#
-}
-
-fn variables() -> Vec<Vec<u8>> {
-    let values = [
-        "http://user:p%40ss@proxy.example:3128/",
-        "http://user:pass@proxy:abc",
-        "proxy:3128",
-        "localhost,.example.com,10.0.0.0/8 [::1]:443;*",
-        "/nonexistent/file.json",
-        "~/c.json",
-        "eyJhbGciOiJub25lIn0.e30.c2ln",
-    ];
-    values.map(|value| value.as_bytes().to_vec()).into()
-}
-
-/// Files of the folder beside the tests.
-fn files(folder: &str) -> Vec<Vec<u8>> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
+    files
+}
+
+/// What the fuzz target of this name begins with.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    files(&format!("fuzz/seeds/{target}")).iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// Every key and certificate beside the tests, as each kind of input.
+fn all_pem() -> Vec<Vec<u8>> {
+    let files = [files("tests/golden/keys"), files("tests/odd_keys")].concat();
     let pem = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "pem"));
-    pem.map(|path| std::fs::read(path).unwrap()).collect()
+    let pem: Vec<Vec<u8>> = pem.map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(pem.len() > 20, "the keys are elsewhere");
+    let of_each_kind = |bytes: Vec<u8>| (0..5).map(move |kind| [&[kind], bytes.as_slice()].concat());
+    let pairs = pem.iter().map(|key| [b"\x01", entry::CERTIFICATE.as_bytes(), b"\0", key].concat());
+    pairs.chain(pem.iter().cloned().flat_map(of_each_kind)).chain(seeds("pem")).collect()
 }
 
-fn keys() -> Vec<Vec<u8>> {
-    let keys = [files("golden/keys"), files("odd_keys")].concat();
-    assert!(keys.len() > 20, "the keys are elsewhere");
-    let pairs = keys.iter().map(|key| [entry::CERTIFICATE.as_bytes(), b"\0", key].concat());
-    let of_all =
-        keys.iter().map(|certificates| [certificates, b"\0".as_slice(), entry::KEY.as_bytes()].concat());
-    keys.iter().cloned().chain(pairs).chain(of_all).collect()
-}
-
-fn answers() -> Vec<Vec<u8>> {
-    let success = r#"{"access_token": "token$S", "token_type": "Bearer", "expires_in": 1200, "expires_at": 1700000000,
-        "scope": "api://a|read"}"#;
-    let refusal = r#"{"error": "invalid_client", "error_description": "not $S", "request_id": "$S"}"#;
-    let openapi = r#"{"Code": "Throttling.User", "Message": "$S", "RequestId": "req"}"#;
-    let bodies = [success, refusal, openapi, "<h1>$S</h1>", ""];
-    let with_status = |status: u8| bodies.map(|body| [&[status], body.as_bytes()].concat());
-    (0..11).flat_map(with_status).collect()
-}
-
-fn headers() -> Vec<Vec<u8>> {
-    let values = [
-        "7\0Tue, 24 Nov 2026 03:00:00 GMT\0req_$S\0application/json",
-        "Tue, 24 Nov 2026 03:00:10 GMT\0Tue, 24 Nov 2026 03:00:00 GMT\0\0text/html; $S\0https://$S/",
-        "18446744073709551616\0-1\0\0\0\x001",
-        "99999999999",
-    ];
-    let with_status = |status: u8| values.map(|values| [&[status], values.as_bytes()].concat());
-    (0..6).flat_map(with_status).collect()
-}
-
-/// Else nothing of this would get beyond the first check.
+/// Otherwise nothing would get beyond the first check.
 #[test]
 fn what_the_changed_input_is_made_from_is_accepted() {
-    entry::client_of(whole()).unwrap();
+    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/configuration/whole"));
+    entry::client_of(std::str::from_utf8(&whole.unwrap()[1..]).unwrap()).unwrap();
     entry::client_with(entry::CERTIFICATE, entry::KEY).unwrap();
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
-
-    #[test]
-    fn no_answer_makes_it_panic_shows_a_secret_or_silences_it(bytes in input(answers())) {
-        entry::token_answer(&bytes);
-    }
-
-    #[test]
-    fn no_header_makes_it_panic_shows_a_secret_or_silences_it(bytes in input(headers())) {
-        entry::answer_headers(&bytes);
-    }
-}
-
-proptest! {
-    // A key that is one after all signs, and RSA keys take their time.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
-
-    #[test]
-    fn no_key_and_no_certificate_makes_it_panic_or_is_shown(bytes in input(keys())) {
-        entry::key_and_certificate(&bytes);
+/// Each target of `fuzz/` has its seeds and its dictionary, and is tried here as well.
+#[test]
+fn every_fuzz_target_has_seeds_a_dictionary_and_a_test() {
+    let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let names = |folder: &str| files(folder).iter().map(name).collect::<Vec<_>>();
+    let targets = names("fuzz/fuzz_targets");
+    assert_eq!(names("fuzz/seeds"), targets);
+    assert_eq!(names("fuzz/dictionaries"), targets);
+    let manifest =
+        std::fs::read_to_string(files("fuzz").iter().find(|path| path.ends_with("Cargo.toml")).unwrap());
+    let (manifest, tests) = (manifest.unwrap(), include_str!("mod.rs"));
+    for target in targets {
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is not in fuzz/Cargo.toml");
+        assert!(tests.contains(&format!("entry::{target}(&bytes)")), "{target} has no test here");
+        seeds(&target).iter().for_each(|seed| assert!(seed.len() < 4096, "a seed of {target} is large"));
     }
 }
 
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
+}
+
 proptest! {
-    // Each input is tried in many places.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(cases(512))]
 
     #[test]
-    fn no_configuration_makes_it_panic_or_shows_a_secret(bytes in input(configurations())) {
+    fn no_configuration_makes_it_panic_or_shows_a_secret(bytes in input(seeds("configuration"))) {
         entry::configuration(&bytes);
     }
 
     #[test]
-    fn no_variable_makes_it_panic_or_shows_a_secret(bytes in input(variables())) {
-        entry::variable(&bytes);
+    fn no_response_makes_it_panic_shows_a_secret_or_silences_it(bytes in input(seeds("token_response"))) {
+        entry::token_response(&bytes);
+    }
+
+    #[test]
+    fn no_header_makes_it_panic_shows_a_secret_or_silences_it(bytes in input(seeds("response_headers"))) {
+        entry::response_headers(&bytes);
+    }
+
+    #[test]
+    fn no_echo_shows_a_part_of_a_secret(bytes in input(seeds("redaction"))) {
+        entry::redaction(&bytes);
+    }
+
+    #[test]
+    fn a_token_goes_only_where_a_list_lets_it(bytes in input(seeds("destination"))) {
+        entry::destination(&bytes);
+    }
+
+    #[test]
+    fn a_scope_is_refused_or_made_of_its_parts(bytes in input(seeds("scope"))) {
+        entry::scope(&bytes);
+    }
+}
+
+proptest! {
+    // A key that is one after all signs, and RSA keys take their time; so do threads that read files.
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn no_key_and_no_certificate_makes_it_panic_or_is_shown(bytes in input(all_pem())) {
+        entry::pem(&bytes);
+    }
+
+    #[test]
+    fn no_variable_makes_it_panic_or_shows_a_secret(bytes in input(seeds("environment_variable"))) {
+        entry::environment_variable(&bytes);
+    }
+}
+
+#[cfg(feature = "transport")]
+proptest! {
+    // These go over real connections.
+    #![proptest_config(cases(96))]
+
+    #[test]
+    fn no_bytes_of_a_server_make_it_panic_or_show_a_secret(bytes in input(seeds("http_response"))) {
+        entry::http_response(&bytes);
+    }
+
+    #[test]
+    fn no_bytes_of_a_proxy_make_it_panic_or_show_its_password(bytes in input(seeds("proxy_response"))) {
+        entry::proxy_response(&bytes);
+    }
+}
+
+#[cfg(feature = "aliyun")]
+proptest! {
+    #![proptest_config(cases(192))]
+
+    #[test]
+    fn no_throttling_makes_it_panic_or_silences_it(bytes in input(seeds("throttling_headers"))) {
+        entry::throttling_headers(&bytes);
+    }
+
+    #[test]
+    fn no_profile_file_makes_it_panic_or_shows_a_secret(bytes in input(seeds("profile_file"))) {
+        entry::profile_file(&bytes);
+    }
+}
+
+#[cfg(all(feature = "aliyun", unix))]
+proptest! {
+    // Each starts a program.
+    #![proptest_config(cases(32))]
+
+    #[test]
+    fn no_output_of_a_program_makes_it_panic_or_is_shown(bytes in input(seeds("process_output"))) {
+        entry::process_output(&bytes);
     }
 }

@@ -1,6 +1,0 @@
-#![no_main]
-
-#[path = "../../tests/network/hostile_input/entry.rs"]
-mod entry;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| entry::token_answer(input));
