@@ -12,6 +12,8 @@ mod own_transport;
 #[cfg(feature = "transport")]
 mod proxies;
 #[cfg(feature = "transport")]
+mod raw_responses;
+#[cfg(feature = "transport")]
 mod responses;
 #[cfg(feature = "transport")]
 mod transport;

@@ -16,6 +16,8 @@ pub enum Manner {
     Silent,
     /// Reads the request, then writes this and closes.
     Says(&'static str),
+    /// The same with what may be no text.
+    SaysBytes(&'static [u8]),
     /// Reads the request, then writes this with the request's body in place of each `$`, and closes.
     Echoes(&'static str),
     /// Reads the request, then writes the first, and this piece again and again with this pause.
@@ -130,15 +132,19 @@ impl Drop for RawServer {
     }
 }
 
+async fn say(stream: &mut TcpStream, answer: &[u8]) {
+    let mut request = [0; 16 * 1024];
+    let _ = stream.read(&mut request).await;
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
+}
+
 async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>, cut_off: Arc<AtomicUsize>) {
     let mut request = [0; 16 * 1024];
     match manner {
         Manner::Silent => while matches!(stream.read(&mut request).await, Ok(1..)) {},
-        Manner::Says(answer) => {
-            let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
+        Manner::Says(answer) => say(&mut stream, answer.as_bytes()).await,
+        Manner::SaysBytes(answer) => say(&mut stream, answer).await,
         Manner::SaysOnce(answer) => {
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(answer.as_bytes()).await;
