@@ -8,12 +8,14 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxError, ConfigFault, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::transport::client::direct;
 use crate::transport::error::{is_unreachable, kind};
 use crate::transport::send::Transport;
+use crate::wire::time;
 
 /// The service is on the same host as the machine: it responds at once, or is absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -152,6 +154,7 @@ impl MetadataService {
                 what: format!("gave no metadata token for PUT {TOKEN_PATH}"),
                 kind: ErrorKind::InvalidResponse,
                 status: None,
+                retry_after: None,
                 cause: None,
                 is_unreachable: false,
             }),
@@ -187,6 +190,7 @@ impl MetadataService {
             what: format!("does not respond to {target}"),
             kind: kind(&*cause),
             status: None,
+            retry_after: None,
             is_unreachable: is_unreachable(&*cause),
             cause: Some(cause),
         })?;
@@ -199,6 +203,7 @@ impl MetadataService {
             what: format!("responded to {target} with {status}"),
             kind: if may_pass { ErrorKind::Unavailable } else { ErrorKind::Refused },
             status: Some(status),
+            retry_after: time::retry_after(response.headers(), Clock::System.now().system_time()),
             cause: None,
             is_unreachable: false,
         })
@@ -212,10 +217,13 @@ impl MetadataService {
             Access::Header(..) => "",
         };
         let message = format!("{} {what}; {purpose} on {machine} only{in_container}", self.display_address());
-        let Failure { kind, status, cause, .. } = failure;
+        let Failure { kind, status, retry_after, cause, .. } = failure;
         let mut error = Error::new(kind, message);
         if let Some(status) = status {
             error = error.with_status(status);
+        }
+        if let Some(pause) = retry_after {
+            error = error.with_retry_after(pause);
         }
         match cause {
             Some(cause) => error.with_source(cause),
@@ -238,6 +246,7 @@ struct Failure {
     what: String,
     kind: ErrorKind,
     status: Option<StatusCode>,
+    retry_after: Option<Duration>,
     cause: Option<BoxError>,
     /// There was no connection, so another request would find none either.
     is_unreachable: bool,

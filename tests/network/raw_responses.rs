@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::support::raw::{Manner, RawServer};
-use tower_idaas::authn::{Authenticator, ClientSecretBasic, ClientSecretPost};
+use tower_idaas::authn::{Authenticator, AzureIdentity, ClientSecretBasic, ClientSecretPost, Oidc};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Error, ErrorKind, Idaas, SecretSource, Token};
@@ -181,6 +181,21 @@ async fn a_pause_in_whatever_spelling_is_kept_and_of_several_the_longest() {
         let error = outcome.unwrap_err();
         assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)), "{fields}: {error}");
         assert_eq!(connections, 1, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_service_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
+    let bytes = with_length("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n", "{}");
+    let server = RawServer::start(Manner::SaysBytes(bytes.leak())).await;
+    let identity =
+        AzureIdentity::new("api://x").metadata_address(format!("http://127.0.0.1:{}", server.port()));
+    let idaas = idaas(&server, Oidc::from_source("credential", identity));
+    for _ in 0..2 {
+        let error = idaas.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{error}");
+        assert_eq!(server.connections(), 1, "{error}");
     }
 }
 
