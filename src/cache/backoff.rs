@@ -98,8 +98,14 @@ mod tests {
     fn retry_after_is_honoured_and_capped() {
         let requested = |seconds| transient().with_retry_after(Duration::from_secs(seconds));
         assert_eq!(pause_after(1, &requested(60), 1.0), Duration::from_secs(60));
-        assert_eq!(pause_after(1, &requested(86_400), 1.0), LONGEST_RETRY_AFTER);
+        assert_eq!(pause_after(1, &requested(86_400), 1.0), Duration::from_secs(300));
         assert_eq!(pause_after(1, &requested(0), 0.0), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn the_attempts_of_one_refresh_are_200_and_400_ms_apart_and_half_of_that_with_full_jitter() {
+        let pauses = |jitter| [1, 2].map(|attempt| pause_between_attempts(attempt, jitter).as_millis());
+        assert_eq!([pauses(0.0), pauses(0.5), pauses(1.0)], [[200, 400], [150, 300], [100, 200]]);
     }
 
     /// Requests that a dead server gets from one process in `seconds`, when each fails at once.

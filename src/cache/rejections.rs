@@ -144,7 +144,7 @@ impl State {
         // With each consumer that rejects values, one more rejection is weaker evidence against the value.
         let others = u32::try_from(self.consumers.len()).unwrap_or(u32::MAX);
         let spacing = interval.saturating_mul(others).min(LONGEST_INTERVAL);
-        let due = self.forced.filter(|_| others > 0).map_or(now, |forced| forced.after(spacing));
+        let due = self.forced.map_or(now, |forced| forced.after(spacing));
         let reaction = match now.monotonic >= due.monotonic {
             false => Reaction::Serve,
             true if accepted_by_another => Reaction::Refresh,
@@ -281,13 +281,27 @@ mod tests {
     }
 
     #[test]
+    fn a_consumer_that_was_put_off_forces_its_first_refresh_when_the_interval_after_the_others_is_over() {
+        let (rejections, clock) = rejections();
+        rejections.reject(GOOD, false, is_refresh);
+        clock.advance(SECOND / 2);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Serve);
+        clock.advance(SECOND / 2);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Refresh);
+        clock.advance(SECOND);
+        assert_eq!(rejections.reject(BAD, false, is_refresh), Reaction::Refresh);
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded_and_forgotten() {
         let (rejections, clock) = rejections();
         for id in 0..100 {
             rejections.reject(id, false, is_refresh);
         }
         assert_eq!(rejections.state().consumers.len(), CONSUMERS);
-        clock.advance(FORGET);
+        clock.advance(Duration::from_secs(299));
+        assert!(rejections.is_watching(clock.now()));
+        clock.advance(SECOND);
         assert!(!rejections.is_watching(clock.now()));
     }
 }

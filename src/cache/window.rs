@@ -149,6 +149,8 @@ mod tests {
     #[test]
     fn a_life_of_nothing_has_expired_at_once() {
         assert_eq!(stage_at(0.0, 0.0), Stage::Expired);
+        let is_empty = |life| Window::new(SENT, life, RefreshAhead::TwoThirds, 0.0).is_empty();
+        assert!(is_empty(Duration::ZERO) && !is_empty(Duration::from_millis(1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::calls::{Calls, own_token};
+use crate::calls::{Beside, Calls, own_token};
 use crate::issuer::{Counts, Issuer, Latency, REFUSAL};
 use crate::process::{Peak, is_apart, run_apart};
 use crate::subjects::trouble;
@@ -29,14 +29,20 @@ fn service() {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
     assert_eq!(limit.split_whitespace().next(), Some(OPEN_FILES.to_string().as_str()));
-    head(
-        "1,024 open files | own tokens | p50 | p99 | own connections | p50 | p99 | token requests | in flight \
-         | sockets | MiB",
-    );
-    let control = scene("no bogus tokens", false);
-    assert_eq!([control.0.failed, control.1.failed], [0; 2]);
     measured(|| {
+        head(
+            "1,024 open files | own tokens | p50 | p99 | own connections | p50 | p99 | token requests | in flight \
+             | sockets | MiB",
+        );
+        let control = scene("no bogus tokens", false);
+        assert_eq!([control.0.failed, control.1.failed], [0; 2]);
         let (own, accepted, in_flight, sockets) = scene("1,000 bogus tokens a second", true);
+        head(&format!("1,000 bogus tokens a second, 1,024 open files | {}", Beside::COLUMNS));
+        for (name, calls, control) in
+            [("own tokens", own, control.0), ("own connections", accepted, control.1)]
+        {
+            println!("| {name} | {} |", calls.beside(&control));
+        }
         assert_eq!([own.failed, accepted.failed], [0; 2]);
         assert!(in_flight <= CAP, "{in_flight} in flight");
         // Beside those of the requests in flight: connections that are idle, and those of the service.

@@ -10,7 +10,7 @@
 //! The tables: `served / failed` counts the calls of one party, `p50` and `p99` are their times in milliseconds, `token
 //! requests` is what the issuer has counted and `in flight` the most of them at a time, `sockets` and `MiB` are the most
 //! open sockets and resident memory of the handle's process. What is measured on a busy machine is compared with a
-//! control by a generous ratio, and measured once more before it fails.
+//! control by a generous ratio, and measured again before it fails.
 
 #![allow(
     missing_docs,
@@ -67,12 +67,12 @@ fn run<F: Future>(workers: usize, scene: F) -> F::Output {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap().block_on(scene)
 }
 
-/// Measures again once: a machine that is busy with other tests may spoil a measurement, and not twice.
+/// Measures again: a machine that is busy with other tests may spoil a measurement, and not three in a row.
 fn measured(scene: impl Fn() -> Result<(), String>) {
-    if let Err(first) = scene()
-        && let Err(second) = scene()
-    {
-        panic!("{first}; and again: {second}");
+    let mut failures = Vec::new();
+    while let Err(failure) = scene() {
+        failures.push(failure);
+        assert!(failures.len() < 3, "{}", failures.join("; and again: "));
     }
 }
 

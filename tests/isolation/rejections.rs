@@ -11,7 +11,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, Idaas, Scope, SubjectToken, TokenResponse, TokenSource};
 
-use crate::calls::{Calls, timed};
+use crate::calls::{Beside, Calls, timed};
 use crate::issuer::{Issuer, Latency, REFUSAL};
 use crate::process::Peak;
 use crate::{alone, head, measured, run, scene_length};
@@ -73,12 +73,16 @@ fn scene(with_bad: bool) -> (Calls, u64) {
 #[test]
 fn an_api_that_rejects_all_tokens_leaves_the_throughput_of_another_alone() {
     let _alone = alone();
-    head("calls of an API that responds with 401 | good API | p50 | p99 | token requests | sockets | MiB");
     measured(|| {
+        head(
+            "calls of an API that responds with 401 | good API | p50 | p99 | token requests | sockets | MiB",
+        );
         let ((control, _), (calls, requests)) = (scene(false), scene(true));
         // At first, by force at once, and after one second, three, seven …; then about one a minute.
         let minutes = scene_length().as_secs() * 2 / 60;
         assert!(requests <= 1 + 7 + 2 * minutes, "{requests}");
+        head(&format!("an API responds with 401 | {}", Beside::COLUMNS));
+        println!("| another API of the scope | {} |", calls.beside(&control));
         calls.compare(&control, SLACK)
     });
 }

@@ -1,10 +1,11 @@
 //! Callers whose subject tokens the issuer does not like.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tower_idaas::Idaas;
 
-use crate::calls::{Calls, exchange, exchange_all, own_token};
+use crate::calls::{Beside, Calls, exchange, exchange_all, own_token};
 use crate::issuer::{BAD, Counts, Issuer, Latency, REFUSAL};
 use crate::process::Peak;
 use crate::{CAP, alone, head, is_long, measured, run, scene_length};
@@ -87,10 +88,12 @@ fn a_subject_token_that_the_issuer_does_not_like_costs_no_other_party_a_failure_
         assert_eq!([control.own, control.cached, control.new].map(|calls| calls.failed), [0; 3]);
         control
     });
+    let results = Mutex::new(Vec::new());
     let with = |bad: usize, latency: Latency, control: &Scene| {
         measured(|| {
             let scene = scene(bad, latency, true);
             scene.print(&BAD[bad].to_string(), latency);
+            results.lock().unwrap().push([(scene.own, control.own), (scene.cached, control.cached)]);
             assert!(scene.issuer.in_flight <= CAP, "{}: {}", BAD[bad], scene.issuer.in_flight);
             scene.own.compare(&control.own, SLACK)?;
             scene.cached.compare(&control.cached, SLACK)?;
@@ -102,6 +105,13 @@ fn a_subject_token_that_the_issuer_does_not_like_costs_no_other_party_a_failure_
     with(REFUSAL, SLOW, slow);
     with(REFUSAL, VARYING, varying);
     (REFUSAL + 1..BAD.len()).for_each(|bad| with(bad, FAST, fast));
+    head(&format!("a bad token each ms: the worst of all answers | {}", Beside::COLUMNS));
+    let results = results.into_inner().unwrap();
+    for (party, name) in ["own tokens", "cached users"].into_iter().enumerate() {
+        let all = results.iter().map(|parties| parties[party]);
+        let worst = all.map(|(calls, control)| calls.beside(&control)).reduce(Beside::and);
+        println!("| {name} | {} |", worst.unwrap());
+    }
 }
 
 #[test]

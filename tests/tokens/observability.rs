@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tower_idaas::{Error, ErrorKind};
+use tower_idaas::clock::ManualClock;
+use tower_idaas::{Error, ErrorKind, Idaas, Scope};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -14,24 +15,37 @@ use crate::handles::{ADVISORY, Outcome, ScriptedSource, fed_by, settle};
 
 type Line = BTreeMap<&'static str, String>;
 
-/// Keeps the events of this crate.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<Line>>>);
+/// Keeps the events of a target.
+#[derive(Clone)]
+struct Lines {
+    target: &'static str,
+    lines: Arc<Mutex<Vec<Line>>>,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self::of("tower_idaas::refresh")
+    }
+}
 
 impl Lines {
+    fn of(target: &'static str) -> Self {
+        Self { target, lines: Arc::default() }
+    }
+
     fn take(&self) -> Vec<Line> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.lines.lock().unwrap())
     }
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "tower_idaas::refresh" {
+        if event.metadata().target() == self.target {
             let mut line = Fields(Line::new());
             event.record(&mut line);
             line.0.insert("name", event.metadata().name().to_owned());
             line.0.insert("level", event.metadata().level().to_string());
-            self.0.lock().unwrap().push(line.0);
+            self.lines.lock().unwrap().push(line.0);
         }
     }
 }
@@ -226,31 +240,20 @@ fn a_fetch_that_is_lost_with_its_runtime_is_told_of_too() -> Outcome {
 
 #[tokio::test]
 async fn a_request_that_waits_is_reported_with_the_time_it_waited() -> Outcome {
-    #[derive(Clone, Default)]
-    struct Waits(Lines);
-    impl<S: Subscriber> Layer<S> for Waits {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            if event.metadata().target() == "tower_idaas::wait" {
-                let mut line = Fields(Line::new());
-                event.record(&mut line);
-                self.0.0.lock().unwrap().push(line.0);
-            }
-        }
-    }
-    let waits = Waits::default();
+    let waits = Lines::of("tower_idaas::wait");
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(waits.clone()));
     let mint = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&mint)?;
     idaas.token().await?;
     idaas.token().await?;
-    let lines = waits.0.take();
+    let lines = waits.take();
     let [line] = &lines[..] else { return Err(format!("one line: {lines:?}").into()) };
     assert_eq!((&*line["event"], &*line["scope"]), ("idaas.wait", "api://a|read"));
     assert!(line["waited"].parse::<f64>()? >= 0.0 && !line.contains_key("error"), "{line:?}");
 
     mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
     idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
-    assert_eq!(waits.0.take()[0]["error"], "no, said the test");
+    assert_eq!(waits.take()[0]["error"], "no, said the test");
     Ok(())
 }
 
@@ -326,5 +329,35 @@ fn a_subscriber_that_asks_the_same_handle_locks_nothing_up() -> Outcome {
     });
     let calls = ended.recv_timeout(std::time::Duration::from_secs(20));
     assert!(calls.is_ok_and(|calls| calls > 3), "{calls:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_eviction_of_live_tokens_is_one_warning_a_minute_that_names_the_setting() -> Outcome {
+    const CAPACITY: usize = 16;
+    let lines = Lines::of("tower_idaas::cache");
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let clock = ManualClock::new();
+    let builder = Idaas::builder().scope("api://a|read").token_source(ScriptedSource::new());
+    let idaas = builder.scope_capacity(CAPACITY).clock(clock.clone()).build()?;
+    let scope = |number: usize| format!("api://{number}|read").parse::<Scope>();
+    for number in 0..CAPACITY {
+        idaas.token_for(&scope(number)?).await?;
+    }
+    assert!(lines.take().is_empty());
+    for number in CAPACITY..CAPACITY + 4 {
+        idaas.token_for(&scope(number)?).await?;
+    }
+    let [evicted] = &lines.take()[..] else { return Err("one line".into()) };
+    for (name, value) in
+        [("name", "idaas.evicted"), ("level", "WARN"), ("scope", "api://0|read"), ("evicted", "1")]
+    {
+        assert_eq!(evicted[name], value, "{evicted:?}");
+    }
+    assert!(evicted["message"].contains("`scope_capacity`"), "{evicted:?}");
+    clock.advance(Duration::from_secs(60));
+    idaas.token_for(&scope(CAPACITY + 4)?).await?;
+    let [evicted] = &lines.take()[..] else { return Err("one line".into()) };
+    assert_eq!(evicted["evicted"], "4", "with those of the minute before");
     Ok(())
 }

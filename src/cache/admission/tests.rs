@@ -268,6 +268,14 @@ async fn a_refusal_of_the_server_is_a_response_and_closes_the_circuit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_request_after_a_circuit_has_closed_opens_it_again_when_it_fails() {
+    let fixture = Fixture::half_open();
+    fixture.permit().responded();
+    let until = fixture.clock.now().after(Duration::from_secs(1));
+    assert_eq!(fixture.fail(fixture.permit(), "a", &unreachable_server()), Effect::Open(until));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_other_servers_refuse_says_nothing_about_this_one() {
     let refused = |message: &str| Error::new(ErrorKind::Refused, message);
     for error in [
