@@ -296,10 +296,11 @@ async fn a_server_that_seemed_gone_and_was_slow_gets_no_assertion_twice() {
     let issuer = TestIdaas::start().await.unwrap();
     let method = PrivateKeyJwt::new(SecretSource::value(issuer.private_key_pem()));
     let idaas = builder(&issuer).authenticator(method).read_timeout(AMPLE).build().unwrap();
+    let start = Instant::now();
     idaas.token().await.unwrap();
-    // Longer than the connection may stay silent; the assertion's `jti` is used up by then.
-    let slow = || Behaviour::change_response(|_| std::thread::sleep(Duration::from_millis(1_500)));
-    issuer.set_behaviour(slow());
+    // Longer than the connection may stay silent, on a busy machine as well; the assertion's `jti` is used up by then.
+    let slow = Duration::from_millis(1_500).max(start.elapsed() * 6);
+    issuer.set_behaviour(Behaviour::change_response(move |_| std::thread::sleep(slow)));
     idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
     assert_eq!((issuer.token_requests(), issuer.rejected_requests(), issuer.connections()), (3, 0, 2));
 }
