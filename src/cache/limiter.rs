@@ -214,10 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn a_free_place_that_is_kept_for_priority_wakes_no_request_without() {
+        for responses in 0..3 {
+            let mut limiter = filled(256, 7 * (responses + 1));
+            (0..responses).for_each(|_| _ = limiter.grow());
+            assert!(limiter.enqueue(false) && limiter.has_queue_of(false) && !limiter.has_queue_of(true));
+            let Queued { priority, ordinary } = limiter.admissible(1);
+            assert_eq!((priority, ordinary), (0, 0), "after {responses}");
+        }
+    }
+
+    #[test]
+    fn the_window_grows_by_a_start_and_no_further_than_the_limit() {
+        let mut limiter = Limiter::new(START + 2);
+        assert_eq!([limiter.grow(), limiter.grow()], [2, 0]);
+    }
+
+    #[test]
     fn the_queue_of_requests_without_priority_is_bounded() {
         let mut limiter = Limiter::new(2);
         let joined = (0..100).filter(|_| limiter.enqueue(false)).count();
         assert_eq!(joined, 2 * QUEUED_PER_PLACE);
+        assert!(limiter.has_queue());
         assert!(limiter.enqueue(true));
     }
 

@@ -220,6 +220,8 @@ mod tests {
             let error = unfit.error(&Uri::from_static(uri)).to_string();
             assert!(!error.contains("marker"), "{error}");
         }
+        let hostless = Unfit::NotListed.error(&Uri::from_static("https://:8443/")).to_string();
+        assert!(hostless.contains("no scheme and host"), "{hostless}");
         let error = Unfit::NotListed.error(&Uri::from_static("https://evil.example:8443/")).to_string();
         assert!(error.contains("https://evil.example:8443,"), "{error}");
     }

@@ -276,6 +276,16 @@ async fn the_first_request_after_a_circuit_has_closed_opens_it_again_when_it_fai
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_request_does_not_overtake_a_queued_one() {
+    let fixture = Fixture::new();
+    let mut permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
+    let mut waiter = fixture.waiter(Party::Own);
+    drop(permits.pop());
+    assert!(fixture.try_acquire().is_none());
+    assert!(assert_ready!(waiter.poll()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_other_servers_refuse_says_nothing_about_this_one() {
     let refused = |message: &str| Error::new(ErrorKind::Refused, message);
     for error in [
