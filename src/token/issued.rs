@@ -46,10 +46,14 @@ fn read(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Result<Token
         redactors.iter().try_fold(text.to_owned(), |text, redactor| redactor.value(&text))
     };
     let issued_token_type = value("issued_token_type");
-    let is_access_token = match object.get("token_type") {
-        None | Some(Value::Null) => true,
-        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => true,
-        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("n_a") => match issued_token_type.as_deref() {
+    let token_type = match object.get("token_type") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(token_type)) => token_type.trim(),
+        Some(_) => return Err("the token type is not a string".into()),
+    };
+    let is_access_token = match token_type.to_ascii_lowercase().as_str() {
+        "" | "bearer" => true,
+        "n_a" => match issued_token_type.as_deref() {
             None => return Err("its token type is `N_A`, and no `issued_token_type` says what it is".into()),
             Some(ACCESS_TOKEN) => {
                 return Err(
@@ -58,11 +62,10 @@ fn read(response: &ApiResponse<'_>, object: &Map<String, Value>) -> Result<Token
             }
             Some(_) => false,
         },
-        Some(Value::String(kind)) => {
-            let kind = redactors.iter().fold(kind.clone(), |kind, redactor| redactor.text(&kind));
-            return Err(format!("the token type `{kind}` is not supported, only Bearer is"));
+        _ => {
+            let shown = redactors.iter().fold(token_type.to_owned(), |text, redactor| redactor.text(&text));
+            return Err(format!("the token type `{shown}` is not supported, only Bearer is"));
         }
-        Some(_) => return Err("the token type is not a string".into()),
     };
     if access_token.is_empty() {
         return Err("carries no access token".into());

@@ -154,8 +154,14 @@ fn expires_at_counts_by_the_earlier_of_two_clocks_unless_one_of_them_says_it_is_
 
 #[test]
 fn bearer_in_any_letter_case_or_no_token_type_passes() {
-    for token_type in ["", r#","token_type":null"#, r#","token_type":"bearer""#, r#","token_type":"BEARER""#]
-    {
+    for token_type in [
+        "",
+        r#","token_type":null"#,
+        r#","token_type":"bearer""#,
+        r#","token_type":"BEARER""#,
+        r#","token_type":"Bearer ""#,
+        r#","token_type":"""#,
+    ] {
         let body = format!(r#"{{"access_token":"t"{token_type}}}"#);
         assert_eq!(respond(200, &body).expect(token_type).authorization().unwrap(), "Bearer t");
     }
