@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::aliyun::developer_api::{DeveloperApi, Operation};
 use crate::error::{ConfigError, ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{HeldSubject, Token, TokenCache};
+use crate::token::{RetainedSubject, Token, TokenCache};
 use crate::wire::call::ApiResponse;
 
 /// The audience of IDaaS's own application for privileged access.
@@ -39,7 +39,7 @@ pub(super) struct Bearer {
     pub(super) api: Arc<DeveloperApi>,
     pub(super) scope: Scope,
     /// The place of the user's token on whose behalf calls are made.
-    pub(super) subject: Option<HeldSubject>,
+    pub(super) subject: Option<RetainedSubject>,
 }
 
 impl Bearer {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use crate::cache::entry::CacheEntry;
 use crate::cache::lru_map::{Limits, LruMap, Value};
 use crate::cache::slot::Slot;
-use crate::token::{HeldSubject, SubjectHold, SubjectToken};
+use crate::token::{RetainedSubject, SubjectGuard, SubjectToken};
 
 /// Slots that have had a value. The least recently used one beyond this number is dropped.
 const SLOTS: usize = 1_000;
@@ -23,7 +23,7 @@ pub(super) struct KeyedSlots<K, V>(Arc<LruMap<K, KeyedSlot<V>>>);
 #[derive(Debug)]
 pub(super) struct KeyedSlot<V> {
     pub(super) slot: Arc<Slot<V>>,
-    pub(super) subject: Option<HeldSubject>,
+    pub(super) subject: Option<RetainedSubject>,
 }
 
 /// A key's place in its map, for the loader of its slot.
@@ -34,9 +34,9 @@ pub(super) struct MapKey<K, V> {
 }
 
 impl<V> KeyedSlot<V> {
-    /// Holds the subject token for as long as a request waits; a cached or failed slot needs none.
-    pub(super) fn hold(&self, subject: Option<&SubjectToken>) -> Option<SubjectHold> {
-        Some(self.subject.as_ref()?.offer(subject?))
+    /// Retains the subject token for as long as a request waits; a cached or failed slot needs none.
+    pub(super) fn retain(&self, subject: Option<&SubjectToken>) -> Option<SubjectGuard> {
+        Some(self.subject.as_ref()?.retain(subject?))
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     #[derive(Debug)]
     struct Obtain {
         key: MapKey<usize, ()>,
-        subject: HeldSubject,
+        subject: RetainedSubject,
         clock: Clock,
     }
 
@@ -140,13 +140,13 @@ mod tests {
         }
 
         fn guard(&self) -> Option<Box<dyn Any + Send + Sync>> {
-            self.subject.hold().map(|hold| Box::new(hold) as _)
+            self.subject.guard().map(|guard| Box::new(guard) as _)
         }
     }
 
     fn slot(slots: &KeyedSlots<usize, ()>, key: usize) -> KeyedSlot<()> {
         slots.slot(&key, |key| {
-            let (subject, clock) = (HeldSubject::default(), Clock::Manual(ManualClock::new()));
+            let (subject, clock) = (RetainedSubject::default(), Clock::Manual(ManualClock::new()));
             let settings = Settings {
                 clock: clock.clone(),
                 wait: Duration::from_secs(10),
@@ -164,7 +164,7 @@ mod tests {
     async fn obtain(slots: &KeyedSlots<usize, ()>, key: usize, token: &str) -> Result<(), Error> {
         let subject = SubjectToken::access_token(token.to_owned());
         let found = slot(slots, key);
-        let _hold = found.hold(Some(&subject));
+        let _guard = found.retain(Some(&subject));
         found.slot.acquire().await.map(|_| ())
     }
 

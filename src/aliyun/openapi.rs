@@ -31,7 +31,7 @@ pub(crate) struct GenerateOauthToken {
 
 impl TokenSource for GenerateOauthToken {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-        Box::pin(self.ask(scope, None))
+        Box::pin(self.request_token(scope, None))
     }
 
     fn exchange<'a>(
@@ -41,7 +41,7 @@ impl TokenSource for GenerateOauthToken {
     ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
             exchangeable(subject)?;
-            self.ask(scope, Some(subject)).await
+            self.request_token(scope, Some(subject)).await
         })
     }
 }
@@ -72,7 +72,11 @@ fn exchangeable(subject: &SubjectToken) -> Result<(), Error> {
 impl GenerateOauthToken {
     /// Makes one attempt. A second follows when the first was refused for its credential and another credential is
     /// available.
-    async fn ask(&self, scope: &Scope, subject: Option<&SubjectToken>) -> Result<TokenResponse, Error> {
+    async fn request_token(
+        &self,
+        scope: &Scope,
+        subject: Option<&SubjectToken>,
+    ) -> Result<TokenResponse, Error> {
         let credential = self.credentials.credential().await?;
         let result = self.call(scope, subject, &credential).await;
         let Err(refused) = result else { return result };

@@ -130,7 +130,7 @@ mod tests {
         for (status, code, transient, hint) in [
             (400, "InvalidTimeStamp.Expired", false, "check this machine's clock"),
             (400, "InvalidTimeStamp.Format", false, "check this machine's clock"),
-            (400, "SignatureNonceUsed", true, "it will be asked again"),
+            (400, "SignatureNonceUsed", true, "try again later"),
             (404, "InvalidAccessKeyId.NotFound", false, "check the Alibaba Cloud access key id and secret"),
             (400, "InvalidAccessKeyId.Inactive", false, "check the Alibaba Cloud access key id and secret"),
             (400, "SignatureDoesNotMatch", false, "check the Alibaba Cloud access key id and secret"),
@@ -145,11 +145,11 @@ mod tests {
             ),
             (400, "InvalidParameter.Audience", false, "is granted `api://orders|read`"),
             (400, "InvalidParameter.Audience", false, "check the configuration"),
-            (400, "Throttling.User", true, "it will be asked again"),
-            (429, "TooManyRequests", true, "it will be asked again"),
-            (503, "ServiceUnavailable", true, "it will be asked again"),
+            (400, "Throttling.User", true, "try again later"),
+            (429, "TooManyRequests", true, "try again later"),
+            (503, "ServiceUnavailable", true, "try again later"),
             (200, "InvalidSecurityToken.Expired", false, "get a new one"),
-            (200, "Throttling", true, "it will be asked again"),
+            (200, "Throttling", true, "try again later"),
         ] {
             let body = format!(r#"{{"Code":"{code}","Message":"why {SECRET}","RequestId":"ID-1"}}"#);
             let error = failure(status, &body);

@@ -253,7 +253,7 @@ impl AssertionKey {
     fn with_signer(&self, signer: &Arc<dyn AssertionSigner>) -> Result<Signing, Error> {
         let algorithm = signer.algorithm();
         if self.passphrase.is_some() {
-            let problem = "a passphrase is given for the signer set in code, which needs none; remove it";
+            let problem = "a passphrase is set beside a signer, which needs none; remove it";
             return Err(Error::new(ErrorKind::Credential, problem));
         }
         if let Some(other) = self.algorithm.filter(|other| *other != algorithm) {

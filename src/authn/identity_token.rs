@@ -165,7 +165,7 @@ impl AssertionSource for AzureIdentity {
 async fn get(service: &Service, request: &TokenRequest, target: &str) -> Result<Secret, Error> {
     let service = service
         .as_ref()
-        .map_err(|fault| Error::new(ErrorKind::Credential, format!("no OIDC token can be had: {fault}")))?;
+        .map_err(|fault| Error::new(ErrorKind::Credential, format!("cannot get an OIDC token: {fault}")))?;
     service.text(service.session(request.environment()).await?.get(target).await?)
 }
 
@@ -201,14 +201,15 @@ impl AssertionSource for GithubActionsIdentity {
     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
         Box::pin(async move {
             let unusable = |problem: String| Error::new(ErrorKind::Credential, problem);
-            let ask = self.request(request.environment()).map_err(|fault| unusable(fault.to_string()))?;
+            let token_request =
+                self.request(request.environment()).map_err(|fault| unusable(fault.to_string()))?;
             let transport = request.transport().ok_or_else(|| {
                 unusable(
-                    "no HTTP client is at hand for GitHub's OIDC token; ask for it through a handle"
+                    "GitHub's OIDC token needs an HTTP client, and there is none; request it through a handle"
                         .to_owned(),
                 )
             })?;
-            let response: Response<Bytes> = transport.send(ask, "GitHub's OIDC provider").await?;
+            let response: Response<Bytes> = transport.send(token_request, "GitHub's OIDC provider").await?;
             if !response.status().is_success() {
                 let status = response.status();
                 let kind = match status.is_server_error() || status.as_u16() == 429 {

@@ -35,7 +35,7 @@ pub(super) struct MetadataDocument {
     /// The metadata service, or the fault of its configured address.
     service: Result<Arc<MetadataService>, ConfigFault>,
     /// Locked while a document is fetched, so that concurrent requests share it.
-    kept: Arc<Mutex<Option<Document>>>,
+    cached: Arc<Mutex<Option<Document>>>,
     life: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Document {
 
 impl MetadataDocument {
     pub(super) fn new(cloud: Cloud) -> Self {
-        Self { cloud, service: service(cloud, None), kept: Arc::default(), life: LIFE }
+        Self { cloud, service: service(cloud, None), cached: Arc::default(), life: LIFE }
     }
 
     /// The same, with the metadata service at this address.
@@ -72,12 +72,12 @@ impl MetadataDocument {
 
     async fn document(&self, request: &TokenRequest) -> Result<Secret, Error> {
         let service = self.service.as_ref().map_err(|fault| {
-            let problem = format!("no attested document can be had: {fault}");
+            let problem = format!("cannot get an attested document: {fault}");
             Error::new(ErrorKind::Credential, problem)
         })?;
         let (now, instance_id) = (request.timestamp(), request.instance_id());
-        let mut kept = self.kept.lock().await;
-        if let Some(document) = &*kept
+        let mut cached = self.cached.lock().await;
+        if let Some(document) = &*cached
             && document.is_good(now, self.life)
             && document.instance_id == instance_id
             && !request.was_refused(&document.text)
@@ -88,7 +88,7 @@ impl MetadataDocument {
             request.issued_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let text = self.fetch(service, request, signing_time).await?;
         // A document without a signing time has no known expiry, so it is used once.
-        *kept = self.cloud.signs_for_audience().then(|| Document {
+        *cached = self.cloud.signs_for_audience().then(|| Document {
             text: text.clone(),
             instance_id: instance_id.to_owned(),
             signed: now,
@@ -135,7 +135,7 @@ impl AssertionSource for MetadataDocument {
         let problem = match self.life {
             LIFE => None,
             _ if !self.cloud.signs_for_audience() => {
-                Some("is given for documents that are used once; remove it")
+                Some("is set for documents that are used once; remove it")
             }
             life if !LIVES.contains(&life) => Some("is out of range; expected 1201 to 1314000 seconds"),
             _ => None,
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_kept_document_is_not_shown() {
-        let kept = Mutex::new(Some(document(at(0))));
-        assert!(!format!("{kept:?}").contains("TUFSS0VS"));
+        let cached = Mutex::new(Some(document(at(0))));
+        assert!(!format!("{cached:?}").contains("TUFSS0VS"));
     }
 }

@@ -66,8 +66,8 @@ impl Oidc {
 impl Authenticator for Oidc {
     fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let given = self.token.assertion(request).await?;
-            let token = Secret::new(given.expose_secret().trim());
+            let assertion = self.token.assertion(request).await?;
+            let token = Secret::new(assertion.expose_secret().trim());
             if token.expose_secret().is_empty() {
                 let message = format!("the OIDC token {} is empty; check what gives it", self.origin);
                 return Err(Error::new(ErrorKind::Credential, message));

@@ -83,7 +83,7 @@ impl Pkcs7 {
             Document::Metadata(document) => self.document = Document::Metadata(document.at(address.as_ref())),
             Document::Own(_) => self.misplaced.push(ConfigFault::new(
                 "metadata_address",
-                "is given for a source of documents that asks no metadata service; give it to the source",
+                "is set for a source of documents that uses no metadata service; set it on the source",
             )),
         }
         self
@@ -100,7 +100,7 @@ impl Pkcs7 {
             Document::Metadata(document) => self.document = Document::Metadata(document.with_life(life)),
             Document::Own(_) => self.misplaced.push(ConfigFault::new(
                 "document_life",
-                "is given for a source of documents of the program's own, which keeps them as it sees fit; remove it",
+                "is set for a source of documents of the program's own, which decides itself how long to reuse them; remove it",
             )),
         }
         self
@@ -124,8 +124,8 @@ impl Authenticator for Pkcs7 {
         Box::pin(async move {
             // A document may hold its signing time.
             request.depends_on_time();
-            let given = self.source().assertion(request).await?;
-            let document = compact(given.expose_secret()).ok_or_else(|| {
+            let assertion = self.source().assertion(request).await?;
+            let document = compact(assertion.expose_secret()).ok_or_else(|| {
                 let problem = "the attested document is not base64 text; check what gives it";
                 Error::new(ErrorKind::Credential, problem)
             })?;

@@ -198,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_past_the_end_of_time_stops_there() {
-        let moment = Timestamp { monotonic: 5, wall: 7 }.after(Duration::MAX);
-        assert_eq!((moment.monotonic, moment.wall), (u64::MAX, u64::MAX));
+    fn a_timestamp_past_the_end_of_time_stops_there() {
+        let timestamp = Timestamp { monotonic: 5, wall: 7 }.after(Duration::MAX);
+        assert_eq!((timestamp.monotonic, timestamp.wall), (u64::MAX, u64::MAX));
     }
 }

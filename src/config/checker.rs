@@ -96,7 +96,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// The endpoint, if one is given. A blank one counts as absent: templates leave unused ones blank.
+    /// The endpoint, if one is set. A blank one counts as absent: templates leave unused ones blank.
     pub(super) fn endpoint(&mut self, field: &Field<String>, query: Query) -> Option<Uri> {
         let text = field.get().filter(|text| !text.trim().is_empty())?;
         match endpoint::parse(text, query) {

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 
 impl ConfigFile {
     /// Where the file is, and its text as far as it can be read.
-    pub(crate) fn look(&self, environment: &Environment) -> (Option<PathBuf>, Option<String>) {
+    pub(crate) fn read(&self, environment: &Environment) -> (Option<PathBuf>, Option<String>) {
         let path = match self {
             Self::Search => load::locate(None, environment).ok(),
             Self::At(path) => load::locate(Some(path), environment).ok(),
@@ -25,7 +25,7 @@ impl ConfigFile {
 
 impl ClientConfig {
     /// Takes from the file's text what code has not set. Returns whether the text is a JSON object.
-    pub(crate) fn look(&mut self, text: &str) -> bool {
+    pub(crate) fn read(&mut self, text: &str) -> bool {
         self.fill(text).is_ok()
     }
 

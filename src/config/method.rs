@@ -41,14 +41,14 @@ pub(super) fn method(
     token_endpoint: Option<&Uri>,
     checker: &mut Checker<'_>,
 ) -> Option<Method> {
-    let given = [
+    let in_code = [
         ("token_source", keys.has_source),
         ("plugin_name", keys.is_plugin),
         ("authenticator", keys.authenticator.is_some()),
     ];
-    let mut given = given.iter().filter(|(_, is_given)| *is_given);
-    if let (Some((first, _)), Some((second, _))) = (given.next(), given.next()) {
-        checker.fault(ConfigFault::new(*first, format!("is given beside `{second}`; give one of the two")));
+    let mut in_code = in_code.iter().filter(|(_, is_set)| *is_set);
+    if let (Some((first, _)), Some((second, _))) = (in_code.next(), in_code.next()) {
+        checker.fault(ConfigFault::new(*first, format!("is set beside `{second}`; set one of the two")));
         return None;
     }
     if keys.has_source {
@@ -60,7 +60,7 @@ pub(super) fn method(
     let authenticator = match &keys.authenticator {
         Some(authenticator) => {
             if keys.metadata_address.is_some() {
-                let problem = "is given beside an authenticator; give it to the authenticator";
+                let problem = "is set beside an authenticator; set it on the authenticator";
                 checker.fault(ConfigFault::new("metadata_address", problem));
             }
             authenticator.check(checker.context).into_iter().for_each(|fault| checker.fault(fault));
@@ -134,21 +134,21 @@ fn check(method: &dyn Authenticator, authn: &AuthnKeys, checker: &mut Checker<'_
 
 /// The key that a method's option is read from.
 fn key_of<'k>(option: &str, authn: &'k AuthnKeys) -> Option<&'k Field<String>> {
-    let given = |first: &'k Field<String>, second: &'k Field<String>| match second.is_absent() {
+    let used = |first: &'k Field<String>, second: &'k Field<String>| match second.is_absent() {
         true => first,
         false => second,
     };
     match option {
         option::CLIENT_SECRET => {
-            Some(given(&authn.client_secret_env_var_name, &authn.client_secret_file_path))
+            Some(used(&authn.client_secret_env_var_name, &authn.client_secret_file_path))
         }
-        option::PRIVATE_KEY => Some(given(&authn.private_key_env_var_name, &authn.private_key_file_path)),
+        option::PRIVATE_KEY => Some(used(&authn.private_key_env_var_name, &authn.private_key_file_path)),
         option::KEY_ID => Some(&authn.private_key_id),
         option::CREDENTIAL_NAME => Some(&authn.application_federated_credential_name),
         option::CERTIFICATES => {
-            Some(given(&authn.client_x509_certificate, &authn.client_x509_certificate_path))
+            Some(used(&authn.client_x509_certificate, &authn.client_x509_certificate_path))
         }
-        option::CERTIFICATE_CHAIN => Some(given(&authn.x509_cert_chains, &authn.x509_cert_chains_path)),
+        option::CERTIFICATE_CHAIN => Some(used(&authn.x509_cert_chains, &authn.x509_cert_chains_path)),
         option::TOKEN_FILE => match authn.oidc_token_file_path.is_absent() {
             true => Some(&authn.oidc_token_file_path_env_var_name).filter(|field| !field.is_absent()),
             false => None,
@@ -274,7 +274,7 @@ fn path(
         return None;
     }
     if other.is_used() && file.is_used() {
-        checker.fault(file.fault(format!("is given beside `{}`; keep one of the two", other.key())));
+        checker.fault(file.fault(format!("is set beside `{}`; keep one of the two", other.key())));
     }
     checker
         .required_path(file, &format!("the path of the file that holds {what}"))

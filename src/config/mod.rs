@@ -55,7 +55,8 @@ impl Config {
         context: &CheckContext<'_>,
     ) -> Result<Self, ConfigError> {
         if keys.has_source && !matches!(file, ConfigFile::Absent) {
-            let problem = "is given beside a configuration file, which says where tokens come from; give one of the two";
+            let problem =
+                "is set beside a configuration file, which says where tokens come from; set one of the two";
             return Err(ConfigError::one(ConfigFault::new("token_source", problem)));
         }
         let path = match file {

@@ -20,9 +20,9 @@ pub(crate) struct Field<T> {
 #[derive(Clone)]
 enum State<T> {
     Absent,
-    /// The value is given twice or is not of this type; its fault is collected already.
+    /// The key is set twice or is not of this type; its fault is collected already.
     Faulty,
-    Given(T),
+    Set(T),
 }
 
 impl<T> Field<T> {
@@ -32,13 +32,13 @@ impl<T> Field<T> {
 
     /// Sets the value from code, which wins over the file's.
     pub(crate) fn set(&mut self, value: impl Into<T>) {
-        self.state = State::Given(value.into());
+        self.state = State::Set(value.into());
         self.line = None;
     }
 
     pub(super) fn get(&self) -> Option<&T> {
         match &self.state {
-            State::Given(value) => Some(value),
+            State::Set(value) => Some(value),
             State::Absent | State::Faulty => None,
         }
     }
@@ -84,7 +84,7 @@ impl<T> Field<T> {
             self.line = Some(line);
         }
         match value {
-            Ok(value) if self.is_absent() => self.state = State::Given(value),
+            Ok(value) if self.is_absent() => self.state = State::Set(value),
             Ok(_) => {}
             Err(problem) => {
                 faults.push(ConfigFault::new(self.path, problem).at_line(line));
@@ -113,7 +113,7 @@ impl<T> fmt::Debug for Field<T> {
         let state = match self.state {
             State::Absent => "absent",
             State::Faulty => "faulty",
-            State::Given(_) => "given",
+            State::Set(_) => "set",
         };
         f.write_str(state)
     }
@@ -194,7 +194,7 @@ impl<'d> Section<'d> {
         let line = self.lines.line_of(member);
         match (found.next(), &member.value) {
             (Some(again), _) => {
-                let problem = format!("is given more than once, first on line {line}; keep one");
+                let problem = format!("is set more than once, first on line {line}; keep one");
                 Some((Err(problem), self.lines.line_of(again)))
             }
             (None, Value::NullKeyword(_)) => None,

@@ -75,7 +75,7 @@ where
     fn send(mut self, token: &CacheEntry<Token>) -> Result<(S::Future, Option<LeftWith>), Error> {
         let header = token.value.header_shard().cloned().ok_or_else(|| token.value.not_for_headers())?;
         self.wait.deadline().pass_on(&mut self.request)?;
-        let left_with = self.shared.attach(&mut self.request, header, S::Response::TELLS_ORIGIN);
+        let left_with = self.shared.attach(&mut self.request, header, S::Response::KNOWS_ORIGIN);
         Ok((self.inner.call(self.request), left_with))
     }
 }
@@ -119,7 +119,7 @@ where
                     // The response is judged in place, so that it is moved only once.
                     if let Poll::Ready(Ok(response)) = &mut polled
                         && let Some(left_with) = this.left_with
-                        && left_with.needs_a_look(P::GRPC, response)
+                        && left_with.may_reject(P::GRPC, response)
                     {
                         left_with.judge(P::GRPC, response);
                     }

@@ -50,7 +50,7 @@ pub(super) struct LeftWith {
 impl LeftWith {
     /// Whether the response may be a rejection. For most it is not, and an accepted token is reported here.
     #[inline]
-    pub(super) fn needs_a_look<A: HttpResponse>(&self, grpc: bool, response: &A) -> bool {
+    pub(super) fn may_reject<A: HttpResponse>(&self, grpc: bool, response: &A) -> bool {
         let status = response.status();
         if grpc || self.classifier.is_some() || status == StatusCode::UNAUTHORIZED {
             return true;

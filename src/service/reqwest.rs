@@ -50,7 +50,7 @@ impl HttpRequest for Request {
 impl Sealed for Response {}
 
 impl HttpResponse for Response {
-    const TELLS_ORIGIN: bool = true;
+    const KNOWS_ORIGIN: bool = true;
 
     #[inline]
     fn status(&self) -> StatusCode {

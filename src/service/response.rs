@@ -19,7 +19,7 @@ pub(super) struct Rejection;
 pub trait HttpResponse: Sealed {
     /// Whether responses of this type know the origin that they came from.
     #[doc(hidden)]
-    const TELLS_ORIGIN: bool;
+    const KNOWS_ORIGIN: bool;
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
     #[doc(hidden)]
@@ -38,7 +38,7 @@ pub trait HttpResponse: Sealed {
 impl<B> Sealed for Response<B> {}
 
 impl<B> HttpResponse for Response<B> {
-    const TELLS_ORIGIN: bool = false;
+    const KNOWS_ORIGIN: bool = false;
 
     #[inline]
     fn status(&self) -> StatusCode {

@@ -80,7 +80,7 @@ where
             let waiting = Waiting { wait, inner: inner.clone(), request, shared: Arc::clone(shared) };
             return SecretFuture::new(State::Waiting { waiting: Some(Box::new(waiting)) });
         };
-        match shared.attach(&mut request, &secret, S::Response::TELLS_ORIGIN) {
+        match shared.attach(&mut request, &secret, S::Response::KNOWS_ORIGIN) {
             Ok(left_with) => SecretFuture::new(State::Sent { response: inner.call(request), left_with }),
             Err(error) => {
                 release(inner);
@@ -121,7 +121,7 @@ where
     /// Sends the request with the secret.
     fn send(mut self, secret: &Token) -> Result<State<S, R>, BoxError> {
         self.wait.deadline().pass_on(&mut self.request)?;
-        let left_with = self.shared.attach(&mut self.request, secret, S::Response::TELLS_ORIGIN)?;
+        let left_with = self.shared.attach(&mut self.request, secret, S::Response::KNOWS_ORIGIN)?;
         Ok(State::Sent { response: self.inner.call(self.request), left_with })
     }
 }
@@ -184,7 +184,7 @@ where
                 StateProjection::Sent { response, left_with } => {
                     let mut response = ready!(response.poll(context)).map_err(Into::into)?;
                     if let Some(left_with) = left_with
-                        && left_with.needs_a_look(false, &response)
+                        && left_with.may_reject(false, &response)
                     {
                         left_with.judge(false, &mut response);
                     }

@@ -2,7 +2,7 @@
 //!
 //! In order: the destination is checked; the local cache returns this thread's shard of the token's header, after one
 //! comparison of the coarse clock with the time of the token's next check; the header goes onto the request; the inner
-//! service is called. The parts are in `shared.rs`; the rest is in [`IdaasService::call_after_a_look`].
+//! service is called. The parts are in `shared.rs`; the rest is in [`IdaasService::call_slow`].
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -81,17 +81,17 @@ where
         if self.shared.destinations.check(request.target()).is_ok()
             && let Some(header) = self.local.header_for(&self.shared, &request)
         {
-            let left_with = self.shared.attach(&mut request, header, S::Response::TELLS_ORIGIN);
+            let left_with = self.shared.attach(&mut request, header, S::Response::KNOWS_ORIGIN);
             return ResponseFuture::sent(self.inner.call(request), left_with);
         }
-        self.call_after_a_look(request)
+        self.call_slow(request)
     }
 }
 
 impl<S, P> IdaasService<S, P> {
     /// Every request that is not a plain hit.
     #[inline(never)]
-    fn call_after_a_look<R>(&mut self, mut request: R) -> ResponseFuture<S, R, P>
+    fn call_slow<R>(&mut self, mut request: R) -> ResponseFuture<S, R, P>
     where
         S: Service<R> + Clone,
         S::Response: HttpResponse,
@@ -142,7 +142,7 @@ impl<S, P> IdaasService<S, P> {
                 }
             }
         };
-        let left_with = shared.attach(&mut request, header, S::Response::TELLS_ORIGIN);
+        let left_with = shared.attach(&mut request, header, S::Response::KNOWS_ORIGIN);
         ResponseFuture::sent(inner.call(request), left_with)
     }
 }

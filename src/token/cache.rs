@@ -11,8 +11,8 @@ use crate::cache::slot::{Settings, Slot};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::token::held_subject::{HeldSubject, SubjectHold};
 use crate::token::loader::{ExchangeLoader, ScopeLoader};
+use crate::token::retained_subject::{RetainedSubject, SubjectGuard};
 use crate::token::sharded_header::ShardBudget;
 use crate::token::slot_map::{SlotMap, TokenSlot};
 use crate::token::source::TokenSource;
@@ -60,7 +60,7 @@ pub(crate) struct TokenCache {
 #[derive(Debug)]
 pub(crate) struct RequestSlot {
     slot: Arc<Slot<Token>>,
-    _subject: Option<SubjectHold>,
+    _subject: Option<SubjectGuard>,
 }
 
 impl From<Arc<Slot<Token>>> for RequestSlot {
@@ -199,23 +199,23 @@ impl TokenCache {
         subject.check()?;
         let query = subject.query(scope);
         let make = || {
-            let held = HeldSubject::default();
+            let retained = RetainedSubject::default();
             let settings = self.exchanges.settings();
             let loader = ExchangeLoader {
                 source: Arc::clone(&self.source),
                 key: query.to_key(),
-                subject: held.clone(),
+                subject: retained.clone(),
                 scope: scope.clone(),
                 clock: settings.clock.clone(),
                 budget: self.exchange_shards.clone(),
                 slots: Arc::downgrade(&self.exchanges),
             };
             let slot = Arc::new(Slot::new(Arc::new(loader), settings.clone()));
-            (query.to_key(), TokenSlot { slot, subject: Some(held) })
+            (query.to_key(), TokenSlot { slot, subject: Some(retained) })
         };
-        let TokenSlot { slot, subject: held } =
+        let TokenSlot { slot, subject: retained } =
             self.exchanges.get_or_insert(&query, |key| query.is(key), make);
-        Ok(RequestSlot { slot, _subject: held.map(|held| held.offer(subject)) })
+        Ok(RequestSlot { slot, _subject: retained.map(|retained| retained.retain(subject)) })
     }
 
     /// A token for this scope on the subject's behalf, waiting for it if need be.

@@ -33,7 +33,7 @@ pub(crate) struct TokenEndpoint {
 
 impl TokenSource for TokenEndpoint {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-        Box::pin(self.ask(Grant::ClientCredentials, scope))
+        Box::pin(self.request_token(Grant::ClientCredentials, scope))
     }
 
     fn exchange<'a>(
@@ -41,7 +41,7 @@ impl TokenSource for TokenEndpoint {
         subject: &'a SubjectToken,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
-        Box::pin(self.ask(Grant::TokenExchange(subject), scope))
+        Box::pin(self.request_token(Grant::TokenExchange(subject), scope))
     }
 }
 
@@ -67,7 +67,11 @@ struct Attempt<'a> {
 impl TokenEndpoint {
     /// Makes one attempt, and up to two more when the client itself was refused: one if the secret has changed
     /// meanwhile, and one with the issuer's time if the refusal shows that the clocks differ.
-    pub(super) async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<TokenResponse, Error> {
+    pub(super) async fn request_token(
+        &self,
+        grant: Grant<'_>,
+        scope: &Scope,
+    ) -> Result<TokenResponse, Error> {
         let confirmed = self.skew.confirmed();
         let mut attempt = Attempt { grant, scope, correction: confirmed, refused: None };
         let request = self.request(attempt).await?;

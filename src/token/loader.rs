@@ -9,8 +9,8 @@ use crate::cache::window::RefreshAhead;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{BoxFuture, Error};
 use crate::scope::Scope;
-use crate::token::held_subject::HeldSubject;
 use crate::token::response::TokenResponse;
+use crate::token::retained_subject::RetainedSubject;
 use crate::token::sharded_header::ShardBudget;
 use crate::token::slot_map::SlotMap;
 use crate::token::source::TokenSource;
@@ -56,7 +56,7 @@ impl Loader<Token> for ScopeLoader {
 pub(super) struct ExchangeLoader {
     pub(super) source: Arc<dyn TokenSource>,
     pub(super) key: ExchangeKey,
-    pub(super) subject: HeldSubject,
+    pub(super) subject: RetainedSubject,
     pub(super) scope: Scope,
     pub(super) clock: Clock,
     pub(super) budget: ShardBudget,
@@ -83,7 +83,7 @@ impl Loader<Token> for ExchangeLoader {
     }
 
     fn guard(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        self.subject.hold().map(|hold| Box::new(hold) as _)
+        self.subject.guard().map(|guard| Box::new(guard) as _)
     }
 }
 

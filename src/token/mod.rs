@@ -8,11 +8,11 @@ mod cache;
 mod endpoint;
 #[cfg(feature = "test-util")]
 mod fixed;
-mod held_subject;
 mod issued;
 mod loader;
 mod refresh_guard;
 mod response;
+mod retained_subject;
 mod sharded_header;
 mod skew;
 mod slot_map;
@@ -23,12 +23,12 @@ mod token;
 
 pub(crate) use self::cache::{CacheLimits, RequestSlot, TokenCache};
 pub(crate) use self::endpoint::TokenEndpoint;
-#[cfg(feature = "aliyun")]
-pub(crate) use self::held_subject::{HeldSubject, SubjectHold};
 #[cfg(any(feature = "aliyun", test))]
 pub(crate) use self::issued::issued;
 pub use self::refresh_guard::RefreshGuard;
 pub use self::response::TokenResponse;
+#[cfg(feature = "aliyun")]
+pub(crate) use self::retained_subject::{RetainedSubject, SubjectGuard};
 pub(crate) use self::sharded_header::HeaderShard;
 #[cfg(test)]
 pub(crate) use self::sharded_header::ShardedHeader;

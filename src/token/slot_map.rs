@@ -10,7 +10,7 @@ use crate::cache::entry::CacheEntry;
 use crate::cache::lru_map::{Limits, LruMap, Value};
 use crate::cache::slot::{Settings, Slot};
 use crate::clock::nanos;
-use crate::token::held_subject::HeldSubject;
+use crate::token::retained_subject::RetainedSubject;
 use crate::token::token::Token;
 
 /// How often one event reports the live tokens that were evicted.
@@ -32,7 +32,7 @@ pub(super) struct SlotMap<K> {
 #[derive(Clone, Debug)]
 pub(super) struct TokenSlot {
     pub(super) slot: Arc<Slot<Token>>,
-    pub(super) subject: Option<HeldSubject>,
+    pub(super) subject: Option<RetainedSubject>,
 }
 
 /// A hasher for keys that are hashed when they are made.

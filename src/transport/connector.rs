@@ -47,7 +47,7 @@ impl Connector {
 
     async fn connect(self, destination: Uri, proxy: Option<Intercept>) -> Result<BoxIo, BoxError> {
         let destination = &destination;
-        let way = match &proxy {
+        let io = match &proxy {
             None => self.tcp(destination).await?,
             Some(proxy) => {
                 let opened = self.through(proxy, destination).await;
@@ -55,8 +55,8 @@ impl Connector {
             }
         };
         match destination.scheme_str() {
-            Some("https") => self.encrypt(way, destination).await,
-            _ => Ok(way),
+            Some("https") => self.encrypt(io, destination).await,
+            _ => Ok(io),
         }
     }
 
@@ -72,38 +72,38 @@ impl Connector {
     }
 
     async fn through(&self, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
-        let way = self.tcp(proxy.uri()).await?;
-        self.tunnel(way, proxy, destination).await
+        let io = self.tcp(proxy.uri()).await?;
+        self.tunnel(io, proxy, destination).await
     }
 
     /// A tunnel to the destination, over a connection to the proxy.
     pub(super) async fn tunnel(
         &self,
-        mut way: BoxIo,
+        mut io: BoxIo,
         proxy: &Intercept,
         destination: &Uri,
     ) -> Result<BoxIo, BoxError> {
         let to_proxy = proxy.uri();
         match to_proxy.scheme_str() {
-            Some("socks5" | "socks5h") => return socks(way, proxy, destination).await,
-            Some("https") => way = self.encrypt(way, to_proxy).await?,
+            Some("socks5" | "socks5h") => return socks(io, proxy, destination).await,
+            Some("https") => io = self.encrypt(io, to_proxy).await?,
             _ => {}
         }
         let host = destination.host().unwrap_or_default();
         let authority = format!("{host}:{}", port(destination));
-        let opened = tunnel::open(&mut way, &authority, proxy.basic_auth()).await;
+        let opened = tunnel::open(&mut io, &authority, proxy.basic_auth()).await;
         opened.map_err(|error| match error {
             TunnelError::Io(kind) => TcpFailure(kind.into()).into(),
             error => BoxError::from(error),
         })?;
-        Ok(way)
+        Ok(io)
     }
 
-    async fn encrypt(&self, way: BoxIo, destination: &Uri) -> Result<BoxIo, BoxError> {
+    async fn encrypt(&self, io: BoxIo, destination: &Uri) -> Result<BoxIo, BoxError> {
         let Some((tls, _)) = &self.secure else {
             return Err("no TLS is set up for this connection".into());
         };
-        match handshake(tls.config().await, way, destination).await {
+        match handshake(tls.config().await, io, destination).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => {
                 tls.check_soon();
@@ -116,21 +116,21 @@ impl Connector {
 /// TLS with the destination.
 pub(super) async fn handshake(
     config: Arc<ClientConfig>,
-    way: BoxIo,
+    io: BoxIo,
     destination: &Uri,
 ) -> Result<TlsStream<BoxIo>, BoxError> {
     let host = destination.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let name = ServerName::try_from(host)?.to_owned();
-    let connected = TlsConnector::from(config).connect(name, way).await;
+    let connected = TlsConnector::from(config).connect(name, io).await;
     connected.map_err(|cause| HandshakeFailure(cause.into()).into())
 }
 
 /// A tunnel through a SOCKS5 proxy (RFC 1928), which resolves the name itself, because it opens the connection.
-async fn socks(way: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
-    let mut way = Some(TokioIo::new(way));
+async fn socks(io: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
+    let mut io = Some(TokioIo::new(io));
     let connected = service_fn(move |_: Uri| {
-        ready(way.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
+        ready(io.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
     });
     let mut socks = SocksV5::new(proxy.uri().clone(), connected);
     if let Some((user, password)) = proxy.raw_auth() {

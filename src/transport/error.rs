@@ -107,7 +107,7 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> Error {
             None => Error::new(
                 ErrorKind::Transport,
                 format!(
-                    "the connection to {endpoint} broke before the response was complete; it will be tried again"
+                    "the connection to {endpoint} broke before the response was complete; try again later"
                 ),
             ),
         }
@@ -116,7 +116,7 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> Error {
 
 fn refused_by_proxy(proxy: &str, cause: &(dyn StdError + 'static), endpoint: &str) -> Error {
     let error = |reason: &str, what_next: &str| {
-        let message = format!("no way to {endpoint}: the proxy {proxy} {reason}; {what_next}");
+        let message = format!("no connection to {endpoint}: the proxy {proxy} {reason}; {what_next}");
         Error::new(ErrorKind::Connect, message)
     };
     const VARIABLES: &str = "check HTTPS_PROXY and NO_PROXY";

@@ -108,7 +108,7 @@ impl fmt::Display for HandshakeFailure {
 #[cfg(feature = "transport")]
 impl fmt::Display for StaleConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the other side has forgotten a connection that was kept")
+        f.write_str("the other side has dropped an idle connection")
     }
 }
 

@@ -17,7 +17,7 @@ mod probe;
 #[cfg(feature = "transport")]
 mod proxy;
 #[cfg(feature = "transport")]
-mod remembering;
+mod recording_verifier;
 #[cfg(feature = "transport")]
 mod roots;
 mod send;

@@ -21,7 +21,7 @@ use crate::transport::client::USER_AGENT_VALUE;
 use crate::transport::connector::{Connector, handshake, port};
 use crate::transport::failure::{ConnectTimeout, ReadTimeout};
 use crate::transport::proxy::Proxies;
-use crate::transport::remembering::Remembering;
+use crate::transport::recording_verifier::RecordingVerifier;
 use crate::transport::stream::BoxIo;
 use crate::transport::tcp;
 use crate::transport::tls::Tls;
@@ -114,8 +114,8 @@ impl Prober<'_> {
             let tunnel = async {
                 let connector = match proxy.uri().scheme_str() {
                     Some("https") => {
-                        let load = |environment: &Environment, given: &[Vec<u8>]| {
-                            Tls::load(environment, given)
+                        let load = |environment: &Environment, own: &[Vec<u8>]| {
+                            Tls::load(environment, own)
                                 .map_err(|faults| ConfigError::all(None, faults).into())
                         };
                         let tls = self.off_worker(load).await?;
@@ -130,7 +130,7 @@ impl Prober<'_> {
         if endpoint.scheme_str() != Some("https") {
             return Some(io);
         }
-        let (config, remembering, authorities) = match self.off_worker(Remembering::configured).await {
+        let (config, verifier, authorities) = match self.off_worker(RecordingVerifier::configured).await {
             Ok(configured) => configured,
             Err(error) => return note(&mut probe.handshake, (Err(error), Duration::ZERO)),
         };
@@ -143,7 +143,7 @@ impl Prober<'_> {
             Ok((version, io))
         };
         let encrypted = note(&mut probe.handshake, timed(limit, late(), encrypt).await);
-        probe.certificate = remembering.certificate();
+        probe.certificate = verifier.certificate();
         encrypted
     }
 
@@ -152,8 +152,8 @@ impl Prober<'_> {
         &self,
         read: impl FnOnce(&Environment, &[Vec<u8>]) -> Result<T, BoxError> + Send + 'static,
     ) -> Result<T, BoxError> {
-        let (environment, given) = (self.environment.clone(), self.root_certificates.to_vec());
-        tokio::task::spawn_blocking(move || read(&environment, &given)).await?
+        let (environment, own) = (self.environment.clone(), self.root_certificates.to_vec());
+        tokio::task::spawn_blocking(move || read(&environment, &own)).await?
     }
 }
 

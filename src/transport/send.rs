@@ -108,7 +108,7 @@ impl Transport {
     }
 
     /// The read time-out covers headers and body, so that a response that arrives byte by byte ends too. It runs from
-    /// the moment there is a connection; until then, the time-out of the connection counts as well.
+    /// when there is a connection; until then, the time-out of the connection counts as well.
     pub(crate) async fn exchange(
         &self,
         mut request: Request<Full<Bytes>>,

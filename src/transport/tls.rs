@@ -132,7 +132,7 @@ impl Tls {
             }
             Err(faults) => {
                 if !self.is_unresponsive.swap(true, Ordering::Relaxed) {
-                    warn_of_kept(&faults);
+                    warn_unchanged(&faults);
                 }
                 return Ok(());
             }
@@ -148,7 +148,7 @@ impl Tls {
                 current.unusable = stamps;
                 drop(current);
                 if is_new {
-                    warn_of_kept(&faults);
+                    warn_unchanged(&faults);
                 }
                 Err(faults)
             }
@@ -183,7 +183,7 @@ fn read(
     read.map_err(|cause| vec![authorities.unread(cause, limit)])
 }
 
-fn warn_of_kept(faults: &[ConfigFault]) {
+fn warn_unchanged(faults: &[ConfigFault]) {
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
     let faults = faults.join("; ");
     tracing::warn!("configuration: {faults}; the authorities that were read before stay trusted");

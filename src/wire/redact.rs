@@ -143,7 +143,7 @@ impl<'a> Redactor<'a> {
             0..=LONGEST_TEXT if !self.is_unsearchable() => {
                 rendered(&message, &self.echoes(&message), usize::MAX)
             }
-            length => format!("the way to the server failed ([{length} bytes])"),
+            length => format!("the connection failed ([{length} bytes])"),
         };
         error.redacted(message)
     }

@@ -187,10 +187,10 @@ async fn hiccups_are_tried_three_times_and_shown_without_the_body() {
             Behaviour::code(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             unavailable,
             500,
-            vec!["server_error", "it will be asked again"],
+            vec!["server_error", "try again later"],
         ),
         (Behaviour::code(StatusCode::TOO_MANY_REQUESTS, "slow_down"), unavailable, 429, vec!["slow_down"]),
-        (Behaviour::CutMidBody, ErrorKind::Transport, 0, vec![broken, "it will be tried again"]),
+        (Behaviour::CutMidBody, ErrorKind::Transport, 0, vec![broken, "try again later"]),
     ] {
         cases.spawn(async move {
             let error = assert_fails(behaviour, kind, true, &parts).await;

@@ -32,7 +32,7 @@ pub(super) struct RoleKey {
     pub(super) exchange: Option<ExchangeKey>,
 }
 
-/// Live credentials, and their life, counted from the moment the request was sent.
+/// Live credentials, and their life, counted from when the request was sent.
 #[derive(Debug)]
 pub(super) struct RoleCredentials {
     pub(super) credentials: CloudCredentials,

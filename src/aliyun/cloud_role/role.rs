@@ -118,7 +118,7 @@ impl CloudRole {
         let exchange = subject.map(|subject| subject.query(&self.key.scope).to_key());
         let key = RoleKey { exchange, ..self.key.clone() };
         let found = self.roles.slot(&self.api, &key, subject);
-        let _hold = found.hold(subject);
+        let _guard = found.retain(subject);
         Ok(found.slot.acquire().await?.value.clone())
     }
 

@@ -14,7 +14,7 @@ use crate::cache::slot::{Settings, Slot};
 use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
 use crate::scope::Scope;
-use crate::token::{HeldSubject, SubjectToken, TokenCache};
+use crate::token::{RetainedSubject, SubjectToken, TokenCache};
 
 /// The roles of one handle.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl CloudRoles {
             None => (&self.own, Party::Own),
         };
         slots.slot(key, |key| {
-            let subject = subject.map(|_| HeldSubject::default());
+            let subject = subject.map(|_| RetainedSubject::default());
             let fetch = FetchCredentials {
                 label: format!("STS credentials of {}", key.key.arn),
                 bearer: Bearer {
@@ -113,7 +113,7 @@ impl Loader<CloudCredentials> for FetchCredentials {
     }
 
     fn guard(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        self.bearer.subject.as_ref()?.hold().map(|hold| Box::new(hold) as _)
+        self.bearer.subject.as_ref()?.guard().map(|guard| Box::new(guard) as _)
     }
 
     fn what(&self) -> &'static str {

@@ -26,7 +26,7 @@ use crate::wire::time::rfc3339;
 const SIZE_LIMIT: u64 = 64 * 1024;
 
 /// The interval between two checks whether the program has ended.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A program to start, and the profile that names it.
 #[derive(Clone, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Process {
                     return Err(self.fault(ErrorKind::Unavailable, &problem));
                 }
                 Ok(None) if is_late() => return Err(late()),
-                Ok(None) => thread::sleep(LOOK),
+                Ok(None) => thread::sleep(POLL_INTERVAL),
                 Err(cause) => {
                     return Err(self
                         .fault(ErrorKind::Unavailable, "cannot be waited for")
@@ -237,7 +237,7 @@ fn read_bounded(stdout: ChildStdout, is_late: impl Fn() -> bool) -> io::Result<Z
         if is_late() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -253,7 +253,7 @@ fn read_bounded(stdout: ChildStdout, is_late: impl Fn() -> bool) -> io::Result<Z
         if is_late() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
     reading.join().unwrap_or_else(|_| Err(io::Error::other("the reading thread ended early")))
 }

@@ -45,7 +45,7 @@ impl FailedLookups {
         }
         if let Some(provider) = self.waiting_for {
             message.push_str(if self.failures.is_empty() { ": " } else { " | " });
-            message.push_str(&format!("{provider}: no response in time, and no further one was asked"));
+            message.push_str(&format!("{provider}: no response in time, and no further provider was tried"));
         }
         if let Some(awaited) = self.awaited() {
             message.push_str("; it may work soon, and no other provider is used in its place");
@@ -142,7 +142,7 @@ mod tests {
         lookups.add("one", failure(ErrorKind::Refused));
         lookups.waiting_for = Some("two");
         let error = lookups.into_error();
-        let text = "no Alibaba Cloud credential: one: does not work | two: no response in time, and no further one was asked";
+        let text = "no Alibaba Cloud credential: one: does not work | two: no response in time, and no further provider was tried";
         assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::Timeout));
         assert!(error.is_transient());
     }

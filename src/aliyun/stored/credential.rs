@@ -19,17 +19,17 @@ pub(super) struct Content {
     /// Its name with an article, for messages.
     label: &'static str,
     /// The method that returns this type.
-    way_in: &'static str,
+    accessor: &'static str,
 }
 
 pub(super) static API_KEY: Content =
-    Content { kind: "api_key", member: "apiKeyContent", label: "an API key", way_in: "Idaas::api_key" };
+    Content { kind: "api_key", member: "apiKeyContent", label: "an API key", accessor: "Idaas::api_key" };
 
 pub(super) static OAUTH_CLIENT: Content = Content {
     kind: "oauth_client",
     member: "oauthClientContent",
     label: "an OAuth client",
-    way_in: "Idaas::oauth_client",
+    accessor: "Idaas::oauth_client",
 };
 
 /// The operation that obtains the credential of this name.
@@ -82,14 +82,14 @@ impl Content {
         };
         if let Some(other) = [&API_KEY, &OAUTH_CLIENT].iter().filter(|other| other.kind != *kind).find(is) {
             return refused(format!(
-                "credential {name} is {}, not {label}; ask for it with `{}`",
-                other.label, other.way_in
+                "credential {name} is {}, not {label}; request it with `{}`",
+                other.label, other.accessor
             ));
         }
         match text(&response.object, &["credentialType"]) {
             Some(other) if other != *kind => {
                 let other = response.redactor().code(other);
-                refused(format!("credential {name} is of type `{other}`, not {label}; ask for another one"))
+                refused(format!("credential {name} is of type `{other}`, not {label}; request another one"))
             }
             _ => Err(response.unusable(&format!("its `credentialContent` carries no `{member}`"))),
         }

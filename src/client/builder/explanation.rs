@@ -51,9 +51,9 @@ pub struct Proxy {
 impl IdaasBuilder {
     /// Reads what [`build`](Self::build) would read, and returns how it is understood, however many faults there are.
     pub fn explain(&self) -> Explanation {
-        let (path, text) = self.file.look(&self.environment);
+        let (path, text) = self.file.read(&self.environment);
         let mut keys = self.overrides.clone();
-        let is_object = text.as_deref().is_some_and(|text| keys.look(text));
+        let is_object = text.as_deref().is_some_and(|text| keys.read(text));
         let size = text.map(|text| text.len());
         Explanation {
             path,

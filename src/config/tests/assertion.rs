@@ -250,7 +250,7 @@ fn keys_and_certificates_may_be_in_files_which_are_read_again() {
         (
             of_secret(json!({ "clientSecretFilePath": secret, "clientSecretEnvVarName": "S" })),
             "clientSecretFilePath",
-            "is given beside `clientSecretEnvVarName`",
+            "is set beside `clientSecretEnvVarName`",
         ),
         (of_secret(json!({})), "clientSecretEnvVarName", "or its path in `clientSecretFilePath`"),
     ] {

@@ -245,7 +245,7 @@ fn an_address_that_cannot_be_used_is_a_fault_and_one_that_is_not_used_too() {
     let source = assertion_source_fn(|_| async { Ok(Secret::new("MIIB")) });
     for (method, reason) in [
         (Pkcs7::alibaba_cloud_ecs("f").metadata_address("https://a"), "is not an address"),
-        (Pkcs7::from_source("f", source).metadata_address("http://a"), "asks no metadata service"),
+        (Pkcs7::from_source("f", source).metadata_address("http://a"), "uses no metadata service"),
     ] {
         let mut config_keys = ClientConfig::default();
         config_keys.fill(&with(&[])).unwrap();

@@ -149,18 +149,10 @@ fn a_misspelt_key_is_named_beside_the_missing_one() {
 fn a_key_given_twice_is_refused_in_either_spelling() {
     let text = with(&[]);
     for again in ["\"clientId\": \"hunter2\"", "\"client_id\": \"hunter2\"", "\"client_id\": null"] {
-        assert_refused(
-            &text.replacen('{', &format!("{{{again},\n"), 1),
-            "clientId",
-            "is given more than once",
-        );
+        assert_refused(&text.replacen('{', &format!("{{{again},\n"), 1), "clientId", "is set more than once");
     }
     let text = format!("{},\n\"authn_configuration\": {{}}}}", text.strip_suffix('}').unwrap());
-    assert_refused(
-        &text,
-        "authnConfiguration",
-        "is given more than once, first on line 1; keep one (line 2)",
-    );
+    assert_refused(&text, "authnConfiguration", "is set more than once, first on line 1; keep one (line 2)");
 }
 
 #[test]

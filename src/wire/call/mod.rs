@@ -234,7 +234,7 @@ impl Head<'_> {
             message.push_str(&format!(", request id {id}"));
         }
         match transient {
-            true => message.push_str("; it will be asked again"),
+            true => message.push_str("; try again later"),
             false => message.push_str(&format!("; {}", call.profile.hint(&refusal))),
         }
         let kind = if transient { ErrorKind::Unavailable } else { ErrorKind::Refused };

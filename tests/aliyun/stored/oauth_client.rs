@@ -30,7 +30,7 @@ async fn an_api_key_where_a_client_is_asked_for_is_told() -> Outcome {
     let world = World::new().await?;
     let error = world.idaas.oauth_client("model")?.credentials().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
-    let text = "credential model is an API key, not an OAuth client; ask for it with `Idaas::api_key`";
+    let text = "credential model is an API key, not an OAuth client; request it with `Idaas::api_key`";
     assert!(error.to_string().contains(text), "{error}");
     assert!(!format!("{error:?}").contains("KEYmarker"));
     Ok(())

@@ -13,13 +13,13 @@ fn each_refusal_is_one_line_that_tells_what_to_do_and_whether_it_may_pass() {
         (400, "invalid_request", false, "check the configuration"),
         (400, "something_new", false, "check the configuration"),
         (200, "invalid_client", false, "check the client id and its credentials"),
-        (200, "temporarily_unavailable", true, "it will be asked again"),
-        (400, "slow_down", true, "it will be asked again"),
-        (400, "server_error", true, "it will be asked again"),
-        (408, "timeout", true, "it will be asked again"),
-        (429, "too_many_requests", true, "it will be asked again"),
-        (500, "server_error", true, "it will be asked again"),
-        (503, "invalid_client", true, "it will be asked again"),
+        (200, "temporarily_unavailable", true, "try again later"),
+        (400, "slow_down", true, "try again later"),
+        (400, "server_error", true, "try again later"),
+        (408, "timeout", true, "try again later"),
+        (429, "too_many_requests", true, "try again later"),
+        (500, "server_error", true, "try again later"),
+        (503, "invalid_client", true, "try again later"),
     ] {
         let body = format!(r#"{{"error":"{code}","error_description":"why","request_id":"req_1"}}"#);
         let error = failure(status, &[], &body);

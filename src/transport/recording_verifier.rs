@@ -1,4 +1,4 @@
-//! The verification of a server's certificate, with the certificate kept for a look at it.
+//! The verification of a server's certificate, which records the certificate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,12 +14,12 @@ use crate::transport::tls::provider;
 
 /// Decides as rustls does by default.
 #[derive(Debug)]
-pub(super) struct Remembering {
+pub(super) struct RecordingVerifier {
     verifier: Arc<WebPkiServerVerifier>,
     certificate: Mutex<Option<Vec<u8>>>,
 }
 
-impl Remembering {
+impl RecordingVerifier {
     /// A configuration with such a verifier, and the authorities that it trusts, for people. Blocks.
     ///
     /// # Errors
@@ -27,29 +27,29 @@ impl Remembering {
     /// Every fault of the authorities, and that there is no provider.
     pub(super) fn configured(
         environment: &Environment,
-        given: &[Vec<u8>],
+        own: &[Vec<u8>],
     ) -> Result<(ClientConfig, Arc<Self>, String), BoxError> {
-        let authorities = Authorities::of(environment, given);
+        let authorities = Authorities::of(environment, own);
         let provider = provider().map_err(ConfigError::one)?;
         let roots = authorities.load().map_err(|faults| ConfigError::all(None, faults))?;
-        let shown = format!("{} from {}", roots.len(), authorities.origin());
+        let trusted = format!("{} from {}", roots.len(), authorities.origin());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let remembering = Arc::new(Self { verifier: verifier.build()?, certificate: Mutex::default() });
+        let recording = Arc::new(Self { verifier: verifier.build()?, certificate: Mutex::default() });
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&remembering) as _)
+            .with_custom_certificate_verifier(Arc::clone(&recording) as _)
             .with_no_client_auth();
-        Ok((config, remembering, shown))
+        Ok((config, recording, trusted))
     }
 
-    /// In DER form, if the server showed one.
+    /// In DER form, if the server sent one.
     pub(super) fn certificate(&self) -> Option<Vec<u8>> {
         self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl ServerCertVerifier for Remembering {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
