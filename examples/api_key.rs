@@ -1,4 +1,4 @@
-//! Asks a language model with an API key that IDaaS keeps: the program holds no key, and a key that is rotated in IDaaS
+//! Asks a language model with an API key stored in IDaaS: the program holds no key, and a key that is rotated in IDaaS
 //! is used without a restart.
 //!
 //! It runs offline, against an IDaaS, a DeveloperAPI and a model in this process:
@@ -35,7 +35,7 @@ type AcceptedKey = Arc<Mutex<&'static str>>;
 async fn main() -> Result<(), BoxError> {
     let server = TestIdaas::start().await?;
     let developer_api = server.start_developer_api().await?;
-    developer_api.keep_api_key("model", "sk-of-today");
+    developer_api.store_api_key("model", "sk-of-today");
     let accepted = AcceptedKey::new(Mutex::new("sk-of-today"));
     let model = start_model(Arc::clone(&accepted)).await?;
 
@@ -62,7 +62,7 @@ async fn main() -> Result<(), BoxError> {
         [("How many cups?", false), ("And how many now?", false), ("Still there?", true)]
     {
         if rotated {
-            developer_api.keep_api_key("model", "sk-of-tomorrow");
+            developer_api.store_api_key("model", "sk-of-tomorrow");
             *accepted.lock().map_err(|_| "the model has panicked")? = "sk-of-tomorrow";
             println!("(the key is rotated)");
         }

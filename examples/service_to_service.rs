@@ -52,7 +52,7 @@ impl Shop {
             .with_state(self)
     }
 
-    async fn ask_stock(self, subject: Option<SubjectToken>) -> Result<String, StatusCode> {
+    async fn request_stock(self, subject: Option<SubjectToken>) -> Result<String, StatusCode> {
         let mut request = http::Request::get(self.stock_url)
             .body(Empty::new())
             .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
@@ -74,14 +74,14 @@ async fn ready(State(shop): State<Shop>) -> StatusCode {
 
 /// As the shop itself.
 async fn tea(State(shop): State<Shop>) -> Result<String, StatusCode> {
-    shop.ask_stock(None).await
+    shop.request_stock(None).await
 }
 
 /// On behalf of the user: the layer exchanges the user's token, verified by now, for one that names the user and opens
 /// the stock alone.
 async fn my_tea(State(shop): State<Shop>, headers: HeaderMap) -> Result<String, StatusCode> {
     let user = SubjectToken::from_bearer(&headers).ok_or(StatusCode::UNAUTHORIZED)?;
-    shop.ask_stock(Some(user)).await
+    shop.request_stock(Some(user)).await
 }
 
 fn stock_router(verifier: Verifier) -> Router {

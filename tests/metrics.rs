@@ -79,7 +79,7 @@ fn fetches_are_counted_by_outcome_and_cause_and_timed() {
 }
 
 #[test]
-fn the_life_that_is_left_is_told_when_asked() {
+fn the_life_that_is_left_is_recorded_at_each_call() {
     let text = recorded(|idaas, clock| async move {
         idaas.prefetch().await?;
         clock.advance(Duration::from_secs(1000));
@@ -93,7 +93,7 @@ fn the_life_that_is_left_is_told_when_asked() {
 }
 
 #[test]
-fn the_gauge_of_a_scope_that_has_gone_or_was_never_asked_for_is_not_left_behind() {
+fn the_gauge_of_a_scope_that_has_gone_or_was_never_requested_is_not_left_behind() {
     let text = recorded(|idaas, _| async move {
         for number in 0..=64 {
             idaas.token_for(&format!("api://{number}|read").parse()?).await?;

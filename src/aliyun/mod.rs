@@ -1,4 +1,4 @@
-//! The Alibaba Cloud side: STS credentials of cloud roles, and secrets that IDaaS keeps.
+//! The Alibaba Cloud side: STS credentials of cloud roles, and secrets stored in IDaaS.
 //!
 //! Entry points: [`Idaas::cloud_role`](crate::Idaas::cloud_role), [`Idaas::api_key`](crate::Idaas::api_key),
 //! [`Idaas::oauth_client`](crate::Idaas::oauth_client) and [`Idaas::oauth_token`](crate::Idaas::oauth_token).

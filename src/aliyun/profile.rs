@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_tells_what_to_do_and_whether_it_may_pass() {
+    fn each_refusal_says_what_to_do_and_whether_it_may_pass() {
         for (status, code, transient, hint) in [
             (400, "InvalidTimeStamp.Expired", false, "check this machine's clock"),
             (400, "InvalidTimeStamp.Format", false, "check this machine's clock"),

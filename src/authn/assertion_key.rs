@@ -49,7 +49,7 @@ pub trait AssertionSigner: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the signer cannot sign. The error's kind tells whether another attempt can help.
+    /// When the signer cannot sign. The error's kind says whether another attempt can help.
     fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>>;
 
     /// The key's id, `kid` in the assertion's header. None by default.

@@ -26,10 +26,10 @@ use crate::secret::Secret;
 /// #[derive(Debug)]
 /// struct BuildIdentity;
 ///
-/// # async fn ask_the_build_server(audience: &str) -> String { format!("token-for-{audience}") }
+/// # async fn request_from_the_build_server(audience: &str) -> String { format!("token-for-{audience}") }
 /// impl AssertionSource for BuildIdentity {
 ///     fn assertion<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Secret, Error>> {
-///         Box::pin(async move { Ok(Secret::new(ask_the_build_server(request.instance_id()).await)) })
+///         Box::pin(async move { Ok(Secret::new(request_from_the_build_server(request.instance_id()).await)) })
 ///     }
 /// }
 /// ```
@@ -70,9 +70,9 @@ delegate_source!(Arc, Box);
 /// use tower_idaas::Secret;
 /// use tower_idaas::authn::{Oidc, TokenRequest, assertion_source_fn};
 ///
-/// # async fn ask_the_build_server(audience: &str) -> String { format!("token-for-{audience}") }
+/// # async fn request_from_the_build_server(audience: &str) -> String { format!("token-for-{audience}") }
 /// let source = assertion_source_fn(|request: TokenRequest| async move {
-///     Ok(Secret::new(ask_the_build_server(request.instance_id()).await))
+///     Ok(Secret::new(request_from_the_build_server(request.instance_id()).await))
 /// });
 /// let method = Oidc::from_source("build-server", source);
 /// # drop(method);

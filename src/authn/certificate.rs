@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_told_apart() {
+    fn what_is_no_certificate_is_distinguished() {
         let key = include_str!("../../tests/golden/keys/ec_p256.pkcs8.pem");
         let public = include_str!("../../tests/golden/keys/ec_p256.pub.pem");
         let cut: String = LEAF.replace(LEAF.lines().nth(3).unwrap(), "");

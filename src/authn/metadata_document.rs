@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_document_is_not_shown() {
+    fn a_cached_document_is_not_shown() {
         let cached = Mutex::new(Some(document(at(0))));
         assert!(!format!("{cached:?}").contains("TUFSS0VS"));
     }

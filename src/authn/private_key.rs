@@ -29,7 +29,7 @@ pub(super) enum Form {
     Sec1,
 }
 
-/// The input that messages ask for.
+/// The input that messages name as expected.
 const EXPECTED: &str = "expected the text of a private key in PEM form (`-----BEGIN PRIVATE KEY-----`)";
 
 const ENCRYPTED: &str = "an encrypted private key";

@@ -67,7 +67,7 @@ pub struct TokenRequest {
     issuer_time: SystemTime,
     /// Whether the added values are valid near that time only.
     time_bound: bool,
-    /// A hash of the secrets read so far, under a key of this process: tells whether reading them again returns other
+    /// A hash of the secrets read so far, under a key of this process: shows whether reading them again returns other
     /// ones.
     fingerprint: u64,
     /// The fingerprint of the previous, refused attempt.

@@ -18,7 +18,7 @@ const DEFINITIVE_PAUSE: Duration = Duration::from_secs(5);
 /// halves it at most.
 const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
-/// The longest pause that a server may ask for.
+/// The longest pause that a server may request.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The pause before the second attempt of one refresh; the third waits twice as long.
@@ -36,7 +36,7 @@ pub(crate) const BEYOND_TIMEOUTS: Duration = Duration::from_secs(5);
 
 /// The pause after the `failures`th failure in a row, with `error`.
 ///
-/// `jitter`, from 0 to 1, shortens the pause by up to half, but never below what the server asks for.
+/// `jitter`, from 0 to 1, shortens the pause by up to half, but never below what the server requests.
 pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let chosen = match error.is_transient() {
@@ -48,7 +48,7 @@ pub(crate) fn pause_after(failures: u32, error: &Error, jitter: f64) -> Duration
     chosen.max(retry_after(error).unwrap_or_default())
 }
 
-/// The pause that the server asks for, up to a limit; none after a refusal, which waiting does not mend.
+/// The pause that the server requests, up to a limit; none after a refusal, which waiting does not mend.
 pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
     error.retry_after().filter(|_| error.is_transient()).map(|requested| requested.min(LONGEST_RETRY_AFTER))
 }
@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_dead_issuer_is_asked_twenty_times_in_the_first_minute_at_most_and_then_four_times_a_minute(
+        fn a_dead_issuer_gets_twenty_requests_in_the_first_minute_at_most_and_then_four_a_minute(
             jitter in 0.0f64..=1.0,
         ) {
             let (first, hour) = (requests_within(60, jitter), requests_within(3600, jitter));

@@ -1,10 +1,10 @@
 //! A circuit breaker: arithmetic alone, no clock, no lock, no waiting.
 //!
 //! Closed, it permits all requests, and a failure opens it. Open, it refuses all requests with that failure until a
-//! pause is over, which doubles with each failure in a row and is at least as long as the server asks for. Half-open,
+//! pause is over, which doubles with each failure in a row and is at least as long as the server requests. Half-open,
 //! when the pause is over, it permits one request as a probe, and the others wait for its result. A response closes it,
 //! a failed probe opens it again, and when a probe ends without either, the next request probes. A request sent before
-//! the circuit last opened or closed does not count, except for the pause that the server asks for.
+//! the circuit last opened or closed does not count, except for the pause that the server requests.
 
 use crate::cache::backoff::{pause_after, retry_after};
 use crate::clock::Timestamp;

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn either_clock_past_the_time_of_the_recheck_asks_for_it() {
+    fn either_clock_past_the_time_of_the_recheck_makes_it_due() {
         let manual = ManualClock::new();
         let clock = Clock::Manual(manual.clone());
         let window = Window::new(manual.now(), Duration::from_secs(60), RefreshAhead::TwoThirds, 0.0);

@@ -308,7 +308,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 
 impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
     /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic in a
-    /// user's authenticator or source is an error like any other. `std::thread::panicking` cannot tell the two apart: a
+    /// user's authenticator or source is an error like any other. `std::thread::panicking` cannot distinguish the two: a
     /// panic elsewhere may be what drops the runtime.
     fn drop(&mut self) {
         if self.completed {
@@ -329,7 +329,7 @@ impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
 }
 
 /// Whether another attempt within the second makes sense: not where it would only double a long wait, or where the
-/// server asks for a pause.
+/// server requests a pause.
 fn is_retryable(error: &Error) -> bool {
     error.is_transient() && error.kind() != ErrorKind::Timeout && error.retry_after().is_none()
 }

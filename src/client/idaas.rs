@@ -156,7 +156,7 @@ impl Idaas {
     /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
     /// stream. An `Authorization` header that is on the request stays; the token replaces one among the client's
     /// default headers. The token is sent over HTTPS, or to this machine; reqwest removes it when a redirect leads to
-    /// another origin. [`IdaasLayer::send`] allows fewer destinations, or asks for another scope.
+    /// another origin. [`IdaasLayer::send`] allows fewer destinations, or requests another scope.
     ///
     /// A time limit of the request's own ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout)) bounds the
     /// wait for a token as well, and a replay: the request leaves with what is left of it. A time limit of the client
@@ -192,7 +192,7 @@ impl Idaas {
         CloudRole::new(&self.cloud_roles, role_arn.as_ref())
     }
 
-    /// An API key that IDaaS keeps, by its credential's identifier: that of a language model or of another service. It
+    /// An API key stored in IDaaS, by its credential's identifier: that of a language model or of another service. It
     /// is cached, and its [layer](ApiKey::layer) puts it on requests. Sends nothing yet.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl Idaas {
         ApiKey::new(&self.stored_secrets, name.as_ref())
     }
 
-    /// An OAuth client that IDaaS keeps, by its credential's identifier: its `client_id` and secret at another issuer.
+    /// An OAuth client stored in IDaaS, by its credential's identifier: its `client_id` and secret at another issuer.
     /// Sends nothing yet.
     ///
     /// # Errors

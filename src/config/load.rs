@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_default_file_tells_the_three_ways_to_give_one() {
+    fn the_error_of_a_missing_default_file_names_the_three_ways_to_set_one() {
         let folder = tempfile::tempdir().unwrap();
         let environment = environment([("HOME", folder.path().to_str().unwrap())]);
         let error = read(&locate(None, &environment).unwrap(), &environment).unwrap_err().to_string();

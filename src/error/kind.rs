@@ -1,6 +1,6 @@
 //! The kinds of [`Error`](super::Error).
 
-/// The kind of an [`Error`](super::Error), which tells what to do next.
+/// The kind of an [`Error`](super::Error), which says what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block_is_told() {
+    fn what_is_no_block_is_reported() {
         for (text, reason) in [
             ("-----BEGIN A", "has no end"),
             ("-----BEGIN A-----\nAAAA", "is missing"),

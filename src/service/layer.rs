@@ -172,9 +172,9 @@ impl<P> IdaasLayer<P> {
     ///
     /// The inner service's response body must be [`Default`], as `tonic::body::Body` is.
     ///
-    /// A `tonic` channel sets the origin of requests *inside* the layer. Without an origin the layer cannot tell plain
-    /// text from TLS, and with a [list of origins](Self::allow_origins) it refuses the call. So give the origin to the
-    /// client, too:
+    /// A `tonic` channel sets the origin of requests *inside* the layer. Without an origin the layer cannot distinguish
+    /// plain text from TLS, and with a [list of origins](Self::allow_origins) it refuses the call. So give the origin to
+    /// the client, too:
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {

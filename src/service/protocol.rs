@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_error_has_the_code_that_tells_its_caller_what_to_do() {
+    fn each_kind_of_error_has_the_code_that_says_what_its_caller_must_do() {
         for (kind, expected) in [
             (ErrorKind::Credential, 16),
             (ErrorKind::Refused, 16),

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn domains_that_strangers_have_names_under_are_told_from_those_of_one_owner() {
+    fn domains_that_strangers_have_names_under_are_distinguished_from_those_of_one_owner() {
         for public in [
             "com",
             "COM",

@@ -17,7 +17,7 @@ use crate::service::secret_placement::{Placement, SecretShared};
 use crate::service::secret_service::SecretService;
 use crate::token::Token;
 
-/// Wraps an HTTP client so that each request leaves with a secret that IDaaS keeps: an API key, or the access token of
+/// Wraps an HTTP client so that each request leaves with a secret stored in IDaaS: an API key, or the access token of
 /// a third party.
 ///
 /// Made by [`ApiKey::layer`](crate::aliyun::ApiKey::layer) and [`OauthToken::layer`](crate::aliyun::OauthToken::layer),

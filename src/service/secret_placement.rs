@@ -1,4 +1,4 @@
-//! Which requests get a secret that IDaaS keeps, and how.
+//! Which requests get a secret stored in IDaaS, and how.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The service whose requests leave with a secret that IDaaS keeps, and its response future.
+//! The service whose requests leave with a secret stored in IDaaS, and its response future.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::service::service::release;
 use crate::service::wait::{Unsent, Wait};
 use crate::token::Token;
 
-/// An HTTP client whose requests leave with a secret that IDaaS keeps; made by a
+/// An HTTP client whose requests leave with a secret stored in IDaaS; made by a
 /// [`SecretLayer`](super::SecretLayer).
 pub struct SecretService<S> {
     inner: S,

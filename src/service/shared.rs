@@ -35,7 +35,7 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// When its destination may not get a token, or there is no slot for what it asks for.
+    /// When its destination may not get a token, or there is no slot for its scope.
     pub(super) fn slot_for<R: HttpRequest>(
         &self,
         request: &mut R,

@@ -229,7 +229,7 @@ mod tests {
     }
 
     /// How many shards a hundred threads use.
-    fn asked_by_a_hundred_threads(header: &ShardedHeader) -> usize {
+    fn read_by_a_hundred_threads(header: &ShardedHeader) -> usize {
         let ask = || {
             let shard = header.mine();
             assert_eq!(shard.authorization(), "Bearer x");
@@ -251,7 +251,7 @@ mod tests {
             assert!(Arc::ptr_eq(header.mine(), &header.first));
         }
         assert_eq!(shards(&header), 1);
-        assert_eq!(asked_by_a_hundred_threads(&header), 8);
+        assert_eq!(read_by_a_hundred_threads(&header), 8);
         assert_eq!(shards(&header), 8);
     }
 
@@ -260,7 +260,7 @@ mod tests {
         let (recheck, budget) = (Arc::new(Recheck::new()), ShardBudget::new(10));
         let headers: Vec<_> = (0..20).map(|_| header(&recheck, Some(budget.clone()))).collect();
         for header in &headers {
-            asked_by_a_hundred_threads(header);
+            read_by_a_hundred_threads(header);
         }
         assert_eq!(headers.iter().map(shards).sum::<usize>(), 20 + 10);
         drop(headers);

@@ -47,7 +47,7 @@ impl Token {
         Self(Arc::new(inner))
     }
 
-    /// A token made of a secret that IDaaS keeps and that a request carries as it does a token.
+    /// A token made of a secret stored in IDaaS, which a request carries as it does a token.
     #[cfg(feature = "aliyun")]
     pub(crate) fn stored(
         response: TokenResponse,

@@ -42,7 +42,7 @@ pub struct Probe {
     pub tunnel: Option<ProbeStep<()>>,
     /// TLS with the endpoint: the version, such as `TLSv1.3`.
     pub handshake: Option<ProbeStep<String>>,
-    /// The certificate that the endpoint has shown, in DER form, whether or not it is trusted.
+    /// The certificate that the endpoint has sent, in DER form, whether or not it is trusted.
     pub certificate: Option<Vec<u8>>,
     /// How many certificate authorities are trusted, and where they are from.
     pub authorities: Option<String>,
@@ -208,7 +208,7 @@ async fn timed<T>(
     (outcome.unwrap_or_else(|_| Err(late.into())), Clock::System.now().since(begun))
 }
 
-/// Notes what is shown of a step, and hands on what the next one needs.
+/// Notes what is reported of a step, and hands on what the next one needs.
 fn note<T, N>(place: &mut Option<ProbeStep<T>>, (outcome, took): Timed<(T, N)>) -> Option<N> {
     let (outcome, next) = match outcome {
         Ok((shown, next)) => (Ok(shown), Some(next)),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_variable_that_is_no_proxy_is_told_and_nothing_is_tried() {
+    async fn a_variable_that_is_no_proxy_is_reported_and_nothing_is_tried() {
         let probe = probe("https://idaas.example/token", &[("HTTPS_PROXY", "ftp://user:marker@host")]).await;
         assert!(probe.resolution.is_none() && probe.connection.is_none());
         let error = probe.tunnel.unwrap().outcome.unwrap_err();

@@ -31,7 +31,7 @@ pub(crate) struct Transport {
     read_timeout: Duration,
 }
 
-/// Marks a request that the server accepts only once, for an assertion or a nonce in it, and tells what became of it.
+/// Marks a request that the server accepts only once, for an assertion or a nonce in it, and records what became of it.
 ///
 /// Where a kept connection turns out to be stale, the built-in client sends other requests again as they are, although
 /// the server may be slow and have received the first: at worst a token is issued that is not used. This one it gives

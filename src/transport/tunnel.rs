@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_with_its_status_its_reason_and_its_pause() {
+    async fn a_refusal_is_reported_with_its_status_its_reason_and_its_pause() {
         for (response, text, pause) in [
             ("407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required", None),
             ("503 Too busy\r\nRetry-After: 7\r\n\r\n", "503 Too busy", Some(7)),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reason_of_words_from_the_password_is_not_told() {
+    async fn a_reason_of_words_from_the_password_is_not_reported() {
         let encoded = STANDARD.encode("user:correct horse battery");
         let authorization = HeaderValue::try_from(format!("Basic {encoded}")).unwrap();
         for (reason, told) in [

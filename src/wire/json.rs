@@ -79,7 +79,7 @@ pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
     match body {
         [0xFF, 0xFE, rest @ ..] => units(u16::from_le_bytes, rest),
         [0xFE, 0xFF, rest @ ..] => units(u16::from_be_bytes, rest),
-        // Without a mark, the first character of JSON tells (RFC 4627 section 3).
+        // Without a mark, the first character of JSON decides (RFC 4627 section 3).
         [b'{', 0, ..] => units(u16::from_le_bytes, body),
         [0, b'{', ..] => units(u16::from_be_bytes, body),
         body => String::from_utf8_lossy(body),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_as_what_it_is() {
+    fn what_is_wrong_is_named() {
         for (body, fault) in [
             ("", BodyFault::Empty),
             (" \n", BodyFault::Empty),

@@ -18,7 +18,7 @@ pub(crate) trait ApiProfile: Debug + Sync {
     /// The hint for a refusal that is not transient.
     fn hint(&self, refusal: &Refusal<'_>) -> String;
 
-    /// Whether a status without a readable reason is still a refusal, and the code it corresponds to. `basic` tells
+    /// Whether a status without a readable reason is still a refusal, and the code it corresponds to. `basic` says
     /// whether the request had credentials in `Authorization: Basic`.
     fn refuses_by_status(&self, status: StatusCode, basic: bool) -> Option<Option<&'static str>> {
         let _ = (status, basic);

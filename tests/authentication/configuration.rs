@@ -78,7 +78,7 @@ fn keys(error: &ConfigError) -> Vec<&str> {
 }
 
 #[test]
-fn every_fault_is_told_with_its_key_and_what_was_expected() {
+fn every_fault_is_reported_with_its_key_and_what_was_expected() {
     const METHOD: &str = "authnConfiguration.authnMethod";
     const SECRET_NAME: &str = "authnConfiguration.clientSecretEnvVarName";
     for (key, value, reason) in [
@@ -137,7 +137,7 @@ fn every_method_of_the_vendor_is_known_be_it_supported_or_not() {
 }
 
 #[test]
-fn files_that_are_no_configuration_are_told_by_path_and_reason() {
+fn files_that_are_no_configuration_are_reported_by_path_and_reason() {
     for (bytes, reason) in [
         (&b""[..], "is empty"),
         (b"[]", "expected a JSON object, found an array"),
@@ -387,7 +387,7 @@ impl Authenticator for Wrapped {
 }
 
 #[test]
-fn a_method_of_ones_own_is_told_apart_from_the_built_in_one_that_it_wraps() {
+fn a_method_of_ones_own_is_distinguished_from_the_built_in_one_that_it_wraps() {
     let file = File::new(good().to_string());
     let boxed: Box<dyn Authenticator> = Box::new(secret());
     assert!(!is_custom(file.builder()));

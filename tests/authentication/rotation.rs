@@ -252,7 +252,7 @@ async fn an_oidc_token_that_is_cut_short_or_gone_is_bridged_by_the_one_before() 
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_replaced_before_its_key_costs_a_moment_and_no_pause() {
+async fn a_certificate_that_is_replaced_before_its_key_costs_a_second_read_and_no_pause() {
     let clock = ManualClock::new();
     let issuer = issuer(&clock).await;
     let folder = tempfile::tempdir().unwrap();

@@ -157,12 +157,12 @@ fn so_does_what_clouds_add() {
     fn of_a_role(role: &CloudRole) {
         is_sent(role.credentials());
     }
-    fn of_kept_secrets(key: &ApiKey, client: &OauthClient, token: &OauthToken) {
+    fn of_stored_secrets(key: &ApiKey, client: &OauthClient, token: &OauthToken) {
         is_sent(key.key_text());
         is_sent(client.credentials());
         is_sent(token.token());
     }
-    let _ = (of_a_role, of_kept_secrets);
+    let _ = (of_a_role, of_stored_secrets);
 }
 
 #[test]

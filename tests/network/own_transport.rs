@@ -184,7 +184,7 @@ mod over_reqwest {
     }
 
     #[tokio::test]
-    async fn its_failures_are_told_apart() {
+    async fn its_failures_are_distinguished() {
         let refused = tokio::net::TcpSocket::new_v4().unwrap();
         refused.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let url = format!("http://{}/token?tenant=1", refused.local_addr().unwrap());

@@ -102,7 +102,7 @@ async fn a_407_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_left_alone_for_as_long_as_it_asks() {
+async fn a_proxy_gets_no_request_during_the_pause_that_it_sets() {
     let issuer = issuer().start().await.unwrap();
     let proxy = Proxy::start("503 Busy\r\nRetry-After: 60", port(&issuer)).await;
     let idaas = idaas(&issuer, &[("HTTPS_PROXY", &proxy.url())]).unwrap();
@@ -113,7 +113,7 @@ async fn a_proxy_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test]
-async fn what_a_proxy_says_that_is_no_http_is_told_as_that() {
+async fn what_a_proxy_says_that_is_no_http_is_reported_as_that() {
     let issuer = issuer().start().await.unwrap();
     for (says, what, connections) in [
         ("SSH-2.0-OpenSSH_9.6\r\n", "sent something that is no HTTP response", 1),
@@ -175,7 +175,7 @@ async fn a_proxy_is_judged_when_it_is_needed() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_or_never_answers_is_told_apart() {
+async fn a_proxy_that_is_not_there_or_never_responds_is_distinguished() {
     let issuer = issuer().start().await.unwrap();
     let refusing = RefusingPort::take();
     let nowhere = format!("http://127.0.0.1:{}", refusing.port());

@@ -87,7 +87,7 @@ async fn a_token_is_read_from_whatever_http_1_holds_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_as_what_it_is_with_one_request() {
+async fn what_cannot_be_read_is_named_after_one_request() {
     let head = "HTTP/1.1 200 OK\r\n";
     let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
     for (bytes, told) in [
@@ -185,7 +185,7 @@ async fn a_pause_in_whatever_spelling_is_kept_and_of_several_the_longest() {
 }
 
 #[tokio::test]
-async fn a_metadata_service_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
+async fn a_metadata_service_that_is_busy_gets_no_request_during_the_pause_that_it_sets() {
     let bytes = with_length("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n", "{}");
     let server = RawServer::start(Manner::SaysBytes(bytes.leak())).await;
     let identity =

@@ -48,7 +48,7 @@ fn page(status: u16, content_type: &'static str, body: &'static str) -> Behaviou
 }
 
 #[tokio::test]
-async fn a_success_without_a_usable_token_is_asked_for_once_and_not_cached() {
+async fn a_success_without_a_usable_token_is_requested_once_and_not_cached() {
     let with = |name: &'static str, value: Value| {
         Behaviour::change(move |answer| {
             answer.insert(name.to_owned(), value.clone());
@@ -74,7 +74,7 @@ async fn a_success_without_a_usable_token_is_asked_for_once_and_not_cached() {
 }
 
 #[tokio::test]
-async fn definitive_refusals_are_asked_for_once() {
+async fn definitive_refusals_are_requested_once() {
     for (status, code, hint) in [
         (401, "invalid_client", "check the client id"),
         (400, "invalid_client", "check the client id"),
@@ -118,7 +118,7 @@ async fn the_vendors_own_codes_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_refused_exchange_tells_the_fault_of_the_subject_from_that_of_the_client() {
+async fn a_refused_exchange_distinguishes_the_fault_of_the_subject_from_that_of_the_client() {
     let issuer = TestIdaas::start().await.unwrap();
     let subject =
         "check the subject token: it must be unexpired, not revoked, and an access token of the same issuer";
@@ -204,7 +204,7 @@ async fn hiccups_are_tried_three_times_and_shown_without_the_body() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_too_long_is_asked_for_once() {
+async fn a_response_that_is_too_long_is_requested_once() {
     let too_long = ["longer than 1048576 bytes"];
     assert_fails(Behaviour::HugeBody(3 << 20), ErrorKind::InvalidResponse, false, &too_long).await;
 }
@@ -227,7 +227,7 @@ async fn an_issuer_that_says_when_to_come_back_is_left_alone_until_then() {
 }
 
 #[tokio::test]
-async fn a_pause_that_the_issuer_asks_for_is_kept_up_to_five_minutes() {
+async fn a_pause_that_the_issuer_requests_is_kept_up_to_five_minutes() {
     for (asked, kept) in [("30", 30), ("86400", 300)] {
         let clock = ManualClock::new();
         let issuer = TestIdaas::builder().clock(clock.clone()).start().await.unwrap();
@@ -260,7 +260,7 @@ async fn redirects_are_refused_without_a_second_request() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_body_is_told_as_what_it_is_with_one_request() {
+async fn what_is_wrong_with_a_body_is_named_after_one_request() {
     let deep: &'static str = format!("{{\"a\":{}", "[".repeat(1_000)).leak();
     let coding = http::header::CONTENT_ENCODING;
     let coded = |name| {
@@ -285,7 +285,7 @@ async fn what_is_wrong_with_a_body_is_told_as_what_it_is_with_one_request() {
 }
 
 #[tokio::test]
-async fn no_content_coding_is_asked_for_and_a_byte_order_mark_is_skipped() {
+async fn no_content_coding_is_requested_and_a_byte_order_mark_is_skipped() {
     let issuer = TestIdaas::start().await.unwrap();
     let marked = "\u{feff}{\"access_token\":\"opaque\",\"token_type\":\"Bearer\",\"expires_in\":1200}";
     issuer.set_behaviour(page(200, "application/json", marked));
@@ -343,7 +343,7 @@ async fn the_request_id_is_found_in_headers_as_well() {
 }
 
 #[tokio::test]
-async fn an_answer_that_echoes_the_request_is_shown_with_its_secrets_masked() {
+async fn a_response_that_echoes_the_request_is_shown_with_its_secrets_redacted() {
     const SECRET: &str = "MARKER+/= of%the&client";
     let issuer = TestIdaas::builder().client("app_1", SECRET).start().await.unwrap();
     issuer.set_behaviour(Behaviour::Echo);

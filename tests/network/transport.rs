@@ -166,7 +166,7 @@ async fn a_server_that_speaks_no_tls_is_a_tls_failure() {
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_is_cut_off_is_told_from_a_connection_that_is_refused() {
+async fn a_tls_handshake_that_is_cut_off_is_distinguished_from_a_connection_that_is_refused() {
     let server = RawServer::start(Manner::Says("")).await;
     let idaas = builder_at(format!("https://localhost:{}/token", server.port())).build().unwrap();
     let error = idaas.token().await.unwrap_err();
@@ -188,7 +188,7 @@ async fn a_connection_that_breaks_in_mid_answer_is_transient() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_called_that_and_asked_for_once() {
+async fn what_is_no_http_is_called_that_and_requested_once() {
     let many: &str = Box::leak(head_with(2_000).into_boxed_str());
     let long: &str =
         Box::leak(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)).into_boxed_str());
@@ -249,7 +249,7 @@ async fn an_address_that_drops_packets_does_not_take_the_time_of_the_other() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_the_other_side_has_forgotten_costs_no_read_timeout() {
+async fn an_idle_connection_that_the_other_side_has_dropped_costs_no_read_timeout() {
     let other: Scope = "api://other|read".parse().unwrap();
     for manner in [Manner::SaysOnce(TOKEN), Manner::SaysOnceAndCloses(TOKEN)] {
         let server = RawServer::start(manner).await;
@@ -263,7 +263,7 @@ async fn a_kept_connection_that_the_other_side_has_forgotten_costs_no_read_timeo
 }
 
 #[tokio::test]
-async fn a_slow_server_is_not_asked_twice_on_a_kept_connection() {
+async fn a_slow_server_gets_no_second_request_on_an_idle_connection() {
     let issuer = TestIdaas::start().await.unwrap();
     issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(700)));
     let idaas = builder(&issuer).read_timeout(AMPLE).build().unwrap();
@@ -279,7 +279,7 @@ async fn a_slow_server_is_not_asked_twice_on_a_kept_connection() {
 async fn what_is_known_of_one_server_says_nothing_of_another() {
     let issuer = TestIdaas::start().await.unwrap();
     let api = issuer.start_developer_api().await.unwrap();
-    api.keep_api_key("model", "k3y");
+    api.store_api_key("model", "k3y");
     let idaas = builder(&issuer).developer_api_endpoint(api.endpoint()).read_timeout(AMPLE).build().unwrap();
     issuer.set_behaviour(Behaviour::Slow(Duration::from_millis(700)));
     idaas.token().await.unwrap();

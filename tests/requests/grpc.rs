@@ -130,7 +130,7 @@ async fn the_server_refuses_calls_without_a_token_and_with_one_for_another_audie
 }
 
 #[tokio::test]
-async fn unauthenticated_withdraws_the_token_and_the_next_call_has_a_new_one() -> Outcome {
+async fn unauthenticated_invalidates_the_token_and_the_next_call_has_a_new_one() -> Outcome {
     for streaming in [false, true] {
         let (issuer, server, idaas) = protected().await?;
         let mut client = HealthClient::new(idaas.layer().grpc().layer(server.channel().await?));
@@ -148,7 +148,7 @@ async fn unauthenticated_withdraws_the_token_and_the_next_call_has_a_new_one() -
 }
 
 #[tokio::test]
-async fn without_being_asked_to_look_the_layer_keeps_the_token() -> Outcome {
+async fn where_grpc_is_off_the_layer_keeps_the_token() -> Outcome {
     let (_issuer, server, idaas) = protected().await?;
     let mut client = HealthClient::new(idaas.layer().layer(server.channel().await?));
     let token = idaas.token().await?;

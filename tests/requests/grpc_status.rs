@@ -22,10 +22,10 @@ fn with_status(
 }
 
 #[tokio::test]
-async fn unauthenticated_invalidates_the_token_when_asked_to_look() -> Outcome {
+async fn unauthenticated_invalidates_the_token_where_grpc_is_on() -> Outcome {
     for warm in [false, true] {
-        let mint = ScriptedSource::new();
-        let (idaas, _clock) = fed_by(&mint)?;
+        let source = ScriptedSource::new();
+        let (idaas, _clock) = fed_by(&source)?;
         if warm {
             idaas.prefetch().await?;
         }
@@ -33,15 +33,15 @@ async fn unauthenticated_invalidates_the_token_when_asked_to_look() -> Outcome {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "16");
         assert!(idaas.peek().is_none());
-        assert_eq!(mint.fetches(), 1);
+        assert_eq!(source.fetches(), 1);
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn without_being_asked_and_at_any_other_status_nothing_happens() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+async fn where_grpc_is_off_and_at_any_other_status_nothing_happens() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     idaas.layer().layer(with_status("16")).oneshot(get(CALL)).await?;
     for status in ["0", "1", "7", "14", "160", " 16", ""] {
         idaas.layer().grpc().layer(with_status(status)).oneshot(get(CALL)).await?;
@@ -53,14 +53,14 @@ async fn without_being_asked_and_at_any_other_status_nothing_happens() -> Outcom
     for request in [own, none] {
         idaas.layer().grpc().layer(with_status("16")).oneshot(request).await?;
     }
-    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-1", 1));
+    assert_eq!((text(idaas.token().await)?.as_str(), source.fetches()), ("token-1", 1));
     Ok(())
 }
 
 #[tokio::test]
 async fn unauthenticated_for_lack_of_rights_leaves_the_token_alone() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let lacking = service_fn(|_: Request<Body>| async {
         Response::builder()
             .header("grpc-status", "16")
@@ -68,7 +68,7 @@ async fn unauthenticated_for_lack_of_rights_leaves_the_token_alone() -> Outcome 
             .body(())
     });
     idaas.layer().grpc().layer(lacking).oneshot(get(CALL)).await?;
-    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-1", 1));
+    assert_eq!((text(idaas.token().await)?.as_str(), source.fetches()), ("token-1", 1));
     Ok(())
 }
 
@@ -83,8 +83,8 @@ async fn a_401_counts_still() -> Outcome {
 
 #[tokio::test]
 async fn an_unauthenticated_call_is_replayed_with_the_next_token() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let picky = service_fn(|request: Request<Body>| async move {
         let status = if request.headers()[AUTHORIZATION] == "Bearer token-1" { "16" } else { "0" };
         Response::builder().header("grpc-status", status).body(())
@@ -94,6 +94,6 @@ async fn an_unauthenticated_call_is_replayed_with_the_next_token() -> Outcome {
         .layer(idaas.layer().grpc())
         .service(picky);
     assert_eq!(client.oneshot(get(CALL)).await?.headers()["grpc-status"], "0");
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }

@@ -14,8 +14,8 @@ const URL: &str = "https://api.example.com/";
 
 #[tokio::test]
 async fn each_request_leaves_with_the_token_marked_sensitive() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
     // Cold, from the slot, and held on to: each way is another.
@@ -34,8 +34,8 @@ async fn each_request_leaves_with_the_token_marked_sensitive() -> Outcome {
 
 #[tokio::test]
 async fn a_header_that_the_caller_set_stays_and_nothing_is_fetched_for_it() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
     let own = HeaderValue::from_static("Basic b3duOm93bg==");
@@ -45,7 +45,7 @@ async fn a_header_that_the_caller_set_stays_and_nothing_is_fetched_for_it() -> O
         request
     };
     client.clone().oneshot(request()).await?;
-    assert_eq!(mint.fetches(), 0);
+    assert_eq!(source.fetches(), 0);
     idaas.prefetch().await?;
     client.clone().oneshot(request()).await?;
     assert_eq!(api.take(), [Some(own.clone()), Some(own.clone())]);
@@ -54,8 +54,8 @@ async fn a_header_that_the_caller_set_stays_and_nothing_is_fetched_for_it() -> O
 
 #[tokio::test]
 async fn a_request_that_wants_no_token_leaves_without_one_and_anywhere() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
     for url in [URL, "http://api.example.com/"] {
@@ -63,7 +63,7 @@ async fn a_request_that_wants_no_token_leaves_without_one_and_anywhere() -> Outc
         request.extensions_mut().insert(NoToken);
         client.clone().oneshot(request).await?;
     }
-    assert_eq!((api.take(), mint.fetches()), (vec![None, None], 0));
+    assert_eq!((api.take(), source.fetches()), (vec![None, None], 0));
     Ok(())
 }
 
@@ -91,9 +91,9 @@ async fn a_scope_comes_from_the_request_else_from_the_layer_else_from_the_config
 }
 
 #[tokio::test]
-async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+async fn no_token_goes_over_plain_text_to_another_machine_unless_allowed() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
     for warm in [false, true] {
@@ -101,7 +101,7 @@ async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Ou
         assert_eq!((ours(&error).kind(), ours(&error).is_transient()), (ErrorKind::Destination, false));
         assert!(error.to_string().contains("api.example.com"), "{error}");
         if !warm {
-            assert_eq!(mint.fetches(), 0);
+            assert_eq!(source.fetches(), 0);
             idaas.prefetch().await?;
         }
     }
@@ -118,8 +118,8 @@ async fn no_token_goes_over_plain_text_to_another_machine_unless_told_so() -> Ou
 
 #[tokio::test]
 async fn errors_of_the_inner_service_pass_as_themselves() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let refusing = service_fn(|_: http::Request<Body>| async {
         Err::<http::Response<()>, _>(io::Error::from(io::ErrorKind::ConnectionReset))
     });
@@ -135,8 +135,8 @@ async fn errors_of_the_inner_service_pass_as_themselves() -> Outcome {
 
 #[tokio::test]
 async fn responses_pass_untouched() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let teapot = service_fn(|_: http::Request<Body>| async {
         http::Response::builder().status(StatusCode::IM_A_TEAPOT).header("x-kind", "green").body("a cup")
     });
@@ -152,8 +152,8 @@ async fn responses_pass_untouched() -> Outcome {
 #[test]
 fn a_call_made_outside_a_runtime_works_when_it_is_awaited_inside_one() -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
     let response = tower::Service::call(&mut client, get(URL));

@@ -14,8 +14,8 @@ const ELSEWHERE: [&str; 4] =
 
 #[tokio::test]
 async fn only_origins_on_the_list_get_a_token_and_others_fetch_none() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?;
     let layer = layer.allow_origins(["https://*.svc.example.com"])?;
@@ -26,7 +26,7 @@ async fn only_origins_on_the_list_get_a_token_and_others_fetch_none() -> Outcome
             assert_eq!((ours(&error).kind(), ours(&error).is_transient()), (ErrorKind::Destination, false));
         }
         if !warm {
-            assert_eq!(mint.fetches(), 0);
+            assert_eq!(source.fetches(), 0);
         }
         assert_eq!(api.take(), []);
         for url in [LISTED, "https://stock.svc.example.com/"] {
@@ -38,9 +38,9 @@ async fn only_origins_on_the_list_get_a_token_and_others_fetch_none() -> Outcome
 }
 
 #[tokio::test]
-async fn when_told_so_requests_elsewhere_leave_without_a_token() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+async fn when_set_so_requests_elsewhere_leave_without_a_token() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?.without_token_elsewhere();
     let client = layer.layer(api.clone());
@@ -48,7 +48,7 @@ async fn when_told_so_requests_elsewhere_leave_without_a_token() -> Outcome {
         client.clone().oneshot(get(url)).await?;
         assert_eq!(api.take(), [None], "{url}");
     }
-    assert_eq!(mint.fetches(), 0);
+    assert_eq!(source.fetches(), 0);
     client.clone().oneshot(get(LISTED)).await?;
     assert_eq!(api.take_token(), "token-1");
     // Without a list it is about plain HTTP alone.

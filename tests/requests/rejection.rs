@@ -40,8 +40,8 @@ async fn fifty_rejections_of_one_token_make_one_refresh() -> Outcome {
 
 #[tokio::test]
 async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_rejected() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<_, http::Response<()>>();
     let client = idaas.layer().layer(service);
@@ -61,7 +61,7 @@ async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_r
     };
     parked.into_iter().for_each(|answer| answer.send_response(rejected()));
     settle().await;
-    assert_eq!(mint.fetches(), 1, "no token request before a request needs a token");
+    assert_eq!(source.fetches(), 1, "no token request before a request needs a token");
     assert_eq!(text(idaas.token().await)?, "token-2");
 
     // One more word about the old token says nothing about the new one.
@@ -70,29 +70,29 @@ async fn fifty_requests_in_flight_with_one_token_make_one_refresh_when_all_are_r
         assert_eq!(request.await??.status(), StatusCode::UNAUTHORIZED);
     }
     assert_eq!(text(idaas.token().await)?, "token-2");
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn invalidating_a_token_that_was_replaced_leaves_its_successor_alone() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let first = idaas.token().await?;
     clock.advance(ADVISORY);
     idaas.token().await?;
-    until(|| mint.fetches() == 2 && idaas.peek().is_some_and(|token| token.expose_token() == "token-2"))
+    until(|| source.fetches() == 2 && idaas.peek().is_some_and(|token| token.expose_token() == "token-2"))
         .await;
     idaas.invalidate(&first);
     assert_eq!(text(idaas.token().await)?, "token-2");
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_invalidated_token_is_gone_at_once_from_every_clone() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
     for _ in 0..5 {
@@ -108,36 +108,36 @@ async fn an_invalidated_token_is_gone_at_once_from_every_clone() -> Outcome {
 
 #[tokio::test]
 async fn invalidating_during_a_refresh_voids_what_the_refresh_brings() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let first = idaas.token().await?;
     clock.advance(ADVISORY);
-    mint.hold();
+    source.hold();
     idaas.token().await?;
-    mint.wait_for_fetches(2).await;
+    source.wait_for_fetches(2).await;
     idaas.invalidate(&first);
     let mut caller = task::spawn(idaas.token());
     assert_pending!(caller.poll());
-    mint.wait_for_fetches(3).await;
-    mint.release();
+    source.wait_for_fetches(3).await;
+    source.release();
     assert_eq!(text(caller.await)?, "token-3");
     settle().await;
     assert_eq!(text(idaas.token().await)?, "token-3");
-    assert_eq!(mint.fetches(), 3);
+    assert_eq!(source.fetches(), 3);
     Ok(())
 }
 
 #[tokio::test]
 async fn invalidating_during_a_refresh_voids_it_even_without_a_waiter() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let first = idaas.token().await?;
     clock.advance(ADVISORY);
-    mint.hold();
+    source.hold();
     idaas.token().await?;
-    mint.wait_for_fetches(2).await;
+    source.wait_for_fetches(2).await;
     idaas.invalidate(&first);
-    mint.release();
+    source.release();
     settle().await;
     assert!(idaas.peek().is_none());
     assert_eq!(text(idaas.token().await)?, "token-3");
@@ -146,26 +146,26 @@ async fn invalidating_during_a_refresh_voids_it_even_without_a_waiter() -> Outco
 
 #[tokio::test(start_paused = true)]
 async fn forced_refreshes_are_a_second_apart() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let api = Api::default();
     api.answer_with(StatusCode::UNAUTHORIZED);
     let client = idaas.layer().layer(api);
     client.clone().oneshot(get(URL)).await?;
     client.clone().oneshot(get(URL)).await?;
-    assert_eq!(mint.fetches(), 2, "the first forced one leaves at once");
+    assert_eq!(source.fetches(), 2, "the first forced one leaves at once");
     for _ in 0..100 {
         client.clone().oneshot(get(URL)).await?;
         settle().await;
     }
-    assert_eq!(mint.fetches(), 2, "the token that exists is served for a second, though it is rejected");
+    assert_eq!(source.fetches(), 2, "the token that exists is served for a second, though it is rejected");
     clock.advance(seconds(1));
-    mint.hold();
+    source.hold();
     client.clone().oneshot(get(URL)).await?;
     client.clone().oneshot(get(URL)).await?;
     settle().await;
-    assert_eq!((mint.fetches(), text(idaas.token().await)?), (3, "token-2".to_owned()), "and meanwhile");
-    mint.release();
+    assert_eq!((source.fetches(), text(idaas.token().await)?), (3, "token-2".to_owned()), "and meanwhile");
+    source.release();
     settle().await;
     assert_eq!(text(idaas.token().await)?, "token-3");
     Ok(())
@@ -180,9 +180,9 @@ fn picky(request: &http::Request<crate::handles::Body>) -> StatusCode {
 
 #[tokio::test]
 async fn an_api_that_rejects_all_tokens_takes_none_from_an_api_that_accepts_them() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
-    mint.set_life(seconds(86_400));
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
+    source.set_life(seconds(86_400));
     let inner = tower::service_fn(|request: http::Request<crate::handles::Body>| async move {
         let mut response = http::Response::new(());
         *response.status_mut() = picky(&request);
@@ -192,7 +192,7 @@ async fn an_api_that_rejects_all_tokens_takes_none_from_an_api_that_accepts_them
     let mut refused = 0;
     let mut fetches = Vec::new();
     for _minute in 0..5 {
-        let before = mint.fetches();
+        let before = source.fetches();
         for _ in 0..120 {
             client.clone().oneshot(get("https://bad.example.com/")).await?;
             let good = client.clone().oneshot(get("https://good.example.com/")).await?;
@@ -200,7 +200,7 @@ async fn an_api_that_rejects_all_tokens_takes_none_from_an_api_that_accepts_them
             settle().await;
             clock.advance(std::time::Duration::from_millis(500));
         }
-        fetches.push(mint.fetches() - before);
+        fetches.push(source.fetches() - before);
     }
     assert_eq!(refused, 0);
     assert!(fetches[0] <= 10 && fetches[1..].iter().all(|count| *count <= 1), "{fetches:?}");
@@ -234,8 +234,8 @@ async fn a_broken_api_makes_no_storm_of_token_requests() -> Outcome {
 
 #[tokio::test]
 async fn only_a_401_about_our_own_token_counts() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
     idaas.prefetch().await?;

@@ -68,8 +68,8 @@ pub(crate) const ORDERED_WITH_2: &str = "Bearer token-2 POST 7 two cups of tea";
 
 #[tokio::test]
 async fn the_replay_leaves_whole_with_the_next_token() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let shop = Shop::default();
     let client = ServiceBuilder::new()
         .retry(tower_idaas::RetryUnauthorized::new())
@@ -79,12 +79,12 @@ async fn the_replay_leaves_whole_with_the_next_token() -> Outcome {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(shop.seen(), [ORDERED_WITH_1, ORDERED_WITH_2]);
     client.oneshot(order()).await?;
-    assert_eq!((shop.seen().len(), mint.fetches()), (3, 2));
+    assert_eq!((shop.seen().len(), source.fetches()), (3, 2));
     Ok(())
 }
 
 #[tokio::test]
-async fn the_replay_asks_for_the_scope_of_the_request() -> Outcome {
+async fn the_replay_has_the_scope_of_the_request() -> Outcome {
     let issuer = TestIdaas::start().await?;
     let stock = issuer.api("api://stock").permission("read").plain_http().start().await?;
     let idaas = client_of(&issuer).build()?;
@@ -106,8 +106,8 @@ async fn the_replay_asks_for_the_scope_of_the_request() -> Outcome {
 
 #[tokio::test(start_paused = true)]
 async fn two_rejections_in_a_row_are_the_callers_and_force_one_refresh_within_a_second() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let shop = Shop::default();
     // Twice the same policy changes nothing.
     let client = ServiceBuilder::new()
@@ -121,25 +121,25 @@ async fn two_rejections_in_a_row_are_the_callers_and_force_one_refresh_within_a_
         (StatusCode::UNAUTHORIZED, &"2".parse()?)
     );
     assert_eq!(shop.seen(), [ORDERED_WITH_1, ORDERED_WITH_2]);
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     // The token that exists is served, and there is no other to replay with: the response comes without a pause.
     let mut next = task::spawn(client.clone().oneshot(order()));
     assert_eq!(assert_ready!(next.poll())?.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!((shop.seen().len(), mint.fetches()), (3, 2));
+    assert_eq!((shop.seen().len(), source.fetches()), (3, 2));
     clock.advance(seconds(1));
     for _ in 0..2 {
         assert_eq!(client.clone().oneshot(order()).await?.status(), StatusCode::UNAUTHORIZED);
         settle().await;
     }
-    assert_eq!((shop.seen().len(), mint.fetches()), (5, 3), "the next one is fetched behind the requests");
+    assert_eq!((shop.seen().len(), source.fetches()), (5, 3), "the next one is fetched behind the requests");
     Ok(())
 }
 
 #[tokio::test]
 async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late_one_fetches_nothing()
 -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     idaas.prefetch().await?;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<()>>();
     let client = ServiceBuilder::new()
@@ -177,7 +177,7 @@ async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late
     answer.send_response(Response::new(()));
     assert_eq!(requests.join_next().await.ok_or("one is left")???.status(), StatusCode::OK);
     settle().await;
-    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-2", 2));
+    assert_eq!((text(idaas.token().await)?.as_str(), source.fetches()), ("token-2", 2));
     drop(client);
     assert!(handle.next_request().await.is_none(), "no request is replayed twice");
     Ok(())
@@ -188,9 +188,9 @@ async fn fifty_rejected_requests_make_one_refresh_and_one_replay_each_and_a_late
 struct Stream(&'static str);
 
 #[tokio::test]
-async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_invalidated() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
     let client = ServiceBuilder::new()
@@ -206,7 +206,7 @@ async fn a_streamed_body_is_sent_once_and_its_rejected_token_is_withdrawn() -> O
     assert_eq!(response.into_body(), "denied");
     assert_eq!(*seen.lock().unwrap(), [Stream("one")]);
     assert!(idaas.peek().is_none());
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
@@ -224,8 +224,8 @@ async fn a_body_cloned_by_a_function_is_replayed_whole() -> Outcome {
 
 #[tokio::test]
 async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?.without_token_elsewhere();
     let client =
@@ -245,16 +245,16 @@ async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
         assert_eq!(client.clone().oneshot(request).await?.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(api.take().len(), 1);
     }
-    assert_eq!((text(idaas.token().await)?.as_str(), mint.fetches()), ("token-1", 1));
+    assert_eq!((text(idaas.token().await)?.as_str(), source.fetches()), ("token-1", 1));
     Ok(())
 }
 
 #[tokio::test]
 async fn an_error_of_the_replay_is_the_callers() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     idaas.prefetch().await?;
-    let refusing = mint.clone();
+    let refusing = source.clone();
     let client = ServiceBuilder::new()
         .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())

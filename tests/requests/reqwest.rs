@@ -158,7 +158,7 @@ async fn a_second_rejection_is_the_callers_and_the_replay_was_whole() -> Outcome
 }
 
 #[tokio::test]
-async fn a_stream_is_sent_once_and_its_rejected_token_is_withdrawn_all_the_same() -> Outcome {
+async fn a_stream_is_sent_once_and_its_rejected_token_is_invalidated_all_the_same() -> Outcome {
     let (_issuer, _api, idaas) = protected().await?;
     let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
     let stream = || http().post(&grumpy.url).body(Body::wrap(Full::<bytes::Bytes>::from("tea")));
@@ -269,7 +269,7 @@ async fn a_header_on_the_request_stays_and_one_of_the_clients_gives_way() -> Out
 }
 
 #[tokio::test]
-async fn a_layers_scope_is_asked_for_and_extensions_count_on_requests_made_inside() -> Outcome {
+async fn a_layers_scope_is_requested_and_extensions_count_on_requests_made_inside() -> Outcome {
     let (issuer, _orders, idaas) = protected().await?;
     let stock = issuer.api("api://stock").permission("read").plain_http().start().await?;
     let scope: Scope = "api://stock|read".parse()?;

@@ -13,8 +13,8 @@ const URL: &str = "https://api.example.com/";
 async fn a_token_that_expires_while_the_inner_service_becomes_ready_is_replaced_thrice_and_no_more() -> Outcome
 {
     for (times, fetches) in [(1, Some(2)), (2, Some(3)), (usize::MAX, None)] {
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = fed_by(&mint)?;
+        let source = ScriptedSource::new();
+        let (idaas, clock) = fed_by(&source)?;
         let inner = SlowToBeReady::new(&clock, LIFE);
         let mut client = idaas.layer().layer(inner.clone());
         ServiceExt::<Request<Body>>::ready(&mut client).await?;
@@ -23,14 +23,14 @@ async fn a_token_that_expires_while_the_inner_service_becomes_ready_is_replaced_
         match fetches {
             Some(fetches) => {
                 sent?;
-                assert_eq!((mint.fetches(), inner.sent()), (fetches, 1), "{times}");
+                assert_eq!((source.fetches(), inner.sent()), (fetches, 1), "{times}");
             }
             None => {
                 let error = sent.unwrap_err();
                 let error = ours(&error);
                 assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
                 assert!(error.to_string().contains("before the inner service was ready"), "{error}");
-                assert_eq!((mint.fetches(), inner.sent()), (3, 0));
+                assert_eq!((source.fetches(), inner.sent()), (3, 0));
             }
         }
     }
@@ -39,15 +39,15 @@ async fn a_token_that_expires_while_the_inner_service_becomes_ready_is_replaced_
 
 #[tokio::test]
 async fn a_token_without_a_life_serves_the_request_that_waited_for_it_however_long_that_took() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let inner = SlowToBeReady::new(&clock, LIFE);
     let mut client = idaas.layer().layer(inner.clone());
     ServiceExt::<Request<Body>>::ready(&mut client).await?;
     inner.be_slow(1);
-    mint.then(TokenResponse::bearer("brief")?.with_expires_in(std::time::Duration::ZERO));
+    source.then(TokenResponse::bearer("brief")?.with_expires_in(std::time::Duration::ZERO));
     client.call(get(URL)).await?;
-    assert_eq!((mint.fetches(), inner.sent()), (1, 1));
+    assert_eq!((source.fetches(), inner.sent()), (1, 1));
     // It served no other.
     let api = Api::default();
     idaas.layer().layer(api.clone()).oneshot(get(URL)).await?;
@@ -57,9 +57,9 @@ async fn a_token_without_a_life_serves_the_request_that_waited_for_it_however_lo
 
 #[tokio::test(start_paused = true)]
 async fn a_second_wait_has_what_the_first_has_left_of_the_requests_own_limit() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.set_life(seconds(40));
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    source.set_life(seconds(40));
+    let (idaas, clock) = fed_by(&source)?;
     // The first token expires while the inner service becomes ready, which takes most of the limit.
     let inner = SlowToBeReady::new(&clock, seconds(40));
     let mut client = idaas.layer().layer(inner.clone());
@@ -68,15 +68,15 @@ async fn a_second_wait_has_what_the_first_has_left_of_the_requests_own_limit() -
     let mut request = get(URL);
     request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("42S"));
     let mut sending = tokio_test::task::spawn(client.call(request));
-    while mint.fetches() == 0 {
+    while source.fetches() == 0 {
         assert!(sending.poll().is_pending());
         tokio::task::yield_now().await;
     }
-    mint.hold();
+    source.hold();
     let began = tokio::time::Instant::now();
     let error = sending.await.unwrap_err();
     let error = ours(&error);
-    assert_eq!((error.kind(), mint.fetches(), inner.sent()), (ErrorKind::Timeout, 2, 0));
+    assert_eq!((error.kind(), source.fetches(), inner.sent()), (ErrorKind::Timeout, 2, 0));
     assert!(error.to_string().contains("the request's own time limit of 42s"), "{error}");
     let waited = began.elapsed();
     assert!(waited >= seconds(2) && waited < seconds(3), "{waited:?}");

@@ -83,7 +83,7 @@ impl Crowd {
                 register: register.clone(),
                 counts: Arc::clone(&counts),
             };
-            clients.spawn(caller.ask_until(Arc::clone(&over)))
+            clients.spawn(caller.request_until(Arc::clone(&over)))
         };
         let mut callers: Vec<_> = (0..CALLERS).map(start).collect();
         let (register, over_too) = (register.clone(), Arc::clone(&over));
@@ -128,7 +128,7 @@ struct Caller {
 }
 
 impl Caller {
-    async fn ask_until(mut self, over: Arc<AtomicBool>) {
+    async fn request_until(mut self, over: Arc<AtomicBool>) {
         while !over.load(Ordering::Relaxed) {
             self.ask().await;
             sleep(PACE).await;

@@ -152,7 +152,7 @@ async fn soak(clients: &Runtime, stretch: f64) {
 
     crowd.disperse().await;
     println!("{table}");
-    let (asked, reached) = table.asked_and_reached();
+    let (asked, reached) = table.requested_and_reached();
     // What is under way is counted by the issuer already and by the library when it has ended.
     assert!(asked + scopes().len() >= reached, "{reached} token requests arrived, and {asked} were logged");
     let verdict = register.verdict();

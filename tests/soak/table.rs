@@ -67,7 +67,7 @@ impl Table {
     }
 
     /// How often the issuer was asked by the library's account, and by its own, since the start.
-    pub fn asked_and_reached(&self) -> (usize, usize) {
+    pub fn requested_and_reached(&self) -> (usize, usize) {
         let counts = self.0.iter().map(|(row, _)| row.counts);
         counts.fold((0, 0), |(asked, reached), counts| (asked + counts.asked, reached + counts.reached))
     }

@@ -41,10 +41,10 @@ pub async fn turned_by_hand() -> Result<(TestIdaas, Idaas, ManualClock), BoxErro
     Ok((issuer, idaas, clock))
 }
 
-/// A handle whose tokens come from the mint, with a clock to turn.
-pub fn fed_by(mint: &ScriptedSource) -> Result<(Idaas, ManualClock), BoxError> {
+/// A handle whose tokens come from the scripted source, with a clock to turn.
+pub fn fed_by(source: &ScriptedSource) -> Result<(Idaas, ManualClock), BoxError> {
     let clock = ManualClock::new();
-    let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+    let idaas = Idaas::builder().scope("api://a|read").token_source(source.clone()).clock(clock.clone());
     Ok((idaas.build()?, clock))
 }
 

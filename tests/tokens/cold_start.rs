@@ -65,9 +65,9 @@ impl Wake for Wakes {
 
 #[tokio::test]
 async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_poll_after_it() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.hold();
     let mut client = idaas.layer().layer(Api::default());
     let mut waiting = Vec::new();
     for _ in 0..1_000 {
@@ -78,13 +78,13 @@ async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_
         assert!(response.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         waiting.push((response, wakes, waker));
     }
-    mint.wait_for_fetches(1).await;
+    source.wait_for_fetches(1).await;
     settle().await;
     assert!(
         waiting.iter().all(|(_, wakes, _)| wakes.0.load(Ordering::Relaxed) == 0),
         "no waiter is woken for nothing"
     );
-    mint.release();
+    source.release();
     settle().await;
     for (mut response, wakes, waker) in waiting {
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
@@ -93,7 +93,7 @@ async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_
         };
         assert_eq!(answer?.status(), StatusCode::OK);
     }
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
@@ -174,12 +174,12 @@ async fn a_wait_that_runs_out_is_an_error_of_its_own_and_leaves_the_fetch_going(
 
 #[tokio::test]
 async fn a_call_that_is_never_polled_fetches_nothing() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     drop(idaas.token());
     assert!(idaas.peek().is_none());
     tokio::task::yield_now().await;
-    assert_eq!(mint.fetches(), 0);
+    assert_eq!(source.fetches(), 0);
     Ok(())
 }
 

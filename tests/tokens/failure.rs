@@ -66,7 +66,7 @@ async fn a_token_that_dies_while_the_issuer_is_gone_is_replaced_when_it_is_back(
 }
 
 #[tokio::test]
-async fn warm_fails_fast_and_leaves_the_handle_usable() -> Outcome {
+async fn prefetch_fails_fast_and_leaves_the_handle_usable() -> Outcome {
     let (issuer, idaas, clock) = turned_by_hand().await?;
     issuer.down().await;
     assert_eq!(idaas.prefetch().await.unwrap_err().kind(), ErrorKind::Connect);
@@ -150,11 +150,11 @@ async fn retry_after_counts_for_five_minutes_at_most() -> Outcome {
 #[tokio::test]
 async fn a_live_token_is_served_throughout_retry_after() -> Outcome {
     for age in [ADVISORY, MANDATORY] {
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = fed_by(&mint)?;
+        let source = ScriptedSource::new();
+        let (idaas, clock) = fed_by(&source)?;
         idaas.prefetch().await?;
         clock.advance(age);
-        mint.fail_with(unavailable().with_retry_after(seconds(40)));
+        source.fail_with(unavailable().with_retry_after(seconds(40)));
         assert_eq!(text(idaas.token().await)?, "token-1");
         settle().await;
         for _ in 0..39 {
@@ -162,7 +162,7 @@ async fn a_live_token_is_served_throughout_retry_after() -> Outcome {
             assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
             settle().await;
         }
-        assert_eq!(mint.fetches(), 2);
+        assert_eq!(source.fetches(), 2);
     }
     Ok(())
 }

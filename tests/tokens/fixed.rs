@@ -54,7 +54,7 @@ fn it_is_there_at_once_without_a_runtime_for_every_scope_and_subject() -> Outcom
 }
 
 #[test]
-fn a_rejection_does_not_withdraw_it_and_the_replay_has_it_again() -> Outcome {
+fn a_rejection_does_not_invalidate_it_and_the_replay_has_it_again() -> Outcome {
     let idaas = Idaas::fixed("made-up")?;
     let api = Api::default();
     api.answer_with(StatusCode::UNAUTHORIZED);

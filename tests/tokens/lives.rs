@@ -37,9 +37,9 @@ async fn tokens_that_live_for_seconds_or_minutes_are_cached() -> Outcome {
 /// Such a token serves the requests that waited for it; another would be like it.
 #[tokio::test]
 async fn a_request_that_waits_for_a_token_without_a_life_is_sent_with_it_and_ends() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.set_life(Duration::ZERO);
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    source.set_life(Duration::ZERO);
+    let (idaas, _clock) = fed_by(&source)?;
     let api = tower::service_fn(|request: http::Request<String>| async move {
         let sent = request.headers().get(http::header::AUTHORIZATION).cloned();
         Ok::<_, tower_idaas::BoxError>(http::Response::new(sent))
@@ -49,7 +49,7 @@ async fn a_request_that_waits_for_a_token_without_a_life_is_sent_with_it_and_end
     let sent =
         tokio::time::timeout(Duration::from_secs(5), tower::ServiceExt::oneshot(client, request)).await??;
     assert_eq!(sent.into_body().ok_or("no header")?, "Bearer token-1");
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
@@ -94,9 +94,9 @@ async fn a_token_that_arrives_expired_serves_its_waiters_and_no_other_request() 
 
 #[tokio::test(start_paused = true)]
 async fn tokens_that_are_always_dead_on_arrival_make_no_fetch_loop() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.set_life(Duration::ZERO);
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    source.set_life(Duration::ZERO);
+    let (idaas, _clock) = fed_by(&source)?;
     idaas.token().await?;
     let mut callers: Vec<_> = (0..50).map(|_| task::spawn(idaas.token())).collect();
     for _ in 0..100 {
@@ -105,19 +105,19 @@ async fn tokens_that_are_always_dead_on_arrival_make_no_fetch_loop() -> Outcome 
         }
         tokio::task::yield_now().await;
     }
-    assert_eq!(mint.fetches(), 1, "the next one is due in a second");
+    assert_eq!(source.fetches(), 1, "the next one is due in a second");
     for caller in callers {
         caller.await?;
     }
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn tokens_shorter_than_a_second_are_fetched_once_a_second_at_most() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.set_life(Duration::from_millis(5));
-    let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).build()?;
+    let source = ScriptedSource::new();
+    source.set_life(Duration::from_millis(5));
+    let idaas = Idaas::builder().scope("api://a|read").token_source(source.clone()).build()?;
     let eager = async {
         while idaas.token().await.is_ok() {
             tokio::task::yield_now().await;
@@ -125,17 +125,17 @@ async fn tokens_shorter_than_a_second_are_fetched_once_a_second_at_most() -> Out
     };
     assert!(tokio::time::timeout(Duration::from_millis(200), eager).await.is_err());
     // One, and one more for each second that a busy machine makes of it.
-    assert!(mint.fetches() <= 5, "{} requests", mint.fetches());
+    assert!(source.fetches() <= 5, "{} requests", source.fetches());
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_dead_on_arrival_does_not_displace_a_live_one() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     idaas.prefetch().await?;
     clock.advance(MANDATORY);
-    mint.set_life(Duration::ZERO);
+    source.set_life(Duration::ZERO);
     assert_eq!(text(idaas.token().await)?, "token-1");
     assert!(idaas.peek().is_some());
     Ok(())
@@ -146,43 +146,43 @@ async fn a_token_that_expires_while_it_is_fetched_goes_to_no_request_and_another
     let suspended = |clock: &ManualClock| clock.set_wall_ahead(2 * LIFE);
     let slow = |clock: &ManualClock| clock.advance(2 * LIFE);
     for meanwhile in [suspended, slow] as [fn(&ManualClock); 2] {
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = fed_by(&mint)?;
-        mint.hold();
+        let source = ScriptedSource::new();
+        let (idaas, clock) = fed_by(&source)?;
+        source.hold();
         let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
         for caller in &mut callers {
             assert_pending!(caller.poll());
         }
-        mint.wait_for_fetches(1).await;
+        source.wait_for_fetches(1).await;
         meanwhile(&clock);
-        mint.release();
+        source.release();
         for caller in callers {
             assert_eq!(text(caller.await)?, "token-2");
         }
-        assert_eq!(mint.fetches(), 2);
+        assert_eq!(source.fetches(), 2);
     }
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_is_slower_than_its_tokens_live_makes_an_error_and_no_fetch_loop() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.set_life(Duration::from_secs(3));
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    source.set_life(Duration::from_secs(3));
+    let (idaas, clock) = fed_by(&source)?;
     let asking = tokio::spawn({
         let idaas = idaas.clone();
         async move { text(idaas.token().await) }
     });
     for fetches in 1..=2 {
-        mint.hold();
-        tokio::time::timeout(Duration::from_secs(10), mint.wait_for_fetches(fetches)).await?;
+        source.hold();
+        tokio::time::timeout(Duration::from_secs(10), source.wait_for_fetches(fetches)).await?;
         clock.advance(Duration::from_secs(4));
-        mint.release();
+        source.release();
         settle().await;
     }
     let error = asking.await?.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
     assert!(error.to_string().contains("expired on the way"), "{error}");
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }

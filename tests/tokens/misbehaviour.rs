@@ -12,9 +12,9 @@ use crate::handles::{ADVISORY, Outcome, ScriptedSource, client_of, fed_by, secon
 
 #[tokio::test]
 async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
-    mint.panic_from_now_on();
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
+    source.panic_from_now_on();
     let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
     for caller in &mut callers {
         assert_pending!(caller.poll());
@@ -23,8 +23,8 @@ async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
         let error = caller.await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Runtime, false));
     }
-    assert_eq!(mint.fetches(), 1);
-    mint.recover();
+    assert_eq!(source.fetches(), 1);
+    source.recover();
     clock.advance(seconds(5));
     assert_eq!(text(idaas.token().await)?, "token-2");
     Ok(())
@@ -32,16 +32,16 @@ async fn a_source_that_panics_is_an_error_for_all_who_waited() -> Outcome {
 
 #[tokio::test]
 async fn a_source_that_panics_behind_a_live_token_disturbs_no_request() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     idaas.prefetch().await?;
     clock.advance(ADVISORY);
-    mint.panic_from_now_on();
+    source.panic_from_now_on();
     for _ in 0..10 {
         assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
         settle().await;
     }
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
@@ -66,13 +66,13 @@ async fn an_authenticator_that_panics_is_an_error() -> Outcome {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_never_answers_is_an_error_and_leaves_no_task_behind() -> Outcome {
     let tasks = Handle::current().metrics().num_alive_tasks();
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.hold();
     assert_eq!(idaas.token().await.unwrap_err().kind(), ErrorKind::Timeout);
     tokio::time::sleep(seconds(60)).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
@@ -80,8 +80,8 @@ async fn a_source_that_never_answers_is_an_error_and_leaves_no_task_behind() -> 
 async fn no_task_is_left_when_nothing_is_fetched() -> Outcome {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let _layer = idaas.layer();
     assert_eq!(tasks(), before, "building starts nothing");
     for age in [ADVISORY, ADVISORY, 2 * ADVISORY] {

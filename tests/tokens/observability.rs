@@ -66,8 +66,8 @@ fn names(line: &Line) -> Vec<&'static str> {
 async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
 
     idaas.prefetch().await?;
     let [fetched] = &lines.take()[..] else { return Err("one line".into()) };
@@ -95,7 +95,7 @@ async fn each_fetch_is_one_line_with_the_same_fields_and_a_hit_is_none() -> Outc
     }
     assert!(lines.take().is_empty(), "a hit is silent");
 
-    mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test").with_request_id("req-7"));
+    source.fail_with(Error::new(ErrorKind::Refused, "no, said the test").with_request_id("req-7"));
     clock.advance(ADVISORY);
     idaas.token().await?;
     settle().await;
@@ -145,12 +145,12 @@ fn line(outcome: &str, level: &str, lives: bool) -> (String, String, bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
+async fn a_source_that_panics_is_reported_as_any_other_failure() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.panic_from_now_on();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.panic_from_now_on();
     idaas.token().await.unwrap_err();
     assert_eq!(told(&lines), [line("panicked", "WARN", false)]);
     Ok(())
@@ -160,10 +160,10 @@ async fn a_source_that_panics_is_told_of_as_any_other_failure() -> Outcome {
 async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let torn = |text: &str| Error::new(ErrorKind::Credential, text).with_transient(true);
-    mint.fail_with(torn("the file is empty, said the test"));
+    source.fail_with(torn("the file is empty, said the test"));
     // Looked at each 200 ms, from the first second to the last.
     for _ in 0..16 {
         idaas.token().await.unwrap_err();
@@ -172,7 +172,7 @@ async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once
     let levels: Vec<_> = told(&lines).into_iter().map(|(_, level, _)| level).collect();
     let warned = levels.iter().filter(|level| *level == "WARN").count();
     assert_eq!((levels.len(), warned, levels[0].as_str()), (16, 4, "WARN"));
-    mint.fail_with(torn("the file is gone, said the test"));
+    source.fail_with(torn("the file is gone, said the test"));
     idaas.token().await.unwrap_err();
     assert_eq!(told(&lines), [line("failed", "WARN", false)]);
     Ok(())
@@ -182,9 +182,9 @@ async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once
 async fn many_failures_at_once_do_not_fill_the_log() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
     for scope in 0..100 {
         idaas.token_for(&format!("api://{scope}|read").parse()?).await.unwrap_err();
     }
@@ -198,15 +198,15 @@ async fn many_failures_at_once_do_not_fill_the_log() -> Outcome {
 async fn a_fetch_that_an_invalidation_made_void_is_not_reported_as_a_token_that_lives() -> Outcome {
     let lines = Lines::default();
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let token = idaas.token().await?;
     clock.advance(ADVISORY);
-    mint.hold();
+    source.hold();
     idaas.token().await?;
-    mint.wait_for_fetches(2).await;
+    source.wait_for_fetches(2).await;
     idaas.invalidate(&token);
-    mint.release();
+    source.release();
     idaas.token().await?;
     settle().await;
     assert_eq!(
@@ -217,18 +217,18 @@ async fn a_fetch_that_an_invalidation_made_void_is_not_reported_as_a_token_that_
 }
 
 #[test]
-fn a_fetch_that_is_lost_with_its_runtime_is_told_of_too() -> Outcome {
+fn a_fetch_that_is_lost_with_its_runtime_is_reported_too() -> Outcome {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::registry().with(lines.clone());
     tracing::subscriber::with_default(subscriber, || -> Outcome {
-        let mint = ScriptedSource::new();
-        mint.hold();
-        let (idaas, _clock) = fed_by(&mint)?;
+        let source = ScriptedSource::new();
+        source.hold();
+        let (idaas, _clock) = fed_by(&source)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = mint.wait_for_fetches(1) => {}
+                () = source.wait_for_fetches(1) => {}
                 _ = idaas.token() => {}
             }
         });
@@ -242,8 +242,8 @@ fn a_fetch_that_is_lost_with_its_runtime_is_told_of_too() -> Outcome {
 async fn a_request_that_waits_is_reported_with_the_time_it_waited() -> Outcome {
     let waits = Lines::of("tower_idaas::wait");
     let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(waits.clone()));
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     idaas.token().await?;
     idaas.token().await?;
     let lines = waits.take();
@@ -251,7 +251,7 @@ async fn a_request_that_waits_is_reported_with_the_time_it_waited() -> Outcome {
     assert_eq!((&*line["event"], &*line["scope"]), ("idaas.wait", "api://a|read"));
     assert!(line["waited"].parse::<f64>()? >= 0.0 && !line.contains_key("error"), "{line:?}");
 
-    mint.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
+    source.fail_with(Error::new(ErrorKind::Refused, "no, said the test"));
     idaas.token_for(&"api://b|read".parse()?).await.unwrap_err();
     assert_eq!(waits.take()[0]["error"], "no, said the test");
     Ok(())
@@ -299,12 +299,12 @@ impl<S: Subscriber> Layer<S> for CallsBack {
 }
 
 #[test]
-fn a_subscriber_that_asks_the_same_handle_locks_nothing_up() -> Outcome {
+fn a_subscriber_that_uses_the_same_handle_locks_nothing_up() -> Outcome {
     let (ends, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = fed_by(&mint).unwrap();
+        let source = ScriptedSource::new();
+        let (idaas, clock) = fed_by(&source).unwrap();
         let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let calls_back = CallsBack(idaas.clone(), Arc::clone(&calls));
         let subscriber = tracing_subscriber::registry().with(calls_back);
@@ -312,9 +312,9 @@ fn a_subscriber_that_asks_the_same_handle_locks_nothing_up() -> Outcome {
             runtime.block_on(async {
                 for failing in [false, true, false] {
                     if failing {
-                        mint.fail_with(Error::new(ErrorKind::Connect, "no route, said the test"));
+                        source.fail_with(Error::new(ErrorKind::Connect, "no route, said the test"));
                     } else {
-                        mint.recover();
+                        source.recover();
                     }
                     if let Ok(token) = idaas.token().await {
                         idaas.invalidate(&token);

@@ -10,13 +10,14 @@ use crate::handles::{Outcome, ScriptedSource, fed_by, seconds, settle, unavailab
 
 /// Requests that the issuer gets in each minute of an hour of failures, ten callers a step.
 async fn requests_a_minute(failure: Error, step: Duration, minutes: u32) -> Result<Vec<u64>, Error> {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
-    mint.fail_with(failure);
+    let source = ScriptedSource::new();
+    let (idaas, clock) =
+        fed_by(&source).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
+    source.fail_with(failure);
     let mut counts = Vec::new();
     let steps = 60_000 / step.as_millis();
     for _ in 0..minutes {
-        let before = mint.fetches();
+        let before = source.fetches();
         for _ in 0..steps {
             let mut callers: Vec<_> = (0..10).map(|_| task::spawn(idaas.token())).collect();
             for caller in &mut callers {
@@ -29,7 +30,7 @@ async fn requests_a_minute(failure: Error, step: Duration, minutes: u32) -> Resu
             assert!(idaas.token().await.is_err());
             clock.advance(step);
         }
-        counts.push(mint.fetches() - before);
+        counts.push(source.fetches() - before);
     }
     Ok(counts)
 }
@@ -59,7 +60,7 @@ fn scopes(count: usize) -> Result<Vec<Scope>, BoxError> {
 }
 
 /// All scopes at once; how many of the callers got a token.
-async fn ask_for_all(idaas: &Idaas, scopes: &[Scope]) -> usize {
+async fn request_all(idaas: &Idaas, scopes: &[Scope]) -> usize {
     let callers = scopes.iter().cloned().map(|scope| {
         let idaas = idaas.clone();
         tokio::spawn(async move { idaas.token_for(&scope).await.is_ok() })
@@ -72,45 +73,45 @@ async fn ask_for_all(idaas: &Idaas, scopes: &[Scope]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sixty_four_scopes_ask_a_dead_issuer_no_more_often_than_one_and_all_recover_within_a_step() -> Outcome
-{
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+async fn sixty_four_scopes_send_a_dead_issuer_no_more_requests_than_one_and_all_recover_within_a_step()
+-> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let scopes = scopes(64)?;
-    mint.fail_with(unavailable());
+    source.fail_with(unavailable());
     let mut counts = Vec::new();
     for _ in 0..5 {
-        let before = mint.fetches();
+        let before = source.fetches();
         for _ in 0..120 {
-            assert_eq!(ask_for_all(&idaas, &scopes).await, 0);
+            assert_eq!(request_all(&idaas, &scopes).await, 0);
             clock.advance(Duration::from_millis(500));
         }
-        counts.push(mint.fetches() - before);
+        counts.push(source.fetches() - before);
     }
     assert!(counts[0] <= 20 && counts[0] >= 3, "{counts:?}");
     assert!(counts[1..].iter().all(|count| (1..=4).contains(count)), "{counts:?}");
 
-    mint.recover();
+    source.recover();
     clock.advance(seconds(32));
-    assert_eq!(ask_for_all(&idaas, &scopes).await, scopes.len());
+    assert_eq!(request_all(&idaas, &scopes).await, scopes.len());
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
-async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -> Outcome {
+async fn scopes_requested_for_the_first_time_send_a_dead_issuer_no_more_requests() -> Outcome {
     for failure in [unavailable(), Error::new(ErrorKind::InvalidResponse, "a page of regrets")] {
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = fed_by(&mint)?;
-        mint.fail_with(failure);
+        let source = ScriptedSource::new();
+        let (idaas, clock) = fed_by(&source)?;
+        source.fail_with(failure);
         let mut scopes = scopes(5 * 120)?.into_iter();
         let mut counts = Vec::new();
         for _ in 0..5 {
-            let before = mint.fetches();
+            let before = source.fetches();
             for scope in scopes.by_ref().take(120) {
-                assert_eq!(ask_for_all(&idaas, &[scope]).await, 0);
+                assert_eq!(request_all(&idaas, &[scope]).await, 0);
                 clock.advance(Duration::from_millis(500));
             }
-            counts.push(mint.fetches() - before);
+            counts.push(source.fetches() - before);
         }
         assert!(counts[0] <= 20 && counts[0] >= 3, "{counts:?}");
         assert!(counts[1..].iter().all(|count| (1..=4).contains(count)), "{counts:?}");
@@ -120,31 +121,31 @@ async fn scopes_asked_for_the_first_time_do_not_ask_a_dead_issuer_more_often() -
 
 #[tokio::test(start_paused = true)]
 async fn a_hiccup_while_sixty_four_scopes_are_cold_fails_no_request() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let scopes = scopes(64)?;
-    mint.hold();
+    source.hold();
     let asking = {
         let (idaas, scopes) = (idaas.clone(), scopes.clone());
-        tokio::spawn(async move { ask_for_all(&idaas, &scopes).await })
+        tokio::spawn(async move { request_all(&idaas, &scopes).await })
     };
-    mint.wait_for_fetches(8).await;
-    mint.fail_with(unavailable());
-    mint.release();
+    source.wait_for_fetches(8).await;
+    source.fail_with(unavailable());
+    source.release();
     settle().await;
-    mint.recover();
+    source.recover();
     assert_eq!(asking.await?, scopes.len());
-    assert!(mint.fetches() <= 64 + 10, "{}", mint.fetches());
+    assert!(source.fetches() <= 64 + 10, "{}", source.fetches());
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_scopes_renewals_do_not_wait_for_the_trouble_of_another() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let scopes = scopes(2)?;
     let held = idaas.token_for(&scopes[0]).await?;
-    mint.fail_with(unavailable());
+    source.fail_with(unavailable());
     assert!(idaas.token_for(&scopes[1]).await.is_err());
     clock.advance(seconds(900));
     assert_eq!(idaas.token_for(&scopes[0]).await?.expose_token(), held.expose_token());

@@ -43,8 +43,8 @@ impl Service<Request<Body>> for Strict {
 
 #[tokio::test]
 async fn the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_token_or_not() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let mut client = idaas.layer().layer(Strict::default());
     for _ in 0..3 {
         for _ in 0..3 {
@@ -53,12 +53,12 @@ async fn the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_to
         clock.advance(seconds(2_000));
     }
     // Several on their way at once, all from one service.
-    mint.hold();
+    source.hold();
     let mut waiting = Vec::new();
     for _ in 0..3 {
         waiting.push(send(&mut client, get(URL)).await?);
     }
-    mint.release();
+    source.release();
     for response in waiting {
         response.await?;
     }
@@ -67,8 +67,8 @@ async fn the_instance_that_was_ready_is_the_one_called_whether_it_waits_for_a_to
 
 #[tokio::test]
 async fn readiness_is_that_of_the_inner_service_and_fetches_nothing() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<()>>();
     let mut client = task::spawn(idaas.layer().layer(service));
     handle.allow(0);
@@ -77,7 +77,7 @@ async fn readiness_is_that_of_the_inner_service_and_fetches_nothing() -> Outcome
     handle.allow(1);
     assert_ready_ok!(poll());
     tokio::task::yield_now().await;
-    assert_eq!(mint.fetches(), 0);
+    assert_eq!(source.fetches(), 0);
     handle.send_error("broken");
     assert_eq!(assert_ready!(poll()).unwrap_err().to_string(), "broken");
     Ok(())
@@ -86,8 +86,8 @@ async fn readiness_is_that_of_the_inner_service_and_fetches_nothing() -> Outcome
 type Limited = IdaasService<ConcurrencyLimit<Api>>;
 
 /// A service of which one may be ready at a time, wrapped.
-fn one_at_a_time(mint: &ScriptedSource) -> Result<Limited, BoxError> {
-    let (idaas, _clock) = fed_by(mint)?;
+fn one_at_a_time(source: &ScriptedSource) -> Result<Limited, BoxError> {
+    let (idaas, _clock) = fed_by(source)?;
     Ok(idaas.layer().layer(ConcurrencyLimit::new(Api::default(), 1)))
 }
 
@@ -97,15 +97,15 @@ fn poll_ready(client: &mut Limited) -> Poll<Result<(), BoxError>> {
 
 #[tokio::test]
 async fn a_request_that_waits_for_a_token_holds_no_permit_and_takes_one_when_it_leaves() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.hold();
-    let mut client = one_at_a_time(&mint)?;
+    let source = ScriptedSource::new();
+    source.hold();
+    let mut client = one_at_a_time(&source)?;
     let mut waiting = task::spawn(send(&mut client, get(URL)).await?);
     assert_pending!(waiting.poll());
     let mut other = client.clone();
     assert_ready_ok!(poll_ready(&mut other));
-    mint.wait_for_fetches(1).await;
-    mint.release();
+    source.wait_for_fetches(1).await;
+    source.release();
     crate::handles::settle().await;
     assert_pending!(waiting.poll(), "the other one has the permit");
     drop(other);
@@ -116,13 +116,13 @@ async fn a_request_that_waits_for_a_token_holds_no_permit_and_takes_one_when_it_
 
 #[tokio::test]
 async fn a_request_dropped_while_it_waits_for_a_permit_leaves_it_to_others() -> Outcome {
-    let mint = ScriptedSource::new();
-    let mut client = one_at_a_time(&mint)?;
+    let source = ScriptedSource::new();
+    let mut client = one_at_a_time(&source)?;
     let waiting = send(&mut client, get(URL)).await?;
     let mut other = client.clone();
     assert_ready_ok!(poll_ready(&mut other));
     let mut waiting = task::spawn(waiting);
-    while mint.fetches() == 0 {
+    while source.fetches() == 0 {
         assert_pending!(waiting.poll());
         tokio::task::yield_now().await;
     }
@@ -161,8 +161,8 @@ impl Service<Request<Body>> for Slow {
 
 #[tokio::test]
 async fn a_token_that_dies_while_the_inner_service_gets_ready_is_not_sent() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let (gate, open) = tokio::sync::watch::channel(true);
     let api = Api::default();
     let mut client = idaas.layer().layer(Slow { open, api: api.clone() });
@@ -182,9 +182,9 @@ async fn a_token_that_dies_while_the_inner_service_gets_ready_is_not_sent() -> O
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_fails_for_want_of_a_token_gives_its_permit_back() -> Outcome {
-    let mint = ScriptedSource::new();
-    mint.fail_with(unavailable());
-    let mut client = one_at_a_time(&mint)?;
+    let source = ScriptedSource::new();
+    source.fail_with(unavailable());
+    let mut client = one_at_a_time(&source)?;
     // First the fetch fails, then the failure is remembered: two ways, one promise.
     for _ in 0..2 {
         let mut response = task::spawn(send(&mut client, get(URL)).await?);
@@ -209,68 +209,68 @@ async fn a_request_refused_for_its_destination_gives_its_permit_back() -> Outcom
 
 #[tokio::test]
 async fn a_buffer_works_inside_and_outside_and_a_dropped_request_frees_its_place() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.hold();
     let inside = idaas.layer().layer(Buffer::new(Strict::default(), 1));
     let mut waiting = task::spawn(inside.clone().oneshot(get(URL)));
     assert_pending!(waiting.poll());
     drop(waiting);
     let served = tokio::spawn(inside.oneshot(get(URL)));
-    mint.wait_for_fetches(1).await;
-    mint.release();
+    source.wait_for_fetches(1).await;
+    source.release();
     served.await??;
     let outside = Buffer::new(idaas.layer().layer(Strict::default()), 1);
     for _ in 0..5 {
         outside.clone().oneshot(get(URL)).await?;
     }
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_probe_alone_makes_an_idle_handle_ready_again_and_never_waits() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     for night in 1..=3 {
-        mint.hold();
+        source.hold();
         for _ in 0..5 {
             assert!(!idaas.is_ready(), "nothing has come yet");
         }
-        mint.wait_for_fetches(night).await;
-        mint.release();
+        source.wait_for_fetches(night).await;
+        source.release();
         crate::handles::settle().await;
         assert!(idaas.is_ready());
         clock.advance(seconds(100_000));
     }
-    assert_eq!(mint.fetches(), 3);
+    assert_eq!(source.fetches(), 3);
     // A token that is due is renewed behind the probe.
     idaas.prefetch().await?;
     clock.advance(crate::handles::ADVISORY);
     assert!(idaas.is_ready());
-    mint.wait_for_fetches(5).await;
+    source.wait_for_fetches(5).await;
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
-async fn probes_ask_a_failing_issuer_no_more_often_than_requests_would() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
-    mint.fail_with(unavailable());
+async fn probes_reach_a_failing_issuer_no_more_often_than_requests_would() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
+    source.fail_with(unavailable());
     for _ in 0..600 {
         assert!(!idaas.is_ready());
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         clock.advance(std::time::Duration::from_millis(100));
     }
-    assert!((3..=20).contains(&mint.fetches()), "{}", mint.fetches());
+    assert!((3..=20).contains(&source.fetches()), "{}", source.fetches());
     Ok(())
 }
 
 #[test]
 fn a_probe_outside_a_runtime_starts_nothing() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     assert!(!idaas.is_ready());
-    assert_eq!(mint.fetches(), 0);
+    assert_eq!(source.fetches(), 0);
     Ok(())
 }

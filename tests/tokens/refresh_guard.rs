@@ -17,8 +17,8 @@ fn held(idaas: &Idaas) -> Option<String> {
 
 #[tokio::test]
 async fn a_guarded_token_is_refreshed_without_requests() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let _warm = idaas.keep_fresh()?;
     until(|| held(&idaas).as_deref() == Some("token-1")).await;
     for renewal in 2..5 {
@@ -26,41 +26,42 @@ async fn a_guarded_token_is_refreshed_without_requests() -> Outcome {
         clock.advance(ADVISORY);
         until(|| held(&idaas) == Some(format!("token-{renewal}"))).await;
     }
-    assert_eq!(mint.fetches(), 4);
+    assert_eq!(source.fetches(), 4);
     Ok(())
 }
 
 #[tokio::test]
-async fn another_scope_is_kept_warm_by_itself() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+async fn another_scope_is_kept_fresh_by_itself() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let _warm = idaas.keep_fresh_for(&"api://b|read".parse()?)?;
-    mint.wait_for_fetches(1).await;
+    source.wait_for_fetches(1).await;
     settle().await;
     clock.advance(ADVISORY);
-    mint.wait_for_fetches(2).await;
+    source.wait_for_fetches(2).await;
     assert!(idaas.peek().is_none());
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_issuer_is_asked_at_the_pace_of_its_gate_and_the_token_is_back_when_it_is() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+async fn a_failing_issuer_gets_requests_at_the_pace_of_its_circuit_breaker_and_the_token_is_back_when_it_is()
+-> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let _warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
-    mint.fail_with(unavailable());
+    source.fail_with(unavailable());
     settle().await;
     clock.advance(MANDATORY);
-    let before = mint.fetches();
+    let before = source.fetches();
     for _ in 0..600 {
         // Time for the attempts of one fetch.
         tokio::time::sleep(seconds(2)).await;
         clock.advance(seconds(1));
     }
-    let asked = mint.fetches() - before;
+    let asked = source.fetches() - before;
     assert!((20..=60).contains(&asked), "{asked} in ten minutes");
-    mint.recover();
+    source.recover();
     for _ in 0..40 {
         // Time for the attempts of one fetch.
         tokio::time::sleep(seconds(2)).await;
@@ -72,22 +73,22 @@ async fn a_failing_issuer_is_asked_at_the_pace_of_its_gate_and_the_token_is_back
 
 #[tokio::test]
 async fn dropping_the_guard_stops_it() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
     drop(warm);
     until(|| tasks() == 0).await;
     clock.advance(ADVISORY);
     settle().await;
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn dropping_the_handle_stops_it_too() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let _warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
     settle().await;
@@ -98,9 +99,9 @@ async fn dropping_the_handle_stops_it_too() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_withdrawn_token_is_replaced_within_half_a_minute() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+async fn an_invalidated_token_is_replaced_within_half_a_minute() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let _warm = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
     settle().await;

@@ -68,20 +68,20 @@ async fn a_layer_that_holds_on_to_the_old_token_gets_the_new_one_too() -> Outcom
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per_step() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+async fn when_due_and_the_issuer_is_down_all_are_served_and_it_gets_one_request_per_step() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let first = text(idaas.token().await)?;
     clock.advance(ADVISORY);
-    mint.fail_with(unavailable());
+    source.fail_with(unavailable());
     let mut asked_at = Vec::new();
     for tenth in 0..1_200 {
-        let before = mint.fetches();
+        let before = source.fetches();
         for _ in 0..5 {
             assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, first);
         }
         settle().await;
-        match mint.fetches() - before {
+        match source.fetches() - before {
             0 => {}
             1 => asked_at.push(tenth),
             more => panic!("{more} requests at once"),
@@ -94,8 +94,8 @@ async fn when_due_and_the_issuer_is_down_all_are_served_and_it_is_asked_once_per
 }
 
 /// A token that is overdue, with its issuer's state to be chosen.
-async fn overdue(mint: &ScriptedSource) -> Result<(Idaas, ManualClock), Error> {
-    let (idaas, clock) = fed_by(mint).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
+async fn overdue(source: &ScriptedSource) -> Result<(Idaas, ManualClock), Error> {
+    let (idaas, clock) = fed_by(source).map_err(|error| Error::new(ErrorKind::Runtime, error.to_string()))?;
     idaas.prefetch().await?;
     clock.advance(MANDATORY);
     Ok((idaas, clock))
@@ -103,37 +103,37 @@ async fn overdue(mint: &ScriptedSource) -> Result<(Idaas, ManualClock), Error> {
 
 #[tokio::test]
 async fn when_overdue_requests_wait_for_the_next_token() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = overdue(&mint).await?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = overdue(&source).await?;
+    source.hold();
     let mut callers: Vec<_> = (0..100).map(|_| task::spawn(idaas.token())).collect();
     for caller in &mut callers {
         assert_pending!(caller.poll());
     }
-    mint.wait_for_fetches(2).await;
-    mint.release();
+    source.wait_for_fetches(2).await;
+    source.release();
     for caller in callers {
         assert_eq!(text(caller.await)?, "token-2");
     }
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcome {
     for failure in [unavailable(), Error::new(ErrorKind::Refused, "no, said the test")] {
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = overdue(&mint).await?;
-        mint.fail_with(failure);
+        let source = ScriptedSource::new();
+        let (idaas, clock) = overdue(&source).await?;
+        source.fail_with(failure);
         assert_eq!(text(idaas.token().await)?, "token-1");
         // The circuit is open now: no request is sent, and no caller waits.
-        let asked = mint.fetches();
+        let asked = source.fetches();
         for _ in 0..100 {
             assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
         }
-        assert_eq!(mint.fetches(), asked);
+        assert_eq!(source.fetches(), asked);
         clock.advance(seconds(10));
-        mint.recover();
+        source.recover();
         assert_ne!(text(idaas.token().await)?, "token-1");
     }
     Ok(())
@@ -141,9 +141,9 @@ async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcom
 
 #[tokio::test(start_paused = true)]
 async fn when_overdue_and_the_issuer_hangs_the_old_token_serves_within_two_seconds() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = overdue(&mint).await?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = overdue(&source).await?;
+    source.hold();
     let start = tokio::time::Instant::now();
     assert_eq!(text(idaas.token().await)?, "token-1");
     assert!(start.elapsed() <= Duration::from_millis(2_001));
@@ -152,15 +152,15 @@ async fn when_overdue_and_the_issuer_hangs_the_old_token_serves_within_two_secon
 
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_overdue_token_dies_while_it_waits_goes_on_waiting_for_the_next() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = overdue(&mint).await?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, clock) = overdue(&source).await?;
+    source.hold();
     let mut caller = task::spawn(idaas.token());
     assert_pending!(caller.poll());
     clock.advance(LIFE - MANDATORY);
     tokio::time::sleep(seconds(3)).await;
     assert_pending!(caller.poll());
-    mint.release();
+    source.release();
     assert_eq!(text(caller.await)?, "token-2");
     Ok(())
 }
@@ -178,8 +178,8 @@ async fn an_expired_token_never_leaves_by_either_clock() -> Outcome {
         },
     ];
     for expire in expire {
-        let mint = ScriptedSource::new();
-        let (idaas, clock) = fed_by(&mint)?;
+        let source = ScriptedSource::new();
+        let (idaas, clock) = fed_by(&source)?;
         let api = Api::default();
         let client = idaas.layer().layer(api.clone());
         client.clone().oneshot(get(URL)).await?;
@@ -194,8 +194,8 @@ async fn an_expired_token_never_leaves_by_either_clock() -> Outcome {
 
 #[tokio::test]
 async fn a_waiter_that_wakes_late_does_not_get_a_token_that_expired_meanwhile() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let mut caller = task::spawn(idaas.token());
     assert_pending!(caller.poll());
     until(|| idaas.peek().is_some()).await;
@@ -206,8 +206,8 @@ async fn a_waiter_that_wakes_late_does_not_get_a_token_that_expired_meanwhile() 
 
 #[tokio::test]
 async fn a_token_once_found_dead_stays_dead_when_the_clock_is_set_back() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
     for _ in 0..5 {
@@ -223,18 +223,18 @@ async fn a_token_once_found_dead_stays_dead_when_the_clock_is_set_back() -> Outc
 }
 
 #[tokio::test]
-async fn a_refresh_that_was_replaced_while_it_waited_for_its_turn_asks_nothing() -> Outcome {
-    let (mint, clock) = (ScriptedSource::new(), ManualClock::new());
-    let builder = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+async fn a_refresh_that_was_replaced_while_it_waited_for_its_turn_sends_nothing() -> Outcome {
+    let (source, clock) = (ScriptedSource::new(), ManualClock::new());
+    let builder = Idaas::builder().scope("api://a|read").token_source(source.clone()).clock(clock.clone());
     let idaas = builder.max_token_requests_in_flight(2).build()?;
     let first = idaas.token().await?;
-    mint.hold();
+    source.hold();
     let others = ["api://b|read", "api://c|read"].map(|scope| {
         let (idaas, scope) = (idaas.clone(), scope.parse().unwrap());
         tokio::spawn(async move { idaas.token_for(&scope).await })
     });
     // Both places are taken.
-    mint.wait_for_fetches(3).await;
+    source.wait_for_fetches(3).await;
     clock.advance(ADVISORY);
     assert_eq!(text(idaas.token().await)?, "token-1");
     settle().await;
@@ -242,11 +242,11 @@ async fn a_refresh_that_was_replaced_while_it_waited_for_its_turn_asks_nothing()
     let mut replacing = task::spawn(idaas.token());
     assert_pending!(replacing.poll());
     settle().await;
-    mint.release();
+    source.release();
     assert_eq!(text(replacing.await)?, "token-4");
     for other in others {
         other.await??;
     }
-    assert_eq!(mint.fetches(), 4);
+    assert_eq!(source.fetches(), 4);
     Ok(())
 }

@@ -22,7 +22,7 @@ async fn life(change: impl Fn(&mut serde_json::Map<String, Value>) + Send + Sync
 }
 
 #[tokio::test]
-async fn the_life_of_a_token_is_found_however_the_issuer_tells_it() {
+async fn the_life_of_a_token_is_found_however_the_issuer_writes_it() {
     let set = |expires_in: Value| {
         move |answer: &mut serde_json::Map<String, Value>| {
             answer.remove("expires_at");

@@ -89,22 +89,22 @@ fn a_runtime_dropped_in_the_middle_of_a_refresh_leaves_the_next_one_to_start_ano
 
 #[test]
 fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let first = runtime()?;
     first.block_on(async {
         idaas.prefetch().await?;
         clock.advance(ADVISORY);
-        mint.hold();
+        source.hold();
         idaas.token().await?;
-        mint.wait_for_fetches(2).await;
+        source.wait_for_fetches(2).await;
         Ok::<_, tower_idaas::Error>(())
     })?;
     drop(first);
-    mint.release();
+    source.release();
     runtime()?.block_on(async {
         assert_eq!(text(idaas.token().await)?, "token-1");
-        mint.wait_for_fetches(3).await;
+        source.wait_for_fetches(3).await;
         assert_eq!(text(idaas.token().await)?, "token-3");
         Ok(())
     })
@@ -112,11 +112,11 @@ fn a_renewal_lost_with_its_runtime_is_made_up_for_by_the_next_request() -> Outco
 
 #[test]
 fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let client = idaas.layer().layer(Api::default());
     let error = assert_ready!(task::spawn(idaas.token()).poll()).unwrap_err();
-    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 0));
+    assert_eq!((error.kind(), source.fetches()), (ErrorKind::Runtime, 0));
     let request = get("https://api.example.com/");
     assert!(assert_ready!(task::spawn(client.clone().oneshot(request)).poll()).is_err());
 
@@ -127,14 +127,14 @@ fn outside_a_runtime_a_fetch_is_an_error_and_a_live_token_is_served() -> Outcome
         let request = get("https://api.example.com/");
         assert_ready!(task::spawn(client.clone().oneshot(request)).poll())?;
     }
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }
 
 #[test]
 fn a_request_with_a_time_limit_needs_no_timers_while_a_token_is_live() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     runtime()?.block_on(idaas.prefetch())?;
     let bare = Builder::new_current_thread().build()?;
     let limited = || {
@@ -155,14 +155,14 @@ fn a_request_with_a_time_limit_needs_no_timers_while_a_token_is_live() -> Outcom
     clock.advance(LIFE);
     let mut request = limited();
     let error = bare.block_on(idaas.layer().authorize(&mut request)).unwrap_err();
-    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 1));
+    assert_eq!((error.kind(), source.fetches()), (ErrorKind::Runtime, 1));
     Ok(())
 }
 
 #[test]
 fn a_runtime_that_is_shut_down_makes_an_error_and_no_endless_loop() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let gone = runtime()?;
     let handle = gone.handle().clone();
     drop(gone);
@@ -219,21 +219,21 @@ fn runtimes_with_many_threads_share_one_refresh() -> Outcome {
 
 #[test]
 fn a_probe_on_a_runtime_that_is_not_driven_holds_up_other_scopes_for_no_longer_than_an_attempt() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
     let (undriven, other) =
         (runtime()?, Builder::new_current_thread().enable_all().start_paused(true).build()?);
-    mint.fail_with(unavailable());
+    source.fail_with(unavailable());
     undriven.block_on(async { idaas.token().await.unwrap_err() });
     clock.advance(Duration::from_secs(2));
-    mint.recover();
-    mint.hold();
+    source.recover();
+    source.hold();
     // It probes, for all scopes.
     undriven.block_on(async {
         assert_pending!(task::spawn(idaas.token()).poll());
-        mint.wait_for_fetches(4).await;
+        source.wait_for_fetches(4).await;
     });
-    mint.release();
+    source.release();
     let scope = "api://b|read".parse()?;
     other.block_on(async {
         assert_eq!(idaas.token_for(&scope).await.unwrap_err().kind(), ErrorKind::Timeout);
@@ -294,32 +294,32 @@ fn a_refresh_whose_runtime_is_not_driven_is_replaced_by_a_waiter_on_another_and_
 
 #[test]
 fn a_slow_refresh_on_a_driven_runtime_is_not_replaced() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.hold();
     let (home, other) = (Builder::new_multi_thread().worker_threads(1).enable_all().build()?, runtime()?);
     let first = home.spawn({
         let idaas = idaas.clone();
         async move { text(idaas.token().await) }
     });
-    home.block_on(mint.wait_for_fetches(1));
+    home.block_on(source.wait_for_fetches(1));
     let second = other.block_on(async {
         let waiting = tokio::time::timeout(Duration::from_millis(2_000), idaas.token()).await;
         assert!(waiting.is_err(), "the source has not responded yet");
-        mint.release();
+        source.release();
         text(idaas.token().await)
     })?;
-    assert_eq!((home.block_on(first)??, mint.fetches()), (second, 1));
+    assert_eq!((home.block_on(first)??, source.fetches()), (second, 1));
     Ok(())
 }
 
 #[test]
 fn a_runtime_without_timers_makes_an_error_and_a_live_token_is_served_there() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let bare = Builder::new_current_thread().build()?;
     let error = bare.block_on(idaas.token()).unwrap_err();
-    assert_eq!((error.kind(), mint.fetches()), (ErrorKind::Runtime, 0));
+    assert_eq!((error.kind(), source.fetches()), (ErrorKind::Runtime, 0));
     assert!(error.to_string().contains("enable_all"), "{error}");
     assert!(bare.block_on(async { idaas.keep_fresh() }).is_err());
     runtime()?.block_on(idaas.prefetch())?;
@@ -329,9 +329,9 @@ fn a_runtime_without_timers_makes_an_error_and_a_live_token_is_served_there() ->
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_ends_because_time_is_paused_says_so() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    source.hold();
     let error = idaas.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("tokio::time::pause"), "{error}");

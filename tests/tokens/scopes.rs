@@ -15,9 +15,9 @@ use crate::handles::{Api, Outcome, ScriptedSource, client_of, fed_by, get, send,
 const URL: &str = "https://api.example.com/";
 
 /// A handle that keeps the tokens of so many scopes.
-fn with_capacity(mint: &ScriptedSource, scopes: usize) -> Result<(Idaas, ManualClock), ConfigError> {
+fn with_capacity(source: &ScriptedSource, scopes: usize) -> Result<(Idaas, ManualClock), ConfigError> {
     let clock = ManualClock::new();
-    let idaas = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+    let idaas = Idaas::builder().scope("api://a|read").token_source(source.clone()).clock(clock.clone());
     Ok((idaas.scope_capacity(scopes).build()?, clock))
 }
 
@@ -50,16 +50,16 @@ async fn each_scope_has_its_token_and_its_request() -> Outcome {
 }
 
 #[tokio::test]
-async fn scopes_that_ask_for_the_same_share_a_token() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+async fn scopes_of_the_same_meaning_share_a_token() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     for text in ["api://b|x api://b|y", "api://b|y api://b|x", "  api://b|y   api://b|x api://b|y "] {
         idaas.token_for(&text.parse()?).await?;
     }
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     idaas.token_for(&"api://a|read".parse()?).await?;
     idaas.token().await?;
-    assert_eq!(mint.fetches(), 2, "the configured scope is the same by any way");
+    assert_eq!(source.fetches(), 2, "the configured scope is the same by any way");
     Ok(())
 }
 
@@ -76,28 +76,28 @@ async fn a_failure_of_one_scope_is_none_of_another() -> Outcome {
 
 #[tokio::test]
 async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, clock) = with_capacity(&mint, 64)?;
+    let source = ScriptedSource::new();
+    let (idaas, clock) = with_capacity(&source, 64)?;
     idaas.prefetch().await?;
     for number in 0..200 {
         clock.advance(Duration::from_millis(10));
         assert_eq!(*idaas.token_for(&scope(number)?).await?.scope(), scope(number)?);
     }
-    let asked = mint.fetches();
+    let asked = source.fetches();
     assert_eq!(asked, 201);
     // The last ones are there still, and so is the configured one, however long ago.
     for number in 137..200 {
         idaas.token_for(&scope(number)?).await?;
     }
     assert_eq!(text(idaas.token().await)?, "token-1");
-    assert_eq!(mint.fetches(), asked);
+    assert_eq!(source.fetches(), asked);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = with_capacity(&mint, 16)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = with_capacity(&source, 16)?;
     let api = Api::default();
     let client = idaas.layer().scope(&scope(0)?).layer(api.clone());
     client.clone().oneshot(get(URL)).await?;
@@ -113,27 +113,27 @@ async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() ->
 
 #[tokio::test]
 async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_others_come() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = with_capacity(&mint, 16)?;
-    mint.hold();
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = with_capacity(&source, 16)?;
+    source.hold();
     let first = scope(0)?;
     let mut waiting = task::spawn(idaas.token_for(&first));
     assert_pending!(waiting.poll());
-    mint.wait_for_fetches(1).await;
+    source.wait_for_fetches(1).await;
     for number in 1..200 {
         let scope = scope(number)?;
         assert_pending!(task::spawn(idaas.token_for(&scope)).poll());
     }
-    mint.release();
+    source.release();
     let (one, other) = (text(waiting.await)?, text(idaas.token_for(&first).await)?);
     assert_eq!((one.as_str(), other.as_str()), ("token-1", "token-1"));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdrawn() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = with_capacity(&mint, 64)?;
+async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_invalidated() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = with_capacity(&source, 64)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
     let mut ask = async |number| {
@@ -156,14 +156,14 @@ async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_withdra
     // Evicted, as it was idle: fetched anew, once, and shared by all that ask.
     assert_eq!(ask(0).await?, (5, "Bearer token-104".to_owned()));
     assert_eq!(text(idaas.token_for(&scope(0)?).await)?, "token-104");
-    assert_eq!(mint.fetches(), 104);
+    assert_eq!(source.fetches(), 104);
     Ok(())
 }
 
 #[tokio::test]
 async fn the_configured_scope_is_one_of_a_layer_for_another() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let mut client = idaas.layer().scope(&scope(0)?).layer(api.clone());
     let configured: Scope = "api://a|read".parse()?;
@@ -181,8 +181,8 @@ async fn the_configured_scope_is_one_of_a_layer_for_another() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_contention_no_scope_ever_gets_the_token_of_another() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     let scopes: Arc<[Scope]> = (0..100).map(scope).collect::<Result<_, _>>()?;
     let mut callers = JoinSet::new();
     for caller in 0..8 {
@@ -203,14 +203,14 @@ async fn under_contention_no_scope_ever_gets_the_token_of_another() -> Outcome {
 
 #[tokio::test]
 async fn a_thousand_scopes_keep_their_tokens_by_default() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = fed_by(&mint)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
     for _ in 0..3 {
         for number in 0..1_000 {
             idaas.token_for(&scope(number)?).await?;
         }
     }
-    assert_eq!(mint.fetches(), 1_000);
+    assert_eq!(source.fetches(), 1_000);
     Ok(())
 }
 
@@ -234,16 +234,16 @@ fn a_layer_for_the_ten_thousandth_scope_costs_what_one_for_the_first_does() -> O
 
 #[tokio::test]
 async fn a_peek_at_scopes_that_are_not_cached_evicts_nothing() -> Outcome {
-    let mint = ScriptedSource::new();
-    let (idaas, _clock) = with_capacity(&mint, 2)?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = with_capacity(&source, 2)?;
     let refused = scope(0)?;
-    mint.fail_with(Error::new(ErrorKind::Refused, "not granted, said the test"));
+    source.fail_with(Error::new(ErrorKind::Refused, "not granted, said the test"));
     idaas.token_for(&refused).await.unwrap_err();
     for number in 1..100 {
         assert!(idaas.peek_for(&scope(number)?).is_none());
     }
     // The slot that remembers the failure is still there.
     idaas.token_for(&refused).await.unwrap_err();
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::client::{ConfigArguments, now};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
 
-/// Prints an API key that IDaaS keeps. What is printed on stdout is secret.
+/// Prints an API key stored in IDaaS. What is printed on stdout is secret.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct ApiKeyArguments {

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_was_not_ended_is_asked_for_by_the_same_owner() {
+    fn a_lock_that_was_not_ended_is_requested_by_the_same_owner() {
         let mut history = History::default();
         assert_eq!(history.owner(|| "first".to_owned()), "first");
         assert_eq!(history.owner(|| "second".to_owned()), "first");

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_reading_stands_in_for_a_moment_and_a_lasting_fault_is_told() {
+    fn a_good_reading_stands_in_briefly_and_a_lasting_fault_is_reported() {
         let last = LastGood::default();
         assert!(last.or_stand_in(torn::<u8>(), NOW).is_err());
         assert_eq!(*last.or_stand_in(Ok(1), NOW).unwrap(), 1);

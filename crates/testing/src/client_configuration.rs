@@ -156,7 +156,7 @@ impl TestIdaas {
     /// [`client_config`](Self::client_config) and [`environment`](Self::environment).
     pub const TOKEN_FILE_VARIABLE: &str = names::TOKEN_FILE_VARIABLE;
 
-    /// A token of a Kubernetes service account that this IDaaS trusts, to be minted.
+    /// A token of a Kubernetes service account that this IDaaS trusts, to be issued.
     pub fn service_account_token(&self) -> ServiceAccountToken<'_> {
         self.service.endpoint.client.federation().service_accounts.token()
     }

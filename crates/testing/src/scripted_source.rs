@@ -11,8 +11,8 @@ use tower_idaas::{BoxFuture, Error, Scope, TokenResponse, TokenSource};
 /// Of tokens that are made up, until [`ScriptedSource::set_life`].
 const LIFE: Duration = Duration::from_secs(20 * 60);
 
-/// A [`TokenSource`] that does as told: `token-1`, `token-2` and so on, responses of the test's own, failures, or nothing
-/// until it is released. Clones are the same source.
+/// A [`TokenSource`] under the control of a test: `token-1`, `token-2` and so on, responses of the test's own,
+/// failures, or nothing until it is released. Clones are the same source.
 ///
 /// ```
 /// use tower_idaas::{Error, ErrorKind, Idaas, TokenResponse};

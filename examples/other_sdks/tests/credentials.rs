@@ -77,7 +77,7 @@ async fn a_role_of_another_cloud_is_a_fault_of_the_configuration() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_apart_from_trouble_that_passes() -> Outcome {
+async fn a_refusal_is_distinguished_from_trouble_that_passes() -> Outcome {
     let world = World::new().await?;
     let absent = "acs:ram::1234567890123456:role/absent";
     let error = world.oss(absent)?.provide_credential(&Context::new()).await.unwrap_err();

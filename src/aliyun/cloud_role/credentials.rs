@@ -147,7 +147,7 @@ impl fmt::Debug for CloudCredentials {
 }
 
 impl fmt::Debug for StsToken {
-    /// The access key's id is left out too, because it tells whose key this is.
+    /// The access key's id is left out too, because it identifies the owner of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StsToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }

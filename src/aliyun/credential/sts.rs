@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn sts_is_asked_in_the_region_and_within_the_vpc_if_so_told() {
+    fn sts_is_called_in_the_region_and_within_the_vpc_if_so_configured() {
         let (region, vpc) =
             (("ALIBABA_CLOUD_STS_REGION", "cn-beijing"), "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
         assert_eq!(host_with([], None).unwrap(), "sts.aliyuncs.com");

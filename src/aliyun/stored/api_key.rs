@@ -11,7 +11,7 @@ use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::service::SecretLayer;
 
-/// An API key that IDaaS keeps; made by [`Idaas::api_key`](crate::Idaas::api_key).
+/// An API key stored in IDaaS; made by [`Idaas::api_key`](crate::Idaas::api_key).
 ///
 /// Clone it freely. The key is cached in the [`Idaas`](crate::Idaas) that made the handle, by name, scope and life, and
 /// shared by all handles with the same. IDaaS does not say when a key expires, so its life in the cache is

@@ -1,4 +1,4 @@
-//! An OAuth client that IDaaS keeps, and its loader.
+//! An OAuth client stored in IDaaS, and its loader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) struct ClientKey {
     pub(super) life: Duration,
 }
 
-/// The credentials that IDaaS keeps for an [`OauthClient`](crate::aliyun::OauthClient). Cheap to clone; `Debug` does
+/// The credentials stored in IDaaS for an [`OauthClient`](crate::aliyun::OauthClient). Cheap to clone; `Debug` does
 /// not show the secret.
 #[derive(Clone)]
 pub struct OauthClientCredentials(Arc<Content>);

@@ -1,4 +1,4 @@
-//! The operation that obtains a credential that IDaaS stores: its request, and how its response is read.
+//! The operation that obtains a credential stored in IDaaS: its request, and how its response is read.
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};

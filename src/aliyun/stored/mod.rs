@@ -1,4 +1,4 @@
-//! Secrets that IDaaS keeps, and access tokens of third parties that it obtains: fetched through the DeveloperAPI,
+//! Secrets stored in IDaaS, and access tokens of third parties that it obtains: fetched through the DeveloperAPI,
 //! cached, and put on requests.
 
 mod api_key;

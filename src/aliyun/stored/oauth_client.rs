@@ -11,7 +11,7 @@ use crate::aliyun::stored::secrets::{StoredSecrets, checked_life, checked_name};
 use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 
-/// An OAuth client that IDaaS keeps: a program's credentials at another issuer; made by
+/// An OAuth client stored in IDaaS: a program's credentials at another issuer; made by
 /// [`Idaas::oauth_client`](crate::Idaas::oauth_client). Cached as an [`ApiKey`](crate::aliyun::ApiKey) is.
 ///
 /// ```no_run

@@ -1,4 +1,4 @@
-//! The secrets of one handle that IDaaS stores: a slot per secret.
+//! The stored secrets of one handle: a slot per secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::wire::call::ApiResponse;
 /// The longest identifier in IDaaS.
 const LONGEST_NAME: usize = 256;
 
-/// The secrets of one handle that IDaaS stores.
+/// The stored secrets of one handle.
 #[derive(Debug)]
 pub(crate) struct StoredSecrets {
     tokens: Arc<TokenCache>,

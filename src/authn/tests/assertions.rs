@@ -126,7 +126,7 @@ impl AssertionSigner for Own {
 }
 
 #[test]
-fn a_signer_of_ones_own_signs_and_its_faults_are_told() {
+fn a_signer_of_ones_own_signs_and_its_faults_are_reported() {
     let sign = |length| authenticate(&PrivateKeyJwt::new(Own(length)), &environment(&[]));
     let assertion = field(&form(sign(96).unwrap()), "client_assertion");
     assert_eq!(part(&assertion, 0)["alg"], "ES384");

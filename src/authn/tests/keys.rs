@@ -128,7 +128,7 @@ fn a_key_under_a_passphrase_signs_with_it_and_says_what_is_wrong_without() {
 }
 
 #[test]
-fn what_cannot_sign_is_told_apart_and_not_shown() {
+fn what_cannot_sign_is_distinguished_and_not_shown() {
     let rsa = golden!("rsa2048.pkcs8.pem");
     let cut = |lines: usize| rsa.lines().take(lines).collect::<Vec<_>>().join("\n");
     let in_the_middle = rsa.replace(rsa.lines().nth(5).unwrap(), "");

@@ -174,7 +174,7 @@ impl IdaasBuilder {
 /// # Cloud roles
 #[cfg(feature = "aliyun")]
 impl IdaasBuilder {
-    /// The DeveloperAPI, for STS credentials of cloud roles and for secrets that IDaaS keeps, with or without
+    /// The DeveloperAPI, for STS credentials of cloud roles and for secrets stored in IDaaS, with or without
     /// `https://`: key `developerApiEndpoint`. See [`Idaas::cloud_role`](crate::Idaas::cloud_role).
     #[cfg_attr(docsrs, doc(cfg(feature = "aliyun")))]
     pub fn developer_api_endpoint(mut self, endpoint: impl Into<String>) -> Self {
@@ -193,8 +193,8 @@ impl IdaasBuilder {
         self
     }
 
-    /// How many scopes keep their tokens, beside the configured one and those that a layer asks for: beyond that the
-    /// least recently used one is evicted, with an event of level `WARN` if its token is live. 1,000 by default.
+    /// How many scopes keep their tokens, beside the configured one and those of layers: beyond that the least
+    /// recently used one is evicted, with an event of level `WARN` if its token is live. 1,000 by default.
     pub fn scope_capacity(mut self, scopes: usize) -> Self {
         self.cache_limits.scopes = scopes;
         self

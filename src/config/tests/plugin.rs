@@ -70,7 +70,7 @@ mod built_in {
     }
 
     #[test]
-    fn the_built_in_plugin_asks_the_openapi_over_https() {
+    fn the_built_in_plugin_calls_the_openapi_over_https() {
         for (text, used, warned) in [
             ("eiam.cn-hangzhou.aliyuncs.com", "https://eiam.cn-hangzhou.aliyuncs.com/", false),
             ("https://eiam.cn-hangzhou.aliyuncs.com", "https://eiam.cn-hangzhou.aliyuncs.com/", false),
@@ -117,7 +117,7 @@ mod built_in {
 
 #[cfg(not(feature = "aliyun"))]
 #[test]
-fn without_the_feature_the_built_in_plugin_tells_what_is_missing() {
+fn without_the_feature_the_built_in_plugin_names_what_is_missing() {
     let name = "alibabacloudPluginCredentialProvider";
     assert_refused(&plugin(name), NAME, "the feature `aliyun` is off");
     assert!(check_with(&[name], &plugin(name)).is_ok());

@@ -40,7 +40,7 @@ async fn a_role_for_a_user_has_credentials_of_its_own_with_the_users_exchanged_t
 }
 
 #[tokio::test]
-async fn a_role_gets_credentials_with_all_that_the_answer_tells() -> Outcome {
+async fn a_role_gets_credentials_with_all_that_the_response_holds() -> Outcome {
     let world = World::new().await?;
     let credentials = world.role()?.credentials().await?;
 
@@ -157,7 +157,7 @@ async fn the_same_role_scope_and_duration_share_credentials_and_no_others_do() -
 }
 
 #[tokio::test]
-async fn a_session_lasts_as_long_as_asked() -> Outcome {
+async fn a_session_lasts_as_long_as_requested() -> Outcome {
     let world = World::new().await?;
     let hour = world.role()?.credentials().await?.expires_at();
     let quarter = world.role()?.with_session_duration(seconds(900))?.credentials().await?.expires_at();

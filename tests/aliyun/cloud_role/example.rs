@@ -19,7 +19,7 @@ async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
 }
 
 #[tokio::test]
-async fn without_arguments_it_tells_its_lesson_in_words_and_shows_no_credential() -> Outcome {
+async fn without_arguments_it_explains_in_words_and_shows_no_credential() -> Outcome {
     let output = run(&[], &[]).await;
     let stdout = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -65,7 +65,7 @@ async fn a_refusal_without_a_reason_carries_the_id_in_its_headers() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_throttled_client_comes_back_when_it_was_told_to() -> Outcome {
+async fn a_throttled_client_comes_back_after_the_pause_that_the_server_sets() -> Outcome {
     let world = World::new().await?;
     let busy = Behaviour::openapi_error(StatusCode::TOO_MANY_REQUESTS, "Throttling.User");
     world.api.behave_once(busy.with_header(RETRY_AFTER, HeaderValue::from_static("7")));
@@ -99,7 +99,7 @@ async fn after_an_outage_the_first_flight_may_fetch_a_token_too() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_is_asked_no_more_often_for_roles_than_for_tokens() -> Outcome {
+async fn an_issuer_that_is_down_gets_no_more_requests_for_roles_than_for_tokens() -> Outcome {
     let world = World::new().await?;
     world.issuer.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
     let role = world.role()?;

@@ -157,7 +157,7 @@ async fn of_two_ends_in_an_answer_the_earlier_counts() -> Outcome {
 }
 
 #[tokio::test]
-async fn credentials_that_tell_no_credible_end_are_kept_for_a_minute() -> Outcome {
+async fn credentials_without_a_credible_end_are_cached_for_a_minute() -> Outcome {
     let world = World::new().await?;
     let role = world.role()?;
     let soon = role.credentials().await?.expires_at() + 2 * SESSION;

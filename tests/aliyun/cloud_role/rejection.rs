@@ -37,7 +37,7 @@ async fn a_revoked_token_is_replaced_once_and_does_not_come_back() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_api_that_refuses_every_token_is_asked_twice_and_then_left_alone() -> Outcome {
+async fn an_api_that_refuses_every_token_gets_two_requests_and_then_none() -> Outcome {
     let told = Behaviour::json(
         StatusCode::UNAUTHORIZED,
         &json!({ "code": "InvalidToken", "message": "no such token", "requestId": "req_1" }),
@@ -85,7 +85,7 @@ async fn a_token_of_another_audience_is_refused_by_the_api() -> Outcome {
 }
 
 #[tokio::test]
-async fn without_a_token_the_api_is_not_asked() -> Outcome {
+async fn without_a_token_the_api_gets_no_request() -> Outcome {
     let issuer = TestIdaas::builder().scope("api://orders|read").start().await?;
     let api = issuer.start_developer_api().await?;
     let idaas = client_of(&issuer).developer_api_endpoint(api.endpoint()).build()?;

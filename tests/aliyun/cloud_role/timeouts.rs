@@ -69,7 +69,7 @@ async fn an_api_that_never_answers_is_given_up() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_caller_waits_as_long_as_it_is_told_and_leaves_the_fetch_going() -> Outcome {
+async fn a_caller_waits_as_long_as_its_limit_and_leaves_the_fetch_going() -> Outcome {
     let world = limited(|builder| builder.wait_timeout(LIMIT)).await?;
     world.api.set_behaviour(Behaviour::Hold);
     let role = world.role()?;
@@ -93,7 +93,7 @@ async fn a_caller_waits_as_long_as_it_is_told_and_leaves_the_fetch_going() -> Ou
 }
 
 #[tokio::test]
-async fn an_api_that_is_not_there_is_told_apart() -> Outcome {
+async fn an_api_that_is_not_there_is_distinguished() -> Outcome {
     let world = World::new().await?;
     let role = world.role()?;
     let first = key_id(&role.credentials().await?);

@@ -101,7 +101,7 @@ async fn a_chain_of_roles_is_followed_to_its_end_from_each_kind_of_source() {
 }
 
 #[tokio::test]
-async fn a_chain_that_leads_nowhere_is_told_with_its_profiles() {
+async fn a_chain_that_leads_nowhere_is_reported_with_its_profiles() {
     let fixture = Fixture::new().await;
     let off = with(nothing(), "ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
     for (profiles, part) in [
@@ -168,7 +168,7 @@ async fn a_program_is_run_again_when_its_key_is_due_and_not_before() {
 
 /// A command, the kind of the error, and what it says.
 #[tokio::test]
-async fn a_program_that_gives_no_key_is_told_in_time_and_no_other_identity_is_taken() {
+async fn a_program_that_prints_no_key_is_reported_in_time_and_no_other_identity_is_taken() {
     let fixture = Fixture::new().await;
     fixture.metadata.attach_role("node-role", &fixture.open_api);
     let html = printed(&fixture, "<html><title>hunter2: please log in</title></html>");
@@ -283,7 +283,7 @@ async fn the_environment_says_where_sts_is() {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_gone_for_a_moment_is_not_replaced_by_the_role_of_the_node() {
+async fn a_profile_that_is_briefly_gone_is_not_replaced_by_the_role_of_the_node() {
     let fixture = Fixture::new().await;
     fixture.metadata.attach_role("node-role", &fixture.open_api);
     write_profiles(&fixture, "base", &json!([base()]));

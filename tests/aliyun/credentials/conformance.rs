@@ -24,7 +24,7 @@ async fn a_role_is_assumed_with_the_captured_parameters_and_the_token_in_a_body_
 }
 
 #[tokio::test]
-async fn the_instances_role_is_asked_for_as_captured_with_one_metadata_token_for_both_requests() {
+async fn the_instances_role_is_requested_as_captured_with_one_metadata_token_for_both_requests() {
     let fixture = Fixture::new().await;
     fixture.metadata.attach_role("FakeEcsRole", &fixture.open_api);
     fixture.client(&nothing()).token().await.unwrap();

@@ -101,7 +101,7 @@ async fn files_that_cannot_be_used_are_named_with_the_reason() {
 }
 
 #[tokio::test]
-async fn an_expired_security_token_is_told() {
+async fn an_expired_security_token_is_reported() {
     let fixture = Fixture::new().await;
     let key = AccessKey::new("STS.old", "hunter2").with_security_token("t0kenhunter2");
     let end = std::time::SystemTime::UNIX_EPOCH;
@@ -136,7 +136,7 @@ async fn a_metadata_service_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_machine_without_a_role_or_with_another_one_is_told() {
+async fn a_machine_without_a_role_or_with_another_one_is_reported() {
     let fixture = Fixture::new().await;
     let error = failure(&fixture.client(&nothing())).await;
     assert!(error.to_string().contains("/latest/meta-data/ram/security-credentials/ with 404"), "{error}");
@@ -219,7 +219,7 @@ async fn a_metadata_service_that_repeats_its_token_shows_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn answers_without_sense_are_told_apart() {
+async fn responses_without_sense_are_distinguished() {
     let fixture = elsewhere().await;
     let environment = fixture.uri.environment();
     for (behaviour, why) in [

@@ -63,7 +63,7 @@ async fn a_source_that_does_not_work_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_source_that_works_is_asked_first_and_once_it_fails_the_order_counts_again() {
+async fn a_source_that_works_is_tried_first_and_once_it_fails_the_order_counts_again() {
     let fixture = Fixture::new().await;
     let environment = fixture.rrsa();
     let idaas = fixture.client(&environment);
@@ -122,7 +122,7 @@ async fn a_token_file_that_is_not_mounted_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_profile_that_cannot_be_read_for_a_moment_is_waited_for() {
+async fn a_profile_that_is_briefly_unreadable_is_waited_for() {
     for torn in ["", "{", "{\"current\": \"default\", \"profiles\": [{\"name\": \"def"] {
         let fixture = Fixture::new().await;
         fixture.metadata.attach_role("node-role", &fixture.open_api);
@@ -157,7 +157,7 @@ async fn a_source_that_is_mended_takes_its_place_back() {
 }
 
 #[tokio::test]
-async fn an_identity_that_may_not_ask_gives_way_to_one_set_up_before_it_meanwhile() {
+async fn an_identity_without_permission_gives_way_to_one_set_up_before_it_meanwhile() {
     let fixture = Fixture::new().await;
     fixture.metadata.attach_role("node-role", &fixture.open_api);
     let idaas = fixture.client(&nothing());
@@ -173,7 +173,7 @@ async fn an_identity_that_may_not_ask_gives_way_to_one_set_up_before_it_meanwhil
 }
 
 #[tokio::test]
-async fn an_identity_that_may_not_ask_is_asked_for_once_if_there_is_no_other() {
+async fn an_identity_without_permission_is_looked_up_once_if_there_is_no_other() {
     let fixture = Fixture::new().await;
     let idaas = fixture.client(&fixture.rrsa());
     fixture.open_api.set_behaviour(Behaviour::openapi_error(StatusCode::FORBIDDEN, "Forbidden.RAM"));

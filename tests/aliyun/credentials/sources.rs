@@ -168,7 +168,7 @@ async fn the_role_of_an_instance_that_gives_no_token_is_found_unless_that_is_for
 }
 
 #[tokio::test]
-async fn a_credentials_uri_is_asked() {
+async fn a_credentials_uri_is_requested() {
     let fixture = Fixture::new().await;
     assert!(signed(&fixture, &fixture.uri.environment()).await.starts_with("STS.test"));
     assert_eq!((fixture.uri.requests().len(), fixture.metadata.requests().len()), (1, 0));

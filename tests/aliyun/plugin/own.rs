@@ -68,7 +68,7 @@ async fn code_chooses_one_against_the_file() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_told_with_the_known_ones_and_with_all_other_faults() {
+async fn an_unknown_name_is_reported_with_the_known_ones_and_with_all_other_faults() {
     let fixture = Fixture::new().await;
     let builder = client(&fixture, "sidecat").plugin("sidecar", Counting::default()).scope("a");
     let error = builder.build().unwrap_err();

@@ -278,7 +278,7 @@ async fn the_configured_time_outs_hold() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_is_asked_again_and_a_live_token_goes_on() -> Outcome {
+async fn a_server_that_fails_gets_another_request_and_a_live_token_goes_on() -> Outcome {
     let fixture = Fixture::new().await;
     let idaas = fixture.client();
     fixture

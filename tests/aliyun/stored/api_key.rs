@@ -9,7 +9,7 @@ use super::support::{KEY, NEXT_KEY, Outcome, World, until};
 use crate::cloud_role::support::{client_of, seconds};
 
 #[tokio::test]
-async fn a_key_is_fetched_once_for_all_who_ask_for_it() -> Outcome {
+async fn a_key_is_fetched_once_for_all_who_request_it() -> Outcome {
     let world = World::new().await?;
     let key = world.idaas.api_key("model")?;
     let (one, other) = tokio::join!(key.key_text(), key.key_text());
@@ -28,7 +28,7 @@ async fn a_key_is_renewed_in_the_background_and_stays_while_that_fails() -> Outc
     let world = World::new().await?;
     let key = world.idaas.api_key("model")?;
     key.key_text().await?;
-    world.api.keep_api_key("model", NEXT_KEY);
+    world.api.store_api_key("model", NEXT_KEY);
     world.clock.advance(seconds(150));
     assert_eq!(key.key_text().await?.expose_secret(), KEY, "fresh for half of its life at the least");
     assert_eq!(world.calls(), 1);
@@ -61,7 +61,7 @@ async fn the_life_of_a_key_is_the_callers_choice() -> Outcome {
         key.key_text().await?;
     }
     assert_eq!(world.calls(), 2);
-    world.api.keep_api_key("model", NEXT_KEY);
+    world.api.store_api_key("model", NEXT_KEY);
     world.clock.advance(seconds(11));
     assert_eq!(short.key_text().await?.expose_secret(), NEXT_KEY);
     assert_eq!(long.key_text().await?.expose_secret(), KEY);
@@ -77,7 +77,7 @@ async fn a_key_that_is_invalidated_is_fetched_anew_and_by_identity_only() -> Out
     let world = World::new().await?;
     let key = world.idaas.api_key("model")?;
     let old = key.key_text().await?;
-    world.api.keep_api_key("model", NEXT_KEY);
+    world.api.store_api_key("model", NEXT_KEY);
     key.invalidate(&old);
     assert_eq!(key.key_text().await?.expose_secret(), NEXT_KEY);
     key.invalidate(&old);
@@ -89,11 +89,11 @@ async fn a_key_that_is_invalidated_is_fetched_anew_and_by_identity_only() -> Out
 #[tokio::test]
 async fn what_is_no_key_that_can_be_used_is_a_clear_error() -> Outcome {
     let world = World::new().await?;
-    world.api.keep_api_key("off", KEY);
+    world.api.store_api_key("off", KEY);
     world.api.set_credential_enabled("off", false);
-    world.api.keep_oauth_client("client", "id", "S3CRETmarker");
-    world.api.keep_api_key("blank", "");
-    world.api.keep_api_key("line", format!("{KEY}\n"));
+    world.api.store_oauth_client("client", "id", "S3CRETmarker");
+    world.api.store_api_key("blank", "");
+    world.api.store_api_key("line", format!("{KEY}\n"));
     for (name, parts) in [
         ("unknown", &["404 Not Found: credential_not_found", "IDaaS knows credential unknown"][..]),
         (
@@ -116,7 +116,7 @@ async fn what_is_no_key_that_can_be_used_is_a_clear_error() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_response_that_is_not_what_the_api_gives_is_told_and_not_shown() -> Outcome {
+async fn a_response_that_is_not_what_the_api_sends_is_reported_and_not_shown() -> Outcome {
     let world = World::new().await?;
     let disabled = json!({ "error": "credential_disabled", "error_description": "no", "request_id": "R-1" });
     for (behaviour, part) in [
@@ -175,7 +175,7 @@ async fn the_permission_for_it_suffices_and_another_one_does_not() -> Outcome {
 }
 
 #[tokio::test]
-async fn what_is_missing_for_it_is_told_before_anything_is_sent() -> Outcome {
+async fn what_is_missing_for_it_is_reported_before_anything_is_sent() -> Outcome {
     let issuer = TestIdaas::start().await?;
     let error = client_of(&issuer).build()?.api_key("model").unwrap_err();
     assert!(error.to_string().contains("developerApiEndpoint"), "{error}");

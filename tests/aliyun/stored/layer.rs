@@ -90,7 +90,7 @@ async fn a_401_replaces_the_key_and_a_replay_leaves_with_the_next_one() -> Outco
     let client = api.behind(&layer);
     assert_eq!(status(&client, LLM).await?, StatusCode::OK);
     // Exchanged in IDaaS and at the API: the key in the cache is not served any more.
-    world.api.keep_api_key("model", NEXT_KEY);
+    world.api.store_api_key("model", NEXT_KEY);
     api.accept(format!("Bearer {NEXT_KEY}"));
     let retrying = RetryLayer::new(RetryUnauthorized::new()).layer(client);
     assert_eq!(retrying.oneshot(request(LLM)).await?.status(), StatusCode::OK);
@@ -172,7 +172,7 @@ async fn a_client_without_tower_has_the_key_put_on_and_reports_the_response() ->
     let mut one = request(LLM);
     let authorized = layer.authorize(&mut one).await?;
     assert!(authorized.has_token() && one.headers()["authorization"] == format!("Bearer {KEY}"));
-    world.api.keep_api_key("model", NEXT_KEY);
+    world.api.store_api_key("model", NEXT_KEY);
     assert!(authorized.report(StatusCode::UNAUTHORIZED, &http::HeaderMap::new()));
     let mut next = request(LLM);
     let _ = layer.authorize(&mut next).await?;

@@ -15,7 +15,7 @@ const LLM: &str = "https://llm.example.com";
 async fn no_log_line_shows_a_stored_secret_or_the_address_of_a_consent() -> Outcome {
     let log = Log::start();
     let world = World::new().await?;
-    world.api.keep_oauth_client("crm", "crm-id", "S3CRETmarker-of-crm");
+    world.api.store_oauth_client("crm", "crm-id", "S3CRETmarker-of-crm");
     world.api.add_credential_provider("github", seconds(3600), "", &[]);
     world.api.add_credential_provider("asked", seconds(3600), "", &[]);
     world.api.require_consent("asked", true);

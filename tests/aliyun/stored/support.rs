@@ -31,7 +31,7 @@ impl World {
         let clock = ManualClock::new();
         let issuer = TestIdaas::builder().clock(clock.clone()).start().await?;
         let api = issuer.start_developer_api().await?;
-        api.keep_api_key("model", KEY);
+        api.store_api_key("model", KEY);
         let idaas = client_of(&issuer).developer_api_endpoint(api.endpoint()).clock(clock.clone()).build()?;
         Ok(Self { issuer, api, idaas, clock })
     }

@@ -48,7 +48,7 @@ impl Service {
 const NAME: &str = TestIdaas::FEDERATED_CREDENTIAL;
 
 fn token(fixture: &Fixture) -> String {
-    fixture.idaas.service_account_token().mint().unwrap()
+    fixture.idaas.service_account_token().issue().unwrap()
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ async fn a_supplier_of_the_users_own_gives_the_token_or_the_document() {
     let config = || fixture.builder(ClientAuthentication::SecretPost);
     let name = TestIdaas::FEDERATED_CREDENTIAL;
 
-    let token = format!("\n{}\n", fixture.idaas.service_account_token().mint().unwrap());
+    let token = format!("\n{}\n", fixture.idaas.service_account_token().issue().unwrap());
     config().authenticator(Oidc::from_source(name, supplier(&token))).build().unwrap().token().await.unwrap();
 
     let document = ec2_document(&fixture).await;

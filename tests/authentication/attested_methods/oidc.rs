@@ -99,7 +99,7 @@ async fn the_kubelets_swap_of_a_symlink_is_followed() {
         symlink(version, mount.join("..data_tmp")).unwrap();
         std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
     };
-    publish("..first", fixture.idaas.service_account_token().mint().unwrap());
+    publish("..first", fixture.idaas.service_account_token().issue().unwrap());
     symlink("..data/token", mount.join("token")).unwrap();
     let environment = fixture.idaas.environment();
     environment.set(TestIdaas::TOKEN_FILE_VARIABLE, mount.join("token"));
@@ -107,7 +107,7 @@ async fn the_kubelets_swap_of_a_symlink_is_followed() {
     idaas.token().await.unwrap();
 
     fixture.clock.advance(61 * MINUTE);
-    publish("..second", fixture.idaas.service_account_token().mint().unwrap());
+    publish("..second", fixture.idaas.service_account_token().issue().unwrap());
     std::fs::remove_dir_all(mount.join("..first")).unwrap();
     idaas.token().await.unwrap();
     assert_eq!(fixture.idaas.rejected_requests(), 0);
@@ -133,7 +133,7 @@ async fn while_the_file_is_absent_the_last_token_serves_until_it_expires() {
 }
 
 #[tokio::test]
-async fn a_file_emptied_under_a_running_process_is_bridged_until_the_token_in_it_expires_and_then_told() {
+async fn a_file_emptied_under_a_running_process_is_bridged_until_the_token_in_it_expires_and_then_reported() {
     let fixture = Fixture::new().await;
     let path = fixture.write_token();
     let idaas = fixture.oidc();

@@ -96,7 +96,7 @@ async fn a_refused_document_is_replaced_at_once() {
 }
 
 #[tokio::test]
-async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
+async fn without_the_service_the_error_names_the_machines_where_pkcs7_works() {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
     for (behaviour, kind, why) in [
@@ -120,7 +120,7 @@ async fn a_machine_without_the_service_is_told_where_pkcs7_works() {
 }
 
 #[tokio::test]
-async fn a_service_that_gives_no_token_is_asked_without_unless_that_is_forbidden() {
+async fn a_service_that_issues_no_token_gets_a_request_without_unless_that_is_forbidden() {
     let fixture = Fixture::new().await;
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
     metadata.serve_without_tokens();
@@ -156,7 +156,7 @@ async fn a_service_that_gives_no_token_is_asked_without_unless_that_is_forbidden
 }
 
 #[tokio::test]
-async fn the_metadata_service_is_never_asked_through_a_proxy() {
+async fn the_metadata_service_is_never_called_through_a_proxy() {
     let fixture = Fixture::new().await;
     let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let environment = fixture.idaas.environment();

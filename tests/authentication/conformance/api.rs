@@ -116,7 +116,7 @@ fn assert_sent(log: &Log, capture: &Value) {
 }
 
 #[tokio::test]
-async fn credentials_of_a_role_are_asked_for_as_captured() {
+async fn credentials_of_a_role_are_requested_as_captured() {
     let capture = load("api_obtain_access_credential");
     let log = Log::default();
     let sts = json!({ "accessKeyId": "id", "accessKeySecret": "s", "securityToken": "t" });
@@ -128,7 +128,7 @@ async fn credentials_of_a_role_are_asked_for_as_captured() {
 }
 
 #[tokio::test]
-async fn a_kept_credential_is_asked_for_as_captured() {
+async fn a_stored_credential_is_requested_as_captured() {
     let capture = load("api_obtain_credential");
     let log = Log::default();
     let answer = json!({ "status": "enabled", "credentialContent": { "apiKeyContent": { "apiKey": "k" } } });
@@ -145,7 +145,7 @@ async fn a_kept_credential_is_asked_for_as_captured() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_third_party_is_asked_for_as_captured() {
+async fn a_token_of_a_third_party_is_requested_as_captured() {
     let capture = load("api_fetch_oauth_access_token");
     let log = Log::default();
     let answer = json!({ "oauthAccessTokenContent": { "accessTokenValue": "t", "tokenType": "bearer" } });
@@ -156,7 +156,7 @@ async fn a_token_of_a_third_party_is_asked_for_as_captured() {
 }
 
 #[tokio::test]
-async fn an_exchange_through_the_openapi_is_asked_for_as_captured() {
+async fn an_exchange_through_the_openapi_is_requested_as_captured() {
     let capture = load("api_generate_oauth_token_exchange");
     let log = Log::default();
     let environment = ManualEnvironment::from_iter([

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_differ_by_secret_and_by_parts_and_tell_nothing() {
+    fn names_differ_by_secret_and_by_parts_and_reveal_nothing() {
         let (client, token) = (Entry::new("client"), Entry::new("token"));
         let name = keys("a").name(&[&client, &token]);
         assert_eq!(name, keys("a").name(&[&client, &token]));

@@ -22,7 +22,7 @@ impl ConfigFile {
         Endpoint::new(key, uri)
     }
 
-    /// Where credentials of cloud roles and kept secrets are asked for.
+    /// Where credentials of cloud roles and stored secrets are requested.
     pub(crate) fn developer_api(&self) -> Option<Endpoint> {
         Endpoint::new("developerApiEndpoint", self.0.developer_api()?)
     }

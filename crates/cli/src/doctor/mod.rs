@@ -53,7 +53,7 @@ pub(crate) async fn run(
         let colours = text::colours_wanted(&io::stdout());
         print(&text::head(matches!(subject, Subject::Demo(_))))?;
         // A reader that goes away is noticed at the end.
-        report = Report::told_to(move |finding| drop(print(&text::finding(finding, colours))));
+        report = Report::with_listener(move |finding| drop(print(&text::finding(finding, colours))));
     }
     let surroundings = Surroundings::of_process();
     let report = match subject {

@@ -27,7 +27,7 @@ impl fmt::Debug for Listener {
 }
 
 impl Report {
-    pub(crate) fn told_to(listener: impl Fn(&Finding) + 'static) -> Self {
+    pub(crate) fn with_listener(listener: impl Fn(&Finding) + 'static) -> Self {
         Self { listener: Listener(Some(Box::new(listener))), ..Self::default() }
     }
 

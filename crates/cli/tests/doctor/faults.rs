@@ -11,11 +11,11 @@ use super::doctor::finding::{Mark, Step};
 use super::doctor::report::Report;
 use super::doctor::surroundings::Surroundings;
 use super::{
-    as_text, assert_all_ok, assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed,
+    as_text, assert_all_ok, assert_fails, assert_holds_no_secret, assert_skipped, fact, finding, printed,
 };
 
 #[tokio::test]
-async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_told() {
+async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_reported() {
     let demo = Demo::start(None).await.unwrap();
     let report = demo.examine(Report::default()).await;
     assert_all_ok(&report);
@@ -27,7 +27,7 @@ async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_told() {
     assert!(fact(&report, Step::Claims, "life").starts_with("20m"));
     assert!(fact(&report, Step::Tls, "issuer").contains("tower-idaas test authority"));
     assert_eq!(demo.server.tokens_issued(), 1);
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 #[tokio::test]
@@ -47,12 +47,12 @@ async fn each_demo_fails_at_its_step_with_advice_and_no_secret() {
         let report = demo.examine(Report::default()).await;
         assert_fails(&report, step, advised);
         assert_skipped(&report, skipped);
-        assert_tells_no_secret(&report, &demo);
+        assert_holds_no_secret(&report, &demo);
     }
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_with_its_request_id_and_a_typo_with_the_key_that_was_meant() {
+async fn a_refusal_is_reported_with_its_request_id_and_a_typo_with_the_key_that_was_meant() {
     let report = Demo::start(Some(Fault::WrongSecret)).await.unwrap().examine(Report::default()).await;
     assert!(fact(&report, Step::Token, "request id").starts_with("req_"));
     assert_eq!(fact(&report, Step::Token, "error"), "invalid_client");
@@ -63,7 +63,7 @@ async fn a_refusal_is_told_with_its_request_id_and_a_typo_with_the_key_that_was_
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_told_by_how_much_and_the_token_comes_all_the_same() {
+async fn a_clock_that_is_off_is_reported_with_its_offset_and_the_token_comes_all_the_same() {
     let report = Demo::start(Some(Fault::ClockOff)).await.unwrap().examine(Report::default()).await;
     let summary = &finding(&report, Step::Clock).summary;
     assert!(summary.contains("59m") || summary.contains("1h"), "{summary}");
@@ -97,7 +97,7 @@ async fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
     demo.change("clientSecretEnvVarName", &"marker-of-a-pasted-secret/0123456789".into()).unwrap();
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Keys, "would not start");
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_file_that_is_not_there_or_no_json_ends_the_examination() {
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Keys, "a comma, quote or brace");
     assert!(finding(&report, Step::Keys).notes[0].contains("line 1"));
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 #[tokio::test]

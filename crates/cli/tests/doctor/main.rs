@@ -77,7 +77,7 @@ fn printed(report: &Report) -> String {
 }
 
 /// Neither secret nor key nor any token.
-fn assert_tells_no_secret(report: &Report, demo: &Demo) {
+fn assert_holds_no_secret(report: &Report, demo: &Demo) {
     let printed = printed(report);
     let (secret, key) = (demo.server.secret(), demo.server.private_key_pem());
     let key_lines = key.expose_secret().lines().filter(|line| !line.starts_with("-----"));

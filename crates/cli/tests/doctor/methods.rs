@@ -7,7 +7,7 @@ use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 use super::doctor::demo::Demo;
 use super::doctor::finding::Step;
 use super::doctor::report::Report;
-use super::{assert_fails, assert_tells_no_secret, fact, finding};
+use super::{assert_fails, assert_holds_no_secret, fact, finding};
 
 async fn demo(method: ClientAuthentication) -> Demo {
     Demo::with(TestIdaas::start().await.unwrap(), method).unwrap()
@@ -30,7 +30,7 @@ async fn every_method_gets_through_and_describes_its_credential() {
         assert!(report.is_healthy(), "{method}: {report:#?}");
         let credential = format!("{:?}", finding(&report, Step::Credential));
         assert!(credential.contains(described), "{method}: {credential}");
-        assert_tells_no_secret(&report, &demo);
+        assert_holds_no_secret(&report, &demo);
     }
 }
 
@@ -53,7 +53,7 @@ async fn a_service_account_token_that_has_expired_or_is_gone_is_the_credentials_
     old.write_to(&file).unwrap();
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Credential, "keeps the file fresh");
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
     std::fs::remove_file(&file).unwrap();
     assert_fails(&demo.examine(Report::default()).await, Step::Credential, "serviceAccountToken");
 }
@@ -69,7 +69,7 @@ async fn a_metadata_service_out_of_reach_is_the_credentials_fault() {
 }
 
 #[tokio::test]
-async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
+async fn plugin_names_the_source_of_its_access_key_and_probes_the_openapi() {
     let mut demo = demo(ClientAuthentication::SecretBasic).await;
     let api = demo.server.start_open_api().await.unwrap();
     std::fs::write(&demo.config, api.client_config()).unwrap();
@@ -86,11 +86,11 @@ async fn plugin_names_the_source_of_its_access_key_and_looks_at_the_openapi() {
     assert!(finding(&report, Step::Tcp).summary.ends_with(api.endpoint().trim_start_matches("localhost")));
     assert_eq!(fact(&report, Step::Credential, "environment"), "its variables are set");
     assert!(!super::printed(&report).contains("not-a-real-access-key-secret"));
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 #[tokio::test]
-async fn a_secret_in_a_file_is_used_and_one_that_cannot_be_read_is_told_at_the_credential() {
+async fn a_secret_in_a_file_is_used_and_one_that_cannot_be_read_is_reported_at_the_credential() {
     let server = TestIdaas::builder().start().await.unwrap();
     let demo = Demo::with(server, ClientAuthentication::SecretBasic).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -104,5 +104,5 @@ async fn a_secret_in_a_file_is_used_and_one_that_cannot_be_read_is_told_at_the_c
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let report = demo.examine(Report::default()).await;
     assert!(report.is_healthy(), "{report:#?}");
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }

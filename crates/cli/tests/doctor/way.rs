@@ -6,7 +6,7 @@ use super::doctor::demo::{Demo, Fault};
 use super::doctor::finding::{Mark, Step};
 use super::doctor::report::Report;
 use super::proxy::Proxy;
-use super::{assert_all_ok, assert_fails, assert_skipped, assert_tells_no_secret, fact, finding, printed};
+use super::{assert_all_ok, assert_fails, assert_holds_no_secret, assert_skipped, fact, finding, printed};
 
 const HOST: &str = "idaas.example.test";
 
@@ -36,7 +36,7 @@ async fn behind_a_proxy_nothing_is_tried_straight_and_all_else_is_looked_at_thro
     assert!(fact(&report, Step::Tls, "issuer").contains("tower-idaas test authority"));
     assert_eq!(finding(&report, Step::Clock).mark, Mark::Ok);
     assert!(finding(&report, Step::Proxy).summary.contains(proxy.url().trim_start_matches("http://")));
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
     // One to look through, and the crate's own.
     let [look, own] = &proxy.tunnels()[..] else { panic!("{:?}", proxy.tunnels()) };
     assert_eq!(look, own);
@@ -44,7 +44,7 @@ async fn behind_a_proxy_nothing_is_tried_straight_and_all_else_is_looked_at_thro
 }
 
 #[tokio::test]
-async fn what_is_wrong_behind_a_proxy_is_told_as_if_there_were_none() {
+async fn what_is_wrong_behind_a_proxy_is_reported_as_if_there_were_none() {
     let server = TestIdaas::builder().host_name(HOST).certificate(ServerCertificate::UnknownAuthority);
     let (mut demo, port) = behind(server).await;
     let proxy = Proxy::start("200 Connection established", port).await;
@@ -62,21 +62,21 @@ async fn a_proxy_that_opens_no_tunnel_is_the_proxys_fault() {
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Proxy, "user and password");
     assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Token, Step::Claims]);
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 #[tokio::test]
-async fn each_finding_is_told_at_once_and_in_the_order_of_the_steps() {
+async fn each_finding_is_reported_at_once_and_in_the_order_of_the_steps() {
     for fault in [None, Some(Fault::TypoInKey)] {
         let (teller, told) = std::sync::mpsc::channel();
-        let report = Report::told_to(move |finding| teller.send(finding.step).unwrap());
+        let report = Report::with_listener(move |finding| teller.send(finding.step).unwrap());
         let demo = Demo::start(fault).await.unwrap();
         let _report = demo.examine(report).await;
         assert_eq!(told.try_iter().collect::<Vec<_>>(), Step::ALL);
     }
     // Faults of the authorities are known before there is a connection.
     let (teller, told) = std::sync::mpsc::channel();
-    let report = Report::told_to(move |finding| teller.send(finding.step).unwrap());
+    let report = Report::with_listener(move |finding| teller.send(finding.step).unwrap());
     let mut demo = Demo::start(None).await.unwrap();
     demo.surroundings.set("SSL_CERT_FILE", "/nowhere/roots.pem");
     let _report = demo.examine(report).await;
@@ -84,7 +84,7 @@ async fn each_finding_is_told_at_once_and_in_the_order_of_the_steps() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_gone_or_none_is_told_without_its_password() {
+async fn a_proxy_that_is_gone_or_none_is_reported_without_its_password() {
     let (mut demo, _) = elsewhere().await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -95,7 +95,7 @@ async fn a_proxy_that_is_gone_or_none_is_told_without_its_password() {
         demo.surroundings.set("HTTPS_PROXY", value);
         let report = demo.examine(Report::default()).await;
         assert_fails(&report, Step::Proxy, advised);
-        assert_tells_no_secret(&report, &demo);
+        assert_holds_no_secret(&report, &demo);
     }
 }
 
@@ -105,7 +105,7 @@ async fn a_proxy_that_is_not_for_this_host_changes_nothing() {
     demo.surroundings.set("HTTPS_PROXY", "http://user:marker-of-a-password@127.0.0.1:9");
     let report = demo.examine(Report::default()).await;
     assert_all_ok(&report);
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn authorities_that_cannot_be_read_are_found_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_and_one_out_of_its_time_are_told_apart() {
+async fn a_certificate_for_another_name_and_one_out_of_its_time_are_distinguished() {
     for (certificate, advised) in [
         (ServerCertificate::WrongName, "`tokenEndpoint`"),
         (ServerCertificate::Expired, "check the clock first"),
@@ -142,12 +142,12 @@ async fn behind_a_socks_proxy_everything_is_looked_at_as_behind_any_other() {
     assert!(report.is_healthy(), "{report:#?}");
     assert_skipped(&report, &[Step::Dns, Step::Tcp]);
     assert!(fact(&report, Step::Tls, "issuer").contains("tower-idaas test authority"));
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 
     demo.surroundings.set("ALL_PROXY", socks_url(&proxy.url(), "marker-of-another"));
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Proxy, "check user and password");
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -156,7 +156,7 @@ async fn behind_a_socks_proxy_everything_is_looked_at_as_behind_any_other() {
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Proxy, "it is not there");
     assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Token, Step::Claims]);
-    assert_tells_no_secret(&report, &demo);
+    assert_holds_no_secret(&report, &demo);
 }
 
 fn socks_url(url: &str, password: &str) -> String {
@@ -164,7 +164,7 @@ fn socks_url(url: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_step_on_the_way_has_its_time_and_where_authorities_are_from_is_told() {
+async fn each_step_on_the_way_has_its_time_and_where_authorities_are_from_is_reported() {
     let demo = Demo::start(None).await.unwrap();
     let report = demo.examine(Report::default()).await;
     for step in [Step::Dns, Step::Tcp, Step::Tls] {
@@ -211,7 +211,7 @@ async fn a_developer_api_that_is_named_is_looked_at_as_well() {
 }
 
 #[tokio::test]
-async fn a_port_that_speaks_no_tls_is_told_from_one_that_does() {
+async fn a_port_that_speaks_no_tls_is_distinguished_from_one_that_does() {
     let demo = Demo::start(None).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 
-use super::{Fixture, assert_fails, done, kept_secrets, run, text};
+use super::{Fixture, assert_fails, done, run, stored_secrets, text};
 use crate::cloud_role::{ALIBABA, AWS};
 
 impl Fixture {
@@ -46,7 +46,7 @@ fn assert_goes_on(output: &Output, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_loop_asks_once_and_leaves_a_sealed_file_that_its_owner_alone_can_read() {
+async fn a_loop_fetches_once_and_leaves_a_sealed_file_that_its_owner_alone_can_read() {
     let fixture = Fixture::new().await;
     let output = fixture.run_with_cache(&["token"]).await;
     let token = done(&output);
@@ -95,7 +95,7 @@ async fn by_default_it_is_in_the_users_cache() {
 
 #[tokio::test]
 async fn each_command_that_fetches_keeps_its_own() {
-    let (fixture, api) = kept_secrets::fixture().await;
+    let (fixture, api) = stored_secrets::fixture().await;
     let commands = [
         &["cloud-role", ALIBABA][..],
         &["cloud-role", AWS],
@@ -150,7 +150,7 @@ async fn scopes_and_clients_have_entries_of_their_own_and_a_wrong_secret_opens_n
 }
 
 #[tokio::test]
-async fn processes_that_start_together_ask_once() {
+async fn processes_that_start_together_fetch_once() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let arguments = fixture.with_cache(&["token"]);
@@ -167,7 +167,7 @@ async fn processes_that_start_together_ask_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_told_and_replaced() {
+async fn a_file_that_cannot_be_used_is_reported_and_replaced() {
     let fixture = Fixture::new().await;
     done(&fixture.run_with_cache(&["token"]).await);
     let file = entries(&fixture.cache()).remove(0);
@@ -192,7 +192,7 @@ async fn a_file_that_cannot_be_used_is_told_and_replaced() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_used_is_told_and_the_token_comes_all_the_same() {
+async fn a_directory_that_cannot_be_used_is_reported_and_the_token_comes_all_the_same() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let variables = fixture.variables(secret.expose_secret());
@@ -222,7 +222,7 @@ async fn a_directory_that_cannot_be_used_is_told_and_the_token_comes_all_the_sam
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_leaves_nothing_half_written() {
+async fn a_full_disk_is_reported_and_leaves_nothing_half_written() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let run = |limit: &'static str| {

@@ -135,7 +135,7 @@ async fn a_template_is_valid_once_its_placeholders_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_check_tells_every_fault_with_its_key_and_line() {
+async fn a_check_reports_every_fault_with_its_key_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("client-config.json");
     let file = path.to_str().unwrap();
@@ -177,7 +177,7 @@ async fn a_check_tells_every_fault_with_its_key_and_line() {
 }
 
 #[tokio::test]
-async fn a_warning_is_told_and_leaves_the_file_usable() {
+async fn a_warning_is_reported_and_leaves_the_file_usable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("client-config.json");
     let raw = template("CLIENT_SECRET_POST").await.replace("REPLACE_ME", "x");

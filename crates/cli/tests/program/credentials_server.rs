@@ -57,7 +57,7 @@ async fn credentials_are_at_a_path_that_differs_each_time_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_failure_later_on_is_told_to_the_client_and_not_kept() {
+async fn a_failure_later_on_is_reported_to_the_client_and_not_kept() {
     let (fixture, api) = fixture().await;
     // So short that each request needs new ones.
     api.set_session_duration(Duration::from_secs(1));
@@ -75,7 +75,7 @@ async fn a_failure_later_on_is_told_to_the_client_and_not_kept() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_served_is_told_at_the_start() {
+async fn what_cannot_be_served_is_reported_at_the_start() {
     let (fixture, _api) = fixture().await;
     let secret = fixture.server.secret();
     let variables = fixture.variables(secret.expose_secret());

@@ -11,7 +11,7 @@ fn asking_for(version: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_response_is_of_the_version_that_is_asked_for() {
+async fn the_response_is_of_the_version_that_is_requested() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let (v1, beta) = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1");

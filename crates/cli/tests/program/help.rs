@@ -27,7 +27,7 @@ async fn help_and_version_fetch_nothing() {
 }
 
 #[tokio::test]
-async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_code_2() {
+async fn arguments_that_are_not_understood_fetch_nothing_and_are_reported_with_exit_code_2() {
     let fixture = Fixture::new().await;
     for arguments in [
         &[][..],
@@ -56,7 +56,7 @@ async fn arguments_that_are_not_understood_fetch_nothing_and_are_told_with_exit_
 }
 
 #[tokio::test]
-async fn the_help_of_each_command_tells_the_exit_codes() {
+async fn the_help_of_each_command_lists_the_exit_codes() {
     for command in [
         "token",
         "cloud-role",

@@ -10,8 +10,8 @@ mod emulate;
 mod exec_credential;
 mod generated;
 mod help;
-mod kept_secrets;
 mod server;
+mod stored_secrets;
 mod terminal;
 mod token;
 

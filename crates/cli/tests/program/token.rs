@@ -17,7 +17,7 @@ async fn a_token_is_one_line_on_stdout_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn at_the_finest_log_level_stderr_tells_the_story_and_no_secret() {
+async fn at_the_finest_log_level_stderr_has_every_step_and_no_secret() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let mut variables = fixture.variables(secret.expose_secret()).to_vec();
@@ -37,7 +37,7 @@ async fn a_missing_file_is_named() {
 }
 
 #[tokio::test]
-async fn an_unreadable_file_is_told_from_a_missing_one() {
+async fn an_unreadable_file_is_distinguished_from_a_missing_one() {
     let fixture = Fixture::new().await;
     let folder = fixture.folder.path().to_str().unwrap();
     let output = run(&["token"], &[("CLOUD_IDAAS_CONFIG_PATH", folder)]).await;
@@ -75,7 +75,7 @@ async fn a_dead_endpoint_is_named_with_the_cause() {
 }
 
 #[tokio::test]
-async fn an_untrusted_certificate_is_told_from_a_dead_endpoint() {
+async fn an_untrusted_certificate_is_distinguished_from_a_dead_endpoint() {
     let (fixture, other) = (Fixture::new().await, Fixture::new().await);
     let mut variables = fixture.variables("any");
     let [_, roots, _] = &mut variables;
@@ -137,7 +137,7 @@ async fn a_subject_token_is_exchanged_from_a_file_and_from_stdin() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_panic_and_a_full_disk_is_told() {
+async fn a_reader_that_goes_away_is_no_panic_and_a_full_disk_is_reported() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let variables = fixture.variables(secret.expose_secret()).map(|(name, value)| (name, value.to_owned()));

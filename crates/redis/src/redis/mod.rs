@@ -180,12 +180,12 @@ impl RedisStore {
         let Some(Sentinels { master, .. }) = &self.sentinels else {
             return any_of(servers, |server| Box::pin(Connection::open(server, self.tls.as_ref()))).await;
         };
-        let place = any_of(sentinels, |sentinel| Box::pin(self.ask_sentinel(sentinel, master))).await?;
+        let place = any_of(sentinels, |sentinel| Box::pin(self.query_sentinel(sentinel, master))).await?;
         let server = servers.first().ok_or_else(no_server)?.at(place);
         Connection::open(&server, self.tls.as_ref()).await
     }
 
-    async fn ask_sentinel(&self, sentinel: &Address, master: &str) -> Result<Place, Error> {
+    async fn query_sentinel(&self, sentinel: &Address, master: &str) -> Result<Place, Error> {
         let connection = Connection::open(sentinel, self.tls.as_ref()).await?;
         let response = connection.query(&commands::master_address(master)).await;
         let response = response.and_then(|response| Ok(<(String, u16)>::from_redis_value(response)?));

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_failure_is_told_when_all_fail_and_none_without_an_attempt() {
+    async fn the_last_failure_is_reported_when_all_fail_and_none_without_an_attempt() {
         let (result, took) = race(vec![after(70, Err("late")), after(1, Err("early"))]).await;
         assert_eq!((result, took), (Err(Some("late")), 70));
         assert_eq!(race(vec![]).await.0, Err(None));

@@ -9,7 +9,7 @@ use tower_idaas::clock::ManualClock;
 use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
 
 use crate::tests::faulty::Faulty;
-use crate::tests::{LIFE, Mint, instance, shared, sharing, token};
+use crate::tests::{LIFE, TestSource, instance, shared, sharing, token};
 use crate::{MemoryStore, TokenStore};
 
 /// The time that a call takes by the clock of the runtime, which stands still but for pauses.
@@ -28,7 +28,7 @@ async fn renewed(idaas: &Idaas) -> (String, Duration) {
 /// A store in which another process holds the lock of the only name, and does not end it.
 async fn held(clock: &ManualClock) -> MemoryStore {
     let store = MemoryStore::with_clock(clock.clone());
-    token(&instance(&Mint::default(), store.clone(), clock)).await;
+    token(&instance(&TestSource::default(), store.clone(), clock)).await;
     let (name, value) = store.values().remove(0);
     assert!(store.remove(&name, &value).await.unwrap());
     assert!(store.try_lock(&name, "another process", LIFE * 100).await.unwrap());
@@ -37,8 +37,8 @@ async fn held(clock: &ManualClock) -> MemoryStore {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_in_vain_is_not_repeated_for_a_while() {
-    let (mint, clock) = (Mint::default(), ManualClock::new());
-    let idaas = instance(&mint, held(&clock).await, &clock);
+    let (source, clock) = (TestSource::default(), ManualClock::new());
+    let idaas = instance(&source, held(&clock).await, &clock);
     let wait = Duration::from_secs(10);
     let (first, took) = elapsed(token(&idaas)).await;
     assert!(first == "token-1" && took >= wait && took < wait + wait / 10, "{took:?}");
@@ -51,9 +51,9 @@ async fn a_wait_in_vain_is_not_repeated_for_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn half_of_the_time_that_callers_have_is_left_to_the_issuer() {
-    let (mint, clock) = (Mint::default(), ManualClock::new());
+    let (source, clock) = (TestSource::default(), ManualClock::new());
     let store = held(&clock).await;
-    let builder = Idaas::builder().scope("api://a|read").token_source(mint).clock(clock);
+    let builder = Idaas::builder().scope("api://a|read").token_source(source).clock(clock);
     let idaas = sharing(builder, shared(store)).wait_timeout(Duration::from_secs(3)).build().unwrap();
     let (token, took) = elapsed(idaas.token()).await;
     assert!(token.is_ok() && took < Duration::from_secs(2), "{took:?}: {token:?}");
@@ -64,7 +64,7 @@ async fn a_lock_whose_response_was_lost_is_ended() {
     let clock = ManualClock::new();
     let store = MemoryStore::with_clock(clock.clone());
     let delayed = Faulty { store: store.clone(), delayed: "lock", ..Faulty::default() };
-    assert_eq!(token(&instance(&Mint::default(), delayed, &clock)).await, "token-1");
+    assert_eq!(token(&instance(&TestSource::default(), delayed, &clock)).await, "token-1");
     // The failure has opened the circuit breaker; the token was stored and the lock ended all the same.
     let name = store.values().remove(0).0;
     assert!(store.try_lock(&name, "another", LIFE).await.unwrap());
@@ -72,13 +72,13 @@ async fn a_lock_whose_response_was_lost_is_ended() {
 
 #[tokio::test]
 async fn a_token_that_was_found_is_used_though_the_lock_cannot_be_ended() {
-    let (mint, clock) = (Mint::default(), ManualClock::new());
+    let (source, clock) = (TestSource::default(), ManualClock::new());
     let before = MemoryStore::with_clock(clock.clone());
-    token(&instance(&mint, before.clone(), &clock)).await;
+    token(&instance(&source, before.clone(), &clock)).await;
     let arrives = Some(before.values().remove(0)).into();
     let store = MemoryStore::with_clock(clock.clone());
     let store = Faulty { store, fails: "unlock", arrives, ..Faulty::default() };
-    assert_eq!(token(&instance(&mint, store, &clock)).await, "token-1");
+    assert_eq!(token(&instance(&source, store, &clock)).await, "token-1");
 }
 
 #[tokio::test]

@@ -27,9 +27,9 @@ const LIFE: Duration = Duration::from_secs(1200);
 
 /// Issues `token-1`, `token-2` and so on.
 #[derive(Clone, Debug, Default)]
-struct Mint(Arc<AtomicU64>);
+struct TestSource(Arc<AtomicU64>);
 
-impl TokenSource for Mint {
+impl TokenSource for TestSource {
     fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
             let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
@@ -47,8 +47,8 @@ fn sharing(builder: IdaasBuilder, store: SharedStore) -> IdaasBuilder {
     builder.wrap_source(|source, context| store.in_front_of(source, context))
 }
 
-fn instance(mint: &Mint, store: impl TokenStore, clock: &ManualClock) -> Idaas {
-    let builder = Idaas::builder().scope("api://a|read").token_source(mint.clone()).clock(clock.clone());
+fn instance(source: &TestSource, store: impl TokenStore, clock: &ManualClock) -> Idaas {
+    let builder = Idaas::builder().scope("api://a|read").token_source(source.clone()).clock(clock.clone());
     sharing(builder, shared(store)).build().unwrap()
 }
 
@@ -58,12 +58,12 @@ async fn token(idaas: &Idaas) -> String {
 
 #[tokio::test]
 async fn a_shared_token_is_refreshed_and_ends_by_its_true_age() {
-    let (mint, clock) = (Mint::default(), ManualClock::new());
+    let (source, clock) = (TestSource::default(), ManualClock::new());
     let store = MemoryStore::with_clock(clock.clone());
-    let first = instance(&mint, store.clone(), &clock);
+    let first = instance(&source, store.clone(), &clock);
     token(&first).await;
     clock.advance(LIFE * 4 / 10);
-    let second = instance(&mint, store, &clock);
+    let second = instance(&source, store, &clock);
     assert_eq!(token(&second).await, "token-1");
     let ends = |idaas: &Idaas| idaas.peek().unwrap().expires_at();
     let apart = ends(&second).duration_since(ends(&first)).unwrap_or_default();
@@ -74,12 +74,12 @@ async fn a_shared_token_is_refreshed_and_ends_by_its_true_age() {
 
 #[tokio::test]
 async fn a_token_of_half_its_life_is_replaced_for_all() {
-    let (mint, clock) = (Mint::default(), ManualClock::new());
+    let (source, clock) = (TestSource::default(), ManualClock::new());
     let store = MemoryStore::with_clock(clock.clone());
-    token(&instance(&mint, store.clone(), &clock)).await;
+    token(&instance(&source, store.clone(), &clock)).await;
     clock.advance(LIFE / 2);
-    assert_eq!(token(&instance(&mint, store.clone(), &clock)).await, "token-2");
-    assert_eq!(token(&instance(&mint, store, &clock)).await, "token-2");
+    assert_eq!(token(&instance(&source, store.clone(), &clock)).await, "token-2");
+    assert_eq!(token(&instance(&source, store, &clock)).await, "token-2");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn tokens_of_the_token_endpoint_are_shared_and_exchanged_ones_are_not() ->
 #[test]
 fn a_source_or_a_method_given_in_code_needs_a_namespace() {
     let unnamed = || SharedStore::new(MemoryStore::new(), SecretSource::value(KEY.to_owned()));
-    let of_a_source = || Idaas::builder().scope("api://a|read").token_source(Mint::default());
+    let of_a_source = || Idaas::builder().scope("api://a|read").token_source(TestSource::default());
     let of_a_method = || {
         let builder = Idaas::builder().instance_id("idaas_x").client_id("app_x").scope("api://a|read");
         let builder = builder.issuer("https://a.example").token_endpoint("https://a.example/token");
@@ -148,8 +148,8 @@ impl Authenticator for Method {
 #[tokio::test]
 async fn whichever_call_of_the_store_fails_there_is_a_token() {
     for operation in ["get", "put", "lock", "unlock", "remove"] {
-        let (mint, clock) = (Mint::default(), ManualClock::new());
-        let idaas = instance(&mint, Faulty { fails: operation, ..Faulty::default() }, &clock);
+        let (source, clock) = (TestSource::default(), ManualClock::new());
+        let idaas = instance(&source, Faulty { fails: operation, ..Faulty::default() }, &clock);
         assert_eq!(token(&idaas).await, "token-1", "{operation}");
         idaas.invalidate(&idaas.token().await.unwrap());
         assert_eq!(token(&idaas).await, "token-2", "{operation}");
@@ -159,9 +159,10 @@ async fn whichever_call_of_the_store_fails_there_is_a_token() {
 #[tokio::test]
 async fn keys_that_are_gone_for_good_cost_the_sharing_and_nothing_else() {
     let environment = ManualEnvironment::from_iter([("KEYS", KEY)]);
-    let (mint, store, clock) = (Mint::default(), MemoryStore::new(), ManualClock::new());
+    let (source, store, clock) = (TestSource::default(), MemoryStore::new(), ManualClock::new());
     let shared = SharedStore::new(store.clone(), SecretSource::variable("KEYS")).namespace("test");
-    let builder = Idaas::builder().scope("api://a|read").token_source(mint).environment(environment.clone());
+    let builder =
+        Idaas::builder().scope("api://a|read").token_source(source).environment(environment.clone());
     let idaas = sharing(builder, shared).clock(clock.clone()).build().unwrap();
     // For a moment the last keys stand in.
     environment.set("KEYS", &KEY[..40]);
@@ -181,9 +182,9 @@ async fn a_file_of_keys_that_is_written_anew_costs_nothing_while_it_is_empty_or_
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
     std::fs::write(&path, KEY).unwrap();
-    let (mint, store, clock) = (Mint::default(), MemoryStore::new(), ManualClock::new());
+    let (source, store, clock) = (TestSource::default(), MemoryStore::new(), ManualClock::new());
     let shared = SharedStore::new(store.clone(), SecretSource::file(&path)).namespace("test");
-    let builder = Idaas::builder().scope("api://a|read").token_source(mint).clock(clock.clone());
+    let builder = Idaas::builder().scope("api://a|read").token_source(source).clock(clock.clone());
     let idaas = sharing(builder, shared).build().unwrap();
     for (number, content) in ["", &KEY[..40], "\u{0}"].into_iter().enumerate() {
         std::fs::write(&path, content).unwrap();

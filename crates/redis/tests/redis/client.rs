@@ -42,16 +42,16 @@ pub(crate) fn shared_under(server: &Server, keys: &str) -> SharedStore {
 }
 
 /// One instance of a service.
-pub(crate) fn instance(mint: &Mint, store: SharedStore) -> Idaas {
-    builder(mint, store).build().unwrap()
+pub(crate) fn instance(source: &TestSource, store: SharedStore) -> Idaas {
+    builder(source, store).build().unwrap()
 }
 
-pub(crate) fn instance_at(clock: &ManualClock, mint: &Mint, store: SharedStore) -> Idaas {
-    builder(mint, store).clock(clock.clone()).build().unwrap()
+pub(crate) fn instance_at(clock: &ManualClock, source: &TestSource, store: SharedStore) -> Idaas {
+    builder(source, store).clock(clock.clone()).build().unwrap()
 }
 
-fn builder(mint: &Mint, store: SharedStore) -> IdaasBuilder {
-    sharing(Idaas::builder().scope("api://a|read").token_source(mint.clone()), store)
+fn builder(source: &TestSource, store: SharedStore) -> IdaasBuilder {
+    sharing(Idaas::builder().scope("api://a|read").token_source(source.clone()), store)
 }
 
 /// The builder with this store in front of its source.
@@ -66,16 +66,16 @@ pub(crate) async fn token(idaas: &Idaas) -> Result<String, Error> {
 
 /// Issues `marker-token-1`, `marker-token-2` and so on, or fails, or waits.
 #[derive(Clone, Debug)]
-pub(crate) struct Mint(Arc<watch::Sender<Minting>>);
+pub(crate) struct TestSource(Arc<watch::Sender<SourceState>>);
 
 #[derive(Debug, Default)]
-struct Minting {
+struct SourceState {
     fetches: u64,
     holds: bool,
     failure: Option<Error>,
 }
 
-impl Mint {
+impl TestSource {
     pub(crate) fn new() -> Self {
         Self(Arc::default())
     }
@@ -85,34 +85,34 @@ impl Mint {
     }
 
     pub(crate) fn hold(&self) {
-        self.0.send_modify(|minting| minting.holds = true);
+        self.0.send_modify(|state| state.holds = true);
     }
 
     pub(crate) fn release(&self) {
-        self.0.send_modify(|minting| minting.holds = false);
+        self.0.send_modify(|state| state.holds = false);
     }
 
     pub(crate) fn fail_with(&self, error: impl Into<Option<Error>>) {
-        self.0.send_modify(|minting| minting.failure = error.into());
+        self.0.send_modify(|state| state.failure = error.into());
     }
 
     /// Returns when that many fetches have begun.
-    pub(crate) async fn asked(&self, fetches: u64) {
-        self.0.subscribe().wait_for(|minting| minting.fetches >= fetches).await.unwrap();
+    pub(crate) async fn wait_for_fetches(&self, fetches: u64) {
+        self.0.subscribe().wait_for(|state| state.fetches >= fetches).await.unwrap();
     }
 }
 
-impl TokenSource for Mint {
+impl TokenSource for TestSource {
     fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
             let mut number = 0;
-            self.0.send_modify(|minting| {
-                minting.fetches += 1;
-                number = minting.fetches;
+            self.0.send_modify(|state| {
+                state.fetches += 1;
+                number = state.fetches;
             });
-            let minting = self.0.subscribe();
-            let _ = minting.clone().wait_for(|minting| !minting.holds).await;
-            if let Some(error) = minting.borrow().failure.clone() {
+            let state = self.0.subscribe();
+            let _ = state.clone().wait_for(|state| !state.holds).await;
+            if let Some(error) = state.borrow().failure.clone() {
                 return Err(error);
             }
             Ok(TokenResponse::bearer(&format!("marker-token-{number}"))?

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_idaas::clock::ManualClock;
 
-use super::client::{Mint, Outcome, instance, instance_at, token};
+use super::client::{Outcome, TestSource, instance, instance_at, token};
 use super::nodes::{at, launch, share, until};
 use super::server::{DOCUMENTED_USER, PASSWORD, Server, free_address};
 
@@ -48,7 +48,7 @@ fn slot_of(server: &Server, key: &str) -> String {
 #[tokio::test]
 async fn a_connection_to_a_node_that_was_closed_meanwhile_is_opened_once_and_kept() -> Outcome {
     let Some([one, two]) = cluster().await else { return Ok(()) };
-    let idaas = instance(&Mint::new(), share(at(&one.url()).build()?));
+    let idaas = instance(&TestSource::new(), share(at(&one.url()).build()?));
     token(&idaas).await?;
     let opened = || {
         let stats: String = two.ask(&["INFO", "stats"]);
@@ -74,9 +74,9 @@ async fn a_connection_to_a_node_that_was_closed_meanwhile_is_opened_once_and_kep
 #[tokio::test]
 async fn a_name_is_found_again_when_the_node_that_had_it_has_fallen_silent() -> Outcome {
     let Some([one, two, three]) = cluster().await else { return Ok(()) };
-    let (mint, clock) = (Mint::new(), ManualClock::new());
+    let (source, clock) = (TestSource::new(), ManualClock::new());
     let store = share(at(&one.url()).build()?).timeout(Duration::from_secs(2));
-    let idaas = instance_at(&clock, &mint, store);
+    let idaas = instance_at(&clock, &source, store);
     token(&idaas).await?;
     let key = two.keys().remove(0);
     let slot = slot_of(&two, &key);
@@ -92,23 +92,23 @@ async fn a_name_is_found_again_when_the_node_that_had_it_has_fallen_silent() -> 
         clock.advance(Duration::from_secs(60));
     }
     assert_eq!(three.keys(), [key]);
-    assert_eq!(mint.fetches(), 3);
+    assert_eq!(source.fetches(), 3);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() -> Outcome {
     let Some([one, two]) = cluster().await else { return Ok(()) };
-    let mint = Mint::new();
+    let source = TestSource::new();
     for server in [&one, &two] {
         server.allow_documented_user();
         let _: String = server.ask(&["ACL", "SETUSER", "idaas", "+asking"]);
     }
     let url = format!("redis://{DOCUMENTED_USER}@{}", one.address);
     let store = || share(at(&url).build().unwrap());
-    let first = instance(&mint, store());
+    let first = instance(&source, store());
     assert_eq!(token(&first).await?, "marker-token-1");
-    assert_eq!(token(&instance(&mint, store())).await?, "marker-token-1");
+    assert_eq!(token(&instance(&source, store())).await?, "marker-token-1");
     assert_eq!((one.keys().len(), two.keys().len()), (0, 1));
 
     // The slot is on its way to the first node: what is not here is asked for over there, and found missing.
@@ -118,7 +118,7 @@ async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() 
     let _: String = two.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(&one)]);
     let _: i64 = two.ask(&["DEL", &key]);
     let short = || store().lease(Duration::from_millis(200));
-    assert_eq!(token(&instance(&mint, short())).await?, "marker-token-2");
+    assert_eq!(token(&instance(&source, short())).await?, "marker-token-2");
     // With the lock it was over there; of two keys Redis wants both before they are written.
     assert_eq!((one.keys(), two.keys().len()), (vec![format!("{key}:lock")], 0));
 
@@ -128,7 +128,7 @@ async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() 
     }
     first.invalidate(&first.token().await?);
     assert_eq!(token(&first).await?, "marker-token-3");
-    assert_eq!(token(&instance(&mint, store())).await?, "marker-token-3");
+    assert_eq!(token(&instance(&source, store())).await?, "marker-token-3");
     assert_eq!((one.keys(), two.keys().len()), (vec![key], 0));
     Ok(())
 }

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower_idaas::clock::ManualClock;
 
-use super::client::{Mint, Outcome, instance, instance_at, store_at, token};
+use super::client::{Outcome, TestSource, instance, instance_at, store_at, token};
 
 /// A server with scripted responses, which counts.
 struct Imitation {
@@ -124,7 +124,7 @@ async fn what_an_imitation_responds_is_a_miss() -> Outcome {
         let imitation = Imitation::saying(response).await.unwrap();
         let store =
             store_at(imitation.url.clone()).timeout(Duration::from_secs(5)).wait(Duration::from_secs(1));
-        assert_eq!(token(&instance(&Mint::new(), store)).await.unwrap(), "marker-token-1", "{shown}");
+        assert_eq!(token(&instance(&TestSource::new(), store)).await.unwrap(), "marker-token-1", "{shown}");
         assert_ne!(imitation.commands(), 0, "{shown}");
     });
     for ended in each.map(tokio::spawn) {
@@ -139,7 +139,7 @@ async fn a_server_that_says_that_the_lock_is_held_is_believed_once_and_not_each_
     let response = |_: &str, command: &str| if command.contains("GETRANGE") { "$-1\r\n" } else { ":0\r\n" };
     let imitation = Imitation::responding(move |address, command| response(address, command).into()).await?;
     let store = store_at(imitation.url.clone()).timeout(Duration::from_secs(20)).wait(Duration::from_secs(1));
-    let idaas = instance(&Mint::new(), store);
+    let idaas = instance(&TestSource::new(), store);
     assert_eq!(token(&idaas).await?, "marker-token-1");
     // Look, lock, look again and so on; then store the token.
     let before = imitation.commands();
@@ -156,7 +156,8 @@ async fn a_server_that_does_not_stop_sending_is_cut_off() -> Outcome {
     for (beginning, part) in [("$999999999\r\n", "x"), ("*999999999\r\n", ":1\r\n"), ("+", "x")] {
         let endless = [beginning, &part.repeat((64 << 20) / part.len())].concat();
         let imitation = Imitation::saying(endless).await?;
-        let idaas = instance(&Mint::new(), store_at(imitation.url.clone()).timeout(Duration::from_secs(20)));
+        let idaas =
+            instance(&TestSource::new(), store_at(imitation.url.clone()).timeout(Duration::from_secs(20)));
         assert_eq!(token(&idaas).await?, "marker-token-1");
         let mut seen = imitation.seen.clone();
         let closed = seen.wait_for(|seen| seen.connections > 0 && seen.sent.len() == seen.connections);
@@ -170,7 +171,7 @@ async fn a_server_that_does_not_stop_sending_is_cut_off() -> Outcome {
 #[tokio::test]
 async fn a_cluster_that_redirects_in_circles_is_left() -> Outcome {
     let imitation = Imitation::responding(|address, _| format!("-MOVED 1 {address}\r\n").into()).await?;
-    let idaas = instance(&Mint::new(), store_at(imitation.url.clone()).timeout(Duration::from_secs(5)));
+    let idaas = instance(&TestSource::new(), store_at(imitation.url.clone()).timeout(Duration::from_secs(5)));
     assert_eq!(token(&idaas).await?, "marker-token-1");
     // The first one, and three redirections; all to the same node.
     assert_eq!((imitation.commands(), imitation.connections()), (4, 2));
@@ -180,8 +181,8 @@ async fn a_cluster_that_redirects_in_circles_is_left() -> Outcome {
 #[tokio::test]
 async fn a_failing_store_is_not_called_for_each_token() -> Outcome {
     let imitation = Imitation::saying("-ERR no\r\n").await?;
-    let (mint, clock) = (Mint::new(), ManualClock::new());
-    let idaas = instance_at(&clock, &mint, store_at(imitation.url.clone()).timeout(Duration::from_secs(5)));
+    let (source, clock) = (TestSource::new(), ManualClock::new());
+    let idaas = instance_at(&clock, &source, store_at(imitation.url.clone()).timeout(Duration::from_secs(5)));
     for number in 0..30 {
         idaas.token_for(&format!("api://n{number}|read").parse()?).await?;
     }

@@ -11,7 +11,7 @@ use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Secret, SecretSource};
 use tower_idaas_redis::{RedisStore, RedisStoreBuilder, SharedStore};
 
-use super::client::{KEY, Mint, Outcome, instance, instance_at, token};
+use super::client::{KEY, Outcome, TestSource, instance, instance_at, token};
 use super::server::{PASSWORD, Server, free_address};
 
 pub(crate) fn at(url: &str) -> RedisStoreBuilder {
@@ -71,18 +71,18 @@ async fn tls_is_spoken_and_the_server_verified() -> Outcome {
         return Ok(());
     };
     let url = format!("rediss://:{PASSWORD}@{address}/");
-    let mint = Mint::new();
+    let source = TestSource::new();
     for _ in 0..2 {
         let redis = at(&url).root_certificate(root.clone()).build()?;
-        assert_eq!(token(&instance(&mint, share(redis))).await?, "marker-token-1");
+        assert_eq!(token(&instance(&source, share(redis))).await?, "marker-token-1");
     }
     // Of an authority that is not trusted, and without TLS: misses.
     let stranger = write_certificates(tempfile::tempdir()?.path());
     for redis in [at(&url).root_certificate(stranger).build()?, at(&url.replace("rediss", "redis")).build()?]
     {
-        token(&instance(&mint, share(redis))).await?;
+        token(&instance(&source, share(redis))).await?;
     }
-    assert_eq!(mint.fetches(), 3);
+    assert_eq!(source.fetches(), 3);
     Ok(())
 }
 
@@ -94,10 +94,10 @@ async fn a_socket_on_this_machine_is_enough() -> Outcome {
     let address = free_address();
     let port = address.port().to_string();
     let Some(_server) = launch(address, &["--port", &port, "--unixsocket", &socket]) else { return Ok(()) };
-    let mint = Mint::new();
+    let source = TestSource::new();
     for _ in 0..2 {
         let redis = at(&format!("unix://{socket}")).build()?;
-        assert_eq!(token(&instance(&mint, share(redis))).await?, "marker-token-1");
+        assert_eq!(token(&instance(&source, share(redis))).await?, "marker-token-1");
     }
     Ok(())
 }
@@ -115,10 +115,10 @@ async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
         let url = format!("redis://:{PASSWORD}@any");
         at(&url).sentinels("mymaster", SecretSource::value(sentinels.clone())).build().unwrap()
     };
-    let (mint, clock) = (Mint::new(), ManualClock::new());
-    let idaas = instance_at(&clock, &mint, share(store()));
+    let (source, clock) = (TestSource::new(), ManualClock::new());
+    let idaas = instance_at(&clock, &source, share(store()));
     assert_eq!(token(&idaas).await?, "marker-token-1");
-    assert_eq!(token(&instance_at(&clock, &mint, share(store()))).await?, "marker-token-1");
+    assert_eq!(token(&instance_at(&clock, &source, share(store()))).await?, "marker-token-1");
     assert_eq!(master.keys().len(), 1);
 
     // The replica takes over, as it does in a failover, and the old master becomes its replica. No sentinel interferes
@@ -133,8 +133,8 @@ async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
     let _sentinel = sentinel_of(&replica, address, folder.path());
     clock.advance(Duration::from_secs(60));
     idaas.token_for(&"api://c|read".parse()?).await?;
-    assert_eq!(token(&instance_at(&clock, &mint, share(store()))).await?, "marker-token-1");
-    assert_eq!((mint.fetches(), replica.keys().len()), (3, 2));
+    assert_eq!(token(&instance_at(&clock, &source, share(store()))).await?, "marker-token-1");
+    assert_eq!((source.fetches(), replica.keys().len()), (3, 2));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ const PROCESSES: usize = 50;
 const ROLE: &str = "TOWER_IDAAS_TEST_CLIENT";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_processes_that_start_at_once_ask_for_two_tokens_at_most() -> Outcome {
+async fn fifty_processes_that_start_at_once_request_two_tokens_at_most() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let issuer = TestIdaas::start().await?;
     write_files(&issuer, &server)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::client::{KEY, Mint, OTHER_KEY, Outcome, instance, shared, shared_under, store_at, token};
+use super::client::{KEY, OTHER_KEY, Outcome, TestSource, instance, shared, shared_under, store_at, token};
 use super::log::{Log, forms};
 use super::server::{PASSWORD, Server};
 
@@ -38,7 +38,7 @@ async fn echo() -> std::io::Result<std::net::SocketAddr> {
 async fn whatever_goes_wrong_no_secret_is_logged() -> Outcome {
     let log = Log::start();
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
+    let source = TestSource::new();
     let patient = |url: String| store_at(url).timeout(Duration::from_secs(2));
     let addresses = [
         server.url(),
@@ -49,10 +49,10 @@ async fn whatever_goes_wrong_no_secret_is_logged() -> Outcome {
         format!("redis://user:{PASSWORD}@host.invalid"),
     ];
     for url in addresses {
-        token(&instance(&mint, patient(url))).await?;
+        token(&instance(&source, patient(url))).await?;
     }
-    token(&instance(&mint, shared_under(&server, OTHER_KEY))).await?;
-    let idaas = instance(&mint, shared(&server));
+    token(&instance(&source, shared_under(&server, OTHER_KEY))).await?;
+    let idaas = instance(&source, shared(&server));
     idaas.invalidate(&idaas.token().await?);
     token(&idaas).await?;
 

@@ -5,18 +5,18 @@ use std::time::Duration;
 use tower_idaas::clock::ManualClock;
 use tower_idaas::{Error, Idaas, SecretSource};
 
-use super::client::{KEY, LIFE, Mint, Outcome, instance, instance_at, redis, shared, sharing, token};
+use super::client::{KEY, LIFE, Outcome, TestSource, instance, instance_at, redis, shared, sharing, token};
 use super::server::{PASSWORD, Server};
 
 #[tokio::test]
 async fn the_second_instance_gets_the_token_of_the_first() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    let first = instance(&mint, shared(&server)).token().await?;
-    let second = instance(&mint, shared(&server)).token().await?;
+    let source = TestSource::new();
+    let first = instance(&source, shared(&server)).token().await?;
+    let second = instance(&source, shared(&server)).token().await?;
     assert_eq!((first.expose_token(), second.expose_token()), ("marker-token-1", "marker-token-1"));
     assert_eq!(second.granted_scope(), Some("api://a|read"));
-    assert_eq!(mint.fetches(), 1);
+    assert_eq!(source.fetches(), 1);
     // To the precision of what is stored: milliseconds.
     let apart = first.expires_at().duration_since(second.expires_at());
     assert!(apart.unwrap_or_else(|early| early.duration()) < Duration::from_millis(200));
@@ -24,9 +24,9 @@ async fn the_second_instance_gets_the_token_of_the_first() -> Outcome {
 }
 
 #[tokio::test]
-async fn redis_is_told_neither_token_nor_scope_and_forgets_both_in_time() -> Outcome {
+async fn redis_receives_neither_token_nor_scope_and_forgets_both_in_time() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    token(&instance(&Mint::new(), shared(&server))).await?;
+    token(&instance(&TestSource::new(), shared(&server))).await?;
     let [key] = &server.keys()[..] else { panic!("{:?}", server.keys()) };
     let name = key.strip_prefix("idaas:{").and_then(|rest| rest.strip_suffix('}')).unwrap();
     assert!(name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
@@ -42,7 +42,7 @@ async fn redis_is_told_neither_token_nor_scope_and_forgets_both_in_time() -> Out
 #[tokio::test]
 async fn a_hit_calls_no_store() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let idaas = instance(&Mint::new(), shared(&server));
+    let idaas = instance(&TestSource::new(), shared(&server));
     token(&idaas).await?;
     let commands = || {
         let stats: String = server.ask(&["INFO", "commandstats"]);
@@ -59,9 +59,9 @@ async fn a_hit_calls_no_store() -> Outcome {
 #[tokio::test]
 async fn scopes_and_namespaces_are_kept_apart() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    token(&instance(&mint, shared(&server))).await?;
-    let other = instance(&mint, shared(&server).namespace("other"));
+    let source = TestSource::new();
+    token(&instance(&source, shared(&server))).await?;
+    let other = instance(&source, shared(&server).namespace("other"));
     assert_eq!(token(&other).await?, "marker-token-2");
     let scope = "api://b|read".parse()?;
     assert_eq!(other.token_for(&scope).await?.expose_token(), "marker-token-3");
@@ -72,8 +72,8 @@ async fn scopes_and_namespaces_are_kept_apart() -> Outcome {
 #[tokio::test]
 async fn a_fleet_renews_once_and_not_all_at_the_same_time() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let (mint, clock) = (Mint::new(), ManualClock::new());
-    let fleet: Vec<_> = (0..20).map(|_| instance_at(&clock, &mint, shared(&server))).collect();
+    let (source, clock) = (TestSource::new(), ManualClock::new());
+    let fleet: Vec<_> = (0..20).map(|_| instance_at(&clock, &source, shared(&server))).collect();
     for idaas in &fleet {
         assert_eq!(token(idaas).await?, "marker-token-1");
     }
@@ -102,15 +102,15 @@ async fn a_fleet_renews_once_and_not_all_at_the_same_time() -> Outcome {
         };
         tokio::time::timeout(Duration::from_secs(60), renewed).await??;
     }
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_revoked_token_does_not_come_back() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    let fleet: Vec<_> = (0..3).map(|_| instance(&mint, shared(&server))).collect();
+    let source = TestSource::new();
+    let fleet: Vec<_> = (0..3).map(|_| instance(&source, shared(&server))).collect();
     for idaas in &fleet {
         assert_eq!(token(idaas).await?, "marker-token-1");
     }
@@ -119,7 +119,7 @@ async fn a_revoked_token_does_not_come_back() -> Outcome {
         idaas.invalidate(&idaas.token().await?);
         assert_eq!(token(idaas).await?, "marker-token-2");
     }
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
 
     // The revoked one is put back: an instance that knows it does not use it.
     redis::Cmd::set(&server.keys()[0], revoked).exec(&mut server.client())?;
@@ -131,8 +131,8 @@ async fn a_revoked_token_does_not_come_back() -> Outcome {
 #[tokio::test]
 async fn an_invalidation_leaves_a_newer_token_where_it_is() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    let (late, early) = (instance(&mint, shared(&server)), instance(&mint, shared(&server)));
+    let source = TestSource::new();
+    let (late, early) = (instance(&source, shared(&server)), instance(&source, shared(&server)));
     let (revoked, same) = (late.token().await?, early.token().await?);
     early.invalidate(&same);
     assert_eq!(token(&early).await?, "marker-token-2");
@@ -163,7 +163,7 @@ fn faults_of_the_set_up_are_found_when_it_is_built() {
     assert!(told.contains("environment variable TOWER_IDAAS_TEST_UNSET is not set"), "{told}");
 
     let build = |store: SharedStore| {
-        let builder = Idaas::builder().scope("api://a|read").token_source(Mint::new());
+        let builder = Idaas::builder().scope("api://a|read").token_source(TestSource::new());
         sharing(builder, store).build().unwrap_err().to_string()
     };
     let told = build(SharedStore::new(MemoryStore::new(), unset).namespace("n"));

@@ -5,22 +5,22 @@
 use tower_idaas::clock::ManualClock;
 
 use super::client::{
-    KEY, LIFE, Mint, OTHER_KEY, Outcome, instance, instance_at, shared, shared_under, token,
+    KEY, LIFE, OTHER_KEY, Outcome, TestSource, instance, instance_at, shared, shared_under, token,
 };
 use super::server::Server;
 
 /// Shares a token, changes what is stored, and expects the next instance to fetch and share anew.
 async fn overwritten_after(change: impl FnOnce(&Server, &str, Vec<u8>)) -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    token(&instance(&mint, shared(&server))).await?;
+    let source = TestSource::new();
+    token(&instance(&source, shared(&server))).await?;
     let key = server.keys().remove(0);
     let value: Vec<u8> = server.ask(&["GET", &key]);
     change(&server, &key, value.clone());
-    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-2");
-    assert_eq!(token(&instance(&mint, shared(&server))).await?, "marker-token-2");
+    assert_eq!(token(&instance(&source, shared(&server))).await?, "marker-token-2");
+    assert_eq!(token(&instance(&source, shared(&server))).await?, "marker-token-2");
     assert_ne!(server.ask::<Vec<u8>>(&["GET", &key]), value);
-    assert_eq!(mint.fetches(), 2);
+    assert_eq!(source.fetches(), 2);
     Ok(())
 }
 
@@ -68,14 +68,14 @@ async fn a_value_without_an_end_is_overwritten() -> Outcome {
 #[tokio::test]
 async fn a_value_for_another_name_is_overwritten() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    token(&instance(&mint, shared(&server))).await?;
+    let source = TestSource::new();
+    token(&instance(&source, shared(&server))).await?;
     let key = server.keys().remove(0);
-    token(&instance(&mint, shared(&server).namespace("other"))).await?;
+    token(&instance(&source, shared(&server).namespace("other"))).await?;
     let other = server.keys().into_iter().find(|other| *other != key).unwrap();
     let value: Vec<u8> = server.ask(&["GET", &key]);
     set(&server, &other, &value);
-    assert_eq!(token(&instance(&mint, shared(&server).namespace("other"))).await?, "marker-token-3");
+    assert_eq!(token(&instance(&source, shared(&server).namespace("other"))).await?, "marker-token-3");
     Ok(())
 }
 
@@ -83,12 +83,12 @@ async fn a_value_for_another_name_is_overwritten() -> Outcome {
 async fn a_token_whose_life_is_over_or_nearly_so_is_overwritten_however_long_redis_keeps_it() -> Outcome {
     for age in [LIFE, LIFE * 6 / 10] {
         let Some(server) = Server::start() else { return Ok(()) };
-        let (mint, clock) = (Mint::new(), ManualClock::new());
-        token(&instance_at(&clock, &mint, shared(&server))).await?;
+        let (source, clock) = (TestSource::new(), ManualClock::new());
+        token(&instance_at(&clock, &source, shared(&server))).await?;
         let _: i64 = server.ask(&["PERSIST", &server.keys()[0]]);
         clock.advance(age);
-        assert_eq!(token(&instance_at(&clock, &mint, shared(&server))).await?, "marker-token-2");
-        assert_eq!(token(&instance_at(&clock, &mint, shared(&server))).await?, "marker-token-2");
+        assert_eq!(token(&instance_at(&clock, &source, shared(&server))).await?, "marker-token-2");
+        assert_eq!(token(&instance_at(&clock, &source, shared(&server))).await?, "marker-token-2");
     }
     Ok(())
 }
@@ -96,21 +96,21 @@ async fn a_token_whose_life_is_over_or_nearly_so_is_overwritten_however_long_red
 #[tokio::test]
 async fn redis_ends_the_life_of_a_token_on_a_machine_with_the_wrong_time() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    token(&instance(&mint, shared(&server))).await?;
+    let source = TestSource::new();
+    token(&instance(&source, shared(&server))).await?;
     // Half an hour behind, and Redis has kept it for all but a minute of its life.
     let _: i64 = server.ask(&["PEXPIRE", &server.keys()[0], "60000"]);
     let behind = ManualClock::new();
     behind.set_wall_back(LIFE);
-    assert_eq!(token(&instance_at(&behind, &mint, shared(&server))).await?, "marker-token-2");
+    assert_eq!(token(&instance_at(&behind, &source, shared(&server))).await?, "marker-token-2");
     Ok(())
 }
 
 #[tokio::test]
 async fn keys_are_rotated_without_a_gap() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
-    let mint = Mint::new();
-    let with = |keys: &str| instance(&mint, shared_under(&server, keys));
+    let source = TestSource::new();
+    let with = |keys: &str| instance(&source, shared_under(&server, keys));
     let (both, turned) = (format!("{KEY},{OTHER_KEY}"), format!("{OTHER_KEY},{KEY}"));
     // All know the new key before one of them seals under it.
     for keys in [KEY, &both, &turned, &both, KEY] {

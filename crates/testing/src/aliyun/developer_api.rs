@@ -1,4 +1,4 @@
-//! The DeveloperAPI, as far as it hands out STS credentials of cloud roles, credentials that it keeps, and tokens of third
+//! The DeveloperAPI, as far as it hands out STS credentials of cloud roles, stored credentials, and tokens of third
 //! parties.
 
 use std::fmt;
@@ -35,7 +35,7 @@ const PERMISSIONS: [&str; 2] =
 /// In seconds, what a session may last.
 const SESSION: std::ops::RangeInclusive<u64> = 900..=43_200;
 
-/// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles, credentials that it keeps, and
+/// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles, stored credentials, and
 /// tokens of third parties, for tokens of one [`TestIdaas`]; started by [`TestIdaas::start_developer_api`].
 ///
 /// It speaks HTTPS under the authority of the IDaaS, and wants a live token of it for `urn:cloud:idaas:pam`.
@@ -101,22 +101,22 @@ impl DeveloperApi {
         Arc::clone(self.endpoint.state().account.keys())
     }
 
-    /// Keeps this API key under this identifier from now on, in the place of what was there.
-    pub fn keep_api_key(&self, name: impl Into<String>, key: impl Into<String>) {
-        self.endpoint.state().stored.keep_api_key(name.into(), key.into());
+    /// Stores this API key under this identifier from now on, in the place of what was there.
+    pub fn store_api_key(&self, name: impl Into<String>, key: impl Into<String>) {
+        self.endpoint.state().stored.store_api_key(name.into(), key.into());
     }
 
-    /// Keeps this OAuth client under this identifier from now on, in the place of what was there.
-    pub fn keep_oauth_client(
+    /// Stores this OAuth client under this identifier from now on, in the place of what was there.
+    pub fn store_oauth_client(
         &self,
         name: impl Into<String>,
         client_id: impl Into<String>,
         client_secret: impl Into<String>,
     ) {
-        self.endpoint.state().stored.keep_oauth_client(name.into(), client_id.into(), client_secret.into());
+        self.endpoint.state().stored.store_oauth_client(name.into(), client_id.into(), client_secret.into());
     }
 
-    /// Disables a kept credential, or enables it again.
+    /// Disables a stored credential, or enables it again.
     pub fn set_credential_enabled(&self, name: &str, enabled: bool) {
         self.endpoint.state().stored.set_enabled(name, enabled);
     }

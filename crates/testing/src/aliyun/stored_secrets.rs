@@ -12,7 +12,7 @@ use crate::server::endpoint::Call;
 use crate::server::response::{self, Refused};
 use tower_idaas::clock::Timestamp;
 
-/// The path below the instance at which a kept credential is obtained, and the permission that this takes.
+/// The path below the instance at which a stored credential is obtained, and the permission that this takes.
 pub(crate) const OBTAIN: (&str, &str) = ("/credentials/_/actions/obtain", "credential:obtain");
 
 /// The same for a third party's token.
@@ -52,11 +52,11 @@ enum Consent {
 }
 
 impl StoredSecrets {
-    pub(crate) fn keep_api_key(&mut self, name: String, key: String) {
+    pub(crate) fn store_api_key(&mut self, name: String, key: String) {
         self.credentials.insert(name, Credential { content: Content::ApiKey(key), enabled: true });
     }
 
-    pub(crate) fn keep_oauth_client(&mut self, name: String, id: String, secret: String) {
+    pub(crate) fn store_oauth_client(&mut self, name: String, id: String, secret: String) {
         let content = Content::OauthClient { id, secret };
         self.credentials.insert(name, Credential { content, enabled: true });
     }

@@ -129,12 +129,12 @@ impl fmt::Debug for ServiceAccounts {
     }
 }
 
-/// A token of a Kubernetes service account, to be minted; made by
+/// A token of a Kubernetes service account, to be issued; made by
 /// [`TestIdaas::service_account_token`](crate::TestIdaas::service_account_token).
 ///
 /// Without other choices it is one that the token endpoint accepts for an hour.
 #[derive(Clone, Debug)]
-#[must_use = "a token is made by `mint` or `write_to`"]
+#[must_use = "a token is made by `issue` or `write_to`"]
 pub struct ServiceAccountToken<'a> {
     accounts: &'a ServiceAccounts,
     audience: String,
@@ -173,7 +173,7 @@ impl ServiceAccountToken<'_> {
     /// # Errors
     ///
     /// If it cannot be signed.
-    pub fn mint(&self) -> io::Result<String> {
+    pub fn issue(&self) -> io::Result<String> {
         let issued = self.accounts.clock.now().unix_seconds().saturating_sub(self.age.as_secs());
         self.accounts.key.sign(&json!({
             "iss": ISSUER,
@@ -195,7 +195,7 @@ impl ServiceAccountToken<'_> {
     pub fn write_to(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         let beside = path.with_extension("new");
-        std::fs::write(&beside, self.mint()?)?;
+        std::fs::write(&beside, self.issue()?)?;
         std::fs::rename(beside, path)
     }
 }

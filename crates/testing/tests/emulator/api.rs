@@ -73,7 +73,7 @@ async fn a_revoked_token_is_refused_while_it_lives_and_its_successor_is_not() {
 }
 
 #[tokio::test]
-async fn the_api_speaks_plain_http_when_told_to() {
+async fn the_api_speaks_plain_http_when_set_to() {
     let idaas = TestIdaas::start().await.unwrap();
     let api = idaas.api("api://x").plain_http().start().await.unwrap();
     assert!(api.url().starts_with("http://"));

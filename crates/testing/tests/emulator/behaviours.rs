@@ -61,7 +61,7 @@ async fn planned_behaviours_come_in_order_and_the_standing_one_after_them() {
 }
 
 #[tokio::test]
-async fn any_answer_can_be_given_as_it_is() {
+async fn any_response_can_be_sent_as_it_is() {
     let idaas = TestIdaas::start().await.unwrap();
     let http = client(&idaas, Version::HTTP_11);
     let form = post_form(&idaas, "api://x|read");

@@ -184,7 +184,7 @@ async fn a_rotated_signing_key_is_published_beside_the_old_one() {
 }
 
 #[tokio::test]
-async fn an_exchanged_token_speaks_of_the_user_alone_unless_told_otherwise() {
+async fn an_exchanged_token_speaks_of_the_user_alone_unless_set_otherwise() {
     for names_actor in [false, true] {
         let builder = TestIdaas::builder();
         let builder = if names_actor { builder.with_actor_claim() } else { builder };

@@ -223,7 +223,7 @@ async fn a_torn_file_is_met_in_each_of_its_states() {
     let path = folder.path().join("token");
     std::fs::write(&path, "old").unwrap();
     let idaas = started().await;
-    let token = idaas.service_account_token().mint().unwrap();
+    let token = idaas.service_account_token().issue().unwrap();
     let mut file = TornFile::truncate(&path, token.as_str()).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     file.write_half().unwrap();

@@ -3,7 +3,7 @@
 use crate::wire::call::tests::*;
 
 #[test]
-fn each_refusal_is_one_line_that_tells_what_to_do_and_whether_it_may_pass() {
+fn each_refusal_is_one_line_that_says_what_to_do_and_whether_it_may_pass() {
     for (status, code, transient, hint) in [
         (400, "invalid_client", false, "check the client id and its credentials"),
         (401, "invalid_client", false, "check the client id and its credentials"),
@@ -144,7 +144,7 @@ fn retry_after_is_read_by_the_issuers_clock() {
 }
 
 #[test]
-fn a_coding_that_was_not_asked_for_is_named_and_lasting() {
+fn a_coding_that_was_not_requested_is_named_and_lasting() {
     for (status, lasting) in [(200, true), (400, true), (502, false)] {
         let error = failure(status, &[("content-encoding", "gzip")], "\u{1f}not really MARKER");
         assert!(error.to_string().contains("compressed (gzip), although the request accepts"), "{error}");
@@ -153,7 +153,7 @@ fn a_coding_that_was_not_asked_for_is_named_and_lasting() {
 }
 
 #[test]
-fn a_clock_offset_is_told_by_the_date_of_a_server_and_not_of_a_cache() {
+fn a_clock_offset_follows_from_the_date_of_a_server_and_not_of_a_cache() {
     const LATE: (&str, &str) = ("date", "Tue, 14 Nov 2023 22:23:20 GMT");
     let offset = |pairs: &[(&'static str, &str)]| failure(400, pairs, r#"{"error":"x"}"#).clock_offset();
     assert_eq!(offset(&[]), None);

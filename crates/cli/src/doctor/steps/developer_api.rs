@@ -18,7 +18,7 @@ pub(crate) fn examine(host: &str, probe: &Probe) -> Finding {
         Some((step, error)) => {
             let summary = format!("{host} cannot be reached: {}", shown::chain(&**error));
             Finding::failed(Step::DeveloperApi, summary).advise(
-                format!("tokens come, but not what the DeveloperAPI has (cloud roles, kept secrets); `{step}` fails"),
+                format!("tokens come, but not what the DeveloperAPI has (cloud roles, stored secrets); `{step}` fails"),
                 "check `developerApiEndpoint`, which may be one within the VPC, and that this machine may connect to it",
             )
         }

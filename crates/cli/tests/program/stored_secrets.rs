@@ -1,4 +1,4 @@
-//! `idaas api-key` and `idaas oauth-token`: secrets that IDaaS keeps.
+//! `idaas api-key` and `idaas oauth-token`: secrets stored in IDaaS.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const KEY: &str = "sk-marker-of-an-api-key";
 
 pub(crate) async fn fixture() -> (Fixture, DeveloperApi) {
     let (fixture, api) = with_developer_api().await;
-    api.keep_api_key("model", KEY);
+    api.store_api_key("model", KEY);
     api.add_credential_provider("forge", Duration::from_secs(3_600), "read write", &[]);
     api.add_credential_provider("crm", Duration::from_secs(3_600), "", &["tenant"]);
     (fixture, api)
@@ -33,7 +33,7 @@ async fn each_format_of_an_api_key_is_what_its_reader_takes() {
 }
 
 #[tokio::test]
-async fn a_third_partys_token_has_the_scope_that_is_asked_for() {
+async fn a_third_partys_token_has_the_scope_that_is_requested() {
     let (fixture, _api) = fixture().await;
     let token = fixture.run(&["oauth-token", "forge"]).await;
     assert!(done(&token).starts_with("3rd_") && done(&token).lines().count() == 1);
@@ -78,7 +78,7 @@ async fn custom_parameters_come_from_a_file_or_stdin_and_are_not_shown() {
 }
 
 #[tokio::test]
-async fn a_users_consent_is_asked_for_on_stderr_with_the_address_and_a_code_of_its_own() {
+async fn a_users_consent_is_requested_on_stderr_with_the_address_and_a_code_of_its_own() {
     let (fixture, api) = fixture().await;
     api.require_consent("forge", true);
     let output = fixture.run(&["oauth-token", "forge"]).await;
@@ -90,7 +90,7 @@ async fn a_users_consent_is_asked_for_on_stderr_with_the_address_and_a_code_of_i
 }
 
 #[tokio::test]
-async fn a_name_that_idaas_does_not_know_or_that_is_none_is_told() {
+async fn a_name_that_idaas_does_not_know_or_that_is_none_is_reported() {
     let (fixture, api) = fixture().await;
     assert_fails(&fixture.run(&["api-key", "nothing"]).await, 1, &["nothing", "credential_not_found"]);
     assert_fails(&fixture.run(&["oauth-token", "nothing"]).await, 1, &["nothing", "provider_not_found"]);
@@ -104,7 +104,7 @@ async fn a_name_that_idaas_does_not_know_or_that_is_none_is_told() {
 }
 
 #[tokio::test]
-async fn idaas_is_called_with_the_scope_that_is_asked_for() {
+async fn idaas_is_called_with_the_scope_that_is_requested() {
     let (fixture, _api) = fixture().await;
     let scope = "urn:cloud:idaas:pam|credential:obtain";
     assert_eq!(done(&fixture.run(&["api-key", "model", "--idaas-scope", scope]).await), format!("{KEY}\n"));
