@@ -78,7 +78,7 @@ async fn main() -> Result<(), BoxError> {
             return Err("the model refused the request".into());
         }
     }
-    println!("IDaaS was asked for the key {} times", developer_api.requests().len());
+    println!("IDaaS got {} requests for the key", developer_api.requests().len());
     assert_eq!(developer_api.requests().len(), 2, "one for each key");
     Ok(())
 }

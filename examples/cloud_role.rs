@@ -48,7 +48,7 @@ async fn main() -> Result<ExitCode, BoxError> {
     let credentials = role.credentials().await?;
     let token = credentials.alibaba_cloud().ok_or("the role is not one of Alibaba Cloud")?;
     println!(
-        "The client asked for role {ROLE}: {} token was issued, and {} set of credentials.",
+        "The client requested role {ROLE}: {} token was issued, and {} set of credentials.",
         server.tokens_issued(),
         developer_api.issued()
     );

@@ -1,5 +1,5 @@
 //! Calls a third party's API with an access token that IDaaS gets there: the program holds no client secret of the third
-//! party, and a user who must consent first is told where.
+//! party, and a user who must consent first learns where.
 //!
 //! It runs offline, against an IDaaS, a DeveloperAPI and a third party in this process:
 //!
@@ -46,14 +46,14 @@ async fn main() -> Result<(), BoxError> {
 
     let error = client.clone().oneshot(request()?).await.err().ok_or("there is no token yet")?;
     let error: &Error = error.downcast_ref().ok_or("this is not about a token")?;
-    let consent = ConsentRequired::of(error).ok_or("no consent is asked for")?;
+    let consent = ConsentRequired::of(error).ok_or("no consent is requested")?;
     println!("{error}");
     println!(
         "(a user is sent to an address of {} bytes, and consents)",
         consent.expose_authorization_url().len()
     );
     developer_api.require_consent("git", false);
-    // A missing consent is remembered for a few seconds, so that IDaaS is not asked by each request.
+    // A missing consent is remembered for a few seconds, so that not each request reaches IDaaS.
     clock.advance(Duration::from_secs(10));
 
     for hours in [0, 0, 1] {
@@ -67,7 +67,7 @@ async fn main() -> Result<(), BoxError> {
         }
     }
     println!(
-        "IDaaS was asked {} times: for the consent, and once for each token",
+        "IDaaS got {} requests: for the consent, and once for each token",
         developer_api.requests().len()
     );
     assert_eq!(developer_api.requests().len(), 3);

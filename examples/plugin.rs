@@ -21,7 +21,7 @@ struct Vault;
 impl TokenSource for Vault {
     fn fetch<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
-            println!("the vault is asked for `{scope}`");
+            println!("the vault is called for `{scope}`");
             let token = format!("vault-token-for-{}", scope.audience().trim_start_matches("api://"));
             Ok(TokenResponse::bearer(&token)?.with_expires_in(Duration::from_secs(1200)))
         })

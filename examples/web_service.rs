@@ -95,7 +95,7 @@ async fn tea(State(shop): State<Shop>) -> Result<String, StatusCode> {
     match (orders, stock) {
         (Ok(orders), Ok(stock)) => Ok(format!("orders {orders}, stock {stock}")),
         (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "an API cannot be asked");
+            tracing::warn!(%error, "an API cannot be called");
             Err(StatusCode::BAD_GATEWAY)
         }
     }

@@ -73,7 +73,7 @@ fn request() -> Request<()> {
 }
 
 /// A live token, with the clock to age it.
-async fn warm() -> (IdaasService<GiveBack>, ManualClock, Idaas) {
+async fn prefetched() -> (IdaasService<GiveBack>, ManualClock, Idaas) {
     let clock = ManualClock::new();
     let source = Once::default();
     let idaas = Idaas::builder().token_source(source).scope("api://orders|.all").clock(clock.clone());
@@ -92,19 +92,19 @@ fn allocations<R>(request: R, mut call: impl FnMut(R) -> R) -> u64 {
 
 #[tokio::test]
 async fn a_hit_allocates_nothing_when_the_service_is_kept() {
-    let (mut service, ..) = warm().await;
+    let (mut service, ..) = prefetched().await;
     assert_eq!(allocations(request(), |request| call(&mut service, request)), 0);
 }
 
 #[tokio::test]
 async fn a_hit_allocates_nothing_when_the_service_is_cloned_for_each_request() {
-    let (service, ..) = warm().await;
+    let (service, ..) = prefetched().await;
     assert_eq!(allocations(request(), |request| call(&mut service.clone(), request)), 0);
 }
 
 #[tokio::test]
 async fn a_hit_allocates_nothing_while_a_refresh_is_under_way() {
-    let (mut service, clock, _idaas) = warm().await;
+    let (mut service, clock, _idaas) = prefetched().await;
     clock.advance(Duration::from_secs(900));
     // The first request starts the refresh, which never ends; the ones after it are as cheap as ever.
     assert_eq!(allocations(request(), |request| call(&mut service, request)), 0);
@@ -112,7 +112,7 @@ async fn a_hit_allocates_nothing_while_a_refresh_is_under_way() {
 
 #[tokio::test]
 async fn a_hit_allocates_nothing_on_two_threads_at_once() {
-    let (service, ..) = warm().await;
+    let (service, ..) = prefetched().await;
     std::thread::scope(|scope| {
         for _ in 0..2 {
             let mut service = service.clone();
@@ -125,7 +125,7 @@ async fn a_hit_allocates_nothing_on_two_threads_at_once() {
 
 #[tokio::test]
 async fn a_hit_allocates_nothing_for_scopes_of_the_requests_own_as_many_as_keep_their_tokens() {
-    let (mut service, _clock, idaas) = warm().await;
+    let (mut service, _clock, idaas) = prefetched().await;
     let mut requests = Vec::new();
     for number in 0..1_000 {
         let scope: Scope = format!("api://{number}|read").parse().unwrap();
@@ -142,7 +142,7 @@ async fn a_hit_allocates_nothing_for_scopes_of_the_requests_own_as_many_as_keep_
 
 #[tokio::test]
 async fn a_hit_allocates_nothing_with_a_list_of_origins_wherever_the_request_goes() {
-    let (_service, _clock, idaas) = warm().await;
+    let (_service, _clock, idaas) = prefetched().await;
     let origins = ["https://*.example.org", "https://[::1]:8443", "https://api.example.com"];
     let layer = idaas.layer().allow_origins(origins).unwrap();
     let mut service = layer.layer(GiveBack);
@@ -164,7 +164,7 @@ async fn a_hit_allocates_nothing_with_a_list_of_origins_wherever_the_request_goe
 #[cfg(feature = "reqwest")]
 #[tokio::test]
 async fn a_hit_allocates_nothing_on_a_request_of_reqwests_with_or_without_a_list_of_origins() {
-    let (_service, _clock, idaas) = warm().await;
+    let (_service, _clock, idaas) = prefetched().await;
     let origins = ["https://*.example.org", "https://[::1]:8443", "https://api.example.com"];
     for layer in [idaas.layer(), idaas.layer().allow_origins(origins).unwrap()] {
         let mut service = layer.layer(GiveBack);

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tower::{Layer, Service, ServiceExt};
 use tower_idaas::{BoxError, Idaas};
 
-use crate::rows::{Issuer, constant_layer, warm};
+use crate::rows::{Issuer, constant_layer, prefetched};
 use crate::service::median;
 
 type Body = Empty<Bytes>;
@@ -95,7 +95,7 @@ fn processor_time() -> f64 {
 
 pub(crate) fn print() {
     let address = server();
-    let idaas: Idaas = warm(Idaas::builder().token_source(Issuer::default()));
+    let idaas: Idaas = prefetched(Idaas::builder().token_source(Issuer::default()));
     let (bare, constant, token) = (http(), constant_layer().layer(http()), idaas.layer().layer(http()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut measured = [const { (Vec::new(), Vec::new()) }; 3];

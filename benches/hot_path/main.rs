@@ -79,30 +79,30 @@ fn ratios(rows: &[Row]) {
 }
 
 fn main() {
-    let asked_for = |mode: &str| std::env::args().any(|argument| argument == mode);
+    let is_selected = |mode: &str| std::env::args().any(|argument| argument == mode);
     let modes = ["ratios", "waiters", "handles", "end-to-end"];
-    let all = !modes.into_iter().any(asked_for);
+    let all = !modes.into_iter().any(is_selected);
     let rows = rows::rows();
     if all {
         criterion(&rows);
     }
     // `cargo test --benches` only wants to know that it runs.
-    if !asked_for("--bench") {
+    if !is_selected("--bench") {
         return;
     }
-    if all || asked_for("ratios") {
+    if all || is_selected("ratios") {
         ratios(&rows);
         ratios(&rows::carrying());
         ratios(&rows::states());
     }
-    if all || asked_for("waiters") {
+    if all || is_selected("waiters") {
         waiters::print();
     }
     #[cfg(feature = "transport")]
-    if all || asked_for("handles") {
+    if all || is_selected("handles") {
         handles::print();
     }
-    if all || asked_for("end-to-end") {
+    if all || is_selected("end-to-end") {
         end_to_end::print();
     }
 }

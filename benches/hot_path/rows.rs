@@ -44,7 +44,7 @@ impl Row {
 
 /// The rows, the one that the others are compared with first.
 pub(crate) fn rows() -> Vec<Row> {
-    let idaas = warm(Idaas::builder().token_source(Issuer::default()));
+    let idaas = prefetched(Idaas::builder().token_source(Issuer::default()));
     let scopes: Vec<Scope> = (0..SCOPES).map(|n| format!("api://{n}|read").parse().unwrap()).collect();
     runtime().block_on(async {
         for scope in &scopes {
@@ -106,7 +106,7 @@ impl<S: Service<Request<()>>> Service<Request<()>> for OnBehalf<S> {
 
 /// The same around an inner service whose future carries its response.
 pub(crate) fn carrying() -> Vec<Row> {
-    let idaas = warm(Idaas::builder().token_source(Issuer::default()));
+    let idaas = prefetched(Idaas::builder().token_source(Issuer::default()));
     vec![
         Row::new("constant header, response carried", constant_layer().layer(Carrying), request()),
         Row::new("no layer, response carried", Carrying, request()),
@@ -118,7 +118,7 @@ pub(crate) fn carrying() -> Vec<Row> {
 pub(crate) fn states() -> Vec<Row> {
     let with_clock = |clock: &ManualClock| {
         let source = Issuer { tokens: AtomicUsize::new(1) };
-        warm(Idaas::builder().token_source(source).clock(clock.clone()))
+        prefetched(Idaas::builder().token_source(source).clock(clock.clone()))
     };
     let fresh = with_clock(&ManualClock::new());
     let clock = ManualClock::new();
@@ -193,7 +193,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-pub(crate) fn warm(builder: tower_idaas::IdaasBuilder) -> Idaas {
+pub(crate) fn prefetched(builder: tower_idaas::IdaasBuilder) -> Idaas {
     let idaas = builder.scope("api://orders|.all").build().unwrap();
     runtime().block_on(idaas.prefetch()).unwrap();
     idaas

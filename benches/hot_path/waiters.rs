@@ -12,7 +12,7 @@ use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
 use crate::rows::text;
 use crate::service::median;
 
-/// Answers when told to.
+/// Responds when released.
 #[derive(Debug)]
 struct Held(Arc<Notify>);
 

@@ -279,7 +279,7 @@ impl Idaas {
     ///
     /// ```no_run
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::Error> {
-    /// let _warm = idaas.keep_fresh()?; // until the end of `main`
+    /// let _guard = idaas.keep_fresh()?; // until the end of `main`
     /// # Ok(())
     /// # }
     /// ```

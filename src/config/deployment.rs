@@ -89,7 +89,7 @@ pub(super) fn pkcs7(
     _: Option<&str>,
     checker: &mut Checker<'_>,
 ) -> Option<Arc<dyn Authenticator>> {
-    let problem = "is PKCS7, which asks the cloud's metadata service, and the feature `transport` is off; turn \
+    let problem = "is PKCS7, which needs the cloud's metadata service, and the feature `transport` is off; turn \
                    it on, or give documents of your own with `Pkcs7::from_source`";
     checker.fault(authn.authn_method.fault(problem));
     None

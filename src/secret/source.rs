@@ -203,10 +203,10 @@ mod tests {
     fn now(source: &SecretSource, environment: &Environment) -> Result<String, Error> {
         let here = source.read_blocking(environment).map(|secret| secret.unwrap().expose_secret().to_owned());
         let there = tokio_test::block_on(source.read(environment));
-        let told = |error: &Error| error.to_string();
+        let message = |error: &Error| error.to_string();
         assert_eq!(
-            there.map(|secret| secret.expose_secret().to_owned()).map_err(|error| told(&error)),
-            here.clone().map_err(|error| told(&error))
+            there.map(|secret| secret.expose_secret().to_owned()).map_err(|error| message(&error)),
+            here.clone().map_err(|error| message(&error))
         );
         here
     }

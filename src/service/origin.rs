@@ -96,11 +96,11 @@ impl Host {
         }
         // A name that ends in a number is read as an IPv4 address, and those have no sub-domains.
         if name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit())) {
-            return Err("asks for sub-domains of an address");
+            return Err("allows sub-domains of an address");
         }
         if is_public_suffix(name) {
             return Err(
-                "asks for sub-domains of a public suffix, where strangers have names; name your own domain",
+                "allows sub-domains of a public suffix, where strangers have names; name your own domain",
             );
         }
         Ok(Self::Subdomains(name.into()))

@@ -130,7 +130,7 @@ impl TokenResponse {
         self
     }
 
-    /// Sets the issuer's id of the request, which its support asks for. The event of the refresh shows it.
+    /// Sets the issuer's id of the request, which its support needs. The event of the refresh shows it.
     #[must_use]
     pub fn with_request_id(mut self, request_id: impl Into<String>) -> Self {
         self.request_id = Some(request_id.into());

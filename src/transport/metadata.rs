@@ -177,8 +177,10 @@ impl MetadataService {
     fn request(&self, method: Method, target: &str) -> Result<Request<Full<Bytes>>, Error> {
         let uri = format!("{}{target}", self.address);
         Request::builder().method(method).uri(uri).body(Full::default()).map_err(|cause| {
-            let problem =
-                format!("no request to {} can be made; check what is asked for", self.display_address());
+            let problem = format!(
+                "cannot make a request to {}; check its address and the requested resource",
+                self.display_address()
+            );
             Error::new(ErrorKind::Credential, problem).with_source(cause)
         })
     }

@@ -246,14 +246,14 @@ mod tests {
     async fn a_reason_of_words_from_the_password_is_not_reported() {
         let encoded = STANDARD.encode("user:correct horse battery");
         let authorization = HeaderValue::try_from(format!("Basic {encoded}")).unwrap();
-        for (reason, told) in [
+        for (reason, expected) in [
             ("no correct horse battery here", "407 Proxy Authentication Required"),
             ("Horse-Battery", "407 Proxy Authentication Required"),
             ("wrong user", "407 wrong user"),
         ] {
             let response = format!("HTTP/1.1 407 {reason}\r\n\r\n");
             let error = opened_with(response, Some(&authorization)).await.unwrap_err();
-            assert_eq!(error.to_string(), format!("refused with {told}"));
+            assert_eq!(error.to_string(), format!("refused with {expected}"));
         }
     }
 

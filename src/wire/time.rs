@@ -363,13 +363,13 @@ mod tests {
             };
             gateway_retry_after(&pairs.iter().map(pair).collect()).map(|pause| pause.as_millis())
         };
-        let (asked, api, user) = ("x-acs-retry-after", "x-ratelimit-user-api", "x-ratelimit-user");
+        let (pause_header, api, user) = ("x-acs-retry-after", "x-ratelimit-user-api", "x-ratelimit-user");
         let spent = "Limit:1,Remain:0,TimeLeft:2000,Reset:1234";
-        assert_eq!(pause(&[(asked, "60000"), (api, spent)]), Some(60_000));
+        assert_eq!(pause(&[(pause_header, "60000"), (api, spent)]), Some(60_000));
         assert_eq!(pause(&[(api, spent)]), Some(2_000));
         assert_eq!(pause(&[(user, "limit: 1, remain: 0, timeleft: 700")]), Some(700));
         assert_eq!(pause(&[(api, "Limit:9,Remain:5,TimeLeft:2000"), (user, spent)]), Some(2_000));
-        assert_eq!(pause(&[(asked, "18446744073709551615")]), Some(86_400_000));
+        assert_eq!(pause(&[(pause_header, "18446744073709551615")]), Some(86_400_000));
         for (value, millis) in [
             ("1.5", 2),
             ("1500.0", 1_500),
@@ -378,10 +378,10 @@ mod tests {
             ("700, 900", 900),
             ("1e400", 86_400_000),
         ] {
-            assert_eq!(pause(&[(asked, value)]), Some(millis), "{value}");
+            assert_eq!(pause(&[(pause_header, value)]), Some(millis), "{value}");
         }
         for value in ["0", "-5", "soon", "", "NaN", "7 s"] {
-            assert_eq!(pause(&[(asked, value)]), None, "{value}");
+            assert_eq!(pause(&[(pause_header, value)]), None, "{value}");
         }
     }
 }

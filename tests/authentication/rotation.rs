@@ -292,7 +292,7 @@ fn a_pipe_in_place_of_a_secrets_file_hangs_neither_the_build_nor_a_worker() {
         std::fs::write(&file, "first").unwrap();
         let idaas = build(&file).unwrap();
         std::fs::rename(&pipe, &file).unwrap();
-        // What was read there before serves for a minute, then the fault is told.
+        // What was read there before serves for a minute, then the fault is reported.
         idaas.token().await.unwrap();
         clock.advance(Duration::from_secs(1200));
         let error = idaas.token().await.unwrap_err();
@@ -327,9 +327,9 @@ async fn a_secret_may_come_from_a_function() {
     let clock = ManualClock::new();
     let issuer = issuer(&clock).await;
     let secret = std::sync::Arc::new(std::sync::Mutex::new("first"));
-    let asked = secret.clone();
+    let current = secret.clone();
     let source = SecretSource::from_fn(move || {
-        let secret = *asked.lock().unwrap();
+        let secret = *current.lock().unwrap();
         async move { Ok(secret.into()) }
     });
     let builder = builder_without_secret(&issuer).authenticator(ClientSecretPost::new(source));
@@ -352,7 +352,7 @@ async fn a_blank_or_a_quotation_mark_at_an_end_is_mentioned_when_the_issuer_refu
         let post = ClientSecretPost::new(SecretSource::value(secret));
         let idaas = builder_without_secret(&issuer).authenticator(post).build().unwrap();
         assert_eq!(idaas.token().await.unwrap_err().code(), Some("invalid_client"));
-        let told = log.text();
-        assert!(told.contains(part) && !told.contains(secret), "{told}");
+        let logged = log.text();
+        assert!(logged.contains(part) && !logged.contains(secret), "{logged}");
     }
 }

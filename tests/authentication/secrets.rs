@@ -86,7 +86,7 @@ impl Life {
         let echo = service_fn(|request: Request<Empty<bytes::Bytes>>| async move {
             tracing::trace!(?request, "what the inner service would log");
             let mut answer = Response::new(());
-            // A 401 withdraws the token, and says so.
+            // A 401 invalidates the token, and says so.
             *answer.status_mut() = StatusCode::UNAUTHORIZED;
             Ok::<_, io::Error>(answer)
         });

@@ -12,7 +12,7 @@ use tower_idaas::{Idaas, IdaasBuilder, SecretSource};
 
 use crate::process::this_binary;
 
-/// What the issuer's process is told by: its latency in milliseconds, whether that varies, and how it responds to bad
+/// What controls the issuer's process: its latency in milliseconds, whether that varies, and how it responds to bad
 /// subject tokens.
 pub const VARIABLE: &str = "IDAAS_ISOLATION_ISSUER";
 

@@ -36,14 +36,14 @@ fn serve() {
     });
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async move {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        tell(&format!("{ADDRESS}{}", listener.local_addr().unwrap()));
+        write_line(&format!("{ADDRESS}{}", listener.local_addr().unwrap()));
         let respond = move |body: Bytes| respond(Arc::clone(&counts), body, latency, bad as usize);
         axum::serve(listener, axum::Router::new().fallback(respond)).await.unwrap();
     });
 }
 
 /// On a line of its own, whatever the test harness has written before.
-fn tell(line: &str) {
+fn write_line(line: &str) {
     let mut stdout = std::io::stdout().lock();
     write!(stdout, "\n{line}\n").and_then(|()| stdout.flush()).unwrap();
 }
@@ -53,7 +53,7 @@ fn report(counts: &Counts) {
         line.unwrap();
         let (requests, good) = (&counts.requests, &counts.good);
         let [requests, good] = [requests, good].map(|count| count.load(Ordering::SeqCst));
-        tell(&format!("{COUNTED}{requests} {good} {}", counts.peak.load(Ordering::SeqCst)));
+        write_line(&format!("{COUNTED}{requests} {good} {}", counts.peak.load(Ordering::SeqCst)));
     }
     std::process::exit(0);
 }

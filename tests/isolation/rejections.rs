@@ -26,7 +26,7 @@ fn response(status: StatusCode) -> Response<()> {
     response
 }
 
-/// The calls of the good API and the token requests, with the bad one asked or not.
+/// The calls of the good API and the token requests, with the bad one called or not.
 fn scene(with_bad: bool) -> (Calls, u64) {
     let issuer = Issuer::start(Latency::constant(50), REFUSAL);
     let length = scene_length() * 2;

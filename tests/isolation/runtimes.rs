@@ -16,7 +16,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn ask(idaas: &Idaas, for_a_user: bool) -> bool {
+async fn request_token(idaas: &Idaas, for_a_user: bool) -> bool {
     if for_a_user { exchange(idaas, "user".to_owned()).await } else { idaas.token().await.is_ok() }
 }
 
@@ -36,12 +36,12 @@ fn scene(for_a_user: bool, stands_still: bool) -> Result<(), String> {
     let idaas = issuer.handle();
     let (first, other) = (runtime(), runtime());
     if stands_still {
-        let hasty = async { tokio::time::timeout(LATENCY.mean / 3, ask(&idaas, for_a_user)).await };
+        let hasty = async { tokio::time::timeout(LATENCY.mean / 3, request_token(&idaas, for_a_user)).await };
         assert!(first.block_on(hasty).is_err(), "the issuer has not responded yet");
     }
-    let asked = Instant::now();
-    let served = other.block_on(ask(&idaas, for_a_user));
-    let took = asked.elapsed();
+    let sent = Instant::now();
+    let served = other.block_on(request_token(&idaas, for_a_user));
+    let took = sent.elapsed();
     let Counts { requests, .. } = issuer.counts();
     println!(
         "| {} | {} | {served} | {} | {requests} |",

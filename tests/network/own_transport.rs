@@ -234,8 +234,8 @@ async fn what_a_server_says_in_the_errors_of_a_client_over_http2_is_not_shown() 
     // That is what the client itself tells.
     let form = "client_secret=not-a-real-secret";
     let request = Request::post(format!("http://{address}/token")).body(Full::from(form)).unwrap();
-    let told = format!("{:?}", client.request(request).await.unwrap_err());
-    assert!(told.contains("not-a-real-secret"), "{told}");
+    let debug = format!("{:?}", client.request(request).await.unwrap_err());
+    assert!(debug.contains("not-a-real-secret"), "{debug}");
 
     let error = builder().transport(transport).build().unwrap().token().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Transport, true));

@@ -90,7 +90,7 @@ async fn a_token_is_read_from_whatever_http_1_holds_it() {
 async fn what_cannot_be_read_is_named_after_one_request() {
     let head = "HTTP/1.1 200 OK\r\n";
     let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
-    for (bytes, told) in [
+    for (bytes, expected) in [
         (
             with_length("HTTP/1.1 200 OK\r\nContent-Encoding: x-gzip\r\n", gzip),
             "they are compressed (x-gzip)",
@@ -124,7 +124,7 @@ async fn what_cannot_be_read_is_named_after_one_request() {
     ] {
         let (outcome, connections) = responds(bytes).await;
         let error = outcome.unwrap_err();
-        assert!(error.to_string().contains(told), "{told}: {error}");
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidResponse, false), "{error}");
         assert_eq!(connections, 1, "{error}");
     }

@@ -1,5 +1,5 @@
 //! Every answer of the token endpoint, over TLS, through the public API: what the caller gets, and how often
-//! the endpoint is asked.
+//! the endpoint is called.
 
 use std::time::{Duration, SystemTime};
 
@@ -228,11 +228,11 @@ async fn an_issuer_that_says_when_to_come_back_is_left_alone_until_then() {
 
 #[tokio::test]
 async fn a_pause_that_the_issuer_requests_is_kept_up_to_five_minutes() {
-    for (asked, kept) in [("30", 30), ("86400", 300)] {
+    for (requested, kept) in [("30", 30), ("86400", 300)] {
         let clock = ManualClock::new();
         let issuer = TestIdaas::builder().clock(clock.clone()).start().await.unwrap();
         let busy = Behaviour::status(StatusCode::SERVICE_UNAVAILABLE);
-        issuer.behave_once(busy.with_header(RETRY_AFTER, HeaderValue::from_static(asked)));
+        issuer.behave_once(busy.with_header(RETRY_AFTER, HeaderValue::from_static(requested)));
         let idaas = builder(&issuer).clock(clock.clone()).build().unwrap();
         idaas.token().await.unwrap_err();
 

@@ -1,4 +1,4 @@
-//! The way to the token endpoint and back: what can go wrong on it, told apart and within its time.
+//! The way to the token endpoint and back: what can go wrong on it is distinguished, and ends in time.
 
 use std::time::{Duration, Instant};
 

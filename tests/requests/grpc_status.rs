@@ -23,10 +23,10 @@ fn with_status(
 
 #[tokio::test]
 async fn unauthenticated_invalidates_the_token_where_grpc_is_on() -> Outcome {
-    for warm in [false, true] {
+    for is_cached in [false, true] {
         let source = ScriptedSource::new();
         let (idaas, _clock) = fed_by(&source)?;
-        if warm {
+        if is_cached {
             idaas.prefetch().await?;
         }
         let response = idaas.layer().grpc().layer(with_status("16")).oneshot(get(CALL)).await?;

@@ -96,11 +96,11 @@ async fn no_token_goes_over_plain_text_to_another_machine_unless_allowed() -> Ou
     let (idaas, _clock) = fed_by(&source)?;
     let api = Api::default();
     let client = idaas.layer().layer(api.clone());
-    for warm in [false, true] {
+    for is_cached in [false, true] {
         let error = client.clone().oneshot(get("http://api.example.com/")).await.unwrap_err();
         assert_eq!((ours(&error).kind(), ours(&error).is_transient()), (ErrorKind::Destination, false));
         assert!(error.to_string().contains("api.example.com"), "{error}");
-        if !warm {
+        if !is_cached {
             assert_eq!(source.fetches(), 0);
             idaas.prefetch().await?;
         }
@@ -124,7 +124,7 @@ async fn errors_of_the_inner_service_pass_as_themselves() -> Outcome {
         Err::<http::Response<()>, _>(io::Error::from(io::ErrorKind::ConnectionReset))
     });
     let client = idaas.layer().layer(refusing);
-    // Cold and warm.
+    // Without a cached token, and with one.
     for _ in 0..2 {
         let error: BoxError = client.clone().oneshot(get(URL)).await.unwrap_err();
         let error = error.downcast_ref::<io::Error>().ok_or("another error")?;

@@ -20,12 +20,12 @@ async fn only_origins_on_the_list_get_a_token_and_others_fetch_none() -> Outcome
     let layer = idaas.layer().allow_origins(["https://api.example.com"])?;
     let layer = layer.allow_origins(["https://*.svc.example.com"])?;
     let client = layer.layer(api.clone());
-    for warm in [false, true] {
+    for is_cached in [false, true] {
         for url in ELSEWHERE {
             let error = client.clone().oneshot(get(url)).await.unwrap_err();
             assert_eq!((ours(&error).kind(), ours(&error).is_transient()), (ErrorKind::Destination, false));
         }
-        if !warm {
+        if !is_cached {
             assert_eq!(source.fetches(), 0);
         }
         assert_eq!(api.take(), []);

@@ -201,7 +201,7 @@ async fn a_401_from_where_a_redirect_led_says_nothing_about_the_token() -> Outco
     for response in both_ways(&idaas.layer(), &api.url).await {
         assert_eq!(response?.status(), StatusCode::UNAUTHORIZED);
     }
-    // Nothing is replayed, and nothing withdrawn for a request that becomes reqwest's inside the layer.
+    // Nothing is replayed, and nothing invalidated for a request that becomes reqwest's inside the layer.
     let layer = idaas.layer();
     let replaying =
         ServiceBuilder::new().retry(tower_idaas::RetryUnauthorized::new()).layer(&layer).service(http());

@@ -9,7 +9,7 @@
 //!
 //! The table that it prints has a line for each trouble. `served`, `failed` and `gave up` count requests, the
 //! last those of callers that had set themselves 30 ms; `waited` is how many of all had to wait for a token;
-//! `asked` is how often the library asked the issuer, and `reached` how often that got through; `back` is how
+//! `requested` is how often the library called the issuer, and `reached` how often that got through; `back` is how
 //! long after the trouble's end every scope had a new token.
 #![cfg(feature = "transport")]
 #![allow(missing_docs, unreachable_pub)]
@@ -21,9 +21,9 @@
     clippy::disallowed_methods
 )]
 
-mod asked;
 mod callers;
 mod register;
+mod request_count;
 mod resources;
 mod table;
 mod troubles;
@@ -34,9 +34,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 use tower_idaas_testing::TestIdaas;
 
-use self::asked::Asked;
 use self::callers::{Crowd, scopes};
 use self::register::Register;
+use self::request_count::RequestCount;
 use self::table::{Counts, Row, Table};
 use self::troubles::{Trouble, troubles};
 
@@ -74,7 +74,7 @@ struct Scene<'a> {
     issuer: &'a TestIdaas,
     register: &'a Register,
     crowd: &'a Crowd,
-    asked: &'a Asked,
+    requested: &'a RequestCount,
     /// Of the token requests that were counted so far.
     reached: usize,
 }
@@ -84,7 +84,7 @@ impl Scene<'_> {
     fn take(&mut self) -> Counts {
         let reached = self.issuer.token_requests();
         let since = reached - std::mem::replace(&mut self.reached, reached);
-        Counts { asked: self.asked.take(), reached: since, ..self.crowd.take() }
+        Counts { requested: self.requested.take(), reached: since, ..self.crowd.take() }
     }
 
     /// How long until every scope has a token that was issued after `end`.
@@ -99,7 +99,7 @@ impl Scene<'_> {
 }
 
 async fn soak(clients: &Runtime, stretch: f64) {
-    let asked = Asked::start();
+    let requested = RequestCount::start();
     let issuer = TestIdaas::builder().token_life(LIFE).start().await.unwrap();
     let register = Register::default();
     issuer.set_behaviour(register.issuing(LIFE));
@@ -111,7 +111,8 @@ async fn soak(clients: &Runtime, stretch: f64) {
         .build()
         .unwrap();
     let crowd = Crowd::gather(clients, &idaas, &register);
-    let mut scene = Scene { issuer: &issuer, register: &register, crowd: &crowd, asked: &asked, reached: 0 };
+    let mut scene =
+        Scene { issuer: &issuer, register: &register, crowd: &crowd, requested: &requested, reached: 0 };
 
     let calm = Duration::from_secs(1).mul_f64(stretch);
     let mut table = Table::default();
@@ -152,9 +153,12 @@ async fn soak(clients: &Runtime, stretch: f64) {
 
     crowd.disperse().await;
     println!("{table}");
-    let (asked, reached) = table.requested_and_reached();
+    let (requested, reached) = table.requested_and_reached();
     // What is under way is counted by the issuer already and by the library when it has ended.
-    assert!(asked + scopes().len() >= reached, "{reached} token requests arrived, and {asked} were logged");
+    assert!(
+        requested + scopes().len() >= reached,
+        "{reached} token requests arrived, and {requested} were logged"
+    );
     let verdict = register.verdict();
     println!("{verdict}");
     if let (Some(before), Some(after)) = (memory, resources::resident()) {
@@ -178,7 +182,10 @@ fn check(trouble: &Trouble, row: &Row) {
     let (name, load, most) = (trouble.name, row.counts.load(), trouble.most_requests(row.lasted));
     assert!(load <= most, "{name}: {load} token requests in {:?}; {most} are allowed", row.lasted);
     assert!(row.counts.served > 0, "{name}: no request was served in {:?}", row.lasted);
-    assert!(!trouble.fails || row.counts.asked > 0, "{name}: no token request of the library was counted");
+    assert!(
+        !trouble.fails || row.counts.requested > 0,
+        "{name}: no token request of the library was counted"
+    );
     if !trouble.fails {
         assert_eq!(row.counts.failed, 0, "{name}: requests failed though the issuer responded");
     }

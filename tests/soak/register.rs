@@ -13,7 +13,7 @@ use tower_idaas_testing::Behaviour;
 use crate::LIFE;
 use crate::callers::scopes;
 
-/// How long after it was asked for a token may be issued, by an issuer that is well and on a machine that is
+/// How long after it was requested a token may be issued, by an issuer that is well and on a machine that is
 /// not busy: so much of its life may be over unknown to the issuer.
 const LONGEST_WAY: Duration = Duration::from_millis(300);
 /// How many steps of that way a busy machine may hold up.
@@ -127,12 +127,13 @@ impl Register {
     }
 
     /// Whether every scope's requests leave with tokens that were issued after that moment.
-    pub fn all_have_one_of_after(&self, moment: Instant) -> bool {
+    pub fn all_have_one_of_after(&self, instant: Instant) -> bool {
         let entries = self.0.lock().unwrap();
         let has_one = |scope: &tower_idaas::Scope| {
             let audience = scope.audience();
             let mut of_scope = entries.tokens.values().filter(|entry| entry.audience == audience);
-            of_scope.any(|entry| entry.issued > moment && entry.first_use.is_some() && !entry.dead_on_arrival)
+            of_scope
+                .any(|entry| entry.issued > instant && entry.first_use.is_some() && !entry.dead_on_arrival)
         };
         scopes().iter().all(has_one)
     }

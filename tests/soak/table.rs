@@ -10,7 +10,7 @@ pub struct Counts {
     pub gave_up: u64,
     pub waited: u64,
     pub worst: Duration,
-    pub asked: usize,
+    pub requested: usize,
     pub reached: usize,
 }
 
@@ -28,7 +28,7 @@ impl Counts {
 
     /// Token requests, by the library's account or the issuer's.
     pub fn load(&self) -> usize {
-        self.asked.max(self.reached)
+        self.requested.max(self.reached)
     }
 }
 
@@ -52,7 +52,7 @@ impl Row {
         counts.gave_up += more.gave_up;
         counts.waited += more.waited;
         counts.worst = counts.worst.max(more.worst);
-        counts.asked += more.asked;
+        counts.requested += more.requested;
         counts.reached += more.reached;
     }
 }
@@ -66,10 +66,12 @@ impl Table {
         self.0.push((row, back));
     }
 
-    /// How often the issuer was asked by the library's account, and by its own, since the start.
+    /// How often the issuer was called, by the library's account, and by its own, since the start.
     pub fn requested_and_reached(&self) -> (usize, usize) {
         let counts = self.0.iter().map(|(row, _)| row.counts);
-        counts.fold((0, 0), |(asked, reached), counts| (asked + counts.asked, reached + counts.reached))
+        counts.fold((0, 0), |(requested, reached), counts| {
+            (requested + counts.requested, reached + counts.reached)
+        })
     }
 }
 
@@ -77,16 +79,16 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| the issuer | seconds | served | failed | gave up | waited | asked | reached | worst ms | back s |"
+            "| the issuer | seconds | served | failed | gave up | waited | requested | reached | worst ms | back s |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
         for (Row { name, lasted, counts }, back) in &self.0 {
-            let Counts { served, failed, gave_up, waited, worst, asked, reached } = counts;
+            let Counts { served, failed, gave_up, waited, worst, requested, reached } = counts;
             let (lasted, worst) = (lasted.as_secs_f64(), worst.as_millis());
             let back = back.map(|back| format!("{:.1}", back.as_secs_f64())).unwrap_or_default();
             writeln!(
                 f,
-                "| {name} | {lasted:.1} | {served} | {failed} | {gave_up} | {waited} | {asked} | {reached} | {worst} | {back} |"
+                "| {name} | {lasted:.1} | {served} | {failed} | {gave_up} | {waited} | {requested} | {reached} | {worst} | {back} |"
             )?;
         }
         Ok(())

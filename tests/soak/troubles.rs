@@ -97,7 +97,7 @@ impl Trouble {
     /// Pauses double and are halved at most by chance: the last one is no longer than all of them together,
     /// twice, and the first.
     pub fn step_after(&self, lasted: Duration) -> Duration {
-        let asked = match self.kind {
+        let requested = match self.kind {
             // Nothing failed; there is a new token when the present one is due.
             Kind::Slow | Kind::DeadOnArrival => return LIFE + TIMEOUT,
             Kind::Throttles => Duration::from_secs(RETRY_AFTER_SECONDS.into()),
@@ -105,6 +105,6 @@ impl Trouble {
         };
         // An attempt that began before the end may take its time to fail after it.
         let own = 2 * (lasted + TIMEOUT) + Duration::from_secs(1);
-        own.min(Duration::from_secs(32)).max(asked) + 2 * TIMEOUT
+        own.min(Duration::from_secs(32)).max(requested) + 2 * TIMEOUT
     }
 }

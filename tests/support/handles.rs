@@ -88,7 +88,7 @@ pub fn ours(error: &BoxError) -> &Error {
     error.downcast_ref().unwrap()
 }
 
-/// An inner service that notes each `Authorization` header and answers as told.
+/// An inner service that notes each `Authorization` header and responds as the test sets it.
 #[derive(Clone, Debug, Default)]
 pub struct Api(Arc<Mutex<Seen>>);
 

@@ -1,4 +1,4 @@
-//! Small proxies, of HTTP and of SOCKS5, that tunnel to one place, whatever host they are asked for.
+//! Small proxies, of HTTP and of SOCKS5, that tunnel to one place, whatever host is requested.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

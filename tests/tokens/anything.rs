@@ -30,20 +30,20 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let moment = || prop_oneof![0u64..3, 0u64..60, 0u64..1_500];
+    let duration = || prop_oneof![0u64..3, 0u64..60, 0u64..1_500];
     prop_oneof![
         8 => Just(Event::Call),
-        4 => moment().prop_map(Event::Advance),
-        1 => moment().prop_map(Event::WallAhead),
-        1 => moment().prop_map(Event::WallBack),
-        1 => moment().prop_map(Event::Slow),
-        1 => moment().prop_map(Event::Suspend),
+        4 => duration().prop_map(Event::Advance),
+        1 => duration().prop_map(Event::WallAhead),
+        1 => duration().prop_map(Event::WallBack),
+        1 => duration().prop_map(Event::Slow),
+        1 => duration().prop_map(Event::Suspend),
         1 => Just(Event::Reject),
         1 => Just(Event::FailPassing),
         1 => Just(Event::FailForGood),
         2 => Just(Event::Mend),
         1 => Just(Event::Hang),
-        1 => moment().prop_map(Event::CacheEntry),
+        1 => duration().prop_map(Event::CacheEntry),
     ]
 }
 

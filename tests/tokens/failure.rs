@@ -29,20 +29,20 @@ async fn all_who_waited_share_one_error_of_one_fetch() -> Outcome {
     }
     messages.dedup();
     assert_eq!(messages.len(), 1);
-    let asked = issuer.token_requests();
-    assert_eq!(asked, 3, "one fetch, with its attempts");
+    let requests = issuer.token_requests();
+    assert_eq!(requests, 3, "one fetch, with its attempts");
 
-    // Remembered, not asked again.
+    // Remembered, not requested again.
     for _ in 0..100 {
         assert!(assert_ready!(task::spawn(idaas.token()).poll()).is_err());
     }
-    assert_eq!(issuer.token_requests(), asked);
+    assert_eq!(issuer.token_requests(), requests);
 
     // It passes, and nothing needs to be rebuilt.
     issuer.set_behaviour(Behaviour::Normal);
     clock.advance(seconds(1));
     idaas.token().await?;
-    assert_eq!(issuer.token_requests(), asked + 1);
+    assert_eq!(issuer.token_requests(), requests + 1);
     Ok(())
 }
 

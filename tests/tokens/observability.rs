@@ -120,19 +120,19 @@ async fn an_invalidated_token_is_reported_and_what_replaces_it_says_why() -> Out
     let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     idaas.invalidate(&idaas.token().await?);
     idaas.token().await?;
-    let told: Vec<_> =
+    let outcomes: Vec<_> =
         lines.take().iter().map(|line| (line["name"].clone(), line.get("cause").cloned())).collect();
     let expected = [
         ("idaas.refresh", Some("missing")),
         ("idaas.invalidated", None),
         ("idaas.refresh", Some("invalidated")),
     ];
-    assert_eq!(told, expected.map(|(name, cause)| (name.to_owned(), cause.map(str::to_owned))));
+    assert_eq!(outcomes, expected.map(|(name, cause)| (name.to_owned(), cause.map(str::to_owned))));
     Ok(())
 }
 
-/// Of each line: its outcome, level, and whether it tells how long something lives.
-fn told(lines: &Lines) -> Vec<(String, String, bool)> {
+/// Of each line: its outcome, level, and whether it says how long something lives.
+fn outcomes(lines: &Lines) -> Vec<(String, String, bool)> {
     let of = |line: &Line, name| line.get(name).cloned().unwrap_or_default();
     let refreshes = lines.take().into_iter().filter(|line| of(line, "name") == "idaas.refresh");
     refreshes
@@ -152,7 +152,7 @@ async fn a_source_that_panics_is_reported_as_any_other_failure() -> Outcome {
     let (idaas, _clock) = fed_by(&source)?;
     source.panic_from_now_on();
     idaas.token().await.unwrap_err();
-    assert_eq!(told(&lines), [line("panicked", "WARN", false)]);
+    assert_eq!(outcomes(&lines), [line("panicked", "WARN", false)]);
     Ok(())
 }
 
@@ -169,12 +169,12 @@ async fn a_failure_that_lasts_is_warned_of_once_a_second_and_another_one_at_once
         idaas.token().await.unwrap_err();
         clock.advance(Duration::from_millis(200));
     }
-    let levels: Vec<_> = told(&lines).into_iter().map(|(_, level, _)| level).collect();
+    let levels: Vec<_> = outcomes(&lines).into_iter().map(|(_, level, _)| level).collect();
     let warned = levels.iter().filter(|level| *level == "WARN").count();
     assert_eq!((levels.len(), warned, levels[0].as_str()), (16, 4, "WARN"));
     source.fail_with(torn("the file is gone, said the test"));
     idaas.token().await.unwrap_err();
-    assert_eq!(told(&lines), [line("failed", "WARN", false)]);
+    assert_eq!(outcomes(&lines), [line("failed", "WARN", false)]);
     Ok(())
 }
 
@@ -188,7 +188,7 @@ async fn many_failures_at_once_do_not_fill_the_log() -> Outcome {
     for scope in 0..100 {
         idaas.token_for(&format!("api://{scope}|read").parse()?).await.unwrap_err();
     }
-    let levels: Vec<_> = told(&lines).into_iter().map(|(_, level, _)| level).collect();
+    let levels: Vec<_> = outcomes(&lines).into_iter().map(|(_, level, _)| level).collect();
     let warned = levels.iter().filter(|level| *level == "WARN").count();
     assert_eq!((levels.len(), warned), (100, 16));
     Ok(())
@@ -210,7 +210,7 @@ async fn a_fetch_that_an_invalidation_made_void_is_not_reported_as_a_token_that_
     idaas.token().await?;
     settle().await;
     assert_eq!(
-        told(&lines),
+        outcomes(&lines),
         [line("fetched", "DEBUG", true), line("void", "DEBUG", false), line("fetched", "DEBUG", true)]
     );
     Ok(())
@@ -233,7 +233,7 @@ fn a_fetch_that_is_lost_with_its_runtime_is_reported_too() -> Outcome {
             }
         });
         drop(runtime);
-        assert_eq!(told(&lines), [line("lost", "DEBUG", false)]);
+        assert_eq!(outcomes(&lines), [line("lost", "DEBUG", false)]);
         Ok(())
     })
 }
@@ -280,7 +280,7 @@ async fn the_span_of_a_refresh_follows_from_the_request_that_began_it() -> Outco
     Ok(())
 }
 
-/// Asks the same handle whatever it is told, as a subscriber does that exports events over an authorized connection.
+/// Uses the same handle at each event, as a subscriber does that exports events over an authorized connection.
 #[derive(Clone)]
 struct CallsBack(tower_idaas::Idaas, Arc<std::sync::atomic::AtomicUsize>);
 

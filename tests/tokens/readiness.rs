@@ -134,7 +134,7 @@ async fn a_request_dropped_while_it_waits_for_a_permit_leaves_it_to_others() -> 
     Ok(())
 }
 
-/// Keeps callers waiting, once told to, after having been asked.
+/// Keeps callers waiting, once the test sets that, after their call.
 #[derive(Clone, Debug)]
 struct Slow {
     open: tokio::sync::watch::Receiver<bool>,

@@ -1,4 +1,4 @@
-//! Tokens kept warm without requests.
+//! Tokens kept fresh without requests.
 
 use tokio::runtime::Handle;
 use tower_idaas::{ErrorKind, Idaas};
@@ -19,7 +19,7 @@ fn held(idaas: &Idaas) -> Option<String> {
 async fn a_guarded_token_is_refreshed_without_requests() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
-    let _warm = idaas.keep_fresh()?;
+    let _guard = idaas.keep_fresh()?;
     until(|| held(&idaas).as_deref() == Some("token-1")).await;
     for renewal in 2..5 {
         settle().await;
@@ -34,7 +34,7 @@ async fn a_guarded_token_is_refreshed_without_requests() -> Outcome {
 async fn another_scope_is_kept_fresh_by_itself() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
-    let _warm = idaas.keep_fresh_for(&"api://b|read".parse()?)?;
+    let _guard = idaas.keep_fresh_for(&"api://b|read".parse()?)?;
     source.wait_for_fetches(1).await;
     settle().await;
     clock.advance(ADVISORY);
@@ -48,7 +48,7 @@ async fn a_failing_issuer_gets_requests_at_the_pace_of_its_circuit_breaker_and_t
 -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
-    let _warm = idaas.keep_fresh()?;
+    let _guard = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
     source.fail_with(unavailable());
     settle().await;
@@ -59,8 +59,8 @@ async fn a_failing_issuer_gets_requests_at_the_pace_of_its_circuit_breaker_and_t
         tokio::time::sleep(seconds(2)).await;
         clock.advance(seconds(1));
     }
-    let asked = source.fetches() - before;
-    assert!((20..=60).contains(&asked), "{asked} in ten minutes");
+    let requests = source.fetches() - before;
+    assert!((20..=60).contains(&requests), "{requests} in ten minutes");
     source.recover();
     for _ in 0..40 {
         // Time for the attempts of one fetch.
@@ -75,9 +75,9 @@ async fn a_failing_issuer_gets_requests_at_the_pace_of_its_circuit_breaker_and_t
 async fn dropping_the_guard_stops_it() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
-    let warm = idaas.keep_fresh()?;
+    let guard = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
-    drop(warm);
+    drop(guard);
     until(|| tasks() == 0).await;
     clock.advance(ADVISORY);
     settle().await;
@@ -89,7 +89,7 @@ async fn dropping_the_guard_stops_it() -> Outcome {
 async fn dropping_the_handle_stops_it_too() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
-    let _warm = idaas.keep_fresh()?;
+    let _guard = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
     settle().await;
     drop(idaas);
@@ -102,7 +102,7 @@ async fn dropping_the_handle_stops_it_too() -> Outcome {
 async fn an_invalidated_token_is_replaced_within_half_a_minute() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
-    let _warm = idaas.keep_fresh()?;
+    let _guard = idaas.keep_fresh()?;
     until(|| idaas.peek().is_some()).await;
     settle().await;
     idaas.invalidate(&idaas.token().await?);
@@ -116,9 +116,9 @@ fn outside_a_runtime_it_is_an_error_and_the_guard_may_be_dropped_anywhere() -> O
     let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
     assert_eq!(idaas.keep_fresh().unwrap_err().kind(), ErrorKind::Runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let warm = runtime.block_on(async { idaas.keep_fresh() })?;
+    let guard = runtime.block_on(async { idaas.keep_fresh() })?;
     drop(runtime);
-    drop(warm);
+    drop(guard);
     Ok(())
 }
 

@@ -74,7 +74,7 @@ async fn when_due_and_the_issuer_is_down_all_are_served_and_it_gets_one_request_
     let first = text(idaas.token().await)?;
     clock.advance(ADVISORY);
     source.fail_with(unavailable());
-    let mut asked_at = Vec::new();
+    let mut requested_at = Vec::new();
     for tenth in 0..1_200 {
         let before = source.fetches();
         for _ in 0..5 {
@@ -83,13 +83,13 @@ async fn when_due_and_the_issuer_is_down_all_are_served_and_it_gets_one_request_
         settle().await;
         match source.fetches() - before {
             0 => {}
-            1 => asked_at.push(tenth),
+            1 => requested_at.push(tenth),
             more => panic!("{more} requests at once"),
         }
         clock.advance(Duration::from_millis(100));
     }
     // In two minutes: after 0, 1, 3, 7, 15, 31, 63, 95 seconds, each pause shortened by half at most.
-    assert!((7..=14).contains(&asked_at.len()), "{asked_at:?}");
+    assert!((7..=14).contains(&requested_at.len()), "{requested_at:?}");
     Ok(())
 }
 
@@ -127,11 +127,11 @@ async fn when_overdue_and_the_fetch_fails_the_old_token_still_serves() -> Outcom
         source.fail_with(failure);
         assert_eq!(text(idaas.token().await)?, "token-1");
         // The circuit is open now: no request is sent, and no caller waits.
-        let asked = source.fetches();
+        let fetches = source.fetches();
         for _ in 0..100 {
             assert_eq!(text(assert_ready!(task::spawn(idaas.token()).poll()))?, "token-1");
         }
-        assert_eq!(source.fetches(), asked);
+        assert_eq!(source.fetches(), fetches);
         clock.advance(seconds(10));
         source.recover();
         assert_ne!(text(idaas.token().await)?, "token-1");

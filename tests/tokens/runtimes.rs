@@ -265,7 +265,7 @@ fn a_refresh_whose_runtime_is_not_driven_is_replaced_by_a_waiter_on_another_and_
     let (idle, other) = (runtime()?, runtime()?);
     let hasty = async { tokio::time::timeout(Duration::from_millis(100), idaas.token()).await };
     assert!(idle.block_on(hasty).is_err());
-    let asked = Clock::System.now();
+    let sent = Clock::System.now();
     let token = other.block_on(async {
         // All of its waiters replace it once.
         let callers: Vec<_> = (0..3)
@@ -284,7 +284,7 @@ fn a_refresh_whose_runtime_is_not_driven_is_replaced_by_a_waiter_on_another_and_
         Ok::<_, tower_idaas::BoxError>(tokens)
     })?;
     assert_eq!(token, ["token-2"]);
-    let took = Clock::System.now().since(asked);
+    let took = Clock::System.now().since(sent);
     assert!(took < Duration::from_secs(2), "{took:?}");
     // The first runtime goes on.
     idle.block_on(async { tokio::time::sleep(Duration::from_millis(600)).await });

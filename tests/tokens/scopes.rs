@@ -83,14 +83,14 @@ async fn more_scopes_than_the_cache_keeps_still_work() -> Outcome {
         clock.advance(Duration::from_millis(10));
         assert_eq!(*idaas.token_for(&scope(number)?).await?.scope(), scope(number)?);
     }
-    let asked = source.fetches();
-    assert_eq!(asked, 201);
+    let fetches = source.fetches();
+    assert_eq!(fetches, 201);
     // The last ones are there still, and so is the configured one, however long ago.
     for number in 137..200 {
         idaas.token_for(&scope(number)?).await?;
     }
     assert_eq!(text(idaas.token().await)?, "token-1");
-    assert_eq!(source.fetches(), asked);
+    assert_eq!(source.fetches(), fetches);
     Ok(())
 }
 

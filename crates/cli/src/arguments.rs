@@ -68,7 +68,7 @@ impl DoctorArguments {
         };
         match doctor::run(subject, json, output::print).await? {
             true => Ok(()),
-            false => Err(Failure::Told),
+            false => Err(Failure::Reported),
         }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct CredentialsServerArguments {
 pub(crate) async fn run(arguments: CredentialsServerArguments) -> Result<(), Failure> {
     let CredentialsServerArguments { role, config, port } = arguments;
     let role = config.client()?.cloud_role(&*role)?;
-    // A role that cannot be had is told now, and not to each program that asks.
+    // A role without credentials is reported now, and not to each program that requests them.
     document(&role.credentials().await?)?;
     let stop = shutdown::requested()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;

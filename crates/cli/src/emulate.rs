@@ -179,7 +179,7 @@ fn builder(clients: Vec<Client>, fault: Option<Fault>) -> TestIdaasBuilder {
     }
 }
 
-/// The clients in the file. What is wrong is told without their secrets.
+/// The clients in the file. What is wrong is reported without their secrets.
 fn read_clients(file: &Path) -> Result<Vec<Client>, BoxError> {
     let wrong = |problem: &str| BoxError::from(format!("{}: {problem}", file.display()));
     let expected = "expected a JSON array of objects with `id` and either `secret` or `public_key`";

@@ -12,7 +12,7 @@ use crate::client::ConfigArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
 
-/// What the caller asks for, as an `ExecCredential` whose `spec` is filled.
+/// What the caller requests, as an `ExecCredential` whose `spec` is filled.
 const REQUEST: &str = "KUBERNETES_EXEC_INFO";
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
@@ -55,8 +55,8 @@ fn requested_version() -> Result<&'static str, BoxError> {
     };
     let request = request.to_str().and_then(|request| serde_json::from_str::<Value>(request).ok());
     let request = request.ok_or_else(|| format!("environment variable {REQUEST} is not JSON"))?;
-    let asked = request.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let known = VERSIONS.into_iter().find(|version| *version == asked);
+    let requested = request.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let known = VERSIONS.into_iter().find(|version| *version == requested);
     known.ok_or_else(|| {
         format!("{REQUEST} asks for an apiVersion that is not supported; set {newest} in the kubeconfig")
             .into()

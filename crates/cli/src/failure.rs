@@ -22,9 +22,9 @@ const CONSENT_REQUIRED: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What failed is told already, or stdout is closed and its reader has gone.
-    Told,
-    /// What keeps the configuration from use is told already.
+    /// What failed is reported already, or stdout is closed and its reader has gone.
+    Reported,
+    /// What keeps the configuration from use is reported already.
     UnusableConfig,
     Error(BoxError),
 }
@@ -33,7 +33,7 @@ impl Failure {
     /// Tells the error on stderr.
     pub(crate) fn report(&self) -> ExitCode {
         let error = match self {
-            Self::Told => return ExitCode::FAILURE,
+            Self::Reported => return ExitCode::FAILURE,
             Self::UnusableConfig => return ExitCode::from(UNUSABLE_CONFIG),
             Self::Error(error) => error,
         };
@@ -52,7 +52,7 @@ impl Failure {
     /// Whether the same may work in a moment.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Told | Self::UnusableConfig => false,
+            Self::Reported | Self::UnusableConfig => false,
             Self::Error(error) => error.downcast_ref().is_some_and(tower_idaas::Error::is_transient),
         }
     }
@@ -61,7 +61,7 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Told,
+            io::ErrorKind::BrokenPipe => Self::Reported,
             _ => Self::Error(error.into()),
         }
     }
@@ -92,7 +92,7 @@ impl From<ConfigError> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told => f.write_str("it failed"),
+            Self::Reported => f.write_str("it failed"),
             Self::UnusableConfig => f.write_str("the configuration cannot be used"),
             Self::Error(error) => error.fmt(f),
         }

@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// `RUST_LOG=debug` shows what happens, on stderr. By default a failure is told at the end, once.
+/// `RUST_LOG=debug` shows what happens, on stderr. By default a failure is reported at the end, once.
 fn log() {
     let filter = EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,tower_idaas::refresh=off"));

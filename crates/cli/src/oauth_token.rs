@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: OauthTokenArguments) -> Result<(), Failure> {
     Ok(print(&token.shown(format))?)
 }
 
-/// What is wrong is told without the values.
+/// What is wrong is reported without the values.
 async fn read_parameters(file: &Path) -> Result<BTreeMap<String, String>, BoxError> {
     let text = input::secret(file, "a JSON object with the custom parameters").await?;
     let parameters = serde_json::from_str(text.expose_secret());

@@ -1,4 +1,4 @@
-//! Starts a fleet of processes at once, with and without a shared store, and counts what the issuer is asked.
+//! Starts a fleet of processes at once, with and without a shared store, and counts the requests to the issuer.
 //!
 //! ```sh
 //! cargo run -p tower-idaas-redis --example shared_store
@@ -40,7 +40,7 @@ async fn main() -> Result<(), BoxError> {
     }
 }
 
-/// What a service does: builds its client, and asks for a token when it has something to send.
+/// What a service does: builds its client, and requests a token when it has something to send.
 async fn instance(sharing: bool) -> Result<(), BoxError> {
     let mut builder = Idaas::builder().config_from_env();
     if sharing {

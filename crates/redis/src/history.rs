@@ -21,7 +21,7 @@ pub(crate) struct History {
     rejected: VecDeque<Digest>,
     /// The token that was last taken from the store or stored.
     last: Option<Digest>,
-    /// The owner's name under which this process asked for the lock and has not ended it.
+    /// The owner's name under which this process requested the lock and has not ended it.
     owner: Option<String>,
     /// Waits in vain, in a row.
     vain: u32,
@@ -39,7 +39,7 @@ impl History {
     }
 
     /// Notes that a token was taken from the store, or stored. Returns false when it was so before: then the local
-    /// cache had it, and asks for a better one.
+    /// cache had it, and requests a better one.
     pub(crate) fn take(&mut self, digest: Digest) -> bool {
         self.last.replace(digest) != Some(digest)
     }

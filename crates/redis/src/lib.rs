@@ -1,6 +1,6 @@
 //! One token for a whole fleet: a store that many processes share, behind each one's own cache.
 //!
-//! A service that runs as 10,000 instances asks its issuer 10,000 times per token life and scope, and all at once when
+//! A service that runs as 10,000 instances calls its issuer 10,000 times per token life and scope, and all at once when
 //! it is rolled out. With a store, the instances keep their tokens for each other, sealed, and one of them fetches for
 //! all.
 //!
@@ -25,7 +25,7 @@
 //!
 //! Use it when the issuer throttles a roll-out, counts token requests, or is far away, and a Redis that is run anyway
 //! is close by. Do without it for a handful of instances: their own caches ask a few times an hour, and a store is one
-//! more thing to run, to watch, and to break into. Where an API or the issuer's log must tell instances apart by their
+//! more thing to run, to watch, and to break into. Where an API or the issuer's log must distinguish instances by their
 //! tokens, do not share them.
 //!
 //! Shared are the tokens of the client itself, for all scopes, whichever source they come from. Not shared are
@@ -40,7 +40,7 @@
 //! lease, fetches, and stores the token with its true age; the others wait for it. So jitter spreads refreshes over
 //! time as without a store, the first one refreshes for all, and the rest find its token when they look.
 //!
-//! A token's age is the time since it was asked for by the instance's wall clock, or what follows from the time that
+//! A token's age is the time since it was requested, by the instance's wall clock, or what follows from the time that
 //! Redis still keeps it, whichever is more.
 //!
 //! The lease ([`SharedStore::lease`], 5 seconds) is renewed for as long as the fetch takes; an instance that dies
@@ -49,7 +49,7 @@
 //! happens again and again.
 //!
 //! While the issuer is down and an instance has no token at all, it uses a stale one from the store, to within a tenth
-//! of its end. The store is looked into when the issuer would be asked: between failures, for 1 to 32 seconds, a request
+//! of its end. The store is looked into when the issuer would be called: between failures, for 1 to 32 seconds, a request
 //! for a scope without a token fails at once, and the store is not looked into either.
 //!
 //! A token that an API rejects with 401 is removed from the store by the instance that fetches the next one, if it is

@@ -26,7 +26,7 @@ pub(crate) struct LockSettings {
     pub(crate) wait: Duration,
 }
 
-/// How a process that asked for the lock goes on.
+/// How a process that requested the lock goes on.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// It fetches, and stores the token.
@@ -35,7 +35,7 @@ pub(crate) enum Next {
     Use(TokenResponse),
 }
 
-/// What is known of the lock that was asked for.
+/// What is known of the lock that was requested.
 #[derive(Debug)]
 pub(crate) struct Lock {
     pub(crate) owner: String,
@@ -112,7 +112,7 @@ impl LockSettings {
             if let Some(fetched) = fetched {
                 return fetched;
             }
-            // A lock that was lost is not taken back. A store that does not respond is asked again.
+            // A lock that was lost is not taken back. A store that does not respond gets the request again.
             held = !matches!(renewed, Ok(false));
         }
         fetch.await

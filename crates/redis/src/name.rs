@@ -5,10 +5,10 @@ use std::fmt::Write;
 use aws_lc_rs::digest::{Context, SHA256};
 use tower_idaas::Scope;
 
-/// What tells the tokens of one client from those of others. Processes for which all of it is equal share tokens.
+/// What distinguishes the tokens of one client from those of others. Processes for which all of it is equal share tokens.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// Where tokens are asked for; empty with a source that is set in code.
+    /// Where tokens are requested; empty with a source that is set in code.
     pub(crate) issuer: String,
     pub(crate) instance_id: String,
     pub(crate) client_id: String,

@@ -1,4 +1,4 @@
-//! The content of a sealed value: a token, and when it was asked for.
+//! The content of a sealed value: a token, and when it was requested.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) fn write(response: &TokenResponse, sent: Timestamp) -> Zeroizing<Vec<
     let age = millis(response.age().unwrap_or_default());
     let record = json!({
         "token": response.expose_token(),
-        "asked_for_at": (sent.wall / 1_000_000).saturating_sub(age),
+        "requested_at": (sent.wall / 1_000_000).saturating_sub(age),
         "life": millis(response.life()),
         "granted_scope": response.granted_scope(),
         "issued_token_type": response.issued_token_type(),
@@ -48,7 +48,7 @@ impl Record {
         let response = response.with_expires_in(Duration::from_millis(number("life")?));
         let life = response.life();
         let by_clock =
-            Duration::from_nanos(now.wall).saturating_sub(Duration::from_millis(number("asked_for_at")?));
+            Duration::from_nanos(now.wall).saturating_sub(Duration::from_millis(number("requested_at")?));
         let by_store = stored.remaining().map_or(Duration::ZERO, |remaining| life.saturating_sub(remaining));
         let age = by_clock.max(by_store);
         if age >= life {
@@ -98,7 +98,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// A token of 1000 seconds, read so long after it was asked for.
+    /// A token of 1000 seconds, read so long after it was requested.
     fn read_at(age: u64, remaining: Option<u64>) -> Option<Record> {
         let response = TokenResponse::bearer("marker-token").unwrap().with_expires_in(seconds(1000));
         let stored = StoredValue::new([]);
@@ -157,11 +157,11 @@ mod tests {
             "[]",
             "null",
             "\u{0}",
-            r#"{"token":"t","asked_for_at":1700000000000}"#,
+            r#"{"token":"t","requested_at":1700000000000}"#,
             r#"{"token":"t","life":1000000}"#,
-            r#"{"token":"two words","asked_for_at":1700000000000,"life":1000000}"#,
-            r#"{"token":7,"asked_for_at":1700000000000,"life":1000000}"#,
-            r#"{"token":"t","asked_for_at":-1,"life":1000000}"#,
+            r#"{"token":"two words","requested_at":1700000000000,"life":1000000}"#,
+            r#"{"token":7,"requested_at":1700000000000,"life":1000000}"#,
+            r#"{"token":"t","requested_at":-1,"life":1000000}"#,
         ] {
             assert!(Record::read(text.as_bytes(), &StoredValue::new([]), SENT).is_none(), "{text}");
         }
@@ -175,7 +175,7 @@ mod tests {
             let now = Timestamp { monotonic: 0, wall };
             let stored = StoredValue::new([]).with_remaining(Duration::from_secs(left));
             Record::read(&text, &stored, now);
-            let text = json!({ "token": "t", "asked_for_at": at, "life": life }).to_string();
+            let text = json!({ "token": "t", "requested_at": at, "life": life }).to_string();
             if let Some(record) = Record::read(text.as_bytes(), &stored, now) {
                 prop_assert!(record.age < record.life && record.life <= Duration::from_secs(86_400));
             }

@@ -139,9 +139,9 @@ mod tests {
         let short = &HEX[2..];
         let signed = HEX.replace("00", "+1");
         for bad in ["marker", short, &signed, &STANDARD.encode([7; 31]), &STANDARD.encode([7; 33])] {
-            let told = Keys::parse(&format!("{HEX},{bad}")).unwrap_err();
-            assert!(told.starts_with("holds no key of 32 bytes at place 2;"), "{told}");
-            assert!(!told.contains(HEX) && !told.contains(bad), "{told}");
+            let message = Keys::parse(&format!("{HEX},{bad}")).unwrap_err();
+            assert!(message.starts_with("holds no key of 32 bytes at place 2;"), "{message}");
+            assert!(!message.contains(HEX) && !message.contains(bad), "{message}");
         }
         assert!(Keys::parse(",").unwrap_err().starts_with("holds no key;"));
     }

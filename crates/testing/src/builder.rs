@@ -21,7 +21,7 @@ use tower_idaas::Secret;
 use tower_idaas::clock::Clock;
 use tower_idaas::clock::ManualClock;
 
-/// What `client-config.json` asks for when no scope was granted explicitly.
+/// The scope in `client-config.json` when no scope was granted explicitly.
 const DEFAULT_SCOPE: &str = "api://test|read";
 
 /// Builds a [`TestIdaas`]; made by [`TestIdaas::builder`].

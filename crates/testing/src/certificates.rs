@@ -29,7 +29,7 @@ pub enum ServerCertificate {
     Expired,
 }
 
-/// What else a server can be told about its TLS.
+/// Other settings of a server's TLS.
 #[derive(Debug, Default)]
 pub(crate) struct TlsOptions {
     /// Names of the host beside those of the loopback interface.
@@ -61,7 +61,7 @@ impl Authority {
     }
 
     /// The TLS side of a server with a new certificate of the given kind; it speaks HTTP/2 and HTTP/1.1
-    /// unless told otherwise.
+    /// unless set otherwise.
     pub(crate) fn server_config(
         &self,
         kind: ServerCertificate,

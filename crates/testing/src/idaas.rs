@@ -63,7 +63,7 @@ impl TestIdaas {
         self.service.endpoint.issuer.url()
     }
 
-    /// Where tokens are asked for.
+    /// Where tokens are requested.
     pub fn token_endpoint(&self) -> String {
         format!("{}/token", self.issuer())
     }

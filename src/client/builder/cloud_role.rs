@@ -81,7 +81,7 @@ impl Roles {
     pub(super) fn nowhere(settings: &Settings) -> Self {
         #[cfg(feature = "aliyun")]
         {
-            let problem = "is missing: a handle with a fixed token asks for no credentials";
+            let problem = "is missing: a handle with a fixed token requests no credentials";
             let api = Err(ConfigFault::new("developerApiEndpoint", problem));
             Self { api, settings: settings.clone() }
         }

@@ -189,10 +189,10 @@ fn a_file_without_a_token_is_refused_with_its_path() {
 #[test]
 fn a_token_pasted_in_place_of_its_path_is_not_shown() {
     let fixture = Fixture::new();
-    let (token, told) = ("eyJhunter2.eyJhunter2.hunter2", "a token stands where the path");
-    fixture.refused(json!({ "oidcTokenFilePath": token }), PATH, &[told]);
+    let (token, problem) = ("eyJhunter2.eyJhunter2.hunter2", "a token stands where the path");
+    fixture.refused(json!({ "oidcTokenFilePath": token }), PATH, &[problem]);
     fixture.variables.set("TOKEN_FILE", token);
-    fixture.refused(json!({ "oidcTokenFilePathEnvVarName": "TOKEN_FILE" }), PATH_VARIABLE, &[told]);
+    fixture.refused(json!({ "oidcTokenFilePathEnvVarName": "TOKEN_FILE" }), PATH_VARIABLE, &[problem]);
     let pasted = "eyJhunter2hunter2hunter2hunter2.eyJhunter2.hunter2";
     if !std::path::Path::new(DEFAULT_PATH).exists() {
         let parameters = json!({ "oidcTokenFilePathEnvVarName": pasted });

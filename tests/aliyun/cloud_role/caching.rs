@@ -1,4 +1,4 @@
-//! What is asked, how often, and who shares the answer.
+//! What is requested, how often, and which calls share the response.
 
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION};

@@ -38,12 +38,12 @@ async fn a_revoked_token_is_replaced_once_and_does_not_come_back() -> Outcome {
 
 #[tokio::test]
 async fn an_api_that_refuses_every_token_gets_two_requests_and_then_none() -> Outcome {
-    let told = Behaviour::json(
+    let described = Behaviour::json(
         StatusCode::UNAUTHORIZED,
         &json!({ "code": "InvalidToken", "message": "no such token", "requestId": "req_1" }),
     );
     for (behaviour, parts) in [
-        (told, vec!["InvalidToken (no such token), request id req_1"]),
+        (described, vec!["InvalidToken (no such token), request id req_1"]),
         (Behaviour::status(StatusCode::UNAUTHORIZED), vec!["no reason that can be read"]),
     ] {
         let world = World::new().await?;

@@ -63,7 +63,7 @@ async fn an_api_that_never_answers_is_given_up() -> Outcome {
         world.api.set_behaviour(behaviour);
         let error = world.role()?.credentials().await.unwrap_err();
         assert_names(&error, "no complete response from", &world);
-        assert!(world.calls() <= 1, "it is asked again at once");
+        assert!(world.calls() <= 1, "it is called again at once");
     }
     Ok(())
 }

@@ -237,7 +237,7 @@ async fn neither_the_command_nor_what_it_prints_is_logged() {
     for form in ["Hunter2marker", KEY].iter().flat_map(|secret| forms(secret)) {
         assert!(!text.contains(&form), "{form} is in the log");
     }
-    assert!(text.contains("cli_profile/external"), "the log does not tell where the key came from");
+    assert!(text.contains("cli_profile/external"), "the log does not say where the key came from");
 }
 
 #[tokio::test]

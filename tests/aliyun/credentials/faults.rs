@@ -1,4 +1,4 @@
-//! What goes wrong is told, once for all sources, and shows no secret.
+//! What goes wrong is reported, once for all sources, and shows no secret.
 
 use super::*;
 

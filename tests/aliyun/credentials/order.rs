@@ -20,34 +20,34 @@ async fn the_first_source_that_works_gives_the_identity() {
     fixture.write_cli_profile(json!({ "mode": "AK", "access_key_id": "cli", "access_key_secret": "s3cret" }));
     let ini = fixture
         .write_profile("[default]\ntype = access_key\naccess_key_id = ini\naccess_key_secret = s3cret\n");
-    let asked = |fixture: &Fixture| {
+    let requests = |fixture: &Fixture| {
         (fixture.sts.requests().len(), fixture.metadata.requests().len(), fixture.uri.requests().len())
     };
 
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!((fixture.signer().as_str(), asked(&fixture)), ("env", (0, 0, 0)));
+    assert_eq!((fixture.signer().as_str(), requests(&fixture)), ("env", (0, 0, 0)));
 
     environment.remove("ALIBABA_CLOUD_ACCESS_KEY_ID");
     environment.remove("ALIBABA_CLOUD_ACCESS_KEY_SECRET");
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!(asked(&fixture), (1, 0, 0));
+    assert_eq!(requests(&fixture), (1, 0, 0));
 
     environment.remove("ALIBABA_CLOUD_OIDC_TOKEN_FILE");
     environment.remove("ALIBABA_CLOUD_OIDC_PROVIDER_ARN");
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!((fixture.signer().as_str(), asked(&fixture)), ("cli", (1, 0, 0)));
+    assert_eq!((fixture.signer().as_str(), requests(&fixture)), ("cli", (1, 0, 0)));
 
     environment.set("ALIBABA_CLOUD_CLI_PROFILE_DISABLED", "True");
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!((fixture.signer().as_str(), asked(&fixture)), ("ini", (1, 0, 0)));
+    assert_eq!((fixture.signer().as_str(), requests(&fixture)), ("ini", (1, 0, 0)));
 
     std::fs::remove_file(ini).unwrap();
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!(asked(&fixture), (1, 3, 0));
+    assert_eq!(requests(&fixture), (1, 3, 0));
 
     environment.set("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
     fixture.client(&environment).token().await.unwrap();
-    assert_eq!(asked(&fixture), (1, 3, 1));
+    assert_eq!(requests(&fixture), (1, 3, 1));
     assert_eq!(fixture.open_api.tokens_issued(), 6);
 }
 

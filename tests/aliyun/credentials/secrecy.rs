@@ -38,8 +38,8 @@ async fn no_log_line_shows_a_credential_or_what_it_is_fetched_with() {
         let line = text.lines().find(|line| line.contains(&form));
         assert!(line.is_none(), "{}", line.unwrap_or_default());
     }
-    for told in ["source passed over", "Alibaba Cloud credential found", "oidc_role_arn"] {
-        assert!(text.contains(told), "the log does not tell: {told}");
+    for part in ["source passed over", "Alibaba Cloud credential found", "oidc_role_arn"] {
+        assert!(text.contains(part), "the log lacks {part}");
     }
     assert_eq!((requests.len(), hidden.len()), (5, 8));
 }

@@ -12,7 +12,7 @@ use super::{Fixture, Outcome};
 
 const BUILT_IN: &str = "alibabacloudPluginCredentialProvider";
 
-/// Counts how often it is asked.
+/// Counts how often it is called.
 #[derive(Clone, Debug, Default)]
 struct Counting(Arc<AtomicUsize>);
 

@@ -27,7 +27,7 @@ async fn a_token_opens_an_api_with_a_permanent_key_and_with_one_of_sts() -> Outc
         assert!(signer.contains(&format!("Credential={},", key.id())), "{signer}");
     }
     assert_eq!((api.accepted(), fixture.open_api.tokens_issued()), (2, 2));
-    assert_eq!(fixture.idaas.token_requests(), 0, "the token endpoint is not asked");
+    assert_eq!(fixture.idaas.token_requests(), 0, "the token endpoint is not called");
     Ok(())
 }
 

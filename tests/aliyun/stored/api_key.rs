@@ -85,7 +85,7 @@ async fn a_key_that_is_invalidated_is_fetched_anew_and_by_identity_only() -> Out
     Ok(())
 }
 
-/// A credential that is asked for, what the server does, and what the error says.
+/// A credential that is requested, what the server does, and what the error says.
 #[tokio::test]
 async fn what_is_no_key_that_can_be_used_is_a_clear_error() -> Outcome {
     let world = World::new().await?;

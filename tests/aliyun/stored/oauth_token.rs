@@ -99,7 +99,7 @@ async fn a_user_who_must_consent_is_led_there_by_an_error_that_does_not_show_whe
     let error = status(&api.behind(&github.layer([API])?), API).await.unwrap_err();
     assert_eq!(consent_of(error.downcast_ref().unwrap()).expose_authorization_url(), url);
     assert!(!format!("{error} {error:?}").contains(state));
-    assert_eq!((api.count(), world.calls()), (0, 1), "IDaaS is not asked again at once");
+    assert_eq!((api.count(), world.calls()), (0, 1), "IDaaS is not called again at once");
 
     world.api.require_consent("github", false);
     world.clock.advance(seconds(6));
@@ -154,8 +154,9 @@ async fn a_token_without_an_end_is_kept_for_a_minute() -> Outcome {
 #[tokio::test]
 async fn an_echo_of_the_custom_parameters_is_redacted() -> Outcome {
     let world = world().await?;
-    let told = json!({ "error": "invalid_parameter", "error_description": "no S3CRETmarker-0001 is known" });
-    world.api.set_behaviour(Behaviour::json(StatusCode::BAD_REQUEST, &told));
+    let refusal =
+        json!({ "error": "invalid_parameter", "error_description": "no S3CRETmarker-0001 is known" });
+    world.api.set_behaviour(Behaviour::json(StatusCode::BAD_REQUEST, &refusal));
     let token = world.idaas.oauth_token("github")?.with_parameter("pin", "S3CRETmarker-0001");
     let error = token.token().await.unwrap_err();
     assert!(error.to_string().contains("check the provider's identifier"), "{error}");

@@ -17,8 +17,8 @@ async fn no_log_line_shows_a_stored_secret_or_the_address_of_a_consent() -> Outc
     let world = World::new().await?;
     world.api.store_oauth_client("crm", "crm-id", "S3CRETmarker-of-crm");
     world.api.add_credential_provider("github", seconds(3600), "", &[]);
-    world.api.add_credential_provider("asked", seconds(3600), "", &[]);
-    world.api.require_consent("asked", true);
+    world.api.add_credential_provider("consented", seconds(3600), "", &[]);
+    world.api.require_consent("consented", true);
 
     let mut hidden = vec![KEY.to_owned(), "S3CRETmarker-of-crm".to_owned(), "PINmarker-0001".to_owned()];
     let key = world.idaas.api_key("model")?;
@@ -30,8 +30,8 @@ async fn no_log_line_shows_a_stored_secret_or_the_address_of_a_consent() -> Outc
     let token = world.idaas.oauth_token("github")?.with_parameter("pin", "PINmarker-0001").token().await?;
     hidden.push(token.expose_token().to_owned());
 
-    let error = world.idaas.oauth_token("asked")?.token().await.unwrap_err();
-    let consent = ConsentRequired::of(&error).ok_or("no consent is asked for")?;
+    let error = world.idaas.oauth_token("consented")?.token().await.unwrap_err();
+    let consent = ConsentRequired::of(&error).ok_or("no consent is requested")?;
     let state = consent.expose_authorization_url().rsplit('=').next().unwrap_or_default();
     hidden.extend([consent.expose_authorization_url().to_owned(), state.to_owned()]);
     hidden.extend(consent.expose_session_uri().map(str::to_owned));
@@ -50,8 +50,8 @@ async fn no_log_line_shows_a_stored_secret_or_the_address_of_a_consent() -> Outc
         assert!(line.is_none(), "{}", line.unwrap_or_default());
     }
     assert_eq!(hidden.len(), 7, "a secret is not looked for");
-    for told in ["API key model", "OAuth client crm", "OAuth token of asked", "consent"] {
-        assert!(text.contains(told), "the log does not tell: {told}");
+    for part in ["API key model", "OAuth client crm", "OAuth token of consented", "consent"] {
+        assert!(text.contains(part), "the log lacks {part}");
     }
     Ok(())
 }

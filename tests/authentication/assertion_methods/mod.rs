@@ -287,7 +287,7 @@ async fn renewed_certificates_are_shown_at_the_next_refresh() {
     renew(golden!("ec_p521.pkcs8.pem"));
     clock.advance(PAST_A_TOKENS_LIFE);
     client.prefetch().await.unwrap();
-    // Only one of the two is renewed: nothing is asked, and the message says why.
+    // Only one of the two is renewed: nothing is sent, and the message says why.
     std::fs::write(&key, golden!("ec_p256.pkcs8.pem")).unwrap();
     clock.advance(PAST_A_TOKENS_LIFE);
     let error = client.prefetch().await.unwrap_err();

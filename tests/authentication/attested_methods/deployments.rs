@@ -9,7 +9,7 @@ use tower_idaas::authn::{Authenticator, AzureIdentity, GithubActionsIdentity, Go
 
 use super::*;
 
-/// A service that has the same response to everything, and notes what it was asked.
+/// A service that has the same response to everything, and notes the request.
 struct Service {
     address: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -40,7 +40,7 @@ impl Service {
         Self { address, heads }
     }
 
-    fn asked(&self) -> String {
+    fn request(&self) -> String {
         self.heads.lock().unwrap().last().cloned().unwrap_or_default()
     }
 }
@@ -62,12 +62,12 @@ async fn azure_gives_its_attested_document_as_json() {
         fixture.builder(ClientAuthentication::SecretPost).authenticator(method).build().unwrap()
     };
     client(&service).token().await.unwrap();
-    let asked = service.asked();
+    let request = service.request();
     assert!(
-        asked.starts_with("GET /metadata/attested/document?api-version=2020-09-01 HTTP/1.1\r\n"),
-        "{asked}"
+        request.starts_with("GET /metadata/attested/document?api-version=2020-09-01 HTTP/1.1\r\n"),
+        "{request}"
     );
-    assert!(asked.contains("\r\nmetadata: true\r\n"), "{asked}");
+    assert!(request.contains("\r\nmetadata: true\r\n"), "{request}");
     for body in
         ["", "[]", "{}", r#"{"encoding":"jws","signature":"TUlJ"}"#, r#"{"encoding":"pkcs7","signature":5}"#]
     {
@@ -90,15 +90,19 @@ async fn google_gives_an_identity_token_in_code_and_by_the_file() {
         fixture.builder(ClientAuthentication::SecretPost).authenticator(Oidc::from_source(NAME, source));
     in_code.build().unwrap().token().await.unwrap();
     let path = "/computeMetadata/v1/instance/service-accounts/default/identity";
-    let asked = service.asked();
-    assert!(asked.starts_with(&format!("GET {path}?audience=a%20b&format=full HTTP/1.1\r\n")), "{asked}");
-    assert!(asked.contains("\r\nmetadata-flavor: Google\r\n"), "{asked}");
+    let request = service.request();
+    assert!(request.starts_with(&format!("GET {path}?audience=a%20b&format=full HTTP/1.1\r\n")), "{request}");
+    assert!(request.contains("\r\nmetadata-flavor: Google\r\n"), "{request}");
 
     let text = fixture.idaas.client_config(ClientAuthentication::Oidc);
     assert!(text.contains("KUBERNETES"));
     let by_file = Idaas::builder().config_text(text.replace("KUBERNETES", "GOOGLE_VM"));
     fixture.with_clock(by_file).metadata_address(&service.address).build().unwrap().token().await.unwrap();
-    assert!(service.asked().contains("?audience=alibaba-cloud-idaas-v2&format=full"), "{}", service.asked());
+    assert!(
+        service.request().contains("?audience=alibaba-cloud-idaas-v2&format=full"),
+        "{}",
+        service.request()
+    );
 }
 
 #[tokio::test]
@@ -112,9 +116,9 @@ async fn azure_gives_the_token_of_a_managed_identity() {
     client.build().unwrap().token().await.unwrap();
     let target =
         "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=api%3A%2F%2Fidaas&client_id=id%201";
-    let asked = service.asked();
-    assert!(asked.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{asked}");
-    assert!(asked.contains("\r\nmetadata: true\r\n"), "{asked}");
+    let request = service.request();
+    assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{request}");
+    assert!(request.contains("\r\nmetadata: true\r\n"), "{request}");
 }
 
 #[tokio::test]
@@ -130,9 +134,12 @@ async fn github_gives_the_token_of_a_job_by_the_variables_of_the_job() {
         builder.environment(environment).build()
     };
     client(&format!("{}/token?api-version=2", service.address), "job-marker").unwrap().token().await.unwrap();
-    let asked = service.asked();
+    let request = service.request();
     let line = "GET /token?api-version=2&audience=alibaba-cloud-idaas-v2 HTTP/1.1\r\n";
-    assert!(asked.starts_with(line) && asked.contains("\r\nauthorization: Bearer job-marker\r\n"), "{asked}");
+    assert!(
+        request.starts_with(line) && request.contains("\r\nauthorization: Bearer job-marker\r\n"),
+        "{request}"
+    );
 
     for (url, token, key) in [
         ("", "t", "ACTIONS_ID_TOKEN_REQUEST_URL"),
@@ -210,8 +217,8 @@ async fn a_documents_life_is_settable_within_the_vendors_bounds() {
     for (minutes, documents) in [(0, 1), (24, 1), (2, 2)] {
         fixture.clock.advance(minutes * MINUTE);
         idaas.token_for(&scope(&format!("a{minutes}"))).await.unwrap();
-        let asked =
+        let request =
             metadata.requests().iter().filter(|request| request.uri.path().ends_with("/pkcs7")).count();
-        assert_eq!(asked, documents, "after {minutes} more minutes");
+        assert_eq!(request, documents, "after {minutes} more minutes");
     }
 }

@@ -147,12 +147,12 @@ async fn a_service_that_issues_no_token_gets_a_request_without_unless_that_is_fo
 
     let environment = fixture.idaas.environment();
     environment.set("ALIBABA_CLOUD_IMDSV1_DISABLED", "true");
-    let asked = metadata.requests().len();
+    let before = metadata.requests().len();
     let idaas = fixture.builder(ClientAuthentication::Pkcs7).environment(environment);
     let idaas = idaas.metadata_address(metadata.address()).build().unwrap();
     let error = idaas.token().await.unwrap_err();
     assert!(error.to_string().contains("responded to PUT /latest/api/token with 404"), "{error}");
-    assert_eq!(metadata.requests().len(), asked + 1);
+    assert_eq!(metadata.requests().len(), before + 1);
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn the_metadata_service_is_never_called_through_a_proxy() {
     let error = idaas.token().await.unwrap_err();
     assert!(error.is_transient());
     assert!(error.to_string().contains("at http://192.0.2.1 does not respond"), "{error}");
-    assert!(tokio::time::timeout(Duration::ZERO, proxy.accept()).await.is_err(), "the proxy was asked");
+    assert!(tokio::time::timeout(Duration::ZERO, proxy.accept()).await.is_err(), "the proxy was called");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Calls of the DeveloperAPI, and an exchange through the OpenAPI, as the vendor's API clients send them.
 //!
-//! These captures say what was asked of an API client, and not of the SDK with its configuration. Equal: method, path,
+//! These captures say what an API client sends, and not of the SDK with its configuration. Equal: method, path,
 //! query, content type, bearer token, body. On purpose: the headers that the vendor's client adds and does not
 //! sign (`date`, `x-acs-action`, `x-acs-version` and the nonce and signature headers) are not sent to the DeveloperAPI;
 //! the exchange is signed over `host` and every `x-acs-` header, as in the module `plugin`, where a provider of the
-//! access key is not told either.
+//! access key is not sent either.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

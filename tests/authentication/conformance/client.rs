@@ -84,7 +84,7 @@ pub(crate) async fn play_into(
     for (action, expected) in capture.actions().zip(capture.results()) {
         let argument = |index: usize| action[index].as_str().unwrap();
         let token = match argument(0) {
-            // The vendor's client fetches a token whenever it starts; ours only if it is told to.
+            // The vendor's client fetches a token whenever it starts; ours only if that is set.
             "init" => {
                 idaas.prefetch().await.unwrap();
                 assert_eq!(expected, None, "{name}");
@@ -100,7 +100,7 @@ pub(crate) async fn play_into(
     log.take()
 }
 
-/// The subject token, its type and the type asked for, which may be left to the client.
+/// The subject token, its type and the requested type, which may be left to the client.
 fn subject(action: &[Value]) -> SubjectToken {
     let text = |index: usize| action[index].as_str().map(str::to_owned);
     let subject = SubjectToken::new(text(1).unwrap(), text(2).unwrap());

@@ -2,7 +2,7 @@
 //! signature is recomputed with the case's access key, as is the captured one.
 //!
 //! On purpose: what is signed is `host` and every `x-acs-` header, which is what the vendor asks for, and not
-//! `accept` and `user-agent`, which a proxy may change; where the access key comes from is not told in
+//! `accept` and `user-agent`, which a proxy may change; where the access key comes from is not sent in
 //! `x-acs-credentials-provider`; and permissions are always in the same order, where the vendor's client has
 //! another one in each process. An exchange is sent, as the vendor's
 //! API client sends it, where the SDK refuses it.

@@ -149,8 +149,8 @@ async fn an_exchange_goes_on_without_the_caller_that_began_it() -> Result<(), Bo
 async fn a_token_that_is_no_access_token_is_handed_out_and_goes_into_no_request() -> Result<(), BoxError> {
     let source = Exchanger::new();
     let idaas = source.builder().build()?;
-    let asked = subject("good").with_requested_type("urn:ietf:params:oauth:token-type:id_token");
-    let token = idaas.exchange(&asked).await?;
+    let requested = subject("good").with_requested_type("urn:ietf:params:oauth:token-type:id_token");
+    let token = idaas.exchange(&requested).await?;
     assert_eq!((token.expose_token(), token.issued_token_type()), ("<good>", Some("urn:id_token")));
     let error = token.expose_authorization().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -166,8 +166,10 @@ async fn a_token_that_is_no_access_token_is_handed_out_and_goes_into_no_request(
     };
     let client = idaas.layer().layer(inner);
     // Cached and not cached yet.
-    for asked in [asked, subject("good-2").with_requested_type("urn:ietf:params:oauth:token-type:id_token")] {
-        let request = Request::get("https://api.example.com/").extension(asked).body(())?;
+    for requested in
+        [requested, subject("good-2").with_requested_type("urn:ietf:params:oauth:token-type:id_token")]
+    {
+        let request = Request::get("https://api.example.com/").extension(requested).body(())?;
         let error = client.clone().oneshot(request).await.unwrap_err();
         assert_eq!(error.downcast_ref::<Error>().map(Error::kind), Some(ErrorKind::Unsupported), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Token exchange: on whose behalf a request leaves, and how often the issuer is asked.
+//! Token exchange: on whose behalf a request leaves, and how often the issuer is called.
 
 mod isolation;
 mod methods;

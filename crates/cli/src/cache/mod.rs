@@ -1,6 +1,6 @@
 //! `--cache`: what a command has fetched, kept in sealed files for the next calls.
 //!
-//! A cache that cannot be used never fails a command: stderr tells why, and the command goes on without it.
+//! A cache that cannot be used never fails a command: stderr says why, and the command goes on without it.
 
 #[cfg_attr(not(unix), path = "no_directory.rs")]
 mod directory;
@@ -50,7 +50,7 @@ pub(crate) struct Issued<T> {
 
 /// The cache of one client of IDaaS.
 pub(crate) struct Cache {
-    /// `None` when none is asked for, or it cannot be used.
+    /// `None` when none is requested, or it cannot be used.
     files: Option<SealedFiles>,
     refresh: bool,
 }
@@ -66,7 +66,7 @@ struct SealedFiles {
 pub(crate) struct Unusable(String);
 
 impl CacheArguments {
-    /// Opens the cache of this client, if one is asked for.
+    /// Opens the cache of this client, if one is requested.
     pub(crate) async fn open(self, config: &ConfigArguments) -> Cache {
         let Self { cache, refresh } = self;
         let files = match cache {
@@ -99,17 +99,17 @@ impl Cache {
             }
         }
         let _lock = files.lock(&name).await;
-        // What is wrong with the file was told before, and another process may have fetched meanwhile.
+        // What is wrong with the file was reported before, and another process may have fetched meanwhile.
         let record = match files.read::<T>(&name).unwrap_or_default() {
-            Some(record) if record.is_fresh(now()) && (!refresh || record.asked_at >= begun) => {
+            Some(record) if record.is_fresh(now()) && (!refresh || record.requested_at >= begun) => {
                 return Ok(record.value);
             }
             record => record.filter(|_| !refresh),
         };
-        let asked_at = now();
+        let requested_at = now();
         match (fetch.await, record) {
             (Ok(Issued { value, expires_at }), _) => {
-                let record = Record { asked_at, expires_at, value };
+                let record = Record { requested_at, expires_at, value };
                 files.write(&name, &record).unwrap_or_else(|problem| warn(&problem));
                 Ok(record.value)
             }
@@ -202,9 +202,12 @@ mod tests {
     /// Has the cache hold a value that was fetched so many seconds ago and lives for 1,200.
     fn store(folder: &tempfile::TempDir, age: u64) {
         let files = cache(folder, false).files.unwrap();
-        let asked_at = now() - Duration::from_secs(age);
-        let record =
-            Record { asked_at, expires_at: asked_at + Duration::from_secs(1_200), value: "old".to_owned() };
+        let requested_at = now() - Duration::from_secs(age);
+        let record = Record {
+            requested_at,
+            expires_at: requested_at + Duration::from_secs(1_200),
+            value: "old".to_owned(),
+        };
         let name = files.keys.name(&[&files.client, &Entry::new(TOKEN)]);
         files.write(&name, &record).unwrap();
     }

@@ -11,7 +11,7 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize, Serialize)]
 pub(super) struct Record<T> {
-    pub(super) asked_at: SystemTime,
+    pub(super) requested_at: SystemTime,
     pub(super) expires_at: SystemTime,
     pub(super) value: T,
 }
@@ -42,8 +42,8 @@ impl<T> Record<T> {
 
     /// Life and age. `None` when the wall clock was set back since, after which nothing is known of its age.
     fn times(&self, now: SystemTime) -> Option<(Duration, Duration)> {
-        let life = self.expires_at.duration_since(self.asked_at).ok()?;
-        Some((life, now.duration_since(self.asked_at).ok()?))
+        let life = self.expires_at.duration_since(self.requested_at).ok()?;
+        Some((life, now.duration_since(self.requested_at).ok()?))
     }
 }
 
@@ -51,12 +51,12 @@ impl<T> Record<T> {
 mod tests {
     use super::*;
 
-    /// Whether it is fresh and usable so many seconds after it was asked for.
+    /// Whether it is fresh and usable so many seconds after it was requested.
     fn state(life: u64, age: i64) -> (bool, bool) {
-        let asked_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let record = Record { asked_at, expires_at: asked_at + Duration::from_secs(life), value: () };
+        let requested_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let record = Record { requested_at, expires_at: requested_at + Duration::from_secs(life), value: () };
         let difference = Duration::from_secs(age.unsigned_abs());
-        let now = if age < 0 { asked_at - difference } else { asked_at + difference };
+        let now = if age < 0 { requested_at - difference } else { requested_at + difference };
         (record.is_fresh(now), record.is_usable(now))
     }
 
@@ -81,10 +81,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_nothing_else_is() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-        let record = Record { asked_at: now, expires_at: now, value: "text".to_owned() };
+        let record = Record { requested_at: now, expires_at: now, value: "text".to_owned() };
         let text = record.write().unwrap();
         let read = Record::<String>::read(&text).unwrap();
-        assert_eq!((read.asked_at, read.value.as_str()), (now, "text"));
+        assert_eq!((read.requested_at, read.value.as_str()), (now, "text"));
         assert!(Record::<u64>::read(&text).is_none() && Record::<String>::read(b"{}").is_none());
     }
 }

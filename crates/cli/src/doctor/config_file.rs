@@ -16,7 +16,7 @@ impl ConfigFile {
         self.get("authnMethod").unwrap_or_default()
     }
 
-    /// Where tokens are asked for.
+    /// Where tokens are requested.
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         let (key, uri) = self.0.endpoint()?;
         Endpoint::new(key, uri)

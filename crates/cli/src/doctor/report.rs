@@ -11,10 +11,10 @@ pub(crate) struct Report {
     pub(crate) is_demo: bool,
     listener: Listener,
     /// How many steps it has heard of.
-    told: usize,
+    reported: usize,
 }
 
-/// Is told each finding as soon as all of the steps before it are known.
+/// Receives each finding as soon as all of the steps before it are known.
 #[derive(Default)]
 struct Listener(Option<Box<Hears>>);
 
@@ -33,11 +33,11 @@ impl Report {
 
     pub(crate) fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
-        while let Some(finding) = Step::ALL.get(self.told).and_then(|step| self.of(*step)) {
+        while let Some(finding) = Step::ALL.get(self.reported).and_then(|step| self.of(*step)) {
             if let Some(listener) = &self.listener.0 {
                 listener(finding);
             }
-            self.told += 1;
+            self.reported += 1;
         }
     }
 

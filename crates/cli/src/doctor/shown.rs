@@ -37,7 +37,7 @@ pub(crate) fn variable_name(name: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-/// As much of a secret's length as may be told.
+/// As much of a secret's length as may be shown.
 pub(crate) fn length_class(length: usize) -> &'static str {
     match length {
         0 => "empty",

@@ -1,4 +1,4 @@
-//! The report for people, in the order in which it is told: head, findings, verdict.
+//! The report for people, in the order in which it is printed: head, findings, verdict.
 
 use std::fmt::Write;
 use std::io::IsTerminal;

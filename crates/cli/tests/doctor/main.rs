@@ -1,4 +1,4 @@
-//! `idaas doctor`: which step each fault is found at, what is advised, and that no secret is told.
+//! `idaas doctor`: which step each fault is found at, what is advised, and that no secret is shown.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod faults;

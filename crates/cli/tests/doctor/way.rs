@@ -68,19 +68,19 @@ async fn a_proxy_that_opens_no_tunnel_is_the_proxys_fault() {
 #[tokio::test]
 async fn each_finding_is_reported_at_once_and_in_the_order_of_the_steps() {
     for fault in [None, Some(Fault::TypoInKey)] {
-        let (teller, told) = std::sync::mpsc::channel();
-        let report = Report::with_listener(move |finding| teller.send(finding.step).unwrap());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let report = Report::with_listener(move |finding| sender.send(finding.step).unwrap());
         let demo = Demo::start(fault).await.unwrap();
         let _report = demo.examine(report).await;
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), Step::ALL);
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), Step::ALL);
     }
     // Faults of the authorities are known before there is a connection.
-    let (teller, told) = std::sync::mpsc::channel();
-    let report = Report::with_listener(move |finding| teller.send(finding.step).unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let report = Report::with_listener(move |finding| sender.send(finding.step).unwrap());
     let mut demo = Demo::start(None).await.unwrap();
     demo.surroundings.set("SSL_CERT_FILE", "/nowhere/roots.pem");
     let _report = demo.examine(report).await;
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), Step::ALL);
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), Step::ALL);
 }
 
 #[tokio::test]

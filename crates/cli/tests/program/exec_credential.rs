@@ -15,8 +15,8 @@ async fn the_response_is_of_the_version_that_is_requested() {
     let fixture = Fixture::new().await;
     let secret = fixture.server.secret();
     let (v1, beta) = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1");
-    for (asked, version) in [(None, v1), (Some(v1), v1), (Some(beta), beta)] {
-        let info = asked.map(asking_for).unwrap_or_default();
+    for (requested, version) in [(None, v1), (Some(v1), v1), (Some(beta), beta)] {
+        let info = requested.map(asking_for).unwrap_or_default();
         let variables = [&fixture.variables(secret.expose_secret())[..], &[(VARIABLE, &info)]].concat();
         let output = run(&["exec-credential"], &variables).await;
         let credential: Value = serde_json::from_str(done(&output)).unwrap();

@@ -126,9 +126,9 @@ mod tests {
         for bad in
             ["marker", "http://marker@x", "redis://h:marker", "rediss://marker@h#insecure", "redis:///marker"]
         {
-            let told = read(bad).unwrap_err();
-            assert!(told.starts_with("environment variable REDIS_URL holds no address"), "{told}");
-            assert!(!told.contains("marker"), "{told}");
+            let message = read(bad).unwrap_err();
+            assert!(message.starts_with("environment variable REDIS_URL holds no address"), "{message}");
+            assert!(!message.contains("marker"), "{message}");
         }
         assert!(read("redis://h, marker").is_err());
     }

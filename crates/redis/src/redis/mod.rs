@@ -59,7 +59,7 @@ pub struct RedisStore {
     pool: Pool,
     /// What last led to a connection.
     last_endpoints: LastGood<Endpoints>,
-    /// Where a cluster keeps a name, as far as it has told.
+    /// Where a cluster keeps a name, as far as it has said.
     moved: Mutex<LruCache<String, Arc<Mutex<Option<Place>>>>>,
 }
 
@@ -70,7 +70,7 @@ struct Sentinels {
     addresses: SecretSource,
 }
 
-/// Addresses as they were read, and what tells one reading from another.
+/// Addresses as they were read, and what distinguishes one reading from another.
 #[derive(Debug)]
 struct Endpoints {
     servers: Vec<Address>,
@@ -91,7 +91,7 @@ impl RedisStore {
     async fn run(&self, name: &str, command: &Cmd) -> Result<Value, Error> {
         let moved = Arc::clone(lock(&self.moved).get_or_insert(name.to_owned(), Arc::default));
         // Put back by a command that gets a response, and by no other: a node that is silent until a command is
-        // cancelled is not asked again before the others have been asked where the name is now.
+        // cancelled gets no second request before the others have been asked where the name is now.
         let mut node = lock(&moved).take();
         let known = match &node {
             Some(place) => self.node(place).await.ok(),

@@ -46,7 +46,7 @@ impl ResponseLimit {
         let mut state = self.state();
         let left = state.bytes.checked_sub(bytes);
         state.bytes = left.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the server sends more than it was asked for")
+            io::Error::new(io::ErrorKind::InvalidData, "the server sends more than was requested")
         })?;
         Ok(())
     }

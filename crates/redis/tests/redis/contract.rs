@@ -1,4 +1,4 @@
-//! What [`TokenStore`] asks of a store, for each store of this crate.
+//! What [`TokenStore`] requires of a store, for each store of this crate.
 
 use std::time::Duration;
 

@@ -109,7 +109,7 @@ async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
     let replica = Server::start_with(&["--masterauth", PASSWORD, "--replicaof", "127.0.0.1", &port]).unwrap();
     let (folder, address) = (tempfile::tempdir()?, free_address());
     let sentinel = sentinel_of(&master, address, folder.path());
-    // One sentinel is not there: the other one is asked.
+    // One sentinel is not there: the other one is queried.
     let sentinels = format!("redis://{},redis://idaas:its-password@{address}", free_address());
     let store = || {
         let url = format!("redis://:{PASSWORD}@any");
@@ -128,7 +128,7 @@ async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
     let (ip, port) = (replica.address.ip().to_string(), replica.address.port().to_string());
     let _: String = master.ask(&["REPLICAOF", &ip, &port]);
-    // It refuses writes: that is a failure, and then the sentinels are asked again.
+    // It refuses writes: that is a failure, and then the sentinels are queried again.
     idaas.token_for(&"api://b|read".parse()?).await?;
     let _sentinel = sentinel_of(&replica, address, folder.path());
     clock.advance(Duration::from_secs(60));

@@ -159,18 +159,18 @@ fn faults_of_the_set_up_are_found_when_it_is_built() {
     use tower_idaas_redis::{MemoryStore, RedisStore, SharedStore};
 
     let unset = SecretSource::variable("TOWER_IDAAS_TEST_UNSET");
-    let told = RedisStore::builder(unset.clone()).build().unwrap_err().to_string();
-    assert!(told.contains("environment variable TOWER_IDAAS_TEST_UNSET is not set"), "{told}");
+    let message = RedisStore::builder(unset.clone()).build().unwrap_err().to_string();
+    assert!(message.contains("environment variable TOWER_IDAAS_TEST_UNSET is not set"), "{message}");
 
     let build = |store: SharedStore| {
         let builder = Idaas::builder().scope("api://a|read").token_source(TestSource::new());
         sharing(builder, store).build().unwrap_err().to_string()
     };
-    let told = build(SharedStore::new(MemoryStore::new(), unset).namespace("n"));
-    assert!(told.contains("TOWER_IDAAS_TEST_UNSET"), "{told}");
-    let told =
+    let message = build(SharedStore::new(MemoryStore::new(), unset).namespace("n"));
+    assert!(message.contains("TOWER_IDAAS_TEST_UNSET"), "{message}");
+    let message =
         build(SharedStore::new(MemoryStore::new(), SecretSource::value("marker".to_owned())).namespace("n"));
-    assert!(told.contains("holds no key of 32 bytes") && !told.contains("marker"), "{told}");
-    let told = build(SharedStore::new(MemoryStore::new(), SecretSource::value(KEY.to_owned())));
-    assert!(told.contains("namespace"), "{told}");
+    assert!(message.contains("holds no key of 32 bytes") && !message.contains("marker"), "{message}");
+    let message = build(SharedStore::new(MemoryStore::new(), SecretSource::value(KEY.to_owned())));
+    assert!(message.contains("namespace"), "{message}");
 }

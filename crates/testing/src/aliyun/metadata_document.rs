@@ -1,6 +1,6 @@
 //! The documents that a metadata service hands out, sound and unsound ones.
 
-/// What a [`MetadataService`](crate::MetadataService) hands out when it is asked for a document.
+/// What a [`MetadataService`](crate::MetadataService) hands out when a document is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetadataDocument {

@@ -43,7 +43,7 @@ const EC2_TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token"
 /// A metadata service on the loopback interface, of Alibaba Cloud ECS, AWS EC2, Azure and Google Cloud at once; started by
 /// [`TestIdaas::start_metadata_service`](crate::TestIdaas::start_metadata_service).
 ///
-/// It speaks plain HTTP, wants what its cloud wants before it tells anything, a token or a header, and gives documents
+/// It speaks plain HTTP, wants what its cloud wants before it sends anything, a token or a header, and gives documents
 /// (CMS) and identity tokens that the token endpoint verifies. It has [`Controls`], and stops when it is dropped. From a container with a hop limit of 1,
 /// a real one looks as this one does with [`Behaviour::HangHandshake`](crate::Behaviour::HangHandshake).
 pub struct MetadataService {
@@ -105,7 +105,7 @@ impl MetadataService {
     }
 
     /// Knows no tokens from now on, as before the second version of the service: a request for one gets a 404,
-    /// and everything else is told without.
+    /// and everything else is sent without.
     pub fn serve_without_tokens(&self) {
         self.endpoint.state().is_without_tokens = true;
     }
@@ -190,7 +190,7 @@ impl MetadataEndpoint {
         &self.idaas.endpoint.client.federation().service_accounts
     }
 
-    /// A token that lives as long as its header asks.
+    /// A token that lives as long as its header requests.
     fn token(&self, headers: &HeaderMap) -> Result<Response<Bytes>, Refused> {
         if self.state().is_without_tokens {
             return Err(StatusCode::NOT_FOUND.into());

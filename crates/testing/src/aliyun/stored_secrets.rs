@@ -149,17 +149,21 @@ impl StoredSecrets {
         let Ok(Value::Object(body)) = serde_json::from_slice(&call.body) else {
             return Err(invalid("the body is no JSON object"));
         };
-        let asked = Asked::read(&body).ok_or_else(|| invalid("a field is unknown or of another type"))?;
-        let Some(provider) = self.providers.get_mut(asked.provider) else {
+        let requested =
+            Requested::read(&body).ok_or_else(|| invalid("a field is unknown or of another type"))?;
+        let Some(provider) = self.providers.get_mut(requested.provider) else {
             let message = "the credential provider does not exist, or is not granted to the client";
             return Err(refusal(StatusCode::NOT_FOUND, "credential_provider_not_found", message));
         };
         let scopes: Vec<&str> =
-            asked.scope.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).collect();
+            requested.scope.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).collect();
         if !provider.scopes.is_empty() && !scopes.iter().all(|&scope| provider.scopes.contains(scope)) {
             return Err(refusal(StatusCode::BAD_REQUEST, "invalid_scope", "the scope is not granted"));
         }
-        if !provider.parameters.iter().all(|name| asked.parameters.is_some_and(|all| all.contains_key(name)))
+        if !provider
+            .parameters
+            .iter()
+            .all(|name| requested.parameters.is_some_and(|all| all.contains_key(name)))
         {
             return Err(invalid("a custom parameter is missing"));
         }
@@ -194,29 +198,29 @@ impl StoredSecrets {
     }
 }
 
-/// What the body of a request for a token asks for.
-struct Asked<'a> {
+/// What the body of a request for a token holds.
+struct Requested<'a> {
     provider: &'a str,
     scope: Option<&'a str>,
     parameters: Option<&'a Map<String, Value>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Requested<'a> {
     fn read(body: &'a Map<String, Value>) -> Option<Self> {
-        let mut asked = Asked { provider: "", scope: None, parameters: None };
+        let mut requested = Requested { provider: "", scope: None, parameters: None };
         for (name, value) in body {
             match name.as_str() {
-                "credentialProviderIdentifier" => asked.provider = value.as_str()?,
-                "scope" => asked.scope = Some(value.as_str()?),
+                "credentialProviderIdentifier" => requested.provider = value.as_str()?,
+                "scope" => requested.scope = Some(value.as_str()?),
                 "forceAuthentication" => drop(value.as_bool()?),
                 "customParameters" => {
-                    asked.parameters =
+                    requested.parameters =
                         Some(value.as_object().filter(|all| all.values().all(Value::is_string))?);
                 }
                 _ => return None,
             }
         }
-        (!asked.provider.is_empty()).then_some(asked)
+        (!requested.provider.is_empty()).then_some(requested)
     }
 }
 

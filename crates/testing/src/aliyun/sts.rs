@@ -124,7 +124,7 @@ impl Endpoint for StsEndpoint {
     }
 }
 
-/// What is asked for, wherever that stands.
+/// What is requested, wherever that stands.
 struct Parameters {
     action: String,
     form: Form,

@@ -41,9 +41,9 @@ impl Grants {
         self.0.first()
     }
 
-    /// What the asked scope yields, or the permission that is not granted.
-    pub(crate) fn grant(&self, asked: &Scope) -> Result<Granted, String> {
-        let audience = asked.audience().to_owned();
+    /// What the requested scope yields, or the permission that is not granted.
+    pub(crate) fn grant(&self, requested: &Scope) -> Result<Granted, String> {
+        let audience = requested.audience().to_owned();
         let mut permissions: Vec<String> = Vec::new();
         let mut add = |permission: &str| {
             if !permissions.iter().any(|known| known == permission) {
@@ -51,7 +51,7 @@ impl Grants {
             }
         };
         if self.0.is_empty() {
-            asked.permissions().for_each(add);
+            requested.permissions().for_each(add);
             return Ok(Granted { audience, permissions });
         }
         let granted: Vec<&str> = self
@@ -60,7 +60,7 @@ impl Grants {
             .filter(|scope| scope.audience() == audience)
             .flat_map(|scope| scope.permissions())
             .collect();
-        for permission in asked.permissions() {
+        for permission in requested.permissions() {
             if permission == ALL && !granted.is_empty() {
                 granted.iter().copied().for_each(&mut add);
             } else if granted.contains(&permission) || granted.contains(&ALL) {
@@ -77,9 +77,9 @@ impl Grants {
 mod tests {
     use super::*;
 
-    fn grant(granted: &[&str], asked: &str) -> Result<String, String> {
+    fn grant(granted: &[&str], requested: &str) -> Result<String, String> {
         let grants = Grants(granted.iter().map(|text| parse_scope(text).unwrap()).collect());
-        grants.grant(&parse_scope(asked).unwrap()).map(|granted| granted.scope())
+        grants.grant(&parse_scope(requested).unwrap()).map(|granted| granted.scope())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a test does to a server, and what the server tells it.
+//! What a test does to a server, and what it reads of the server.
 
 use std::fmt;
 use std::io;
@@ -61,12 +61,12 @@ impl<Request> Controls<Request> {
         self.server.port()
     }
 
-    /// How many requests got what they asked for.
+    /// How many requests got what they requested.
     pub(crate) fn granted(&self) -> usize {
         self.script.log.read(|entries| entries.granted)
     }
 
-    /// How many requests did not deserve what they asked for.
+    /// How many requests did not deserve what they requested.
     pub(crate) fn rejected(&self) -> usize {
         self.script.log.read(|entries| entries.rejected)
     }

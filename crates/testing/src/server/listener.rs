@@ -51,7 +51,7 @@ struct Shared {
     clock: Clock,
     tls: Option<TlsAcceptor>,
     accepted: AtomicUsize,
-    /// Told to the connections that live at that moment: close.
+    /// Tells the connections that live at that time to close.
     close_all: watch::Sender<()>,
 }
 

@@ -1,4 +1,4 @@
-//! An HTTP proxy that tunnels to one port of the loopback interface, whatever host it is asked for.
+//! An HTTP proxy that tunnels to one port of the loopback interface, whatever host is requested.
 
 use std::fmt;
 use std::io;
@@ -49,7 +49,7 @@ struct Shared {
     tunnels: Mutex<Vec<Tunnel>>,
 }
 
-/// A tunnel that a client asked a [`TestProxy`] for.
+/// A tunnel that a client requested of a [`TestProxy`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tunnel {
@@ -103,7 +103,7 @@ impl TestProxy {
         format!("http://{user}:{password}@{}", self.address)
     }
 
-    /// The tunnels that were asked for, in order, whatever became of them.
+    /// The tunnels that were requested, in order, whatever became of them.
     pub fn tunnels(&self) -> Vec<Tunnel> {
         lock(&self.shared.tunnels).clone()
     }

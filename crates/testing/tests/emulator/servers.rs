@@ -1,4 +1,4 @@
-//! The servers beside the token endpoint: they behave as told likewise, and go by the same clock.
+//! The servers beside the token endpoint: their behaviour is set likewise, and go by the same clock.
 
 use tower_idaas_testing::{Controls, OpenApiService, ServiceRequest};
 

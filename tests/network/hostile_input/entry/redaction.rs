@@ -41,13 +41,13 @@ pub fn redaction(input: &[u8]) {
             Ok(token) => assert_absent(&format!("{token:?}"), secret, &text),
             Err(error) => {
                 assert_readable(&error.to_string());
-                let mut told = shown(&error);
+                let mut reported = shown(&error);
                 // A code of words is shown as long as it holds less than half of the secret.
                 if let Some(code) = error.code() {
                     assert!(longest_common(&normal(code), &normal(secret)) < half(&normal(secret)), "{code}");
-                    told = told.replace(code, " ");
+                    reported = reported.replace(code, " ");
                 }
-                assert_absent(&told, secret, &text);
+                assert_absent(&reported, secret, &text);
             }
         }
     });
@@ -179,7 +179,7 @@ fn longest_common(one: &[u8], other: &[u8]) -> usize {
 
 /// Neither the text nor what its escapes stand for holds eight characters of the secret, or half of a shorter one, as
 /// they are, in hex or in Base64.
-fn assert_absent(told: &str, secret: &str, sent: &str) {
+fn assert_absent(reported: &str, secret: &str, sent: &str) {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let base64 = (0..3).map(|by| {
         let encoded = STANDARD_NO_PAD.encode([&[0, 0][..by], secret.as_bytes()].concat());
@@ -188,7 +188,7 @@ fn assert_absent(told: &str, secret: &str, sent: &str) {
     });
     let forms: Vec<Vec<u8>> =
         [secret.to_owned(), hex].into_iter().chain(base64).map(|form| normal(&form)).collect();
-    let mut text = told.as_bytes().to_vec();
+    let mut text = reported.as_bytes().to_vec();
     for _ in 0..3 {
         let lossy = String::from_utf8_lossy(&text).into_owned();
         for form in &forms {

@@ -65,7 +65,7 @@ pub(crate) fn examine(token: &Token, config: &ConfigFile) -> Finding {
     }
     let audiences = claims.text("aud").unwrap_or_default();
     if !audiences.split(' ').any(|audience| audience == token.scope().audience()) {
-        finding = finding.warn("`aud` is not the audience that was asked for; the API may refuse the token");
+        finding = finding.warn("`aud` is not the requested audience; the API may refuse the token");
     }
     finding
 }

@@ -33,10 +33,10 @@ pub(crate) fn examine(config: &ConfigFile, built: &Built, faults: &Faults) -> Fi
     if !faults.is_empty() {
         return finding.notes(faults).advise(
             "the crate, and the vendor's own clients, would not start with this file",
-            "mend every key that is listed; `did you mean` tells of slips of the pen",
+            "mend every key that is listed; `did you mean` points at slips of the pen",
         );
     }
-    // What the crate says of the certificate's time is told in its own step.
+    // What the crate says of the certificate's time is reported in its own step.
     let warnings = built.warnings.iter().filter(|warning| !warning.starts_with("the client certificate"));
     warnings.fold(finding, Finding::warn)
 }

@@ -26,7 +26,7 @@ pub(crate) async fn examine(
         _ => (ALIBABA_CLOUD, "/latest/dynamic/instance-identity/pkcs7?audience=…"),
     };
     let address = surroundings.metadata_address.as_deref().unwrap_or(address);
-    let asked = [
+    let requested = [
         ("first", format!("PUT {address}/latest/api/token")),
         ("then", format!("GET {address}{document}")),
         ("never", "through a proxy".to_owned()),
@@ -39,7 +39,7 @@ pub(crate) async fn examine(
             "run it on such an instance, allow the way to the service, or choose another `authnMethod`",
         ),
     };
-    finding.facts(asked).notes(faults)
+    finding.facts(requested).notes(faults)
 }
 
 pub(super) async fn is_in_reach(address: &str) -> bool {

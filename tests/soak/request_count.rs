@@ -1,4 +1,4 @@
-//! How often the library asks the issuer, by its own account: also an issuer that is down is asked.
+//! How often the library calls the issuer, by its own account: calls of an issuer that is down count too.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Adds up the attempts in the library's log.
 #[derive(Clone, Default)]
-pub struct Asked(Arc<AtomicU64>);
+pub struct RequestCount(Arc<AtomicU64>);
 
-impl Asked {
+impl RequestCount {
     /// Listens to all that is logged in this process from now on.
     pub fn start() -> Self {
-        let asked = Self::default();
+        let count = Self::default();
         let refreshes = filter_fn(|metadata| metadata.target() == "tower_idaas::refresh");
-        tracing_subscriber::registry().with(asked.clone().with_filter(refreshes)).init();
-        asked
+        tracing_subscriber::registry().with(count.clone().with_filter(refreshes)).init();
+        count
     }
 
     /// Since the last call.
@@ -30,7 +30,7 @@ impl Asked {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Asked {
+impl<S: Subscriber> Layer<S> for RequestCount {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         event.record(&mut Attempts(&self.0));
     }
