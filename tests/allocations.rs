@@ -60,7 +60,7 @@ fn call(service: &mut IdaasService<GiveBack>, request: Request<()>) -> Request<(
             assert!(request.headers_mut().remove(AUTHORIZATION).is_some(), "left without a token");
             request
         }
-        _ => panic!("a hit is answered at once"),
+        _ => panic!("a hit is served at once"),
     }
 }
 
@@ -155,7 +155,7 @@ async fn a_hit_allocates_nothing_with_a_list_of_origins_wherever_the_request_goe
         let mut context = Context::from_waker(Waker::noop());
         match pin!(service.call(request)).poll(&mut context) {
             Poll::Ready(Ok(response)) => response.into_body(),
-            _ => panic!("it is answered at once"),
+            _ => panic!("it is served at once"),
         }
     };
     assert_eq!(allocations(elsewhere, without_token), 0);
@@ -172,7 +172,7 @@ async fn a_hit_allocates_nothing_on_a_request_of_reqwests_with_or_without_a_list
             let mut context = Context::from_waker(Waker::noop());
             let mut request = match pin!(service.call(request)).poll(&mut context) {
                 Poll::Ready(Ok(response)) => response.into_body(),
-                _ => panic!("a hit is answered at once"),
+                _ => panic!("a hit is served at once"),
             };
             assert!(request.headers_mut().remove(AUTHORIZATION).is_some(), "left without a token");
             request

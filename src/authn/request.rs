@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn all_fields_are_secret_but_those_that_an_answer_repeats_by_right() {
+    fn all_fields_are_secret_but_those_that_a_response_repeats_by_right() {
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("client_id", "app_1"),

@@ -48,7 +48,7 @@ pub struct Idaas {
 /// The client's id and its method, for `Debug` and messages.
 #[derive(Debug)]
 pub(crate) struct Label {
-    /// Empty when it was not given, which only a source of tokens allows.
+    /// Empty when it was not set, which only a source of tokens allows.
     pub(crate) client_id: String,
     /// The vendor's name of the method, or the name of another source of tokens.
     pub(crate) method: String,

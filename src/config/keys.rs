@@ -1,4 +1,4 @@
-//! The keys of `client-config.json`, with the values that code and the file give them.
+//! The keys of `client-config.json`, with the values that code and the file set.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use crate::scope::Scope;
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Empty when it was not given, which only a source of tokens allows. The same holds for the client id.
+    /// Empty when it was not set, which only a source of tokens allows. The same holds for the client id.
     pub(crate) instance_id: String,
     pub(crate) client_id: String,
     /// `None` only when tokens do not come from the token endpoint. The same holds for `token_endpoint`.

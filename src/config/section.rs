@@ -163,7 +163,7 @@ impl<'d> Section<'d> {
         Self { prefix: "", members, lines }
     }
 
-    /// Reads the key into its field, unless code has given a value already.
+    /// Reads the key into its field, unless code has set a value already.
     pub(super) fn fill<T: FromJson>(self, field: &mut Field<T>, faults: &mut Vec<ConfigFault>) {
         if let Some((value, line)) = self.value(field.path) {
             field.fill(value.and_then(T::from_json), line, faults);

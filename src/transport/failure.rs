@@ -50,7 +50,7 @@ pub(super) struct ProxyFailure {
 #[derive(Debug)]
 pub(super) struct HandshakeFailure(pub(super) BoxError);
 
-/// A connection that was kept for another request was closed, reset or silent. The request may be sent again.
+/// An idle connection was closed, reset or silent. The request may be sent again.
 #[cfg(feature = "transport")]
 #[derive(Debug)]
 pub(super) struct StaleConnection;

@@ -33,7 +33,7 @@ pub(crate) struct Transport {
 
 /// Marks a request that the server accepts only once, for an assertion or a nonce in it, and records what became of it.
 ///
-/// Where a kept connection turns out to be stale, the built-in client sends other requests again as they are, although
+/// Where an idle connection turns out to be stale, the built-in client sends other requests again as they are, although
 /// the server may be slow and have received the first: at worst a token is issued that is not used. This one it gives
 /// up, and the caller makes a new one, with another assertion or nonce, [on a new connection](Self::on_new_connection).
 #[derive(Clone, Debug, Default)]

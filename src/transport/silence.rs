@@ -1,4 +1,4 @@
-//! How long a kept connection may stay silent after a request before it counts as dropped.
+//! How long an idle connection may stay silent after a request before it counts as dropped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

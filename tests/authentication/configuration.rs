@@ -320,7 +320,7 @@ fn secret() -> ClientSecretPost {
 }
 
 #[test]
-fn what_contradicts_is_a_fault_and_nothing_given_is_silently_ignored() {
+fn what_contradicts_is_a_fault_and_nothing_set_is_silently_ignored() {
     let file = File::new(good().to_string());
     for (builder, key, reason) in [
         (sources().authenticator(secret()), "token_source", "beside `authenticator`"),

@@ -182,7 +182,7 @@ async fn no_life_shows_a_secret_or_a_token() {
 }
 
 #[tokio::test]
-async fn a_server_that_answers_with_our_request_as_no_http_shows_nothing_of_it() {
+async fn a_server_that_responds_with_our_request_as_no_http_shows_nothing_of_it() {
     let log = Log::start();
     for answer in [
         "$",

@@ -81,7 +81,7 @@ async fn its_failures_are_transient_and_chained() {
 }
 
 #[tokio::test]
-async fn the_time_outs_hold_whether_it_keeps_the_request_or_the_answer() {
+async fn the_time_outs_hold_whether_it_keeps_the_request_or_the_response() {
     let keeps_request = builder().transport(service_fn(|request: Request<Full<Bytes>>| async move {
         let _kept = request;
         pending::<Result<Response<Full<Bytes>>, Infallible>>().await
@@ -104,7 +104,7 @@ async fn the_time_outs_hold_whether_it_keeps_the_request_or_the_answer() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut_off() {
+async fn an_endless_response_is_cut_off() {
     let served = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&served);
     let calls = Arc::new(AtomicUsize::new(0));

@@ -359,7 +359,7 @@ async fn a_response_that_echoes_the_request_is_shown_with_its_secrets_redacted()
 }
 
 #[tokio::test]
-async fn the_log_line_of_a_success_has_the_request_id_of_its_answer() {
+async fn the_log_line_of_a_success_has_the_request_id_of_its_response() {
     let log = crate::support::log::Log::start();
     let issuer = TestIdaas::start().await.unwrap();
     issuer.set_behaviour(Behaviour::change(|answer| {

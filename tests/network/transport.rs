@@ -57,7 +57,7 @@ async fn a_handshake_that_hangs_ends_with_the_connect_timeout() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_ends_with_the_read_timeout() {
+async fn a_response_that_does_not_come_ends_with_the_read_timeout() {
     let issuer = TestIdaas::start().await.unwrap();
     issuer.set_behaviour(Behaviour::Slow(AMPLE));
     let idaas = builder(&issuer).connect_timeout(AMPLE).read_timeout(LIMIT).build().unwrap();
@@ -69,7 +69,7 @@ async fn an_answer_that_does_not_come_ends_with_the_read_timeout() {
 }
 
 #[tokio::test]
-async fn an_answer_that_drips_in_ends_with_the_read_timeout() {
+async fn a_response_that_drips_in_ends_with_the_read_timeout() {
     let issuer = TestIdaas::start().await.unwrap();
     issuer.set_behaviour(Behaviour::Drip { interval: Duration::from_millis(10), blanks: None });
     let idaas = builder(&issuer).connect_timeout(AMPLE).read_timeout(LIMIT).build().unwrap();
@@ -84,7 +84,7 @@ async fn an_answer_that_drips_in_ends_with_the_read_timeout() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_within_the_read_timeout_is_waited_for() {
+async fn a_slow_response_within_the_read_timeout_is_waited_for() {
     let issuer = TestIdaas::start().await.unwrap();
     issuer.set_behaviour(Behaviour::Drip { interval: Duration::from_millis(5), blanks: Some(10) });
     builder(&issuer).read_timeout(AMPLE).build().unwrap().token().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_slow_answer_within_the_read_timeout_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut_off_at_one_mebibyte() {
+async fn an_endless_response_is_cut_off_at_one_mebibyte() {
     // Without a length: it ends when the connection does, which is never.
     const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
     const BLANKS: &str = match std::str::from_utf8(&[b' '; 4096]) {
@@ -111,7 +111,7 @@ async fn an_endless_answer_is_cut_off_at_one_mebibyte() {
 }
 
 #[tokio::test]
-async fn an_answer_of_just_less_than_one_mebibyte_is_read() {
+async fn a_response_of_just_less_than_one_mebibyte_is_read() {
     let issuer = TestIdaas::start().await.unwrap();
     issuer.set_behaviour(Behaviour::HugeBody((1 << 20) - 4096));
     builder(&issuer).read_timeout(AMPLE).build().unwrap().token().await.unwrap();
@@ -176,7 +176,7 @@ async fn a_tls_handshake_that_is_cut_off_is_distinguished_from_a_connection_that
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_mid_answer_is_transient() {
+async fn a_connection_that_breaks_in_mid_response_is_transient() {
     let server = RawServer::start(Manner::Resets).await;
     let silent = RawServer::start(Manner::Says("")).await;
     for server in [&server, &silent] {

@@ -149,7 +149,7 @@ async fn forced_refreshes_are_a_second_apart() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
     let api = Api::default();
-    api.answer_with(StatusCode::UNAUTHORIZED);
+    api.respond_with(StatusCode::UNAUTHORIZED);
     let client = idaas.layer().layer(api);
     client.clone().oneshot(get(URL)).await?;
     client.clone().oneshot(get(URL)).await?;
@@ -208,7 +208,7 @@ async fn an_api_that_rejects_all_tokens_takes_none_from_an_api_that_accepts_them
     // What the good one rejects is taken for revoked all the same.
     let revoked = text(idaas.token().await)?;
     let api = Api::default();
-    api.answer_with(StatusCode::UNAUTHORIZED);
+    api.respond_with(StatusCode::UNAUTHORIZED);
     idaas.layer().layer(api).oneshot(get("https://good.example.com/")).await?;
     assert_ne!(text(idaas.token().await)?, revoked);
     Ok(())
@@ -219,7 +219,7 @@ async fn a_broken_api_makes_no_storm_of_token_requests() -> Outcome {
     let issuer = TestIdaas::start().await?;
     let idaas = client_of(&issuer).build()?;
     let api = Api::default();
-    api.answer_with(StatusCode::UNAUTHORIZED);
+    api.respond_with(StatusCode::UNAUTHORIZED);
     let client = idaas.layer().layer(api);
     let storm = async {
         loop {
@@ -241,10 +241,10 @@ async fn only_a_401_about_our_own_token_counts() -> Outcome {
     idaas.prefetch().await?;
     for status in [StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::BAD_GATEWAY]
     {
-        api.answer_with(status);
+        api.respond_with(status);
         assert_eq!(client.clone().oneshot(get(URL)).await?.status(), status);
     }
-    api.answer_with(StatusCode::UNAUTHORIZED);
+    api.respond_with(StatusCode::UNAUTHORIZED);
     let mut request = get(URL);
     request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer the-callers-own"));
     client.clone().oneshot(request).await?;

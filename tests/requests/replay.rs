@@ -232,11 +232,11 @@ async fn only_a_401_about_our_own_token_is_replayed() -> Outcome {
         ServiceBuilder::new().retry(tower_idaas::RetryUnauthorized::new()).layer(layer).service(api.clone());
     for status in [StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED, StatusCode::BAD_GATEWAY]
     {
-        api.answer_with(status);
+        api.respond_with(status);
         assert_eq!(client.clone().oneshot(get(URL)).await?.status(), status);
         assert_eq!(api.take().len(), 1);
     }
-    api.answer_with(StatusCode::UNAUTHORIZED);
+    api.respond_with(StatusCode::UNAUTHORIZED);
     let mut own = get(URL);
     own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer the-callers-own"));
     let mut none = get(URL);

@@ -42,9 +42,9 @@ struct Stranger {
 type Seen = (Option<String>, String);
 
 impl Stranger {
-    async fn answering(status: StatusCode, location: &str) -> Result<Self, BoxError> {
+    async fn responding(status: StatusCode, location: &str) -> Result<Self, BoxError> {
         let headers = HeaderMap::from_iter([(LOCATION, location.parse()?)]);
-        Self::answering_with(status, headers).await
+        Self::responding_with(status, headers).await
     }
 
     /// Challenges each request with these lines.
@@ -52,10 +52,10 @@ impl Stranger {
         let lines = lines.iter().map(|line| (WWW_AUTHENTICATE, HeaderValue::from_static(line)));
         let mut headers = HeaderMap::new();
         lines.for_each(|(name, line)| _ = headers.append(name, line));
-        Self::answering_with(StatusCode::UNAUTHORIZED, headers).await
+        Self::responding_with(StatusCode::UNAUTHORIZED, headers).await
     }
 
-    async fn answering_with(status: StatusCode, headers: HeaderMap) -> Result<Self, BoxError> {
+    async fn responding_with(status: StatusCode, headers: HeaderMap) -> Result<Self, BoxError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
         let answer = (status, headers);
@@ -145,7 +145,7 @@ async fn send_replays_by_itself() -> Outcome {
 #[tokio::test]
 async fn a_second_rejection_is_the_callers_and_the_replay_was_whole() -> Outcome {
     let (_issuer, _api, idaas) = protected().await?;
-    let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let grumpy = Stranger::responding(StatusCode::UNAUTHORIZED, "").await?;
     let first = bearer(&idaas).await?;
     let response = idaas.send(http().post(&grumpy.url).body("tea")).await?;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
@@ -160,7 +160,7 @@ async fn a_second_rejection_is_the_callers_and_the_replay_was_whole() -> Outcome
 #[tokio::test]
 async fn a_stream_is_sent_once_and_its_rejected_token_is_invalidated_all_the_same() -> Outcome {
     let (_issuer, _api, idaas) = protected().await?;
-    let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let grumpy = Stranger::responding(StatusCode::UNAUTHORIZED, "").await?;
     let stream = || http().post(&grumpy.url).body(Body::wrap(Full::<bytes::Bytes>::from("tea")));
     let response = idaas.send(stream()).await?;
     assert_eq!((response.status(), grumpy.take().len()), (StatusCode::UNAUTHORIZED, 1));
@@ -181,8 +181,8 @@ async fn a_stream_is_sent_once_and_its_rejected_token_is_invalidated_all_the_sam
 async fn no_token_follows_a_redirect_to_another_origin() -> Outcome {
     let (_issuer, _api, idaas) = protected().await?;
     for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT] {
-        let hostile = Stranger::answering(StatusCode::OK, "").await?;
-        let api = Stranger::answering(status, &hostile.url).await?;
+        let hostile = Stranger::responding(StatusCode::OK, "").await?;
+        let api = Stranger::responding(status, &hostile.url).await?;
         for response in both_ways(&idaas.layer(), &api.url).await {
             assert_eq!(response?.status(), StatusCode::OK);
         }
@@ -196,8 +196,8 @@ async fn no_token_follows_a_redirect_to_another_origin() -> Outcome {
 #[tokio::test]
 async fn a_401_from_where_a_redirect_led_says_nothing_about_the_token() -> Outcome {
     let (_issuer, _api, idaas) = protected().await?;
-    let hostile = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
-    let api = Stranger::answering(StatusCode::TEMPORARY_REDIRECT, &hostile.url).await?;
+    let hostile = Stranger::responding(StatusCode::UNAUTHORIZED, "").await?;
+    let api = Stranger::responding(StatusCode::TEMPORARY_REDIRECT, &hostile.url).await?;
     for response in both_ways(&idaas.layer(), &api.url).await {
         assert_eq!(response?.status(), StatusCode::UNAUTHORIZED);
     }
@@ -218,8 +218,8 @@ async fn a_401_from_where_a_redirect_led_says_nothing_about_the_token() -> Outco
 #[tokio::test]
 async fn a_token_goes_where_it_may_and_nowhere_else() -> Outcome {
     let (_issuer, _api, idaas) = protected().await?;
-    let known = Stranger::answering(StatusCode::OK, "").await?;
-    let other = Stranger::answering(StatusCode::OK, "").await?;
+    let known = Stranger::responding(StatusCode::OK, "").await?;
+    let other = Stranger::responding(StatusCode::OK, "").await?;
     let listed = idaas.layer().allow_origins([known.origin()])?;
     // The name of the host is not resolved: if it were, the error would be another.
     for (layer, url) in [
@@ -249,7 +249,7 @@ async fn a_token_goes_where_it_may_and_nowhere_else() -> Outcome {
 #[tokio::test]
 async fn a_header_on_the_request_stays_and_one_of_the_clients_gives_way() -> Outcome {
     let (issuer, _api, idaas) = protected().await?;
-    let api = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let api = Stranger::responding(StatusCode::UNAUTHORIZED, "").await?;
     idaas.send(http().get(&api.url).bearer_auth("the-callers-own")).await?;
     // The user information of a URL is a header by the time it gets here.
     idaas.send(http().get(api.url.replace("://", "://user:word@"))).await?;
@@ -259,7 +259,7 @@ async fn a_header_on_the_request_stays_and_one_of_the_clients_gives_way() -> Out
     assert_eq!(api.authorizations(), texts.map(|text| Some(text.to_owned())));
     assert_eq!(issuer.token_requests(), 0);
 
-    let good = Stranger::answering(StatusCode::OK, "").await?;
+    let good = Stranger::responding(StatusCode::OK, "").await?;
     let mut defaults = HeaderMap::new();
     defaults.insert(AUTHORIZATION, HeaderValue::from_static("Bearer by-default"));
     let client = Client::builder().no_proxy().default_headers(defaults).build()?;
@@ -356,7 +356,7 @@ async fn a_401_that_does_not_mean_the_token_costs_no_token_and_is_not_replayed()
 async fn where_new_tokens_go_on_being_rejected_nothing_waits_and_nothing_is_replayed() -> Outcome {
     let (issuer, api, idaas) = protected().await?;
     idaas.prefetch().await?;
-    let grumpy = Stranger::answering(StatusCode::UNAUTHORIZED, "").await?;
+    let grumpy = Stranger::responding(StatusCode::UNAUTHORIZED, "").await?;
     let client = ServiceBuilder::new()
         .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())
@@ -399,10 +399,10 @@ async fn a_classifier_says_which_responses_reject_the_token() -> Outcome {
         status == StatusCode::FORBIDDEN && headers.get("x-error").is_some_and(|code| code == "TokenExpired")
     });
     let said = HeaderMap::from_iter([(http::HeaderName::from_static("x-error"), "TokenExpired".parse()?)]);
-    let api = Stranger::answering_with(StatusCode::FORBIDDEN, said).await?;
+    let api = Stranger::responding_with(StatusCode::FORBIDDEN, said).await?;
     assert_eq!(layer.send(http().get(&api.url)).await?.status(), StatusCode::FORBIDDEN);
     assert_eq!((api.take().len(), issuer.token_requests()), (2, 2));
-    for other in [Stranger::challenging(&[]).await?, Stranger::answering(StatusCode::FORBIDDEN, "").await?] {
+    for other in [Stranger::challenging(&[]).await?, Stranger::responding(StatusCode::FORBIDDEN, "").await?] {
         for response in both_ways(&layer, &other.url).await {
             response?;
         }

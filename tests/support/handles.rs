@@ -99,7 +99,7 @@ struct Seen {
 }
 
 impl Api {
-    pub fn answer_with(&self, status: StatusCode) {
+    pub fn respond_with(&self, status: StatusCode) {
         self.0.lock().unwrap().status = status;
     }
 

@@ -64,7 +64,7 @@ impl Wake for Wakes {
 }
 
 #[tokio::test]
-async fn a_thousand_cold_requests_are_each_woken_once_and_answered_at_the_first_poll_after_it() -> Outcome {
+async fn a_thousand_cold_requests_are_each_woken_once_and_served_at_the_first_poll_after_it() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&source)?;
     source.hold();
@@ -145,7 +145,7 @@ async fn callers_less_patient_than_the_issuer_is_slow_do_not_starve() -> Outcome
     issuer.set_behaviour(Behaviour::Hold);
     for _ in 0..5 {
         let impatient = tokio::time::timeout(Duration::from_millis(10), idaas.token()).await;
-        assert!(impatient.is_err(), "the issuer has not answered yet");
+        assert!(impatient.is_err(), "the issuer has not responded yet");
     }
     issuer.wait_for_held(1).await;
     issuer.release();

@@ -57,7 +57,7 @@ fn it_is_there_at_once_without_a_runtime_for_every_scope_and_subject() -> Outcom
 fn a_rejection_does_not_invalidate_it_and_the_replay_has_it_again() -> Outcome {
     let idaas = Idaas::fixed("made-up")?;
     let api = Api::default();
-    api.answer_with(StatusCode::UNAUTHORIZED);
+    api.respond_with(StatusCode::UNAUTHORIZED);
     let client = ServiceBuilder::new()
         .retry(tower_idaas::RetryUnauthorized::new())
         .layer(idaas.layer())

@@ -64,7 +64,7 @@ async fn an_authenticator_that_panics_is_an_error() -> Outcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_never_answers_is_an_error_and_leaves_no_task_behind() -> Outcome {
+async fn a_source_that_never_responds_is_an_error_and_leaves_no_task_behind() -> Outcome {
     let tasks = Handle::current().metrics().num_alive_tasks();
     let source = ScriptedSource::new();
     let (idaas, _clock) = fed_by(&source)?;

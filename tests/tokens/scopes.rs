@@ -112,7 +112,7 @@ async fn a_scope_that_a_layer_uses_keeps_its_token_however_many_others_come() ->
 }
 
 #[tokio::test]
-async fn a_scope_that_is_being_fetched_keeps_its_single_flight_however_many_others_come() -> Outcome {
+async fn a_scope_that_is_being_fetched_keeps_its_single_refresh_however_many_others_come() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, _clock) = with_capacity(&source, 16)?;
     source.hold();

@@ -93,7 +93,7 @@ async fn compare() -> Result<(), BoxError> {
                 .map(Stopped)
         };
         let clients = (0..PROCESSES).map(start).collect::<Result<Vec<_>, _>>()?;
-        // The issuer goes on answering meanwhile.
+        // The issuer goes on responding meanwhile.
         let (tokens, took) = tokio::task::spawn_blocking(|| run(clients)).await??;
         let (requests, tokens) = (issuer.token_requests(), tokens.len());
         println!("| {name} | {requests} | {tokens} | {:.2} s |", took.as_secs_f64());

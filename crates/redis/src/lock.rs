@@ -68,7 +68,7 @@ impl LockSettings {
                 pause = LONGEST_PAUSE.min(pause * 3 / 2);
             }
             // With the lock, too: its last owner may have stored a token since the last look.
-            match attempt.look().await {
+            match attempt.lookup().await {
                 Ok(Found::Fresh(response)) => {
                     attempt.lock_works();
                     if held {
@@ -78,7 +78,7 @@ impl LockSettings {
                     return Next::Use(response);
                 }
                 Ok(Found::Stale(_) | Found::Nothing) if !held => {}
-                look => return Next::Fetch(Lock { owner, held, in_doubt: look.is_err() }),
+                lookup => return Next::Fetch(Lock { owner, held, in_doubt: lookup.is_err() }),
             }
         }
     }

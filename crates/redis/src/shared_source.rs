@@ -142,7 +142,7 @@ pub(crate) struct Attempt<'a> {
 impl Attempt<'_> {
     async fn fetch(&self) -> Result<TokenResponse, Error> {
         let Self { source, scope, .. } = self;
-        let stale = match self.look().await {
+        let stale = match self.lookup().await {
             Ok(Found::Fresh(response)) => return Ok(response),
             Ok(Found::Stale(response)) => Some(response),
             Ok(Found::Nothing) => None,
@@ -168,7 +168,7 @@ impl Attempt<'_> {
     }
 
     /// What the store has.
-    pub(crate) async fn look(&self) -> Result<Found, Unreachable> {
+    pub(crate) async fn lookup(&self) -> Result<Found, Unreachable> {
         let Self { source, scope, keys, name, .. } = self;
         let telemetry = source.telemetry();
         let stored = match source.store.get(name).await {

@@ -1,4 +1,4 @@
-//! Keys that are missing, mistyped, unknown or given twice.
+//! Keys that are missing, mistyped, unknown or set twice.
 
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn a_misspelt_key_is_named_beside_the_missing_one() {
 }
 
 #[test]
-fn a_key_given_twice_is_refused_in_either_spelling() {
+fn a_key_set_twice_is_refused_in_either_spelling() {
     let text = with(&[]);
     for again in ["\"clientId\": \"hunter2\"", "\"client_id\": \"hunter2\"", "\"client_id\": null"] {
         assert_refused(&text.replacen('{', &format!("{{{again},\n"), 1), "clientId", "is set more than once");

@@ -129,7 +129,7 @@ fn tls_is_verified_whatever_the_file_says() {
 }
 
 #[test]
-fn a_secret_source_given_in_code_is_tried_at_once() {
+fn a_secret_source_set_in_code_is_tried_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none");
     for (secret, reason, has_cause) in [

@@ -230,7 +230,7 @@ fn a_token_that_is_no_access_token_is_taken_where_its_type_is_named_and_goes_int
 }
 
 #[test]
-fn a_token_type_that_repeats_the_token_or_a_secret_is_masked() {
+fn a_token_type_that_repeats_the_token_or_a_secret_is_redacted() {
     let body = format!(r#"{{"access_token":"MARKER-token","token_type":"MARKER-token {SECRET}"}}"#);
     let error = failure(200, &[], &body);
     assert!(error.to_string().contains("`[redacted] [redacted]` is not supported"), "{error}");

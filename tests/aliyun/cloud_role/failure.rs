@@ -86,7 +86,7 @@ async fn a_throttled_client_comes_back_after_the_pause_that_the_server_sets() ->
 }
 
 #[tokio::test]
-async fn after_an_outage_the_first_flight_may_fetch_a_token_too() -> Outcome {
+async fn after_an_outage_the_first_refresh_may_fetch_a_token_too() -> Outcome {
     let world = World::new().await?;
     world.api.set_behaviour(Behaviour::status(StatusCode::SERVICE_UNAVAILABLE));
     let role = world.role()?;

@@ -132,7 +132,7 @@ async fn where_the_clocks_differ_the_earlier_end_counts() -> Outcome {
 }
 
 #[tokio::test]
-async fn of_two_ends_in_an_answer_the_earlier_counts() -> Outcome {
+async fn of_two_ends_in_a_response_the_earlier_counts() -> Outcome {
     let world = World::new().await?;
     let hour = world.role()?.credentials().await?.expires_at();
     let unix = hour.duration_since(SystemTime::UNIX_EPOCH)?.as_secs();

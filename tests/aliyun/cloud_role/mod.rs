@@ -5,12 +5,12 @@
 
 pub(crate) mod support;
 
-mod answers;
 mod caching;
 mod configuration;
 mod example;
 mod failure;
 mod lives;
 mod rejection;
+mod responses;
 mod secrecy;
 mod timeouts;

@@ -56,7 +56,7 @@ async fn an_api_that_accepts_and_says_nothing_is_given_up() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_api_that_never_answers_is_given_up() -> Outcome {
+async fn an_api_that_never_responds_is_given_up() -> Outcome {
     let drip = Behaviour::Drip { interval: Duration::from_millis(10), blanks: None };
     for behaviour in [Behaviour::Hold, drip] {
         let world = limited(|builder| builder.read_timeout(LIMIT)).await?;

@@ -123,7 +123,7 @@ async fn a_credential_that_arrives_expired_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_metadata_service_that_never_answers_is_given_up() {
+async fn a_metadata_service_that_never_responds_is_given_up() {
     let fixture = Fixture::new().await;
     fixture.metadata.set_behaviour(Behaviour::HangHandshake);
     let error = failure(&fixture.client(&nothing())).await;
@@ -161,7 +161,7 @@ async fn an_sts_that_hangs_is_given_up_and_no_other_identity_is_taken() {
 }
 
 #[tokio::test]
-async fn nothing_that_answers_makes_us_show_a_secret() {
+async fn nothing_that_responds_makes_us_show_a_secret() {
     let fixture = elsewhere().await;
     let environment = fixture.rrsa();
     environment.set("ALIBABA_CLOUD_CREDENTIALS_URI", fixture.uri.uri());

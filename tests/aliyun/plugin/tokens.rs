@@ -126,7 +126,7 @@ async fn retry_after_is_honoured_to_the_second() -> Outcome {
 }
 
 #[tokio::test]
-async fn the_life_is_what_the_answer_says_in_either_way() -> Outcome {
+async fn the_life_is_what_the_response_says_in_either_way() -> Outcome {
     for (removed, life) in
         [(&[][..], 20), (&["ExpiresAt"], 20), (&["ExpiresIn"], 20), (&["ExpiresIn", "ExpiresAt"], 1)]
     {
@@ -151,7 +151,7 @@ async fn the_life_is_what_the_answer_says_in_either_way() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_token_is_an_error_with_its_request_id() -> Outcome {
+async fn a_response_without_a_token_is_an_error_with_its_request_id() -> Outcome {
     let fixture = Fixture::new().await;
     for (change, problem) in [
         (Behaviour::change(|answer| drop(answer.remove("TokenResponse"))), "carries no `TokenResponse`"),

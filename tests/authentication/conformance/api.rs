@@ -49,7 +49,7 @@ fn given<'a>(capture: &'a Value, name: &str) -> &'a str {
     capture["given"][name].as_str().unwrap()
 }
 
-/// A client whose requests end in the log, and are answered with this.
+/// A client whose requests end in the log, and get this response.
 fn builder(answer: Value, log: &Log) -> IdaasBuilder {
     let log = Arc::clone(log);
     let server = service_fn(move |request: Request<Full<Bytes>>| {

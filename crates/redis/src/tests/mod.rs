@@ -117,7 +117,7 @@ async fn tokens_of_the_token_endpoint_are_shared_and_exchanged_ones_are_not() ->
 }
 
 #[test]
-fn a_source_or_a_method_given_in_code_needs_a_namespace() {
+fn a_source_or_a_method_set_in_code_needs_a_namespace() {
     let unnamed = || SharedStore::new(MemoryStore::new(), SecretSource::value(KEY.to_owned()));
     let of_a_source = || Idaas::builder().scope("api://a|read").token_source(TestSource::default());
     let of_a_method = || {

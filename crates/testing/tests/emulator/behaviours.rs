@@ -131,7 +131,7 @@ async fn an_echo_gives_the_credentials_away() {
 }
 
 #[tokio::test]
-async fn slow_answers_take_their_time() {
+async fn slow_responses_take_their_time() {
     let idaas = TestIdaas::start().await.unwrap();
     let http = client(&idaas, Version::HTTP_2);
     idaas.behave_once(Behaviour::Slow(Duration::from_millis(30)));
@@ -167,7 +167,7 @@ async fn a_cut_body_breaks_off_in_the_middle() {
 }
 
 #[tokio::test]
-async fn padded_bodies_carry_the_real_answer_behind_their_blanks() {
+async fn padded_bodies_carry_the_real_response_behind_their_blanks() {
     let idaas = TestIdaas::start().await.unwrap();
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let http = client(&idaas, version);

@@ -19,7 +19,7 @@ fn get(url: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_date_of_the_clock_that_is_turned_by_hand() {
+async fn every_response_has_the_date_of_the_clock_that_is_turned_by_hand() {
     let (idaas, open_api, clock) = started().await;
     let sts = idaas.start_sts(&open_api).await.unwrap();
     let uri = idaas.start_credentials_uri(&open_api).await.unwrap();

@@ -88,7 +88,7 @@ fn client_whose_server_says(secret: &str, place: usize, text: &str) -> Option<Id
         12 => {
             let name = Value::from(text);
             let body = format!("{{{name}: 1, {name}: 2}}");
-            return answered(builder, 400, headers, body);
+            return responded(builder, 400, headers, body);
         }
         _ => {
             let message = text.to_owned();
@@ -98,10 +98,10 @@ fn client_whose_server_says(secret: &str, place: usize, text: &str) -> Option<Id
             return builder.transport(broken).build().ok();
         }
     };
-    answered(builder, status, headers, body.to_string())
+    responded(builder, status, headers, body.to_string())
 }
 
-fn answered(
+fn responded(
     builder: tower_idaas::IdaasBuilder,
     status: u16,
     headers: HeaderMap,

@@ -1,4 +1,4 @@
-//! Each answer that cannot be used is one readable error.
+//! Each response that cannot be used is one readable error.
 
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
@@ -11,7 +11,7 @@ use crate::cloud_role::support::{Outcome, World, with_member};
 const CREDENTIAL: &str = "cloudAccountRoleAccessCredential";
 
 #[tokio::test]
-async fn every_unusable_answer_says_what_is_wrong_with_it() -> Outcome {
+async fn every_unusable_response_says_what_is_wrong_with_it() -> Outcome {
     use ErrorKind::{InvalidResponse, Transport, Unavailable};
 
     let redirect = Behaviour::status(StatusCode::FOUND);
@@ -74,7 +74,7 @@ async fn a_cloud_that_is_not_known_is_named() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_unusable_answer_carries_the_id_of_its_request() -> Outcome {
+async fn an_unusable_response_carries_the_id_of_its_request() -> Outcome {
     for name in ["requestId", "RequestId", "request_id"] {
         let world = World::new().await?;
         world.api.set_behaviour(Behaviour::json(StatusCode::OK, &json!({ name: "req_1" })));
