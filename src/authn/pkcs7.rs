@@ -100,7 +100,8 @@ impl Pkcs7 {
             Document::Metadata(document) => self.document = Document::Metadata(document.with_life(life)),
             Document::Own(_) => self.misplaced.push(ConfigFault::new(
                 "document_life",
-                "is set for a source of documents of the program's own, which decides itself how long to reuse them; remove it",
+                "is set for a source of documents of the program's own, which decides itself how long \
+                 to reuse them; remove it",
             )),
         }
         self

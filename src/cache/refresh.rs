@@ -308,7 +308,7 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 
 impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
     /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic in a
-    /// user's authenticator or source is an error like any other. `std::thread::panicking` cannot distinguish the two: a
+    /// user's authenticator or source is an error like any other. `std::thread::panicking` cannot distinguish them: a
     /// panic elsewhere may be what drops the runtime.
     fn drop(&mut self) {
         if self.completed {

@@ -114,7 +114,7 @@ fn challenges_mean_the_token(headers: &HeaderMap) -> bool {
 type Parameter<'a> = (&'a [u8], &'a [u8], Vec<u8>);
 
 /// The parameters of one `WWW-Authenticate` line (RFC 9110 section 11.6.1): challenges and their parameters are
-/// separated by commas alike, and only the `=` behind a name distinguishes a parameter from the next scheme. What cannot be
+/// separated by commas alike, and only the `=` behind a name separates a parameter from the next scheme. What cannot be
 /// parsed is skipped, up to the next comma.
 fn parameters(line: &[u8]) -> Vec<Parameter<'_>> {
     let mut parameters = Vec::new();

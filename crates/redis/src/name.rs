@@ -5,7 +5,7 @@ use std::fmt::Write;
 use aws_lc_rs::digest::{Context, SHA256};
 use tower_idaas::Scope;
 
-/// What distinguishes the tokens of one client from those of others. Processes for which all of it is equal share tokens.
+/// What distinguishes the tokens of one client from those of others. Processes where all of it is equal share tokens.
 #[derive(Debug)]
 pub(crate) struct Identity {
     /// Where tokens are requested; empty with a source that is set in code.

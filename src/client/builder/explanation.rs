@@ -100,7 +100,7 @@ impl Explanation {
         self.keys.endpoint()
     }
 
-    /// The DeveloperAPI, where one is configured: credentials of cloud roles and secrets stored in IDaaS come from there.
+    /// The DeveloperAPI, where one is configured: credentials of cloud roles and stored secrets come from there.
     pub fn developer_api(&self) -> Option<Uri> {
         self.keys.developer_api()
     }
