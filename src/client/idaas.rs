@@ -244,6 +244,12 @@ impl Idaas {
         self.tokens.default_slot().is_ready()
     }
 
+    /// The same for another scope: for a service whose requests need more tokens than that of the configured scope. It
+    /// counts as a use of that scope's cached token.
+    pub fn is_ready_for(&self, scope: &Scope) -> bool {
+        self.tokens.with_servable(scope, |_| ()).is_some() || self.tokens.slot(scope).is_ready()
+    }
+
     /// The live token for the configured scope, if the cache holds one. Fetches nothing and starts nothing: see
     /// [`is_ready`](Self::is_ready) for readiness probes.
     pub fn peek(&self) -> Option<Token> {

@@ -7,7 +7,7 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::buffer::Buffer;
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
-use tower_idaas::{BoxError, ErrorKind, IdaasService};
+use tower_idaas::{BoxError, ErrorKind, IdaasService, Scope};
 
 use crate::handles::{Api, Body, Outcome, ScriptedSource, fed_by, get, ours, seconds, send, unavailable};
 
@@ -272,5 +272,27 @@ fn a_probe_outside_a_runtime_starts_nothing() -> Outcome {
     let (idaas, _clock) = fed_by(&source)?;
     assert!(!idaas.is_ready());
     assert_eq!(source.fetches(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_probe_of_another_scope_tells_of_that_scope_alone_and_makes_it_ready() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, clock) = fed_by(&source)?;
+    let stock: Scope = "api://stock|read".parse()?;
+    idaas.prefetch().await?;
+    assert!(idaas.is_ready());
+    source.hold();
+    for _ in 0..5 {
+        assert!(!idaas.is_ready_for(&stock), "nothing has come yet");
+    }
+    source.wait_for_fetches(2).await;
+    source.release();
+    crate::handles::settle().await;
+    assert!(idaas.is_ready_for(&stock));
+    assert_eq!(source.fetches(), 2);
+    clock.advance(seconds(100_000));
+    source.fail_with(unavailable());
+    assert!(!idaas.is_ready_for(&stock));
     Ok(())
 }
