@@ -27,8 +27,8 @@ use crate::shutdown;
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct EmulateArguments {
-    /// The name or address under which clients reach the emulator from elsewhere, such as its name in a compose file. It
-    /// listens on all IPv4 interfaces then, or on this address alone [default: localhost, on the loopback interface]
+    /// The name or address under which clients reach the emulator, such as its name in a compose file. With an address it
+    /// listens there alone, with localhost on 127.0.0.1, and with another name on all IPv4 interfaces [default: localhost]
     #[arg(long)]
     host: Option<Host>,
     /// The port of the token endpoint [default: a free one]
@@ -179,7 +179,7 @@ fn builder(clients: Vec<Client>, fault: Option<Fault>) -> TestIdaasBuilder {
     }
 }
 
-/// The clients in the file. What is wrong is reported without their secrets.
+/// The clients in the file. An error holds none of their secrets.
 fn read_clients(file: &Path) -> Result<Vec<Client>, BoxError> {
     let wrong = |problem: &str| BoxError::from(format!("{}: {problem}", file.display()));
     let expected = "expected a JSON array of objects with `id` and either `secret` or `public_key`";
@@ -197,7 +197,7 @@ fn read_clients(file: &Path) -> Result<Vec<Client>, BoxError> {
         };
         match (text("id"), credential) {
             (Some(id), Some(credential)) if !is_more => Ok(Client { id: id.to_owned(), credential }),
-            _ => Err(wrong(&format!("client {} is none; {expected}", index + 1))),
+            _ => Err(wrong(&format!("client {} is not understood; {expected}", index + 1))),
         }
     };
     let clients = clients.iter().enumerate().map(client).collect::<Result<Vec<_>, _>>()?;
@@ -228,6 +228,9 @@ impl FromStr for Host {
                 Err("is no address that a client can reach; give the name or address that clients use")
             }
             Some(address) => Ok(Self { name: address.to_string(), address }),
+            None if name.eq_ignore_ascii_case("localhost") => {
+                Ok(Self { name: name.to_ascii_lowercase(), address: Ipv4Addr::LOCALHOST.into() })
+            }
             None if is_name(name) => {
                 Ok(Self { name: name.to_owned(), address: Ipv4Addr::UNSPECIFIED.into() })
             }

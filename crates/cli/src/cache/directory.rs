@@ -101,29 +101,45 @@ impl Directory {
         };
         for entry in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            if name.to_str().is_some_and(is_ours) && entry.metadata().is_ok_and(is_old) {
-                let _ = std::fs::remove_file(entry.path());
+            let Some(name) = name.to_str().filter(|name| is_ours(name)) else { continue };
+            if !entry.metadata().is_ok_and(is_old) {
+                continue;
+            }
+            let path = entry.path();
+            // A lock that a process holds stays; with this one, no process can hold the one that is removed.
+            let lock = if name.starts_with(LOCK) { try_lock(&path) } else { Ok(None) };
+            if !name.starts_with(LOCK) || matches!(lock, Ok(Some(_))) {
+                let _ = std::fs::remove_file(path);
             }
         }
     }
 
-    /// The lock for the file of this name, if no other process has it. Files may share one: there are 16.
+    /// The lock for the file of this name, if no other process has it.
     ///
     /// # Errors
     ///
     /// When the lock's file cannot be used.
     pub(super) fn try_lock(&self, name: &str) -> Result<Option<Lock>, Unusable> {
-        let path = self.0.join(format!("{LOCK}{}", name.get(..1).unwrap_or_default()));
-        // Never removed: another process might lock a file that has no name any more.
-        let file = open(&path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600));
-        let file = file.map_err(|error| failed(&path, "cannot be opened", &error))?;
-        check_file(&path, &file)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(failed(&path, "cannot be locked", &error.into())),
-        }
+        try_lock(&self.0.join(format!("{LOCK}{name}")))
     }
+}
+
+fn try_lock(path: &Path) -> Result<Option<Lock>, Unusable> {
+    let file = open(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600));
+    let file = file.map_err(|error| failed(path, "cannot be opened", &error))?;
+    check_file(path, &file)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // Between the two calls another process may have removed it: then the next one locks another file.
+        Ok(()) if is_at(path, &file) => Ok(Some(Lock { _file: file })),
+        Ok(()) | Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(failed(path, "cannot be locked", &error.into())),
+    }
+}
+
+fn is_at(path: &Path, file: &File) -> bool {
+    let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let there = std::fs::symlink_metadata(path).map(id);
+    file.metadata().map(id).is_ok_and(|own| there.is_ok_and(|there| there == own))
 }
 
 /// Without following a link, and without waiting for the other end of a pipe.
@@ -151,7 +167,9 @@ fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), Unusable> {
 }
 
 fn is_ours(name: &str) -> bool {
-    let is_entry = name.len() == NAME_LENGTH && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name_of_entry = name.strip_prefix(LOCK).unwrap_or(name);
+    let is_entry =
+        name_of_entry.len() == NAME_LENGTH && name_of_entry.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_entry || name.starts_with(TEMPORARY)
 }
 
@@ -251,15 +269,30 @@ mod tests {
     fn what_is_too_old_to_be_used_is_removed_and_nothing_that_is_not_the_caches() {
         let (_folder, directory) = directory();
         let other = NAME.replace('a', "b");
-        let names = [other.as_str(), "temporary-x", "lock-a", "notes.txt"];
+        let (free, held) = (format!("lock-{other}"), format!("lock-{NAME}"));
+        let names = [&*other, "temporary-x", &free, &held, "lock-notes", "notes.txt"];
         for name in names {
             std::fs::write(directory.0.join(name), "x").unwrap();
+            set_mode(&directory.0.join(name), 0o600);
         }
+        let _held = directory.try_lock(NAME).unwrap().unwrap();
         let exists = |name: &str| directory.0.join(name).exists();
         directory.write(NAME, b"x", now() + LONGEST_LIFE - Duration::from_secs(60)).unwrap();
         assert!(names.into_iter().all(exists));
         directory.write(NAME, b"x", now() + LONGEST_LIFE + Duration::from_secs(60)).unwrap();
-        assert_eq!(names.map(exists), [false, false, true, true]);
+        assert_eq!(names.map(exists), [false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_meanwhile_is_no_lock() {
+        let (_folder, directory) = directory();
+        let path = directory.0.join("lock");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&path, &file));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_at(&path, &file));
+        let _another = File::create(&path).unwrap();
+        assert!(!is_at(&path, &file));
     }
 
     #[test]
@@ -267,7 +300,8 @@ mod tests {
         let (_folder, directory) = directory();
         let held = directory.try_lock(NAME).unwrap().unwrap();
         assert!(directory.try_lock(NAME).unwrap().is_none());
-        assert!(directory.try_lock("b").unwrap().is_some());
+        let other = NAME.replace('f', "e");
+        assert!(directory.try_lock(&other).unwrap().is_some(), "each file has a lock of its own");
         drop(held);
         assert!(directory.try_lock(NAME).unwrap().is_some());
     }

@@ -15,7 +15,9 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use tower_idaas::environment::Environment;
+use tower_idaas::{Error, ErrorKind};
 
 use self::directory::{Directory, Lock};
 pub(crate) use self::entry::Entry;
@@ -29,6 +31,7 @@ use crate::output::note;
 /// A process that fetches takes the two time-outs and further attempts; for anything but a token it needs a token first.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const LONGEST_REFRESH: Duration = Duration::from_secs(5);
 
 /// Whether a command keeps what it has fetched.
 #[derive(Args, Debug)]
@@ -50,9 +53,11 @@ pub(crate) struct Issued<T> {
 
 /// The cache of one client of IDaaS.
 pub(crate) struct Cache {
-    /// `None` when none is requested, or it cannot be used.
+    /// `None` without `--cache`, or when it cannot be used.
     files: Option<SealedFiles>,
     refresh: bool,
+    /// How long a fetch may take while there is a value that can be used.
+    longest_refresh: Duration,
 }
 
 struct SealedFiles {
@@ -66,14 +71,14 @@ struct SealedFiles {
 pub(crate) struct Unusable(String);
 
 impl CacheArguments {
-    /// Opens the cache of this client, if one is requested.
+    /// Opens the cache of this client, if there is to be one.
     pub(crate) async fn open(self, config: &ConfigArguments) -> Cache {
         let Self { cache, refresh } = self;
         let files = match cache {
             Some(path) => SealedFiles::open(path, config).await.map_err(|problem| warn(&problem)).ok(),
             None => None,
         };
-        Cache { files, refresh }
+        Cache { files, refresh, longest_refresh: LONGEST_REFRESH }
     }
 }
 
@@ -82,40 +87,57 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// When the fetch fails, and the cache has nothing that can stand in.
+    /// When the fetch fails, and the cache has no value that can be used instead.
     pub(crate) async fn get_or_fetch<T: DeserializeOwned + Serialize>(
         self,
         entry: &Entry,
         fetch: impl Future<Output = Result<Issued<T>, Failure>>,
     ) -> Result<T, Failure> {
-        let Self { files: Some(files), refresh } = self else { return Ok(fetch.await?.value) };
+        let Self { files: Some(files), refresh, longest_refresh: limit } = self else {
+            return Ok(fetch.await?.value);
+        };
         let name = files.keys.name(&[&files.client, entry]);
         let begun = now();
-        if !refresh {
-            match files.read::<T>(&name) {
-                Ok(Some(record)) if record.is_fresh(now()) => return Ok(record.value),
-                Ok(_) => {}
-                Err(problem) => warn(&problem),
-            }
-        }
-        let _lock = files.lock(&name).await;
+        let record = match refresh {
+            true => None,
+            false => or_warn(files.read::<T>(&name)),
+        };
+        let record = match record {
+            Some(record) if record.is_served(now()) => return Ok(record.value),
+            record => record,
+        };
+        let lock = match (files.directory.try_lock(&name), record) {
+            // Another process fetches already, and while a value can be used, its caller need not wait for that.
+            (Ok(None), Some(record)) if record.is_usable(now()) => return Ok(record.value),
+            (Ok(None), _) => files.wait_for_lock(&name).await,
+            (lock, _) => or_warn(lock),
+        };
         // What is wrong with the file was reported before, and another process may have fetched meanwhile.
         let record = match files.read::<T>(&name).unwrap_or_default() {
-            Some(record) if record.is_fresh(now()) && (!refresh || record.requested_at >= begun) => {
+            Some(record) if record.is_served(now()) && (!refresh || record.requested_at >= begun) => {
                 return Ok(record.value);
             }
-            record => record.filter(|_| !refresh),
+            record => record.filter(|record| !refresh && record.is_usable(now())),
         };
         let requested_at = now();
-        match (fetch.await, record) {
+        let fetched = match record {
+            Some(_) => timeout(limit, fetch).await.unwrap_or_else(|_| Err(no_response(limit))),
+            None => fetch.await,
+        };
+        match (fetched, record) {
             (Ok(Issued { value, expires_at }), _) => {
-                let record = Record { requested_at, expires_at, value };
-                files.write(&name, &record).unwrap_or_else(|problem| warn(&problem));
+                let record = Record { requested_at, expires_at, retry_at: None, value };
+                or_warn(files.write(&name, &record));
                 Ok(record.value)
             }
-            (Err(failure), Some(record)) if failure.is_transient() && record.is_usable(now()) => {
+            (Err(failure), Some(mut record)) if failure.is_transient() && record.expires_at > now() => {
                 let end = timestamp(record.expires_at);
-                note(&format!("warning: {failure}; the cache stands in until {end}\n"));
+                note(&format!("warning: {failure}; the cached value is used, which expires at {end}\n"));
+                // Without the lock, this could replace what another process has fetched.
+                if lock.is_some() {
+                    record.put_off_fetch(now());
+                    or_warn(files.write(&name, &record));
+                }
                 Ok(record.value)
             }
             (Err(failure), _) => Err(failure),
@@ -146,7 +168,7 @@ impl SealedFiles {
     }
 
     /// Keeps other processes from fetching the same. Without the lock, they only fetch more than they need.
-    async fn lock(&self, name: &str) -> Option<Lock> {
+    async fn wait_for_lock(&self, name: &str) -> Option<Lock> {
         let begun = now();
         while now().duration_since(begun).is_ok_and(|waited| waited < LONGEST_WAIT) {
             match self.directory.try_lock(name) {
@@ -171,6 +193,18 @@ fn default_path() -> Option<PathBuf> {
     Some(caches.join("idaas"))
 }
 
+fn no_response(limit: Duration) -> Failure {
+    let problem = format!("IDaaS has not responded within {limit:?}");
+    Error::new(ErrorKind::Timeout, problem).with_transient(true).into()
+}
+
+fn or_warn<T: Default>(result: Result<T, Unusable>) -> T {
+    result.unwrap_or_else(|problem| {
+        warn(&problem);
+        T::default()
+    })
+}
+
 fn warn(problem: &Unusable) {
     note(&format!("warning: the cache is not used: {problem}\n"));
 }
@@ -184,7 +218,7 @@ impl fmt::Display for Unusable {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use tower_idaas::{Error, ErrorKind, Secret};
+    use tower_idaas::Secret;
 
     use super::*;
 
@@ -196,18 +230,15 @@ mod tests {
             keys: Keys::derive(&Secret::new("secret")).unwrap(),
             client: Entry::new("client"),
         };
-        Cache { files: Some(files), refresh }
+        Cache { files: Some(files), refresh, longest_refresh: LONGEST_REFRESH }
     }
 
     /// Has the cache hold a value that was fetched so many seconds ago and lives for 1,200.
     fn store(folder: &tempfile::TempDir, age: u64) {
         let files = cache(folder, false).files.unwrap();
         let requested_at = now() - Duration::from_secs(age);
-        let record = Record {
-            requested_at,
-            expires_at: requested_at + Duration::from_secs(1_200),
-            value: "old".to_owned(),
-        };
+        let expires_at = requested_at + Duration::from_secs(1_200);
+        let record = Record { requested_at, expires_at, retry_at: None, value: "old".to_owned() };
         let name = files.keys.name(&[&files.client, &Entry::new(TOKEN)]);
         files.write(&name, &record).unwrap();
     }
@@ -241,6 +272,48 @@ mod tests {
         }
         // What was fetched last is there.
         assert_eq!(get(cache(&folder, false), failed(ErrorKind::Connect)).await.as_deref(), Some("new"));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_can_be_used_does_not_wait_for_the_process_that_fetches() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = cache(&folder, false).files.unwrap();
+        let name = other.keys.name(&[&other.client, &Entry::new(TOKEN)]);
+        let _held = other.directory.try_lock(&name).unwrap().unwrap();
+        for (age, expected) in [(700, Some("old")), (900, Some("old")), (1_150, None)] {
+            store(&folder, age);
+            let token = Entry::new(TOKEN);
+            let value = cache(&folder, false).get_or_fetch(&token, async { panic!("fetched") });
+            let value: Option<String> = timeout(POLL_INTERVAL * 5, value).await.ok().map(Result::unwrap);
+            assert_eq!(value.as_deref(), expected, "{age}");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_fetch_the_value_is_used_for_a_while_without_another_fetch() {
+        let folder = tempfile::tempdir().unwrap();
+        store(&folder, 900);
+        let token = Entry::new(TOKEN);
+        assert_eq!(get(cache(&folder, false), failed(ErrorKind::Connect)).await.as_deref(), Some("old"));
+        for _ in 0..3 {
+            let fetch = async { panic!("fetched") };
+            let value: Result<String, _> = cache(&folder, false).get_or_fetch(&token, fetch).await;
+            assert_eq!(value.unwrap(), "old");
+        }
+        assert_eq!(get(cache(&folder, true), new()).await.as_deref(), Some("new"));
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_hangs_is_given_up_early_only_while_there_is_a_value_that_can_be_used() {
+        for (age, expected) in [(900, Some("old")), (1_150, None)] {
+            let folder = tempfile::tempdir().unwrap();
+            store(&folder, age);
+            let token = Entry::new(TOKEN);
+            let impatient = Cache { longest_refresh: POLL_INTERVAL, ..cache(&folder, false) };
+            let value = impatient.get_or_fetch(&token, std::future::pending());
+            let value: Option<String> = timeout(POLL_INTERVAL * 5, value).await.ok().map(Result::unwrap);
+            assert_eq!(value.as_deref(), expected, "{age}");
+        }
     }
 
     #[tokio::test]

@@ -8,11 +8,15 @@ use zeroize::Zeroizing;
 
 /// What is left of a life when the cache no longer stands in for IDaaS, at most.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+/// From a failed fetch to the next one, while the value can be used.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize, Serialize)]
 pub(super) struct Record<T> {
     pub(super) requested_at: SystemTime,
     pub(super) expires_at: SystemTime,
+    /// After a failed fetch: when the next one is due.
+    pub(super) retry_at: Option<SystemTime>,
     pub(super) value: T,
 }
 
@@ -30,8 +34,21 @@ impl<T: DeserializeOwned> Record<T> {
 }
 
 impl<T> Record<T> {
-    /// Whether it is used instead of a new one: in the first two thirds of its life, as in a service.
-    pub(super) fn is_fresh(&self, now: SystemTime) -> bool {
+    /// Whether it is used without a fetch: while it is fresh, and for a while after a fetch has failed.
+    pub(super) fn is_served(&self, now: SystemTime) -> bool {
+        // A time further away was written before the wall clock was set back.
+        let left = self.retry_at.and_then(|retry_at| retry_at.duration_since(now).ok());
+        let is_put_off = left.is_some_and(|left| !left.is_zero() && left <= RETRY_INTERVAL);
+        self.is_fresh(now) || is_put_off && self.is_usable(now)
+    }
+
+    /// After a failed fetch.
+    pub(super) fn put_off_fetch(&mut self, now: SystemTime) {
+        self.retry_at = Some(now + RETRY_INTERVAL);
+    }
+
+    /// In the first two thirds of its life, as in a service.
+    fn is_fresh(&self, now: SystemTime) -> bool {
         self.times(now).is_some_and(|(life, age)| age < life / 3 * 2)
     }
 
@@ -54,7 +71,8 @@ mod tests {
     /// Whether it is fresh and usable so many seconds after it was requested.
     fn state(life: u64, age: i64) -> (bool, bool) {
         let requested_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let record = Record { requested_at, expires_at: requested_at + Duration::from_secs(life), value: () };
+        let expires_at = requested_at + Duration::from_secs(life);
+        let record = Record { requested_at, expires_at, retry_at: None, value: () };
         let difference = Duration::from_secs(age.unsigned_abs());
         let now = if age < 0 { requested_at - difference } else { requested_at + difference };
         (record.is_fresh(now), record.is_usable(now))
@@ -74,6 +92,20 @@ mod tests {
     }
 
     #[test]
+    fn after_a_failed_fetch_it_is_served_until_the_next_one_is_due_or_its_own_end() {
+        let requested_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let at = |age| requested_at + Duration::from_secs(age);
+        let served = |failed_at, age| {
+            let mut record = Record { requested_at, expires_at: at(1_200), retry_at: None, value: () };
+            record.put_off_fetch(at(failed_at));
+            record.is_served(at(age))
+        };
+        assert_eq!([900, 929, 930].map(|age| served(900, age)), [true, true, false]);
+        assert_eq!([1_139, 1_140].map(|age| served(1_120, age)), [true, false]);
+        assert!(!served(1_000, 900), "the clock was set back");
+    }
+
+    #[test]
     fn after_the_clock_was_set_back_it_is_not_used() {
         assert_eq!(state(1_200, -1), (false, false));
     }
@@ -81,10 +113,11 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_nothing_else_is() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-        let record = Record { requested_at: now, expires_at: now, value: "text".to_owned() };
+        let record =
+            Record { requested_at: now, expires_at: now, retry_at: Some(now), value: "text".to_owned() };
         let text = record.write().unwrap();
         let read = Record::<String>::read(&text).unwrap();
-        assert_eq!((read.requested_at, read.value.as_str()), (now, "text"));
+        assert_eq!((read.requested_at, read.retry_at, read.value.as_str()), (now, Some(now), "text"));
         assert!(Record::<u64>::read(&text).is_none() && Record::<String>::read(b"{}").is_none());
     }
 }

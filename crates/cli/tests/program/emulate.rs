@@ -197,6 +197,16 @@ async fn with_a_host_it_is_reached_there_and_its_urls_and_certificates_are_for_i
         text(&output.stderr)
     );
 
+    let (running, report_of_localhost) =
+        report(Running::start(&["emulate", "--host", "localhost"], &[])).await;
+    let url = report_of_localhost.get("issuer").unwrap().as_str().unwrap();
+    assert!(url.starts_with("https://localhost:"), "{url}");
+    let port: u16 = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    done(&run(&["token"], &variables(&report_of_localhost)).await);
+    assert!(std::net::TcpStream::connect(("127.0.0.3", port)).is_err());
+    let output = running.end("-TERM").await;
+    assert!(!text(&output.stderr).contains("warning"), "{}", text(&output.stderr));
+
     for host in ["0.0.0.0", "::", "", "https://idaas", "idaas:8443"] {
         let output = run(&["emulate", "--host", host], &[]).await;
         assert_eq!(output.status.code(), Some(2), "{host}");
