@@ -41,11 +41,11 @@ pub(crate) enum Command {
     Man(ManArguments),
 }
 
-/// Tells why a token does not come, step by step. Shows no secret.
+/// Shows why no token is issued, step by step. Shows no secret.
 #[derive(Args, Debug)]
 #[command(after_help = format!("{EXIT_CODES}\n\nNO_COLOR turns colours off."))]
 pub(crate) struct DoctorArguments {
-    /// The client-config.json to look at [default: the one that CLOUD_IDAAS_CONFIG_PATH names, else
+    /// The client-config.json to examine [default: the one that CLOUD_IDAAS_CONFIG_PATH names, else
     /// ~/.cloud_idaas/client-config.json]
     #[arg(conflicts_with = "demo")]
     path: Option<PathBuf>,

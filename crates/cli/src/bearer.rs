@@ -28,7 +28,7 @@ pub(crate) struct Bearer {
 }
 
 impl Bearer {
-    pub(crate) fn shown(&self, format: BearerFormat) -> String {
+    pub(crate) fn formatted(&self, format: BearerFormat) -> String {
         let Self { text, expires_at, scope } = self;
         match format {
             BearerFormat::Token => format!("{text}\n"),

@@ -32,7 +32,7 @@ pub(crate) struct CloudRoleArguments {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Format {
-    /// One JSON object with all that the service said
+    /// One JSON object with everything in the response
     #[default]
     Json,
     /// Shell variables, for `eval`
@@ -53,7 +53,7 @@ enum Cloud {
     Tencent,
 }
 
-/// What the service said. It has no `Debug`, because two of its fields are secret.
+/// What the service issued. It has no `Debug`, because two of its fields are secret.
 #[derive(Deserialize, Serialize)]
 struct Credentials {
     cloud: Cloud,
@@ -76,13 +76,13 @@ pub(crate) async fn run(arguments: CloudRoleArguments) -> Result<(), Failure> {
     };
     let entry = Entry::new("cloud-role").with(role.arn());
     let credentials = cache.open(&config).await.get_or_fetch(&entry, fetch).await?;
-    let shown = match format {
+    let text = match format {
         Format::Json => pretty(&credentials.everything()),
         Format::Env => credentials.variables()?,
         Format::Aliyun => pretty(&credentials.for_aliyun()?),
         Format::Aws => pretty(&credentials.for_aws()?),
     };
-    Ok(print(&shown)?)
+    Ok(print(&text)?)
 }
 
 fn pretty(json: &Value) -> String {

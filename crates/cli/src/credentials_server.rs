@@ -120,10 +120,10 @@ async fn connection(stream: TcpStream, served: Arc<Served>) -> hyper::Result<()>
 
 async fn respond<B>(served: &Served, request: &Request<B>) -> Response<Full<Bytes>> {
     if !is_equal(request.uri().path().as_bytes(), served.path.as_bytes()) {
-        return response(StatusCode::NOT_FOUND, &failure("there is nothing here"));
+        return response(StatusCode::NOT_FOUND, &failure("there is no such path"));
     }
     if request.method() != Method::GET {
-        let mut response = response(StatusCode::METHOD_NOT_ALLOWED, &failure("ask with GET"));
+        let mut response = response(StatusCode::METHOD_NOT_ALLOWED, &failure("use GET"));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
         return response;
     }

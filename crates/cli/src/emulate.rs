@@ -34,10 +34,10 @@ pub(crate) struct EmulateArguments {
     /// The port of the token endpoint [default: a free one]
     #[arg(long, default_value_t, hide_default_value = true)]
     port: u16,
-    /// Serves an API as well that takes the emulator's tokens alone, on this port; 0 is a free one
+    /// Also serves an API that accepts the emulator's tokens alone, on this port; 0 is a free one
     #[arg(long, value_name = "PORT")]
     api_port: Option<u16>,
-    /// The scope in the configuration; its audience and first permission are what the API asks for
+    /// The scope in the configuration; its audience and first permission are what the API requires
     #[arg(long, default_value = "api://test|read")]
     scope: Scope,
     /// The method of authentication in the configuration
@@ -79,7 +79,7 @@ enum Fault {
     InvalidClient,
     /// Each response takes 3 seconds
     Slow,
-    /// Connections are accepted, and nothing is ever said on them
+    /// Connections are accepted, and no byte is ever sent on them
     Hang,
     /// Each response ends in the middle
     CutOff,

@@ -23,7 +23,7 @@ const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authenti
 pub(crate) struct ExecCredentialArguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The scope to ask for, `audience|permission` [default: the configured one]
+    /// The scope to request, `audience|permission` [default: the configured one]
     #[arg(long)]
     scope: Option<Scope>,
 }
@@ -58,7 +58,7 @@ fn requested_version() -> Result<&'static str, BoxError> {
     let requested = request.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     let known = VERSIONS.into_iter().find(|version| *version == requested);
     known.ok_or_else(|| {
-        format!("{REQUEST} asks for an apiVersion that is not supported; set {newest} in the kubeconfig")
+        format!("{REQUEST} requests an apiVersion that is not supported; set {newest} in the kubeconfig")
             .into()
     })
 }

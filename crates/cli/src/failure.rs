@@ -12,7 +12,7 @@ use tower_idaas::{BoxError, ConfigError};
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  it failed: no token, no credentials, or something to mend
+  1  it failed: no token, no credentials, or something to correct
   2  the arguments are not understood
   3  the configuration cannot be used
   4  a user must consent first, at the address on stderr";
@@ -30,7 +30,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Tells the error on stderr.
+    /// Writes the error to stderr.
     pub(crate) fn report(&self) -> ExitCode {
         let error = match self {
             Self::Reported => return ExitCode::FAILURE,

@@ -33,7 +33,7 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<(), Failure> {
     command.build();
     if let Some(name) = &arguments.command {
         let Some(found) = command.find_subcommand(name) else {
-            let problem = format!("`{name}` is no command of idaas");
+            let problem = format!("`{name}` is not a command of idaas");
             Arguments::command().error(ErrorKind::InvalidSubcommand, problem).exit();
         };
         command = found.clone();

@@ -24,7 +24,7 @@ pub(crate) struct OauthTokenArguments {
     provider: String,
     #[command(flatten)]
     config: ConfigArguments,
-    /// The scope to ask the third party for, in its own syntax [default: the provider's settings]
+    /// The scope to request from the third party, in its own syntax [default: the provider's settings]
     #[arg(long)]
     scope: Option<String>,
     /// The provider's custom parameters: a JSON object of texts in this file, or on stdin with `-`. They are no
@@ -68,7 +68,7 @@ pub(crate) async fn run(arguments: OauthTokenArguments) -> Result<(), Failure> {
         Ok(Issued { value: Bearer { text: token.expose_token().to_owned(), expires_at, scope }, expires_at })
     };
     let token = cache.open(&config).await.get_or_fetch(&entry, fetch).await?;
-    Ok(print(&token.shown(format))?)
+    Ok(print(&token.formatted(format))?)
 }
 
 /// What is wrong is reported without the values.

@@ -18,7 +18,7 @@ use crate::output::print;
 pub(crate) struct TokenArguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// The scope to ask for, `audience|permission` [default: the configured one]
+    /// The scope to request, `audience|permission` [default: the configured one]
     #[arg(long)]
     scope: Option<Scope>,
     /// How the token is printed
@@ -54,5 +54,5 @@ pub(crate) async fn run(arguments: TokenArguments) -> Result<(), Failure> {
         Ok(Issued { value, expires_at })
     };
     let token = cache.open(&config).await.get_or_fetch(&entry, fetch).await?;
-    Ok(print(&token.shown(format))?)
+    Ok(print(&token.formatted(format))?)
 }

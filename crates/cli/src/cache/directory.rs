@@ -41,9 +41,9 @@ impl Directory {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|error| failed(&path, "cannot be made", &error))?;
         let metadata = std::fs::symlink_metadata(&path);
-        let metadata = metadata.map_err(|error| failed(&path, "cannot be looked at", &error))?;
+        let metadata = metadata.map_err(|error| failed(&path, "cannot be examined", &error))?;
         if !metadata.is_dir() {
-            return Err(unusable(&path, "is no directory; name one"));
+            return Err(unusable(&path, "is not a directory; name one"));
         }
         check_owner(&path, &metadata)?;
         Ok(Self(path))
@@ -149,10 +149,10 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 }
 
 fn check_file(path: &Path, file: &File) -> Result<(), Unusable> {
-    let metadata = file.metadata().map_err(|error| failed(path, "cannot be looked at", &error))?;
+    let metadata = file.metadata().map_err(|error| failed(path, "cannot be examined", &error))?;
     match metadata.is_file() {
         true => check_owner(path, &metadata),
-        false => Err(unusable(path, "is no regular file; remove it")),
+        false => Err(unusable(path, "is not a regular file; remove it")),
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
         assert!(directory.read(NAME).is_err());
         std::fs::remove_dir(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert!(directory.read(NAME).unwrap_err().to_string().contains("no regular file"));
+        assert!(directory.read(NAME).unwrap_err().to_string().contains("not a regular file"));
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         set_mode(&directory.0, 0o700);
         let link = folder.path().join("link");
         symlink(&directory.0, &link).unwrap();
-        assert!(Directory::open(link).unwrap_err().to_string().contains("no directory"));
+        assert!(Directory::open(link).unwrap_err().to_string().contains("not a directory"));
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(Directory::open(file.clone()).is_err() && Directory::open(file.join("below")).is_err());

@@ -40,7 +40,7 @@ pub(crate) struct CacheArguments {
     /// $XDG_CACHE_HOME/idaas, else ~/.cache/idaas]
     #[arg(long, value_name = "DIR", require_equals = true, num_args = 0..=1)]
     cache: Option<Option<PathBuf>>,
-    /// Fetches anew whatever the cache has, such as after an API has rejected that
+    /// Fetches anew although the cache has a value, such as after an API has rejected it
     #[arg(long, requires = "cache")]
     refresh: bool,
 }

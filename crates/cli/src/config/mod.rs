@@ -52,7 +52,7 @@ pub(crate) struct NewArguments {
     /// The issuer's URL; the token endpoint is `token` below it
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
-    /// The scope to ask for, `audience|permission`
+    /// The scope to request, `audience|permission`
     #[arg(long)]
     scope: Option<Scope>,
 }
@@ -70,7 +70,7 @@ pub(crate) struct CheckArguments {
     json: bool,
 }
 
-/// Tells what a key means, or lists all keys.
+/// Explains a key, or lists all keys.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 struct ExplainArguments {
@@ -81,7 +81,7 @@ struct ExplainArguments {
 
 fn known_key(name: &str) -> Result<&'static Key, String> {
     Key::find(name)
-        .ok_or_else(|| "no key of client-config.json; `idaas config explain` lists them".to_owned())
+        .ok_or_else(|| "not a key of client-config.json; `idaas config explain` lists the keys".to_owned())
 }
 
 impl ConfigCommand {

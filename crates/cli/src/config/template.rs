@@ -40,7 +40,7 @@ impl Values {
 pub(crate) fn text(method: &Method, values: &Values) -> String {
     let mut text = format!(
         "// client-config.json of Alibaba Cloud IDaaS, for method {}: {}.\n\
-         // `idaas config explain KEY` tells more of a key, `idaas config check FILE` looks for faults.\n{{\n",
+         // `idaas config explain KEY` explains a key, `idaas config check FILE` looks for faults.\n{{\n",
         method.name, method.meaning
     );
     for key in Key::of_section("").filter(|key| !matches!(key.kind, Kind::Object)) {

@@ -14,9 +14,9 @@ use super::steps::{
 use super::surroundings::Surroundings;
 
 const LOCAL: [Step; 4] = [Step::File, Step::Keys, Step::Variables, Step::Credential];
-const WAY: [Step; 5] = [Step::Proxy, Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
+const CONNECTION: [Step; 5] = [Step::Proxy, Step::Dns, Step::Tcp, Step::Tls, Step::Clock];
 
-/// Looks at everything, and notes it in the report. `path` is the configuration file, if one is given.
+/// Examines everything, and notes it in the report. `path` is the configuration file, if one is given.
 pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, path: Option<&Path>) -> Report {
     let located = file::locate(path, surroundings);
     let built = Built::new(file::builder(path, surroundings), &located.path);
@@ -46,7 +46,7 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
     let probe = config.probe(&endpoint).await;
     let (finding, is_proxied) = proxy::examine(&endpoint, &probe, &config, &faults, surroundings);
     report.add(finding);
-    way(&mut report, &endpoint, &probe, is_proxied);
+    connection(&mut report, &endpoint, &probe, is_proxied);
     match config.developer_api() {
         Some(api) => report.add(developer_api::examine(&api.host, &config.probe(&api).await)),
         None => report.skip(&[Step::DeveloperApi], "the configuration names no DeveloperAPI"),
@@ -57,7 +57,7 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
         return report.skip_rest(step);
     }
     let Some(idaas) = built.idaas() else {
-        return report.skip_rest(Step::Keys); // every fault belongs to some step, so this is not to be met
+        return report.skip_rest(Step::Keys); // every fault belongs to some step, so this is not reached
     };
     match report.take(token::examine(idaas, &config).await) {
         Some(token) => report.add(claims::examine(&token, &config)),
@@ -67,9 +67,9 @@ pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, pat
 }
 
 /// What the probe has found between here and the endpoint, and of its clock.
-fn way(report: &mut Report, endpoint: &Endpoint, probe: &Probe, is_proxied: bool) {
+fn connection(report: &mut Report, endpoint: &Endpoint, probe: &Probe, is_proxied: bool) {
     if is_proxied {
-        report.skip(&[Step::Dns, Step::Tcp], "the proxy sees to it");
+        report.skip(&[Step::Dns, Step::Tcp], "the proxy does this");
     } else {
         if let Some(step) = &probe.resolution {
             report.add(network::resolution(endpoint, step));
@@ -89,7 +89,7 @@ fn way(report: &mut Report, endpoint: &Endpoint, probe: &Probe, is_proxied: bool
     if let Some(step) = &probe.server_time {
         report.add(clock::examine(step));
     }
-    if let Some(failed) = report.failed(&WAY) {
-        report.skip(&WAY, &format!("needs `{}`", failed.as_str()));
+    if let Some(failed) = report.failed(&CONNECTION) {
+        report.skip(&CONNECTION, &format!("needs `{}`", failed.as_str()));
     }
 }

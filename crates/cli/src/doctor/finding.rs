@@ -1,6 +1,6 @@
 //! What one step found.
 
-/// What is looked at, in this order.
+/// What is examined, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     File,
@@ -78,7 +78,7 @@ pub(crate) struct Finding {
     pub(crate) mark: Mark,
     pub(crate) summary: String,
     pub(crate) facts: Vec<(&'static str, String)>,
-    /// What deserves a look.
+    /// What deserves attention.
     pub(crate) notes: Vec<String>,
     pub(crate) advice: Option<Advice>,
 }

@@ -1,20 +1,17 @@
-//! `idaas doctor`: looks at everything between the configuration and the token, step by step, and says at the first
+//! `idaas doctor`: examines everything between the configuration and the token, step by step, and says at the first
 //! fault what it means and what to do.
 //!
 //! It shows no secret: of a variable whether it is set and roughly how long its value is, of a token its claims.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "it looks at the clock and the environment as the user has them"
-)]
+#![allow(clippy::disallowed_methods, reason = "it reads the clock and the environment as the user has them")]
 
 pub(crate) mod config_file;
 pub(crate) mod demo;
+pub(crate) mod display;
 pub(crate) mod examination;
 pub(crate) mod finding;
 pub(crate) mod json;
 pub(crate) mod report;
-pub(crate) mod shown;
 pub(crate) mod steps;
 pub(crate) mod surroundings;
 pub(crate) mod text;
@@ -28,7 +25,7 @@ use self::demo::{Demo, Fault};
 use self::report::Report;
 use self::surroundings::Surroundings;
 
-/// What is looked at.
+/// What is examined.
 #[derive(Clone, Debug)]
 pub(crate) enum Subject {
     /// The configuration that a service would find here.
@@ -37,8 +34,8 @@ pub(crate) enum Subject {
     Demo(Option<Fault>),
 }
 
-/// Examines the subject and prints each finding as soon as it is known. Returns whether a token comes and nothing
-/// failed on the way.
+/// Examines the subject and prints each finding as soon as it is known. Returns whether a token is issued and no
+/// step has failed.
 ///
 /// # Errors
 ///

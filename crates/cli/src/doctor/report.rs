@@ -10,15 +10,15 @@ pub(crate) struct Report {
     /// Whether the examined configuration is unused.
     pub(crate) is_demo: bool,
     listener: Listener,
-    /// How many steps it has heard of.
+    /// How many steps the listener has received.
     reported: usize,
 }
 
 /// Receives each finding as soon as all of the steps before it are known.
 #[derive(Default)]
-struct Listener(Option<Box<Hears>>);
+struct Listener(Option<Box<OnFinding>>);
 
-type Hears = dyn Fn(&Finding);
+type OnFinding = dyn Fn(&Finding);
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,7 +56,7 @@ impl Report {
         }
     }
 
-    /// Every step that was not looked at depends on this one.
+    /// Every step that was not examined depends on this one.
     pub(crate) fn skip_rest(mut self, needed: Step) -> Self {
         self.skip(&Step::ALL, &format!("needs `{}`", needed.as_str()));
         self

@@ -8,7 +8,7 @@ use super::report::Report;
 
 const DEMO: &str =
     "  A demonstration: an IDaaS in this process, and a configuration and variables made for it.
-  Your configuration was not looked at.
+  Your configuration was not examined.
 
 ";
 const RESET: &str = "\x1b[0m";
@@ -31,9 +31,11 @@ pub(crate) fn finding(finding: &Finding, colours: bool) -> String {
 
 pub(crate) fn verdict(report: &Report) -> &'static str {
     match (report.is_healthy(), report.has_token()) {
-        (true, _) => "\nA token comes.\n",
-        (false, true) => "\nA token comes, but something on the way is to be mended.\n",
-        (false, false) => "\nNo token comes. Mend what failed first; what comes after may follow from it.\n",
+        (true, _) => "\nA token is issued.\n",
+        (false, true) => "\nA token is issued, but a step has failed.\n",
+        (false, false) => {
+            "\nNo token is issued. Correct the first failure; the later ones may follow from it.\n"
+        }
     }
 }
 

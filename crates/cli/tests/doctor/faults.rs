@@ -20,7 +20,7 @@ async fn where_nothing_is_wrong_every_step_is_ok_and_the_claims_are_reported() {
     let report = demo.examine(Report::default()).await;
     assert_all_ok(&report);
     assert!(report.is_healthy());
-    assert!(as_text(&report, false).ends_with("\nA token comes.\n"));
+    assert!(as_text(&report, false).ends_with("\nA token is issued.\n"));
     assert_eq!(fact(&report, Step::Claims, "aud"), "api://test");
     assert_eq!(fact(&report, Step::Claims, "scope"), "read");
     assert_eq!(fact(&report, Step::Claims, "iss"), demo.server.issuer());
@@ -39,9 +39,9 @@ async fn each_demo_fails_at_its_step_with_advice_and_no_secret() {
         (Fault::MissingVariable, Variables, "where the service is started", &[Credential, Token, Claims]),
         (Fault::EndpointDown, Tcp, "the endpoint is down", &[Tls, Clock, Token, Claims]),
         (Fault::UntrustedCertificate, Tls, "set SSL_CERT_FILE", &[Clock, Token, Claims]),
-        (Fault::ClockOff, Clock, "keep it with NTP", &[]),
+        (Fault::ClockOff, Clock, "synchronise it with NTP", &[]),
         (Fault::ExpiredCertificate, Credential, "issue a new certificate", &[Token, Claims]),
-        (Fault::TypoInKey, Keys, "slips of the pen", &[Variables, Token, Claims]),
+        (Fault::TypoInKey, Keys, "likely typing errors", &[Variables, Token, Claims]),
     ] {
         let demo = Demo::start(Some(fault)).await.unwrap();
         let report = demo.examine(Report::default()).await;
@@ -69,14 +69,14 @@ async fn a_clock_that_is_off_is_reported_with_its_offset_and_the_token_comes_all
     assert!(summary.contains("59m") || summary.contains("1h"), "{summary}");
     assert!(summary.contains("behind"), "{summary}");
     assert!(report.has_token());
-    assert!(as_text(&report, false).contains("A token comes, but"));
+    assert!(as_text(&report, false).contains("A token is issued, but"));
 }
 
 #[tokio::test]
 async fn a_demonstration_says_that_it_is_one_and_a_real_examination_does_not() {
     let demo = Demo::start(None).await.unwrap();
     let shown = as_text(&demo.examine(Report::default()).await, false);
-    assert!(shown.contains("Your configuration was not looked at"), "{shown}");
+    assert!(shown.contains("Your configuration was not examined"), "{shown}");
     let real = examine(Report::default(), &demo.surroundings, None).await;
     assert!(!real.is_demo && !as_text(&real, false).contains("demonstration"));
 }
@@ -123,7 +123,7 @@ async fn a_file_that_is_not_there_or_no_json_ends_the_examination() {
 }
 
 #[tokio::test]
-async fn without_a_path_the_default_file_is_looked_for() {
+async fn without_a_path_the_default_file_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let report = examine(Report::default(), &Surroundings::of_demo([("HOME", folder.path())]), None).await;
     assert!(finding(&report, Step::File).summary.ends_with(".cloud_idaas/client-config.json"));

@@ -1,12 +1,12 @@
 //! `idaas doctor`: which step each fault is found at, what is advised, and that no secret is shown.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod connection;
 mod faults;
 mod methods;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../tests/support/proxy.rs"]
 mod proxy;
-mod way;
 
 /// The program's own modules: a program cannot be linked to.
 #[path = "../../src/doctor/mod.rs"]

@@ -52,7 +52,7 @@ async fn a_service_account_token_that_has_expired_or_is_gone_is_the_credentials_
     let old = demo.server.service_account_token().age(Duration::from_secs(7_200));
     old.write_to(&file).unwrap();
     let report = demo.examine(Report::default()).await;
-    assert_fails(&report, Step::Credential, "keeps the file fresh");
+    assert_fails(&report, Step::Credential, "renews the file");
     assert_holds_no_secret(&report, &demo);
     std::fs::remove_file(&file).unwrap();
     assert_fails(&demo.examine(Report::default()).await, Step::Credential, "serviceAccountToken");

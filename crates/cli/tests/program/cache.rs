@@ -203,7 +203,7 @@ async fn a_directory_that_cannot_be_used_is_reported_and_the_token_comes_all_the
     symlink(fixture.folder.path(), &link).unwrap();
     let mut cases = vec![
         (open, "can be used by others"),
-        (link, "is no directory"),
+        (link, "is not a directory"),
         (PathBuf::from(&fixture.config), "cannot be made"),
         ("/dev/null/cache".into(), "cannot be made"),
         ("/proc/none/cache".into(), "cannot be made"),

@@ -204,6 +204,6 @@ async fn keys_are_explained_in_either_spelling_and_unknown_ones_are_refused() {
     }
     let output = run(&["config", "explain", "clientSecret"], &[]).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("`idaas config explain` lists them"));
+    assert!(text(&output.stderr).contains("`idaas config explain` lists the keys"));
     assert_eq!(run(&["config", "new", "NONE"], &[]).await.status.code(), Some(2));
 }

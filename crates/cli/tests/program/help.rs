@@ -78,7 +78,7 @@ async fn the_help_of_each_command_lists_the_exit_codes() {
 #[tokio::test]
 async fn the_doctor_is_well_when_a_token_comes_and_ends_with_code_1_when_none_does() {
     let fixture = Fixture::new().await;
-    assert!(done(&fixture.run(&["doctor"]).await).ends_with("A token comes.\n"));
+    assert!(done(&fixture.run(&["doctor"]).await).ends_with("A token is issued.\n"));
     assert!(done(&super::run(&["doctor", "--demo"], &[]).await).contains("demonstration"));
     let output = super::run(&["doctor", "--json", "/nowhere/client-config.json"], &[]).await;
     assert_eq!(output.status.code(), Some(1));

@@ -45,7 +45,7 @@ async fn the_doctor_is_coloured_in_a_terminal_unless_colours_are_turned_off() {
     assert!(status.success() && shown.contains("\u{1b}[32mok"), "{shown}");
     for variables in [&[("NO_COLOR", "1")][..], &[("NO_COLOR", "1"), ("TERM", "xterm")]] {
         let (_, shown) = run_in_terminal(&["doctor", "--demo"], variables).await;
-        assert!(!shown.contains('\u{1b}') && shown.contains("A token comes."), "{shown}");
+        assert!(!shown.contains('\u{1b}') && shown.contains("A token is issued."), "{shown}");
     }
     let (_, shown) = run_in_terminal(&["doctor", "--demo", "--json"], &[]).await;
     assert!(!shown.contains('\u{1b}'), "{shown}");

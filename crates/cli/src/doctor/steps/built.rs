@@ -9,8 +9,8 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::Step;
-use super::super::shown;
 use super::super::surroundings::Surroundings;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Built {
         let warnings = std::mem::take(&mut *warnings.0.lock().unwrap_or_else(PoisonError::into_inner));
         // The file is named once, in its own step.
         let origin = format!("configuration {}: ", path.display());
-        let warnings = warnings.iter().map(|warning| shown::text(&warning.replace(&origin, ""))).collect();
+        let warnings = warnings.iter().map(|warning| display::text(&warning.replace(&origin, ""))).collect();
         Self { result, warnings }
     }
 
@@ -63,7 +63,7 @@ impl Faults {
 }
 
 fn text_of(fault: &ConfigFault) -> String {
-    shown::chain(fault)
+    display::chain(fault)
 }
 
 /// A key is one thing, and what it leads to another.
@@ -84,7 +84,7 @@ fn owner(fault: &ConfigFault, config: &ConfigFile, surroundings: &Surroundings) 
         {
             Step::Credential
         }
-        _ if key.ends_with("EnvVarName") => match config.get(key).and_then(shown::variable_name) {
+        _ if key.ends_with("EnvVarName") => match config.get(key).and_then(display::variable_name) {
             Some(name) if surroundings.first(&[name]).is_some() => Step::Credential,
             Some(_) => Step::Variables,
             None => Step::Keys,

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::super::shown;
+use super::super::display;
 
 #[derive(Debug)]
 pub(crate) struct Described {
@@ -20,8 +20,8 @@ impl Described {
         let time =
             |seconds: i64| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         Some(Self {
-            subject: shown::text(&certificate.subject().to_string()),
-            issuer: shown::text(&certificate.issuer().to_string()),
+            subject: display::text(&certificate.subject().to_string()),
+            issuer: display::text(&certificate.issuer().to_string()),
             not_before: time(certificate.validity().not_before.timestamp()),
             not_after: time(certificate.validity().not_after.timestamp()),
         })
@@ -31,7 +31,7 @@ impl Described {
         [
             ("subject", self.subject.clone()),
             ("issuer", self.issuer.clone()),
-            ("expires", shown::time_from(self.not_after, now)),
+            ("expires", display::time_from(self.not_after, now)),
         ]
     }
 }

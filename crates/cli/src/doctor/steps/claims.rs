@@ -1,4 +1,4 @@
-//! What a JWT says, without the token itself.
+//! The claims of a JWT, without the token itself.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use tower_idaas::Token;
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 
 /// The payload of a JWT, unverified.
 pub(crate) struct Claims(Map<String, Value>);
@@ -29,10 +29,10 @@ impl Claims {
     /// A text, or texts joined by blanks.
     fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
-            Value::String(text) => Some(shown::text(text)),
+            Value::String(text) => Some(display::text(text)),
             Value::Array(all) => {
                 let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
-                Some(shown::text(&all.join(" ")))
+                Some(display::text(&all.join(" ")))
             }
             _ => None,
         }
@@ -50,14 +50,14 @@ impl Claims {
 
 pub(crate) fn examine(token: &Token, config: &ConfigFile) -> Finding {
     let Some(claims) = Claims::of(token.expose_token()) else {
-        return Finding::skipped(Step::Claims, "the token is no JWT; it says nothing to us");
+        return Finding::skipped(Step::Claims, "the token is not a JWT, so it has no claims to check");
     };
-    let finding = Finding::ok(Step::Claims, "what the token says of itself; it is not shown");
+    let finding = Finding::ok(Step::Claims, "the claims of the token; the token itself is not shown");
     let mut finding = finding.facts(claims.facts(&["aud", "scope", "iss"]));
     let life = claims.time("exp").zip(claims.time("iat")).and_then(|(exp, iat)| exp.duration_since(iat).ok());
     finding = match life {
-        Some(life) => finding.fact("life", shown::duration(life)),
-        None => finding.warn("it does not tell its life"),
+        Some(life) => finding.fact("life", display::duration(life)),
+        None => finding.warn("its lifetime is unknown, as `exp` or `iat` is missing"),
     };
     if claims.text("iss").as_deref() != config.get("issuer") {
         finding = finding

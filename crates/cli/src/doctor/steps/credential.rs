@@ -20,7 +20,7 @@ pub(crate) async fn examine(config: &ConfigFile, faults: &Faults, surroundings: 
             )
         }
         "CLIENT_SECRET_BASIC" | "CLIENT_SECRET_POST" => {
-            Finding::ok(Step::Credential, "a client secret; only the server can tell whether it is right")
+            Finding::ok(Step::Credential, "a client secret; only the server can check whether it is correct")
         }
         "CLIENT_SECRET_JWT" => {
             Finding::ok(Step::Credential, "a client secret that signs").fact("algorithm", "HS256")

@@ -2,8 +2,8 @@
 
 use tower_idaas::explanation::Probe;
 
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 
 pub(crate) fn examine(host: &str, probe: &Probe) -> Finding {
     let steps = [
@@ -16,12 +16,12 @@ pub(crate) fn examine(host: &str, probe: &Probe) -> Finding {
     let finding = match failed {
         None => Finding::ok(Step::DeveloperApi, format!("{host} can be reached")),
         Some((step, error)) => {
-            let summary = format!("{host} cannot be reached: {}", shown::chain(&**error));
+            let summary = format!("{host} cannot be reached: {}", display::chain(&**error));
             Finding::failed(Step::DeveloperApi, summary).advise(
-                format!("tokens come, but not what the DeveloperAPI has (cloud roles, stored secrets); `{step}` fails"),
-                "check `developerApiEndpoint`, which may be one within the VPC, and that this machine may connect to it",
+                format!("tokens are issued, but not what comes from the DeveloperAPI (cloud roles, stored secrets): `{step}` fails"),
+                "check `developerApiEndpoint`, which may be a host within the VPC, and that this machine may connect to it",
             )
         }
     };
-    finding.facts(steps.into_iter().filter_map(|(name, step)| Some((name, shown::milliseconds(step?.0)))))
+    finding.facts(steps.into_iter().filter_map(|(name, step)| Some((name, display::milliseconds(step?.0)))))
 }

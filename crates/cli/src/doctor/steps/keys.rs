@@ -1,21 +1,21 @@
 //! The keys of the configuration file, as the crate judges them.
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 use super::built::{Built, Faults};
 
 pub(crate) fn not_json(built: &Built) -> Finding {
     Finding::failed(Step::Keys, "the file is not a JSON object").notes(built.faults_of_file()).advise(
-        "a comma, quote or brace is missing or too many, or another file is in the place of this one",
-        "mend the line that is named; comments and trailing commas are allowed",
+        "a comma, quote or brace is missing or superfluous, or this is another file",
+        "correct the line that is named; comments and trailing commas are allowed",
     )
 }
 
 pub(crate) fn examine(config: &ConfigFile, built: &Built, faults: &Faults) -> Finding {
     let faults = faults.of(Step::Keys);
     let finding = match faults.len() {
-        0 => Finding::ok(Step::Keys, shown::text(config.method())),
+        0 => Finding::ok(Step::Keys, display::text(config.method())),
         1 => Finding::failed(Step::Keys, "1 fault"),
         count => Finding::failed(Step::Keys, format!("{count} faults")),
     };
@@ -28,12 +28,12 @@ pub(crate) fn examine(config: &ConfigFile, built: &Built, faults: &Faults) -> Fi
     let fact = |(key, name): (&str, _)| Some((name, config.get(key)?));
     // A password in an endpoint is a fault, and is not repeated here; nor is a query, whatever is in it.
     let facts = facts.into_iter().filter_map(fact).filter(|(_, value)| !value.contains('@'));
-    let without_query = |value: &str| shown::text(value.split('?').next().unwrap_or_default());
+    let without_query = |value: &str| display::text(value.split('?').next().unwrap_or_default());
     let finding = finding.facts(facts.map(|(name, value)| (name, without_query(value))));
     if !faults.is_empty() {
         return finding.notes(faults).advise(
             "the crate, and the vendor's own clients, would not start with this file",
-            "mend every key that is listed; `did you mean` points at slips of the pen",
+            "correct every key that is listed; `did you mean` marks likely typing errors",
         );
     }
     // What the crate says of the certificate's time is reported in its own step.

@@ -1,4 +1,4 @@
-//! PKCS7: what is asked of the cloud's metadata service, and whether that is within reach.
+//! PKCS7: the requests to the cloud's metadata service, and whether it is within reach.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) async fn examine(
         _ => (ALIBABA_CLOUD, "/latest/dynamic/instance-identity/pkcs7?audience=…"),
     };
     let address = surroundings.metadata_address.as_deref().unwrap_or(address);
-    let requested = [
+    let requests = [
         ("first", format!("PUT {address}/latest/api/token")),
         ("then", format!("GET {address}{document}")),
         ("never", "through a proxy".to_owned()),
@@ -36,10 +36,10 @@ pub(crate) async fn examine(
         false => Finding::failed(Step::Credential, format!("no metadata service within {LIMIT:?}")).advise(
             "this is not an instance of the cloud that `clientDeployEnvironment` names, or its metadata service is \
              switched off or fenced off (in containers: hop limit, network policy)",
-            "run it on such an instance, allow the way to the service, or choose another `authnMethod`",
+            "run it on such an instance, allow connections to the service, or choose another `authnMethod`",
         ),
     };
-    finding.facts(requested).notes(faults)
+    finding.facts(requests).notes(faults)
 }
 
 pub(super) async fn is_in_reach(address: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What is looked at, a file per step or kind of credential.
+//! What is examined, a file per step or kind of credential.
 
 pub(crate) mod built;
 pub(crate) mod certificate;

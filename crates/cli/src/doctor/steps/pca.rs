@@ -6,8 +6,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 use super::super::surroundings::Surroundings;
 use super::certificate::Described;
 use super::private_key;
@@ -33,17 +33,17 @@ fn judge(leaf: &Described, chain: &[Described], now: SystemTime) -> Finding {
         std::iter::once(("the certificate", leaf)).chain(chain.iter().map(|one| ("an intermediate", one)))
     {
         if certificate.not_after < now {
-            let when = shown::time(certificate.not_after);
+            let when = display::time(certificate.not_after);
             return Finding::failed(Step::Credential, format!("{what} expired at {when}")).advise(
-                "IDaaS refuses a client certificate whose time is over, or this machine's clock is ahead: see `clock`",
+                "IDaaS refuses an expired client certificate; or this machine's clock is ahead: see `clock`",
                 "have the authority issue a new certificate, and put it into `clientX509Certificate` (its \
                  intermediates into `x509CertChains`) with its key in the variable",
             );
         }
         if certificate.not_before > now {
-            let when = shown::time(certificate.not_before);
+            let when = display::time(certificate.not_before);
             return Finding::failed(Step::Credential, format!("{what} is not valid before {when}")).advise(
-                "the certificate's time has not come, or this machine's clock is behind",
+                "the certificate is not valid yet, or this machine's clock is behind",
                 "check the clock",
             );
         }

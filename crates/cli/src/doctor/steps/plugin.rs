@@ -31,10 +31,10 @@ pub(crate) async fn examine(surroundings: &Surroundings) -> Finding {
         .first(&["ALIBABA_CLOUD_ECS_METADATA_DISABLED"])
         .is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
     let address = surroundings.metadata_address.as_deref().unwrap_or(metadata::ALIBABA_CLOUD);
-    // Asked last, and only if it matters: where there is none it takes a second to find out.
+    // Checked last, and only if it matters: where there is none it takes a second to find out.
     let instance = match (is_disabled, has_source) {
         (true, _) => "switched off".to_owned(),
-        (false, true) => "not looked at".to_owned(),
+        (false, true) => "not checked".to_owned(),
         (false, false) if metadata::is_in_reach(address).await => {
             has_source = true;
             format!("the metadata service at {address} is within reach")
@@ -44,9 +44,9 @@ pub(crate) async fn examine(surroundings: &Surroundings) -> Finding {
     facts.push(("ECS RAM role", instance));
     let finding = match has_source {
         true => Finding::ok(Step::Credential, "an Alibaba Cloud credential, from the vendor's chain"),
-        false => Finding::failed(Step::Credential, "no Alibaba Cloud credential to be found").advise(
+        false => Finding::failed(Step::Credential, "no Alibaba Cloud credential was found").advise(
             "the OpenAPI takes signed calls only, and no source of the vendor's chain has a credential",
-            "set ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET, log the Aliyun CLI in, or attach a RAM role to the instance or pod",
+            "set ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET, log in with the Aliyun CLI, or attach a RAM role to the instance or pod",
         ),
     };
     finding.facts(facts)

@@ -21,14 +21,14 @@ pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &S
 
 pub(super) fn unusable(faults: Vec<String>) -> Finding {
     Finding::failed(Step::Credential, "key or certificate cannot be used").notes(faults).advise(
-        "the client cannot sign, so it cannot prove who it is",
+        "the client cannot sign, so it cannot authenticate",
         "put the whole PEM text, with its BEGIN and END lines, where the configuration says; unencrypted, RSA of \
          2048 bits at least or EC on P-256, P-384 or P-521",
     )
 }
 
 fn reminder() -> &'static str {
-    "its public half has to be registered with the application in IDaaS; only the server can tell"
+    "its public half has to be registered with the application in IDaaS; only the server can check that"
 }
 
 /// What kind of key it is. Nothing, when it came in a form that only the crate can read.

@@ -3,14 +3,14 @@
 use tower_idaas::explanation::{Probe, Route};
 
 use super::super::config_file::{ConfigFile, Endpoint};
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 use super::super::surroundings::Surroundings;
 use super::built::Faults;
 
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The second value is whether the way goes through a proxy.
+/// The second value is whether connections go through a proxy.
 pub(crate) fn examine(
     endpoint: &Endpoint,
     probe: &Probe,
@@ -25,13 +25,13 @@ pub(crate) fn examine(
     let variable = surroundings.first(&VARIABLES).map(|(variable, _)| variable);
     let proxy = match config.route(endpoint) {
         Route::Proxy(proxy) => proxy,
-        Route::Unusable(fault) => return (unusable().notes([shown::chain(&fault)]), true),
+        Route::Unusable(fault) => return (unusable().notes([display::chain(&fault)]), true),
         _ => {
             let summary = match variable {
                 Some(name) => {
-                    format!("{name} is set, but not for {}; straight to the endpoint", endpoint.host)
+                    format!("{name} is set, but not for {}; a direct connection", endpoint.host)
                 }
-                None => "none; straight to the endpoint".to_owned(),
+                None => "none; a direct connection".to_owned(),
             };
             return (Finding::ok(Step::Proxy, summary), false);
         }
@@ -44,13 +44,13 @@ pub(crate) fn examine(
         uri.host().unwrap_or_default(),
         uri.port().map(|port| format!(":{port}")).unwrap_or_default()
     );
-    let on_the_way = probe.resolution.as_ref().and_then(|step| step.outcome.as_ref().err());
-    let on_the_way = on_the_way.or_else(|| probe.connection.as_ref()?.outcome.as_ref().err());
-    let finding = match (on_the_way, probe.tunnel.as_ref().map(|tunnel| &tunnel.outcome)) {
-        (Some(error), _) => gone(&address, &shown::chain(&**error)),
-        (None, Some(Err(error))) => closed(&address, &shown::chain(&**error)),
+    let before_the_tunnel = probe.resolution.as_ref().and_then(|step| step.outcome.as_ref().err());
+    let before_the_tunnel = before_the_tunnel.or_else(|| probe.connection.as_ref()?.outcome.as_ref().err());
+    let finding = match (before_the_tunnel, probe.tunnel.as_ref().map(|tunnel| &tunnel.outcome)) {
+        (Some(error), _) => gone(&address, &display::chain(&**error)),
+        (None, Some(Err(error))) => closed(&address, &display::chain(&**error)),
         (None, Some(Ok(()))) => Finding::ok(Step::Proxy, format!("through {address}, which opens a tunnel")),
-        // Every other way to this place has failed before.
+        // Every other case has returned before.
         (None, None) => gone(&address, "it was not tried"),
     };
     let times = [
@@ -58,7 +58,7 @@ pub(crate) fn examine(
         ("tcp", probe.connection.as_ref().map(|step| step.took)),
         ("tunnel", probe.tunnel.as_ref().map(|step| step.took)),
     ];
-    let times = times.into_iter().filter_map(|(name, took)| Some((name, shown::milliseconds(took?))));
+    let times = times.into_iter().filter_map(|(name, took)| Some((name, display::milliseconds(took?))));
     (finding.fact("by", variable.unwrap_or_default()).facts(times), true)
 }
 
@@ -71,14 +71,14 @@ fn unusable() -> Finding {
 
 fn gone(address: &str, reason: &str) -> Finding {
     Finding::failed(Step::Proxy, format!("no connection to {address}: {reason}")).advise(
-        "all token requests go through this proxy, and it is not there",
-        "mend the variable, or exempt the endpoint's host in NO_PROXY",
+        "all token requests go through this proxy, and it cannot be reached",
+        "correct the variable, or exempt the endpoint's host in NO_PROXY",
     )
 }
 
 fn closed(address: &str, reason: &str) -> Finding {
     Finding::failed(Step::Proxy, format!("{address} opens no tunnel: {reason}")).advise(
-        "the proxy does not let this endpoint through, wants to know who asks, or cannot reach it itself",
+        "the proxy does not allow this endpoint, requires authentication, or cannot reach the endpoint itself",
         "check user and password in the variable and the proxy's list of hosts, or exempt the endpoint's host in NO_PROXY",
     )
 }

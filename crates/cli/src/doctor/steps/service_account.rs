@@ -1,11 +1,11 @@
-//! OIDC: the file with the token of another issuer, and what that token says of itself.
+//! OIDC: the file with the token of another issuer, and the claims of that token.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 use super::super::surroundings::Surroundings;
 use super::claims::Claims;
 
@@ -13,7 +13,7 @@ const DEFAULT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &Surroundings) -> Finding {
     if !faults.is_empty() {
-        return Finding::failed(Step::Credential, "there is no token to show").notes(faults).advise(
+        return Finding::failed(Step::Credential, "the service account token cannot be used").notes(faults).advise(
             "the pod's projected service account token is not mounted where the configuration says",
             "mount a `serviceAccountToken` volume whose audience is the one of the federated credential, and give \
              its path in `oidcTokenFilePath`",
@@ -24,21 +24,21 @@ pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &S
     let finding = Finding::ok(Step::Credential, "a token of another issuer, in a file");
     let finding = finding.fact("file", path.display()).fact("found", by);
     let Some(claims) = Claims::of(text.trim()) else {
-        return finding.warn("the file holds no JWT; IDaaS takes nothing else here");
+        return finding.warn("the file holds no JWT, which is what IDaaS accepts here");
     };
     judge(finding.facts(claims.facts(&["iss", "sub", "aud"])), &claims, SystemTime::now())
 }
 
 fn judge(finding: Finding, claims: &Claims, now: SystemTime) -> Finding {
     let Some(expiry) = claims.time("exp") else {
-        return finding.warn("it does not say when it expires");
+        return finding.warn("it has no claim `exp`, so its end is unknown");
     };
-    let finding = finding.fact("expires", shown::time_from(expiry, now));
+    let finding = finding.fact("expires", display::time_from(expiry, now));
     if expiry + Duration::from_secs(60) < now {
         let failed =
             Finding::failed(Step::Credential, "the token in the file has expired").facts(finding.facts);
         return failed.advise(
-            "IDaaS refuses it; whatever keeps the file fresh has stopped, or this machine's clock is ahead",
+            "IDaaS refuses it: the process that renews the file has stopped, or this machine's clock is ahead",
             "check that the volume is a projected one (`serviceAccountToken`), not a copy made at start-up",
         );
     }

@@ -10,8 +10,8 @@ use tower_idaas::BoxError;
 use tower_idaas::explanation::{Probe, ProbeStep};
 
 use super::super::config_file::Endpoint;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 use super::certificate::Described;
 
 pub(crate) fn examine(endpoint: &Endpoint, probe: &Probe, step: &ProbeStep<String>) -> Finding {
@@ -23,7 +23,7 @@ pub(crate) fn examine(endpoint: &Endpoint, probe: &Probe, step: &ProbeStep<Strin
     let facts = certificate.map(|certificate| certificate.facts(SystemTime::now()));
     let authorities = probe.authorities.iter().map(|from| ("trusts", from.clone()));
     let finding = finding.facts(facts.into_iter().flatten()).facts(authorities);
-    finding.fact("time", shown::milliseconds(step.took))
+    finding.fact("time", display::milliseconds(step.took))
 }
 
 pub(crate) fn no_authorities(faults: Vec<String>) -> Finding {
@@ -37,7 +37,7 @@ fn failed(error: &BoxError, endpoint: &Endpoint) -> Finding {
     match of_rustls(&**error) {
         Some(error @ Error::InvalidCertificate(_)) => untrusted(error, endpoint),
         None if error.is::<InvalidDnsNameError>() => no_name(&**error, endpoint),
-        _ => broken(&shown::chain(&**error)),
+        _ => broken(&display::chain(&**error)),
     }
 }
 
@@ -51,16 +51,16 @@ fn of_rustls<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
 }
 
 fn no_name(error: &(dyn StdError + 'static), endpoint: &Endpoint) -> Finding {
-    Finding::failed(Step::Tls, format!("no TLS: {}", shown::chain(error))).advise(
-        "the endpoint's host is no name that a certificate can be for",
+    Finding::failed(Step::Tls, format!("no TLS connection: {}", display::chain(error))).advise(
+        "the endpoint's host is not a name that a certificate can have",
         format!("compare the host in `{}` with the IDaaS console", endpoint.key),
     )
 }
 
 fn broken(reason: &str) -> Finding {
-    Finding::failed(Step::Tls, format!("no TLS: {reason}")).advise(
-        "something speaks on that port, but not TLS as it is spoken today; often the port is another service's, or \
-         a firewall cuts the handshake",
+    Finding::failed(Step::Tls, format!("no TLS connection: {reason}")).advise(
+        "the server on that port does not speak TLS 1.2 or 1.3: often the port is another service's, or a firewall \
+         interrupts the handshake",
         "check the port in the endpoint; TLS 1.2 or 1.3 is needed",
     )
 }
@@ -70,10 +70,10 @@ fn untrusted(error: &Error, endpoint: &Endpoint) -> Finding {
     let (summary, meaning, remedy) = match error {
         Error::InvalidCertificate(Fault::UnknownIssuer) => (
             "no authority that is trusted here has signed the server's certificate",
-            "a TLS proxy of your network answers in the endpoint's place, the endpoint has a private authority, or \
+            "a TLS proxy of your network takes the endpoint's place, the endpoint has a private authority, or \
              this machine's authorities are out of date",
-            "set SSL_CERT_FILE to a PEM file with that authority's certificate; if you expect none, find out who \
-             answers there before you trust it"
+            "set SSL_CERT_FILE to a PEM file with that authority's certificate; if you expect none, find out which \
+             server that is before you trust it"
                 .to_owned(),
         ),
         Error::InvalidCertificate(Fault::NotValidForName | Fault::NotValidForNameContext { .. }) => (
@@ -87,11 +87,11 @@ fn untrusted(error: &Error, endpoint: &Endpoint) -> Finding {
             | Fault::NotValidYet
             | Fault::NotValidYetContext { .. },
         ) => (
-            "the server's certificate is out of its time",
+            "the server's certificate has expired or is not valid yet",
             "the certificate has expired, or this machine's clock is wrong",
-            format!("check the clock first: it says {}", shown::time(SystemTime::now())),
+            format!("check the clock first: it says {}", display::time(SystemTime::now())),
         ),
         _ => ("the server's certificate is not trusted", "it cannot be verified", "show it to the operator of the endpoint".to_owned()),
     };
-    Finding::failed(Step::Tls, summary).notes([shown::chain(error)]).advise(meaning, remedy)
+    Finding::failed(Step::Tls, summary).notes([display::chain(error)]).advise(meaning, remedy)
 }

@@ -6,8 +6,8 @@ use tokio::time::timeout;
 use tower_idaas::{Error, ErrorKind, Idaas, Token};
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 
 /// More than the crate takes with the longest time-outs that a file may ask for.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -15,11 +15,11 @@ const LIMIT: Duration = Duration::from_secs(150);
 pub(crate) async fn examine(idaas: &Idaas, config: &ConfigFile) -> (Finding, Option<Token>) {
     let start = Instant::now();
     let result = timeout(LIMIT, idaas.token()).await;
-    let time = shown::milliseconds(start.elapsed());
+    let time = display::milliseconds(start.elapsed());
     match result {
         Ok(Ok(token)) => {
-            let left = shown::time_from(token.expires_at(), SystemTime::now());
-            let finding = Finding::ok(Step::Token, "the server gave a token").fact("time", time);
+            let left = display::time_from(token.expires_at(), SystemTime::now());
+            let finding = Finding::ok(Step::Token, "the server issued a token").fact("time", time);
             (finding.fact("expires", left), Some(token))
         }
         Ok(Err(error)) => (refused(&error, config).fact("time", time), None),
@@ -29,52 +29,54 @@ pub(crate) async fn examine(idaas: &Idaas, config: &ConfigFile) -> (Finding, Opt
 
 fn late() -> Finding {
     Finding::failed(Step::Token, format!("no token within {LIMIT:?}")).advise(
-        "something on the way takes requests and does not answer, and longer than the time-outs of the configuration \
-         allow: a source of credentials, or a metadata service",
-        "look at what `credential` found; set RUST_LOG=debug in the service, whose log tells each attempt",
+        "a source of credentials or a metadata service accepts requests and sends no response, for longer than the \
+         time-outs of the configuration allow",
+        "check the result of the step `credential`; set RUST_LOG=debug in the service, whose log then has each attempt",
     )
 }
 
 fn refused(error: &Error, config: &ConfigFile) -> Finding {
     let (meaning, remedy) = advice(error, config);
-    let id = error.request_id().map(|id| ("request id", shown::text(id)));
+    let id = error.request_id().map(|id| ("request id", display::text(id)));
     let status = error.status().map(|status| ("status", status.to_string()));
-    let code = error.code().map(|code| ("error", shown::text(code)));
-    Finding::failed(Step::Token, "the server gave no token")
+    let code = error.code().map(|code| ("error", display::text(code)));
+    Finding::failed(Step::Token, "the server issued no token")
         .facts(status.into_iter().chain(code).chain(id))
-        .notes([shown::chain(error)])
+        .notes([display::chain(error)])
         .advise(meaning, remedy)
 }
 
 fn advice(error: &Error, config: &ConfigFile) -> (&'static str, String) {
     match (error.kind(), error.code()) {
         (_, Some("invalid_client")) => {
-            ("the server knows no such client, or does not believe it", credential(config))
+            ("the server does not know this client, or does not accept its credential", credential(config))
         }
         (_, Some("invalid_scope" | "unauthorized_client" | "access_denied")) => (
-            "the client is known, but what it asks for is not granted to it",
+            "the client is known, but the requested scope is not granted to it",
             format!(
                 "grant the application `{}` in the IDaaS console, or correct `scope`",
-                shown::text(config.get("scope").unwrap_or_default())
+                display::text(config.get("scope").unwrap_or_default())
             ),
         ),
         (ErrorKind::Credential, _) => {
-            ("the credential cannot be read or signed with", "mend what the message names".into())
+            ("the credential cannot be read or signed with", "correct what the message names".into())
         }
         (ErrorKind::Refused, _) => (
             "the server understood the request and refused it",
-            "give the request id to the support of IDaaS if its words do not help".into(),
+            "if its message does not help, send the request id to the support of IDaaS".into(),
         ),
-        (ErrorKind::Unavailable, _) => ("the server cannot answer now", "wait, and ask again".into()),
+        (ErrorKind::Unavailable, _) => {
+            ("the server is unavailable at the moment", "wait, and try again".into())
+        }
         (ErrorKind::InvalidResponse, _) => (
-            "what answers is no token endpoint: a gateway's page, a login, a redirect",
+            "the response is not from a token endpoint: it is a gateway's page, a login page or a redirect",
             "compare `tokenEndpoint`, path included, with the IDaaS console".into(),
         ),
         (ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Transport, _) => (
-            "the way that was open a moment ago is closed, or the proxy does not lead on",
-            "ask again; with a proxy, check that it lets this host through".into(),
+            "the connection worked in the steps before and fails now, or the proxy does not forward requests",
+            "try again; with a proxy, check that it allows this host".into(),
         ),
-        _ => ("it did not work", "see the message".into()),
+        _ => ("the request failed", "see the message".into()),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use super::super::config_file::ConfigFile;
+use super::super::display;
 use super::super::finding::{Finding, Step};
-use super::super::shown;
 use super::super::surroundings::Surroundings;
 use super::built::Faults;
 
@@ -40,8 +40,9 @@ pub(crate) fn examine(config: &ConfigFile, faults: &Faults, surroundings: &Surro
         ),
     };
     for name in named {
-        let Some(name) = shown::variable_name(name) else {
-            finding = finding.warn("a key holds what does not look like a variable's name; it is not shown");
+        let Some(name) = display::variable_name(name) else {
+            finding =
+                finding.warn("a key holds a text that does not look like a variable's name; it is not shown");
             continue;
         };
         let value = surroundings.variable(name);
@@ -60,7 +61,7 @@ fn state(value: Option<&OsString>) -> String {
         None => "not set".to_owned(),
         Some(None) => "set, but not to Unicode text".to_owned(),
         Some(Some(text)) if text.trim().is_empty() => "set, but blank".to_owned(),
-        Some(Some(text)) => format!("set, {}", shown::length_class(text.chars().count())),
+        Some(Some(text)) => format!("set, {}", display::length_class(text.chars().count())),
     }
 }
 

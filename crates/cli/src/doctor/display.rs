@@ -5,26 +5,25 @@ use std::time::{Duration, SystemTime};
 /// On one line, of bounded length.
 pub(crate) fn text(text: &str) -> String {
     const LONGEST: usize = 300;
-    let mut shown: String =
-        text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+        line.push('…');
     }
-    shown
+    line
 }
 
 /// An error and its causes on one line, without what they repeat.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut shown = error.to_string();
+    let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !shown.contains(&text) {
-            shown = format!("{shown}: {text}");
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
         }
         cause = error.source();
     }
-    text(&shown)
+    text(&line)
 }
 
 /// People paste the secret where its variable's name belongs. Names are short words; secrets are not.

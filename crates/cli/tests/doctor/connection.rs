@@ -1,4 +1,4 @@
-//! The way to the endpoint: names, proxies, authorities, handshakes.
+//! The connection to the endpoint: names, proxies, authorities, handshakes.
 
 use tower_idaas_testing::{ClientAuthentication, ServerCertificate, TestIdaas, TestIdaasBuilder};
 
@@ -10,7 +10,7 @@ use super::{assert_all_ok, assert_fails, assert_holds_no_secret, assert_skipped,
 
 const HOST: &str = "idaas.example.test";
 
-/// A demo whose endpoint only a proxy knows the way to.
+/// A demo whose endpoint only a proxy can reach.
 async fn elsewhere() -> (Demo, u16) {
     behind(TestIdaas::builder().host_name(HOST)).await
 }
@@ -26,7 +26,7 @@ async fn behind(server: TestIdaasBuilder) -> (Demo, u16) {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_nothing_is_tried_straight_and_all_else_is_looked_at_through_it() {
+async fn behind_a_proxy_nothing_is_tried_straight_and_all_else_is_examined_through_it() {
     let (mut demo, port) = elsewhere().await;
     let proxy = Proxy::start("200 Connection established", port).await;
     demo.surroundings.set("HTTPS_PROXY", proxy.url_with("user", "marker-of-a-password"));
@@ -90,7 +90,7 @@ async fn a_proxy_that_is_gone_or_none_is_reported_without_its_password() {
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let gone = format!("http://user:marker-of-a-password@{}", socket.local_addr().unwrap());
     for (value, advised) in
-        [(&*gone, "it is not there"), ("ftp://user:marker-of-a-password@host", "http://host:port")]
+        [(&*gone, "it cannot be reached"), ("ftp://user:marker-of-a-password@host", "http://host:port")]
     {
         demo.surroundings.set("HTTPS_PROXY", value);
         let report = demo.examine(Report::default()).await;
@@ -134,7 +134,7 @@ async fn a_certificate_for_another_name_and_one_out_of_its_time_are_distinguishe
 }
 
 #[tokio::test]
-async fn behind_a_socks_proxy_everything_is_looked_at_as_behind_any_other() {
+async fn behind_a_socks_proxy_everything_is_examined_as_behind_any_other() {
     let (mut demo, port) = elsewhere().await;
     let proxy = Proxy::start_socks(Some(("user", "marker-of-a-password")), port).await;
     demo.surroundings.set("ALL_PROXY", socks_url(&proxy.url(), "marker-of-a-password"));
@@ -154,7 +154,7 @@ async fn behind_a_socks_proxy_everything_is_looked_at_as_behind_any_other() {
     let gone = format!("http://{}", socket.local_addr().unwrap());
     demo.surroundings.set("ALL_PROXY", socks_url(&gone, "marker-of-a-password"));
     let report = demo.examine(Report::default()).await;
-    assert_fails(&report, Step::Proxy, "it is not there");
+    assert_fails(&report, Step::Proxy, "it cannot be reached");
     assert_skipped(&report, &[Step::Dns, Step::Tcp, Step::Tls, Step::Clock, Step::Token, Step::Claims]);
     assert_holds_no_secret(&report, &demo);
 }
@@ -164,7 +164,7 @@ fn socks_url(url: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_step_on_the_way_has_its_time_and_where_authorities_are_from_is_reported() {
+async fn each_step_of_the_connection_has_its_time_and_the_authorities_their_origin() {
     let demo = Demo::start(None).await.unwrap();
     let report = demo.examine(Report::default()).await;
     for step in [Step::Dns, Step::Tcp, Step::Tls] {
@@ -186,7 +186,7 @@ async fn each_step_on_the_way_has_its_time_and_where_authorities_are_from_is_rep
 }
 
 #[tokio::test]
-async fn a_developer_api_that_is_named_is_looked_at_as_well() {
+async fn a_developer_api_that_is_named_is_examined_as_well() {
     let demo = Demo::start(None).await.unwrap();
     let api = demo.server.start_developer_api().await.unwrap();
     let named = |host: &str| {
