@@ -44,10 +44,12 @@ pub(super) struct Bearer {
 
 impl Bearer {
     async fn token(&self) -> Result<Token, Error> {
-        match &self.subject {
+        let token = match &self.subject {
             Some(subject) => self.tokens.exchange(&subject.get()?, &self.scope).await,
-            None => Ok(self.tokens.slot(&self.scope).acquire().await?.value.clone()),
-        }
+            None => self.tokens.token(&self.scope).await,
+        };
+        // The DeveloperAPI was not called.
+        token.map_err(Error::of_another_server)
     }
 
     /// Makes one call. When its token is refused, it may have been revoked meanwhile, so a second call

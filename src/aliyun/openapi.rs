@@ -77,7 +77,7 @@ impl GenerateOauthToken {
         scope: &Scope,
         subject: Option<&SubjectToken>,
     ) -> Result<TokenResponse, Error> {
-        let credential = self.credentials.credential().await?;
+        let credential = self.credentials.credential().await.map_err(Error::of_another_server)?;
         let result = self.call(scope, subject, &credential).await;
         let Err(refused) = result else { return result };
         match refused.code() {

@@ -69,16 +69,17 @@ pub(crate) enum Evidence {
 impl Evidence {
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
+            _ if error.is_of_another_server() => Self::Nothing,
             _ if error.is_refusal_of_issuer() => Self::Responds,
+            _ if error.is_unreachable() => Self::Unreachable,
             // The page of a gateway, or its redirect to one.
             ErrorKind::InvalidResponse => Self::Doubtful,
-            ErrorKind::Connect => Self::Unreachable,
             ErrorKind::Credential
             | ErrorKind::Runtime
             | ErrorKind::Destination
             | ErrorKind::Unsupported
             | ErrorKind::Overloaded => Self::Nothing,
-            // Another server refuses: a metadata service, a key service.
+            // Another server refuses, such as a key service that a user's own source calls.
             _ if !error.is_transient() => Self::Nothing,
             ErrorKind::Unavailable if error.status().is_some_and(|status| status == 500) => Self::Doubtful,
             _ => Self::Unavailable,

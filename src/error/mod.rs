@@ -33,11 +33,23 @@ struct Inner {
     transient: bool,
     status: Option<StatusCode>,
     code: Option<String>,
-    from_issuer: bool,
+    server: Server,
+    unreachable: bool,
     request_id: Option<String>,
     retry_after: Option<Duration>,
     clock_offset: Option<i64>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Which server an error says something about, for the circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    /// Not known: the error comes from a user's own source, or from a call whose caller has not said it yet.
+    Unknown,
+    /// The one that was called.
+    Issuer,
+    /// Another one, which a call to the issuer needs something from first.
+    Another,
 }
 
 impl Error {
@@ -50,7 +62,8 @@ impl Error {
             transient: kind.is_transient(),
             status: None,
             code: None,
-            from_issuer: false,
+            server: Server::Unknown,
+            unreachable: false,
             request_id: None,
             retry_after: None,
             clock_offset: None,
@@ -114,13 +127,34 @@ impl Error {
 
     /// Marks the error as a result of the issuer itself, and not of another server on the way to it.
     pub(crate) fn of_issuer(self) -> Self {
-        self.with(|inner| inner.from_issuer = true)
+        self.with(|inner| inner.server = Server::Issuer)
+    }
+
+    /// Marks the error as a result of another server than the issuer: a metadata service, STS, or the token endpoint
+    /// where an API is called with its token.
+    pub(crate) fn of_another_server(self) -> Self {
+        self.with(|inner| inner.server = Server::Another)
+    }
+
+    /// Whether another server than the issuer failed: that says nothing about the issuer.
+    pub(crate) fn is_of_another_server(&self) -> bool {
+        self.0.server == Server::Another
+    }
+
+    /// Marks the error as that of a server to which there was no connection, whatever its kind.
+    pub(crate) fn unreachable(self) -> Self {
+        self.with(|inner| inner.unreachable = true)
+    }
+
+    /// Whether there was no connection to the server: refused, or not made in time.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.0.unreachable || self.0.kind == ErrorKind::Connect
     }
 
     /// Whether the issuer itself refused: to the circuit breaker that shows an issuer that responds.
     pub(crate) fn is_refusal_of_issuer(&self) -> bool {
-        let Inner { from_issuer, code, transient, .. } = &*self.0;
-        *from_issuer && code.is_some() && !transient
+        let Inner { server, code, transient, .. } = &*self.0;
+        *server == Server::Issuer && code.is_some() && !transient
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {

@@ -134,7 +134,8 @@ impl TokenEndpoint {
         }
         request.add_field("client_id", self.client.client_id.clone());
         request.add_field("scope", scope.as_str().to_owned());
-        self.authenticator.authenticate(&mut request).await?;
+        // An authenticator calls other servers, if any.
+        self.authenticator.authenticate(&mut request).await.map_err(Error::of_another_server)?;
         Ok(request)
     }
 

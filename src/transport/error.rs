@@ -31,7 +31,7 @@ pub(crate) fn kind(cause: &(dyn StdError + 'static)) -> ErrorKind {
 /// Whether there was no connection at all.
 #[cfg(feature = "transport")]
 pub(crate) fn is_unreachable(cause: &(dyn StdError + 'static)) -> bool {
-    find::<ConnectTimeout>(cause).is_some() || kind(cause) == ErrorKind::Connect
+    describe(cause, "").is_unreachable()
 }
 
 /// Whether the request was sent on a connection that the other side has dropped.
@@ -52,6 +52,7 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> Error {
                 "no connection to {endpoint}{way} within {limit:?}; check the network, or raise connectTimeout"
             ),
         )
+        .unreachable()
     } else if let Some(ReadTimeout(limit)) = find(cause) {
         Error::new(
             ErrorKind::Timeout,
@@ -249,6 +250,18 @@ fn malformed(_error: &(dyn StdError + 'static)) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_is_not_made_in_time_is_a_time_out_of_an_unreachable_server() {
+        let limit = std::time::Duration::from_secs(5);
+        let failure = || ConnectTimeout { limit, proxy: None };
+        for cause in [failure().into(), io::Error::other(failure()).into()] {
+            let error = explain(cause, "https://idaas.example/token");
+            assert_eq!((error.kind(), error.is_unreachable()), (ErrorKind::Timeout, true));
+        }
+        let error = explain(ReadTimeout(limit).into(), "https://idaas.example/token");
+        assert_eq!((error.kind(), error.is_unreachable()), (ErrorKind::Timeout, false));
+    }
 
     #[test]
     fn a_name_without_an_address_is_called_so_wherever_in_the_chain_it_is() {

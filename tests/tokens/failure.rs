@@ -1,10 +1,14 @@
 //! No token is to be had: who learns of it, and for how long.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, ServiceExt};
-use tower_idaas::{Error, ErrorKind};
+use tower_idaas::authn::{Authenticator, ClientSecretPost, TokenRequest};
+use tower_idaas::{BoxFuture, Error, ErrorKind, SecretSource};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::handles::{
@@ -179,5 +183,38 @@ async fn a_rotated_secret_is_found_without_a_rebuild() -> Outcome {
     environment.set(TestIdaas::SECRET_VARIABLE, "another-not-real-secret");
     clock.advance(seconds(5));
     idaas.token().await?;
+    Ok(())
+}
+
+/// Needs something from a metadata service, which is busy at first.
+#[derive(Debug)]
+struct OverMetadata {
+    method: ClientSecretPost,
+    is_busy: Arc<AtomicBool>,
+}
+
+impl Authenticator for OverMetadata {
+    fn authenticate<'a>(&'a self, request: &'a mut TokenRequest) -> BoxFuture<'a, Result<(), Error>> {
+        if self.is_busy.load(Ordering::SeqCst) {
+            let busy = Error::new(ErrorKind::Unavailable, "the metadata service is busy, said the test");
+            return Box::pin(async { Err(busy.with_retry_after(seconds(300))) });
+        }
+        self.method.authenticate(request)
+    }
+}
+
+#[tokio::test]
+async fn a_busy_metadata_service_keeps_no_other_scope_from_the_issuer() -> Outcome {
+    let issuer = TestIdaas::start().await?;
+    let is_busy = Arc::new(AtomicBool::new(true));
+    let method = ClientSecretPost::new(SecretSource::variable(TestIdaas::SECRET_VARIABLE));
+    let method = OverMetadata { method, is_busy: Arc::clone(&is_busy) };
+    let idaas = client_of(&issuer).authenticator(method).build()?;
+    let other = "api://other|read".parse()?;
+    assert_eq!(idaas.token_for(&other).await.unwrap_err().retry_after(), Some(seconds(300)));
+    is_busy.store(false, Ordering::SeqCst);
+    idaas.token().await?;
+    assert!(idaas.token_for(&other).await.is_err(), "its own pause lasts");
+    assert_eq!((issuer.token_requests(), issuer.rejected_requests()), (1, 0));
     Ok(())
 }

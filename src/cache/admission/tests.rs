@@ -265,6 +265,24 @@ async fn a_refusal_of_the_server_is_a_response_and_closes_the_circuit() {
     let refusal = Error::new(ErrorKind::Refused, "not granted").with_code("invalid_scope").of_issuer();
     assert_eq!(fixture.fail(fixture.permit(), "b", &refusal), Effect::Isolated);
     assert!(fixture.is_closed());
+#[tokio::test(start_paused = true)]
+async fn connections_that_are_not_made_in_time_open_the_circuit_of_connections_and_close_none() {
+    let not_in_time = || Error::new(ErrorKind::Timeout, "no connection within 5 s").unreachable().of_issuer();
+    for first in [unreachable_server(), not_in_time()] {
+        let fixture = Fixture::new();
+        assert!(matches!(fixture.fail(fixture.permit_of_another(), "a", &first), Effect::Open(_)));
+        fixture.advance(1);
+        for party in [Party::Own, Party::Other] {
+            let probe = assert_ready!(task::spawn(fixture.acquire(party)).poll()).unwrap();
+            let mut waiter = fixture.waiter(Party::Other);
+            assert!(matches!(fixture.fail(probe, "a", &not_in_time()), Effect::Open(_)), "{party:?}");
+            assert!(assert_ready!(waiter.poll()).is_err(), "{party:?}");
+            assert!(fixture.try_acquire().unwrap().is_err(), "{party:?}");
+            fixture.advance(60);
+        }
+    }
+}
+
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,6 +340,29 @@ async fn a_secret_that_is_missing_says_nothing_about_the_server() {
     assert_eq!(fixture.fail(fixture.permit(), "b", &missing), Effect::Isolated);
     let probe = fixture.permit();
     assert!(fixture.try_acquire().is_none(), "still one probe at a time");
+#[tokio::test(start_paused = true)]
+async fn what_another_server_fails_with_opens_and_closes_no_circuit() {
+    let page = Error::new(ErrorKind::InvalidResponse, "a page of regrets");
+    let silence = Error::new(ErrorKind::Timeout, "no response");
+    let throttled = busy().with_retry_after(Duration::from_secs(300));
+    let refusal = Error::new(ErrorKind::Refused, "no such client").with_code("invalid_client").of_issuer();
+    for error in [busy(), throttled, internal_error(), silence, page, unreachable_server(), refusal] {
+        let error = error.of_another_server();
+        for party in [Party::Own, Party::Other] {
+            let permit =
+                |fixture: &Fixture| assert_ready!(task::spawn(fixture.acquire(party)).poll()).unwrap();
+            let fixture = Fixture::new();
+            for label in ["a", "b"] {
+                assert_eq!(fixture.fail(permit(&fixture), label, &error), Effect::Isolated, "{error}");
+            }
+            assert!(fixture.is_closed(), "{error}");
+            let fixture = Fixture::half_open();
+            assert_eq!(fixture.fail(permit(&fixture), "a", &error), Effect::Isolated, "{error}");
+            assert!(!fixture.is_closed(), "{error}");
+        }
+    }
+}
+
     drop(probe);
 }
 
