@@ -313,8 +313,10 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     }
 
     fn remember(&self, state: &mut State<V>, failure: Failure, now: Timestamp) -> Outcome<V> {
-        // A full queue says nothing about the server or the value, and may have room for the next request.
-        if failure.error.kind() != ErrorKind::Overloaded {
+        // The full queue of the admission, which says when to try again, says nothing about the server or the value, and
+        // may have room for the next request. That of a source is a failure like any other.
+        let queue_is_full = failure.error.kind() == ErrorKind::Overloaded && failure.until.is_some();
+        if !queue_is_full {
             let until = state.fail(&failure, now, fastrand::f64());
             self.recheck_at(state, until, now);
         }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::*;
@@ -12,15 +12,25 @@ use crate::telemetry::Telemetry;
 struct Numbers {
     clock: ManualClock,
     fetches: AtomicU64,
-    fails: AtomicBool,
+    failure: Mutex<Option<ErrorKind>>,
+}
+
+impl Numbers {
+    fn fail(&self, kind: impl Into<Option<ErrorKind>>) {
+        *self.failure.lock().unwrap() = kind.into();
+    }
+
+    fn fetches(&self) -> u64 {
+        self.fetches.load(Ordering::SeqCst)
+    }
 }
 
 impl Loader<u64> for Numbers {
     fn load(&self) -> BoxFuture<'_, Result<Loaded<u64>, Error>> {
         Box::pin(async move {
             let value = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
-            if self.fails.load(Ordering::SeqCst) {
-                return Err(Error::new(ErrorKind::Unavailable, "busy"));
+            if let Some(kind) = *self.failure.lock().unwrap() {
+                return Err(Error::new(kind, "busy"));
             }
             Ok(Loaded {
                 value,
@@ -39,6 +49,22 @@ impl Loader<u64> for Numbers {
     }
 }
 
+fn slot() -> (Arc<Slot<u64>>, Arc<Numbers>, ManualClock) {
+    let clock = ManualClock::new();
+    let numbers =
+        Arc::new(Numbers { clock: clock.clone(), fetches: AtomicU64::new(0), failure: Mutex::default() });
+    let settings = Settings {
+        clock: Clock::Manual(clock.clone()),
+        wait: Duration::from_secs(20),
+        attempt_timeout: Duration::from_secs(20),
+        admission: Arc::default(),
+        party: Party::Own,
+        runtimes: Arc::default(),
+        telemetry: Telemetry::new("app", "test"),
+    };
+    (Arc::new(Slot::new(Arc::clone(&numbers) as _, settings)), numbers, clock)
+}
+
 /// The value that is served now, once a refresh that it begins has ended.
 async fn served(slot: &Arc<Slot<u64>>) -> Arc<CacheEntry<u64>> {
     let entry = Arc::clone(slot).acquire().await.unwrap();
@@ -50,31 +76,45 @@ async fn served(slot: &Arc<Slot<u64>>) -> Arc<CacheEntry<u64>> {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_a_rejection_requests_is_begun_again_after_it_failed() {
-    let clock = ManualClock::new();
-    let numbers = Numbers { clock: clock.clone(), fetches: AtomicU64::new(0), fails: AtomicBool::new(false) };
-    let numbers = Arc::new(numbers);
-    let settings = Settings {
-        clock: Clock::Manual(clock.clone()),
-        wait: Duration::from_secs(20),
-        attempt_timeout: Duration::from_secs(20),
-        admission: Arc::default(),
-        party: Party::Own,
-        runtimes: Arc::default(),
-        telemetry: Telemetry::new("app", "test"),
-    };
-    let slot = Arc::new(Slot::new(Arc::clone(&numbers) as _, settings));
+    let (slot, numbers, clock) = slot();
     let [one, another] = [7, 8];
     assert!(served(&slot).await.recheck().reject(one));
     let second = served(&slot).await;
     second.recheck().accept(one);
     clock.advance(Duration::from_secs(2));
 
-    numbers.fails.store(true, Ordering::SeqCst);
+    numbers.fail(ErrorKind::Unavailable);
     assert!(!second.recheck().reject(another), "another consumer accepts it");
-    assert_eq!((served(&slot).await.value, numbers.fetches.load(Ordering::SeqCst)), (2, 3));
-    numbers.fails.store(false, Ordering::SeqCst);
-    assert_eq!((served(&slot).await.value, numbers.fetches.load(Ordering::SeqCst)), (2, 3), "a pause");
+    assert_eq!((served(&slot).await.value, numbers.fetches()), (2, 3));
+    numbers.fail(None);
+    assert_eq!((served(&slot).await.value, numbers.fetches()), (2, 3), "a pause");
     clock.advance(Duration::from_secs(2));
-    assert_eq!((served(&slot).await.value, numbers.fetches.load(Ordering::SeqCst)), (2, 4));
+    assert_eq!((served(&slot).await.value, numbers.fetches()), (2, 4));
     assert_eq!(served(&slot).await.value, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_overloaded_is_left_alone_for_a_pause_like_one_that_is_down() {
+    for kind in [ErrorKind::Overloaded, ErrorKind::Unavailable] {
+        let (slot, numbers, _) = slot();
+        numbers.fail(kind);
+        let refused = async || Arc::clone(&slot).acquire().await.unwrap_err().kind();
+        assert_eq!(refused().await, kind);
+        let fetches = numbers.fetches();
+        assert_eq!((refused().await, numbers.fetches()), (kind, fetches), "remembered");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_ahead_that_met_an_overloaded_source_is_begun_again_after_a_pause() {
+    let (slot, numbers, clock) = slot();
+    assert_eq!(served(&slot).await.value, 1);
+    clock.advance(Duration::from_secs(1_000));
+    numbers.fail(ErrorKind::Overloaded);
+    assert_eq!((served(&slot).await.value, numbers.fetches()), (1, 2));
+    numbers.fail(None);
+    assert_eq!((served(&slot).await.value, numbers.fetches()), (1, 2), "a pause");
+    clock.advance(Duration::from_secs(2));
+    assert_eq!((served(&slot).await.value, numbers.fetches()), (1, 3));
+    assert_eq!(served(&slot).await.value, 3);
 }
