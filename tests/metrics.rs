@@ -8,7 +8,9 @@ use http::{Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::{Layer, Service, service_fn};
 use tower_idaas::clock::ManualClock;
-use tower_idaas::{BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, TokenResponse, TokenSource};
+use tower_idaas::{
+    BoxError, BoxFuture, Error, ErrorKind, Idaas, Scope, SubjectToken, TokenResponse, TokenSource,
+};
 
 /// Tokens of twenty minutes; none for `api://none|read`.
 #[derive(Debug)]
@@ -114,7 +116,6 @@ fn the_gauge_of_a_scope_that_has_gone_or_was_never_requested_is_not_left_behind(
 #[cfg(feature = "transport")]
 #[test]
 fn exchanges_count_under_a_method_of_their_own_and_leave_the_gauges_of_the_tokens_alone() {
-    use tower_idaas::SubjectToken;
     use tower_idaas_testing::{Behaviour, TestIdaas};
 
     let text = recorded(|_, clock| async move {
@@ -198,6 +199,43 @@ fn an_issuer_that_is_left_alone_shows_as_an_open_circuit_and_refused_fetches() {
 
 #[test]
 fn a_401_to_our_token_is_counted() {
+#[test]
+fn a_circuit_whose_pause_is_over_shows_as_closed_although_no_request_has_come_since() {
+    #[derive(Debug)]
+    struct Down;
+    impl TokenSource for Down {
+        fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+            Box::pin(async { Err(Error::new(ErrorKind::Unavailable, "not now, said the test")) })
+        }
+
+        fn exchange<'a>(
+            &'a self,
+            _: &'a SubjectToken,
+            _: &'a Scope,
+        ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+            Box::pin(async { Err(Error::new(ErrorKind::Connect, "no route, said the test")) })
+        }
+    }
+    let recorded_after = |pause: Duration| {
+        let text = recorded(|_, clock| async move {
+            let builder = Idaas::builder().scope("api://a|read").token_source(Down);
+            let idaas = builder.clock(clock.clone()).build()?;
+            idaas.prefetch().await.unwrap_err();
+            idaas.exchange(&SubjectToken::access_token("one")).await.unwrap_err();
+            clock.advance(pause);
+            idaas.record_metrics();
+            Ok(())
+        });
+        ["token source", "token exchange"].map(|method| {
+            let line = format!(r#"idaas_circuit_closed{{client="",method="{method}"}} "#);
+            let value = text.lines().find_map(|other| other.strip_prefix(&*line));
+            value.unwrap_or_else(|| panic!("{text}")).to_owned()
+        })
+    };
+    assert_eq!(recorded_after(Duration::from_millis(100)), ["0", "0"]);
+    assert_eq!(recorded_after(Duration::from_secs(5)), ["1", "1"]);
+}
+
     let text = recorded(|idaas, _| async move {
         let inner = service_fn(|_: Request<()>| async {
             let mut response = Response::new(());

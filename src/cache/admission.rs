@@ -179,10 +179,13 @@ impl Admission {
         Decision::Granted(Permit { admission, id, party, probes, counted: false, frees: 1, in_flight: None })
     }
 
-    /// Whether all circuits that requests for this party depend on are closed.
-    pub(crate) fn is_closed(&self, party: Party) -> bool {
+    /// Whether the circuits that requests for this party depend on admit one now: they are closed, or half-open
+    /// without a probe in flight.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn admits(&self, party: Party, now: Timestamp) -> bool {
         let state = self.state();
-        state.connection.is_closed() && (party == Party::Other || state.own.is_closed())
+        let admits = |circuit: &CircuitBreaker| !circuit.is_probed() && circuit.refusal(now).is_none();
+        admits(&state.connection) && (party == Party::Other || admits(&state.own))
     }
 
     /// Whether requests are queued.

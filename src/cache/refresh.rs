@@ -245,8 +245,14 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
     }
 
     fn report_circuit(&self) {
-        let Settings { admission, party, telemetry, .. } = &self.settings;
-        telemetry.circuit(admission.is_closed(*party));
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
+        #[cfg(feature = "metrics")]
+        {
+            let Settings { admission, party, clock, telemetry, .. } = &self.settings;
+            let id = (Arc::as_ptr(admission).addr(), *party == Party::Own);
+            let (admission, party, clock) = (Arc::downgrade(admission), *party, clock.clone());
+            telemetry.circuit(id, move || Some(admission.upgrade()?.admits(party, clock.now())));
+        }
     }
 
     fn no_response(&self) -> Error {

@@ -4,12 +4,17 @@
 //! The names are listed in the crate's documentation, under "Observability". The field `event` repeats an event's name,
 //! because formatted logs show it.
 
+#[cfg(feature = "metrics")]
+mod circuits;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
+#[cfg(feature = "metrics")]
+use crate::telemetry::circuits::{CircuitId, Circuits};
 
 /// A failure that is repeated within this time is not warned of again.
 const WARNED_FOR: Duration = Duration::from_secs(1);
@@ -29,6 +34,9 @@ pub(crate) struct Telemetry {
     #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
     gauges_lives: bool,
     warnings: Arc<Warnings>,
+    /// Of the whole handle.
+    #[cfg(feature = "metrics")]
+    circuits: Arc<Circuits>,
 }
 
 /// Recent failures: one that repeats, or that many callers meet, does not fill the log.
@@ -96,13 +104,20 @@ const REFRESH: &str = "idaas.refresh";
 
 impl Telemetry {
     pub(crate) fn new(client: &str, method: &'static str) -> Self {
-        Self { client: client.into(), method, gauges_lives: true, warnings: Arc::default() }
+        Self {
+            client: client.into(),
+            method,
+            gauges_lives: true,
+            warnings: Arc::default(),
+            #[cfg(feature = "metrics")]
+            circuits: Arc::default(),
+        }
     }
 
     /// The same client, for something else than tokens.
     #[cfg_attr(not(feature = "aliyun"), allow(dead_code))]
     pub(crate) fn of(&self, method: &'static str) -> Self {
-        Self { client: Arc::clone(&self.client), method, gauges_lives: false, warnings: Arc::default() }
+        Self { method, gauges_lives: false, warnings: Arc::default(), ..self.clone() }
     }
 
     /// The same client, for exchanged tokens. Their lives differ, so no gauge reports them.
@@ -180,13 +195,30 @@ impl Telemetry {
         }
     }
 
-    /// Whether requests go to the issuer, or are refused after failures.
-    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
-    pub(crate) fn circuit(&self, closed: bool) {
-        #[cfg(feature = "metrics")]
-        metrics::gauge!("idaas_circuit_closed", self.client_labels()).set(u8::from(closed));
-        #[cfg(not(feature = "metrics"))]
-        let _ = closed;
+    /// Whether requests go to the issuer, or are refused after failures; `None` once there is nothing to tell. `id`
+    /// distinguishes circuits under one label. [`record_circuits`](Self::record_circuits) asks again.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn circuit(
+        &self,
+        id: CircuitId,
+        is_closed: impl Fn() -> Option<bool> + Send + Sync + 'static,
+    ) {
+        self.circuits.add(self.method, id, is_closed);
+        self.set_circuits(|method| method == self.method);
+    }
+
+    /// Brings the gauge of each circuit of the handle up to date, if it was set before.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn record_circuits(&self) {
+        self.set_circuits(|_| true);
+    }
+
+    #[cfg(feature = "metrics")]
+    fn set_circuits(&self, is_wanted: impl Fn(&str) -> bool) {
+        for (method, closed) in self.circuits.closed().into_iter().filter(|(method, _)| is_wanted(method)) {
+            let labels = Self { method, ..self.clone() }.client_labels();
+            metrics::gauge!("idaas_circuit_closed", labels).set(u8::from(closed));
+        }
     }
 
     /// A token was invalidated, for instance after a 401, before it was due.

@@ -118,9 +118,10 @@ impl TokenCache {
         self.default.clock()
     }
 
-    /// Reports how long the tokens of all scopes still live.
+    /// Reports how long the tokens of all scopes still live, and whether requests are refused after failures.
     #[cfg(feature = "metrics")]
-    pub(crate) fn record_lives(&self) {
+    pub(crate) fn record_metrics(&self) {
+        self.scopes.settings().telemetry.record_circuits();
         self.default.record_life();
         self.scopes.for_each(|TokenSlot { slot, .. }| slot.record_life());
     }
