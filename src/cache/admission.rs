@@ -162,8 +162,9 @@ impl Admission {
         }
         let probed = circuits.iter().take(depends_on).any(|circuit| circuit.is_probed());
         // Queued requests precede new ones.
-        let must_queue = !queued && limiter.has_queue_of(priority);
-        if probed || must_queue || !limiter.has_room(priority) {
+        let has_room =
+            if queued { limiter.has_room(priority) } else { limiter.has_room_beside_queue(priority) };
+        if probed || !has_room {
             if queued || limiter.enqueue(priority) {
                 return Decision::Wait;
             }

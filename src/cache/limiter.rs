@@ -68,8 +68,25 @@ impl Limiter {
     }
 
     pub(crate) fn has_room(&self, priority: bool) -> bool {
+        self.room(priority) > 0
+    }
+
+    /// Whether there is room for a new request as well as for each queued one. Those have been woken then, and take
+    /// their places when they run.
+    pub(crate) fn has_room_beside_queue(&self, priority: bool) -> bool {
+        let queued = if priority { self.queued.priority } else { self.queued.ordinary };
+        self.room(priority) > queued
+    }
+
+    fn room(&self, priority: bool) -> usize {
+        let free = self.window.saturating_sub(self.holders.len());
+        if priority { free } else { free.min(self.ordinary_room()) }
+    }
+
+    /// How many more requests without priority the reserved places allow.
+    fn ordinary_room(&self) -> usize {
         let reserved = (self.window / 8).max(1);
-        self.holders.len() < self.window && (priority || self.ordinary < self.window - reserved)
+        (self.window - reserved).saturating_sub(self.ordinary)
     }
 
     pub(crate) fn acquire(&mut self, permit: u64, priority: bool, heartbeat: &Heartbeat) {
@@ -98,10 +115,6 @@ impl Limiter {
         self.queued.priority + self.queued.ordinary > 0
     }
 
-    pub(crate) fn has_queue_of(&self, priority: bool) -> bool {
-        if priority { self.queued.priority > 0 } else { self.queued.ordinary > 0 }
-    }
-
     pub(crate) fn dequeue(&mut self, priority: bool) {
         let queued = self.queued.of(priority);
         *queued = queued.saturating_sub(1);
@@ -112,9 +125,8 @@ impl Limiter {
     pub(crate) fn admissible(&self, freed: usize) -> Queued {
         let free = self.window.saturating_sub(self.holders.len()).min(freed);
         let priority = free.min(self.queued.priority);
-        let reserved = (self.window / 8).max(1);
-        let ordinary = (self.window - reserved).saturating_sub(self.ordinary);
-        Queued { priority, ordinary: (free - priority).min(ordinary).min(self.queued.ordinary) }
+        let ordinary = (free - priority).min(self.ordinary_room()).min(self.queued.ordinary);
+        Queued { priority, ordinary }
     }
 
     /// The server responded: widens the window, and returns by how much.
@@ -218,7 +230,7 @@ mod tests {
         for responses in 0..3 {
             let mut limiter = filled(256, 7 * (responses + 1));
             (0..responses).for_each(|_| _ = limiter.grow());
-            assert!(limiter.enqueue(false) && limiter.has_queue_of(false) && !limiter.has_queue_of(true));
+            assert!(limiter.enqueue(false) && limiter.has_queue());
             let Queued { priority, ordinary } = limiter.admissible(1);
             assert_eq!((priority, ordinary), (0, 0), "after {responses}");
         }

@@ -106,6 +106,23 @@ async fn a_burst_begins_with_a_few_requests_and_each_response_lets_several_more_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_request_takes_a_free_place_unless_a_queued_one_was_woken_for_it() {
+    let fixture = Fixture::new();
+    let mut permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
+    let mut woken = fixture.waiter(Party::Own);
+    permits.pop().unwrap().responded();
+    assert!(woken.is_woken());
+    // One place was freed and eight are new; the queued request has not run yet, and only one of them is for it.
+    permits.extend((0..START).map(|_| fixture.permit()));
+    let mut last = fixture.waiter(Party::Own);
+    permits.push(assert_ready!(woken.poll()).unwrap());
+    assert_pending!(last.poll());
+    permits.pop();
+    assert!(last.is_woken());
+    assert!(assert_ready!(last.poll()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_refuses_all_and_what_was_sent_before_does_not_count_again() {
     let fixture = Fixture::new();
     let permits: Vec<Permit> = (0..START).map(|_| fixture.permit()).collect();
@@ -249,23 +266,6 @@ async fn an_open_circuit_of_connections_refuses_all_parties_and_any_response_clo
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_parties_leave_places_for_own_requests_and_their_queue_is_bounded() {
-    let fixture = Fixture::with(Admission::new(2));
-    let _in_flight = fixture.permit_of_another();
-    let mut queue: Vec<_> = (0..32).map(|_| fixture.waiter(Party::Other)).collect();
-    let refused = assert_ready!(task::spawn(fixture.acquire(Party::Other)).poll()).unwrap_err();
-    assert_eq!((refused.error.kind(), refused.until), (ErrorKind::Overloaded, fixture.clock.now()));
-    drop(fixture.permit());
-    queue.pop();
-    assert_pending!(task::spawn(fixture.acquire(Party::Other)).poll());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refusal_of_the_server_is_a_response_and_closes_the_circuit() {
-    let fixture = Fixture::half_open();
-    let refusal = Error::new(ErrorKind::Refused, "not granted").with_code("invalid_scope").of_issuer();
-    assert_eq!(fixture.fail(fixture.permit(), "b", &refusal), Effect::Isolated);
-#[tokio::test(start_paused = true)]
 async fn connections_that_are_not_made_in_time_open_the_circuit_of_connections_and_close_none() {
     let not_in_time = || Error::new(ErrorKind::Timeout, "no connection within 5 s").unreachable().of_issuer();
     for first in [unreachable_server(), not_in_time()] {
@@ -283,6 +283,23 @@ async fn connections_that_are_not_made_in_time_open_the_circuit_of_connections_a
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn other_parties_leave_places_for_own_requests_and_their_queue_is_bounded() {
+    let fixture = Fixture::with(Admission::new(2));
+    let _in_flight = fixture.permit_of_another();
+    let mut queue: Vec<_> = (0..32).map(|_| fixture.waiter(Party::Other)).collect();
+    let refused = assert_ready!(task::spawn(fixture.acquire(Party::Other)).poll()).unwrap_err();
+    assert_eq!((refused.error.kind(), refused.until), (ErrorKind::Overloaded, fixture.clock.now()));
+    drop(fixture.permit());
+    queue.pop();
+    assert_pending!(task::spawn(fixture.acquire(Party::Other)).poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_the_server_is_a_response_and_closes_the_circuit() {
+    let fixture = Fixture::half_open();
+    let refusal = Error::new(ErrorKind::Refused, "not granted").with_code("invalid_scope").of_issuer();
+    assert_eq!(fixture.fail(fixture.permit(), "b", &refusal), Effect::Isolated);
     assert!(fixture.is_closed());
 }
 
@@ -324,23 +341,6 @@ async fn what_other_servers_refuse_says_nothing_about_this_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redirect_is_no_response_of_the_server() {
-    let fixture = Fixture::new();
-    let redirect = Error::new(ErrorKind::InvalidResponse, "to a page of regrets").with_transient(false);
-    let redirect = redirect.with_status(http::StatusCode::FOUND).of_issuer();
-    fixture.fail(fixture.permit(), "a", &busy());
-    fixture.advance(1);
-    assert!(matches!(fixture.fail(fixture.permit(), "b", &redirect), Effect::Open(_)));
-    assert!(!fixture.is_closed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_secret_that_is_missing_says_nothing_about_the_server() {
-    let fixture = Fixture::half_open();
-    let missing = Error::new(ErrorKind::Credential, "no such file");
-    assert_eq!(fixture.fail(fixture.permit(), "b", &missing), Effect::Isolated);
-    let probe = fixture.permit();
-#[tokio::test(start_paused = true)]
 async fn what_another_server_fails_with_opens_and_closes_no_circuit() {
     let page = Error::new(ErrorKind::InvalidResponse, "a page of regrets");
     let silence = Error::new(ErrorKind::Timeout, "no response");
@@ -363,6 +363,23 @@ async fn what_another_server_fails_with_opens_and_closes_no_circuit() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_no_response_of_the_server() {
+    let fixture = Fixture::new();
+    let redirect = Error::new(ErrorKind::InvalidResponse, "to a page of regrets").with_transient(false);
+    let redirect = redirect.with_status(http::StatusCode::FOUND).of_issuer();
+    fixture.fail(fixture.permit(), "a", &busy());
+    fixture.advance(1);
+    assert!(matches!(fixture.fail(fixture.permit(), "b", &redirect), Effect::Open(_)));
+    assert!(!fixture.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_missing_says_nothing_about_the_server() {
+    let fixture = Fixture::half_open();
+    let missing = Error::new(ErrorKind::Credential, "no such file");
+    assert_eq!(fixture.fail(fixture.permit(), "b", &missing), Effect::Isolated);
+    let probe = fixture.permit();
     assert!(fixture.try_acquire().is_none(), "still one probe at a time");
     drop(probe);
 }
