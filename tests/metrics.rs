@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower::{Layer, Service, service_fn};
 use tower_idaas::clock::ManualClock;
@@ -198,8 +200,6 @@ fn an_issuer_that_is_left_alone_shows_as_an_open_circuit_and_refused_fetches() {
 }
 
 #[test]
-fn a_401_to_our_token_is_counted() {
-#[test]
 fn a_circuit_whose_pause_is_over_shows_as_closed_although_no_request_has_come_since() {
     #[derive(Debug)]
     struct Down;
@@ -236,6 +236,8 @@ fn a_circuit_whose_pause_is_over_shows_as_closed_although_no_request_has_come_si
     assert_eq!(recorded_after(Duration::from_secs(5)), ["1", "1"]);
 }
 
+#[test]
+fn a_401_to_our_token_is_counted() {
     let text = recorded(|idaas, _| async move {
         let inner = service_fn(|_: Request<()>| async {
             let mut response = Response::new(());
@@ -264,4 +266,54 @@ fn a_401_to_what_is_sent_without_tower_is_counted_too() {
         Ok(())
     });
     assert!(says(&text, "idaas_unauthorized_total 2"), "{text}");
+}
+
+#[test]
+fn a_recorder_that_panics_while_a_panic_of_the_source_unwinds_does_not_end_the_process() {
+    #[derive(Debug)]
+    struct Panics;
+    impl TokenSource for Panics {
+        fn fetch<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+            Box::pin(async { std::panic::panic_any("a panic of the source that the test asked for") })
+        }
+    }
+    /// Panics wherever something is counted but a gauge up.
+    #[derive(Debug)]
+    struct Recorder;
+    fn panics() -> ! {
+        std::panic::panic_any("a panic of the recorder that the test asked for")
+    }
+    impl CounterFn for Recorder {
+        fn increment(&self, _: u64) {
+            panics()
+        }
+        fn absolute(&self, _: u64) {}
+    }
+    impl GaugeFn for Recorder {
+        fn increment(&self, _: f64) {}
+        fn decrement(&self, _: f64) {
+            panics()
+        }
+        fn set(&self, _: f64) {
+            panics()
+        }
+    }
+    impl metrics::Recorder for Recorder {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::new(Self))
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(Arc::new(Self))
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+    let idaas = Idaas::builder().scope("api://a|read").token_source(Panics).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = metrics::with_local_recorder(&Recorder, || runtime.block_on(idaas.prefetch())).unwrap_err();
+    assert!(error.kind() == ErrorKind::Runtime && error.to_string().contains("panicked"), "{error}");
 }

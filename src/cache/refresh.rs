@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -244,8 +245,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         }
     }
 
-    fn report_circuit(&self) {
     #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self))]
+    fn report_circuit(&self) {
         #[cfg(feature = "metrics")]
         {
             let Settings { admission, party, clock, telemetry, .. } = &self.settings;
@@ -302,6 +303,11 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
         });
     }
 
+    /// The same where a panic must not leave: the panic's own message has gone to the panic hook.
+    fn report_caught(&self, outcome: &telemetry::Outcome) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.report(outcome, None)));
+    }
+
     fn cause(&self) -> &'static str {
         match self.plan.cause {
             Cause::Missing => "missing",
@@ -315,7 +321,8 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
     /// A task that is dropped with its runtime is no failure: the next waiter begins another refresh. A panic in a
     /// user's authenticator or source is an error like any other. `std::thread::panicking` cannot distinguish them: a
-    /// panic elsewhere may be what drops the runtime.
+    /// panic elsewhere may be what drops the runtime. In both cases the thread may unwind already, and a second panic,
+    /// in a user's recorder of metrics or subscriber, would end the process.
     fn drop(&mut self) {
         if self.completed {
             return;
@@ -324,12 +331,14 @@ impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
             let message =
                 format!("the fetch of {} panicked; the panic's own message says where", self.loader.label());
             let error = Error::new(ErrorKind::Runtime, message);
-            let outcome = self.completion.complete(self.plan.id, Err(error.clone().into()));
-            self.report(&telemetry::Outcome::Panicked(error), None);
+            let complete = || self.completion.complete(self.plan.id, Err(error.clone().into()));
+            let outcome = catch_unwind(AssertUnwindSafe(complete));
+            let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(error.clone()));
+            self.report_caught(&telemetry::Outcome::Panicked(error));
             self.outcome.send_replace(Some(outcome));
         } else {
             self.completion.lost(self.plan.id);
-            self.report(&telemetry::Outcome::Lost, None);
+            self.report_caught(&telemetry::Outcome::Lost);
         }
     }
 }

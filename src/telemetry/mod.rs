@@ -326,8 +326,11 @@ pub(crate) struct Gauged(metrics::Gauge);
 
 #[cfg(feature = "metrics")]
 impl Drop for Gauged {
+    /// The guard may be dropped while a panic unwinds the thread, and a second one, in the user's gauge, would end the
+    /// process.
     fn drop(&mut self) {
-        self.0.decrement(1);
+        let decrement = || self.0.decrement(1);
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decrement));
     }
 }
 
