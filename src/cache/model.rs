@@ -187,7 +187,7 @@ fn an_invalidated_value_is_not_served_and_a_refresh_begun_before_is_void() {
                 first.recheck().invalidate();
                 source.blocked.store(false, Ordering::SeqCst);
                 let served = block_on(slot.acquire()).unwrap().value;
-                assert!(served > before, "{served} was fetches for before the invalidation");
+                assert!(served > before, "{served} was fetched before the invalidation");
             })
         };
         refreshing.join().unwrap().unwrap();

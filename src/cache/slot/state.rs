@@ -54,7 +54,7 @@ impl<V> Default for State<V> {
 }
 
 impl<V> State<V> {
-    /// The refresh to wait for, if one is in flight and not join_until.
+    /// The refresh to wait for, if one is in flight and may still be joined.
     pub(super) fn in_flight(&self, now: Timestamp) -> Option<&InFlight<V>> {
         self.in_flight.as_ref().filter(|_| now.monotonic < self.join_until.monotonic)
     }
