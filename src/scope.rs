@@ -78,7 +78,7 @@ impl Scope {
                         (Some(first), Some(other)) => format!(", found {first} and {other}"),
                         _ => String::new(),
                     };
-                    return Err(format!("expected one audience{found}; ask for one token per audience"));
+                    return Err(format!("expected one audience{found}; request one token per audience"));
                 }
                 Some(_) => {}
             }

@@ -230,7 +230,7 @@ mod tests {
 
     /// How many shards a hundred threads use.
     fn read_by_a_hundred_threads(header: &ShardedHeader) -> usize {
-        let ask = || {
+        let read = || {
             let shard = header.mine();
             assert_eq!(shard.authorization(), "Bearer x");
             assert!(shard.authorization().is_sensitive());
@@ -238,7 +238,7 @@ mod tests {
             Arc::as_ptr(shard).addr()
         };
         let seen: HashSet<usize> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
+            let threads: Vec<_> = (0..100).map(|_| scope.spawn(read)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         seen.len()

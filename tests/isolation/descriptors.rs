@@ -65,7 +65,7 @@ fn scene(name: &str, with_bogus: bool) -> (Calls, Calls, usize, usize) {
             let bogus = with_bogus.then(|| tokio::spawn(trouble(idaas.clone(), length)));
             let own = Calls::every(Duration::from_millis(50), length, |number| own_token(&idaas, number));
             let accepted = Calls::every(Duration::from_millis(10), length, |_| async move {
-                tokio::task::spawn_blocking(move || ask(address).is_ok()).await.unwrap()
+                tokio::task::spawn_blocking(move || send(address).is_ok()).await.unwrap()
             });
             let calls = tokio::join!(own, accepted);
             if let Some(bogus) = bogus {
@@ -87,7 +87,7 @@ fn serve(listener: &TcpListener) {
     }
 }
 
-fn ask(service: SocketAddr) -> std::io::Result<()> {
+fn send(service: SocketAddr) -> std::io::Result<()> {
     let mut connection = TcpStream::connect_timeout(&service, Duration::from_secs(5))?;
     connection.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut text = String::new();

@@ -130,12 +130,12 @@ struct Caller {
 impl Caller {
     async fn request_until(mut self, over: Arc<AtomicBool>) {
         while !over.load(Ordering::Relaxed) {
-            self.ask().await;
+            self.request().await;
             sleep(PACE).await;
         }
     }
 
-    async fn ask(&mut self) {
+    async fn request(&mut self) {
         let began = Instant::now();
         let mut request = Request::get("https://api.example/").body(()).unwrap();
         let audience = self.scope.audience().to_owned();

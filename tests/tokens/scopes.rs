@@ -136,7 +136,7 @@ async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_invalid
     let (idaas, _clock) = with_capacity(&source, 64)?;
     let api = Api::default();
     let mut client = idaas.layer().layer(api.clone());
-    let mut ask = async |number| {
+    let mut call = async |number| {
         for _ in 0..5 {
             let mut request = get(URL);
             request.extensions_mut().insert(scope(number)?);
@@ -146,15 +146,15 @@ async fn a_service_that_is_kept_sees_scopes_come_and_go_and_their_tokens_invalid
         let last = tokens.last().ok_or("no token")?.to_str()?.to_owned();
         Ok::<_, tower_idaas::BoxError>((tokens.iter().filter(|token| **token == last).count(), last))
     };
-    assert_eq!(ask(0).await?, (5, "Bearer token-1".to_owned()));
-    assert_eq!(ask(1).await?, (5, "Bearer token-2".to_owned()));
+    assert_eq!(call(0).await?, (5, "Bearer token-1".to_owned()));
+    assert_eq!(call(1).await?, (5, "Bearer token-2".to_owned()));
     idaas.invalidate(&idaas.token_for(&scope(0)?).await?);
-    assert_eq!(ask(0).await?, (5, "Bearer token-3".to_owned()));
+    assert_eq!(call(0).await?, (5, "Bearer token-3".to_owned()));
     for number in 100..200 {
         idaas.token_for(&scope(number)?).await?;
     }
     // Evicted, as it was idle: fetched anew, once, and shared by all that ask.
-    assert_eq!(ask(0).await?, (5, "Bearer token-104".to_owned()));
+    assert_eq!(call(0).await?, (5, "Bearer token-104".to_owned()));
     assert_eq!(text(idaas.token_for(&scope(0)?).await)?, "token-104");
     assert_eq!(source.fetches(), 104);
     Ok(())

@@ -112,7 +112,7 @@ impl Request {
         };
         let problem = format!(
             "a user must consent at provider {provider} first (session `{status}`); hand the address of \
-             `ConsentRequired::of` to that user, then ask again"
+             `ConsentRequired::of` to that user, then request the token again"
         );
         let consent = ConsentRequired {
             provider: provider.to_string(),

@@ -142,16 +142,16 @@ async fn ec2_document(fixture: &Fixture) -> String {
 
     let metadata = fixture.idaas.start_metadata_service().await.unwrap();
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
-    let ask = async |request: http::request::Builder| {
+    let send = async |request: http::request::Builder| {
         let response = client.request(request.body(Empty::new()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     };
     let request = http::Request::put(format!("{}/latest/api/token", metadata.address()));
-    let token = ask(request.header("x-aws-ec2-metadata-token-ttl-seconds", "60")).await;
+    let token = send(request.header("x-aws-ec2-metadata-token-ttl-seconds", "60")).await;
     let path = "/latest/dynamic/instance-identity/rsa2048";
     let request = http::Request::get(format!("{}{path}", metadata.address()));
-    ask(request.header("x-aws-ec2-metadata-token", token)).await
+    send(request.header("x-aws-ec2-metadata-token", token)).await
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::server::Running;
 use super::{assert_fails, text};
 
 /// The status, the head and the body of the response.
-async fn ask(method: &str, authority: &str, path: &str) -> (u16, String, Value) {
+async fn send(method: &str, authority: &str, path: &str) -> (u16, String, Value) {
     let mut stream = TcpStream::connect(authority).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -35,17 +35,17 @@ async fn credentials_are_at_a_path_that_differs_each_time_and_nowhere_else() {
         let (running, uri) = Running::start(&["credentials-server", ALIBABA], &variables).line().await;
         let (authority, path) = uri.strip_prefix("http://").unwrap().split_once('/').unwrap();
         assert!(authority.starts_with("127.0.0.1:") && path.len() == 43, "{uri}");
-        let (status, head, body) = ask("GET", authority, &format!("/{path}")).await;
+        let (status, head, body) = send("GET", authority, &format!("/{path}")).await;
         assert_eq!((status, body.get("Code").unwrap().as_str()), (200, Some("Success")));
         assert!(head.contains("cache-control: no-store") && head.contains("application/json"));
         for key in ["AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration"] {
             assert!(!body.get(key).unwrap().as_str().unwrap().is_empty(), "{key}");
         }
         for other in ["/", "/credentials", &format!("/{}", path.get(..42).unwrap()), &format!("/{path}x")] {
-            let (status, _, body) = ask("GET", authority, other).await;
+            let (status, _, body) = send("GET", authority, other).await;
             assert_eq!((status, body.get("AccessKeyId")), (404, None), "{other}");
         }
-        assert_eq!(ask("POST", authority, &format!("/{path}")).await.0, 405);
+        assert_eq!(send("POST", authority, &format!("/{path}")).await.0, 405);
         paths.push(path.to_owned());
         let output = running.end(signal).await;
         assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
@@ -68,7 +68,7 @@ async fn a_failure_later_on_is_reported_to_the_client_and_not_kept() {
     let path = format!("/{path}");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     api.set_behaviour(Behaviour::status(StatusCode::FORBIDDEN));
-    let (status, _, body) = ask("GET", authority, &path).await;
+    let (status, _, body) = send("GET", authority, &path).await;
     assert_eq!((status, body.get("Code").unwrap().as_str()), (503, Some("Failed")));
     assert!(!body.to_string().contains(secret.expose_secret()));
     drop(running);

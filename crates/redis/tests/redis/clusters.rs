@@ -24,11 +24,11 @@ async fn cluster<const NODES: usize>() -> Option<[Server; NODES]> {
     let nodes: Vec<_> = (0..NODES).map(|_| start()).collect::<Option<_>>()?;
     for (node, bus) in &nodes[1..] {
         let (ip, port) = (node.address.ip().to_string(), node.address.port().to_string());
-        let _: String = nodes[0].0.ask(&["CLUSTER", "MEET", &ip, &port, bus]);
+        let _: String = nodes[0].0.command(&["CLUSTER", "MEET", &ip, &port, bus]);
     }
-    let _: String = nodes[1].0.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let _: String = nodes[1].0.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     let is_up = |(server, _): &(Server, String)| {
-        let info: String = server.ask(&["CLUSTER", "INFO"]);
+        let info: String = server.command(&["CLUSTER", "INFO"]);
         let known = format!("cluster_known_nodes:{NODES}");
         let all = "cluster_slots_assigned:16384";
         ["cluster_state:ok", &known, all].iter().all(|line| info.contains(line))
@@ -38,11 +38,11 @@ async fn cluster<const NODES: usize>() -> Option<[Server; NODES]> {
 }
 
 fn id(server: &Server) -> String {
-    server.ask(&["CLUSTER", "MYID"])
+    server.command(&["CLUSTER", "MYID"])
 }
 
 fn slot_of(server: &Server, key: &str) -> String {
-    server.ask::<u64>(&["CLUSTER", "KEYSLOT", key]).to_string()
+    server.command::<u64>(&["CLUSTER", "KEYSLOT", key]).to_string()
 }
 
 #[tokio::test]
@@ -51,12 +51,12 @@ async fn a_connection_to_a_node_that_was_closed_meanwhile_is_opened_once_and_kep
     let idaas = instance(&TestSource::new(), share(at(&one.url()).build()?));
     token(&idaas).await?;
     let opened = || {
-        let stats: String = two.ask(&["INFO", "stats"]);
+        let stats: String = two.command(&["INFO", "stats"]);
         let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
         line.unwrap().parse::<u64>().unwrap()
     };
     let before = opened();
-    let _: u64 = two.ask(&["CLIENT", "KILL", "LADDR", &two.address.to_string()]);
+    let _: u64 = two.command(&["CLIENT", "KILL", "LADDR", &two.address.to_string()]);
     for _ in 0..3 {
         idaas.invalidate(&idaas.token().await?);
         token(&idaas).await?;
@@ -83,7 +83,7 @@ async fn a_name_is_found_again_when_the_node_that_had_it_has_fallen_silent() -> 
     // Another one takes over.
     two.freeze();
     for server in [&three, &one] {
-        let _: String = server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(&three)]);
+        let _: String = server.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(&three)]);
     }
     // The first fetch finds out, and does not cost the next one its time.
     for _ in 0..2 {
@@ -102,7 +102,7 @@ async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() 
     let source = TestSource::new();
     for server in [&one, &two] {
         server.allow_documented_user();
-        let _: String = server.ask(&["ACL", "SETUSER", "idaas", "+asking"]);
+        let _: String = server.command(&["ACL", "SETUSER", "idaas", "+asking"]);
     }
     let url = format!("redis://{DOCUMENTED_USER}@{}", one.address);
     let store = || share(at(&url).build().unwrap());
@@ -114,9 +114,9 @@ async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() 
     // The slot is on its way to the first node: what is not here is asked for over there, and found missing.
     let key = two.keys().remove(0);
     let slot = slot_of(&two, &key);
-    let _: String = one.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(&two)]);
-    let _: String = two.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(&one)]);
-    let _: i64 = two.ask(&["DEL", &key]);
+    let _: String = one.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(&two)]);
+    let _: String = two.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(&one)]);
+    let _: i64 = two.command(&["DEL", &key]);
     let short = || store().lease(Duration::from_millis(200));
     assert_eq!(token(&instance(&source, short())).await?, "marker-token-2");
     // With the lock it was over there; of two keys Redis wants both before they are written.
@@ -124,7 +124,7 @@ async fn a_cluster_is_followed_to_where_it_keeps_a_name_and_where_it_moves_it() 
 
     // And now it is there.
     for server in [&one, &two] {
-        let _: String = server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(&one)]);
+        let _: String = server.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(&one)]);
     }
     first.invalidate(&first.token().await?);
     assert_eq!(token(&first).await?, "marker-token-3");

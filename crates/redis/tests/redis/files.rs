@@ -16,7 +16,7 @@ fn store_in(path: &Path) -> RedisStore {
 
 /// Ends the connections of the store, so that it needs a new one.
 fn disconnect(server: &Server) {
-    let _: u64 = server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let _: u64 = server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
 }
 
 #[tokio::test]

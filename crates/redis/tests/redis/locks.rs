@@ -88,7 +88,7 @@ async fn a_lease_is_renewed_for_as_long_as_the_fetch_takes() -> Outcome {
     let slow = tokio::spawn(async move { token(&slow).await });
     source.wait_for_fetches(1).await;
     let key = server.keys().remove(0);
-    let left = || server.ask::<i64>(&["PTTL", &key]);
+    let left = || server.command::<i64>(&["PTTL", &key]);
     let (mut before, mut renewed) = (left(), 0);
     while renewed < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -111,12 +111,12 @@ async fn a_process_that_lost_the_lock_does_not_overwrite_a_newer_token() -> Outc
     let loser = instance(&slow, shared(&server).lease(Duration::from_secs(600)));
     let loser = tokio::spawn(async move { token(&loser).await });
     slow.wait_for_fetches(1).await;
-    let _: i64 = server.ask(&["DEL", &server.keys()[0]]);
+    let _: i64 = server.command(&["DEL", &server.keys()[0]]);
     token(&instance(&source, shared(&server))).await?;
-    let newer: Vec<u8> = server.ask(&["GET", &server.keys()[0]]);
+    let newer: Vec<u8> = server.command(&["GET", &server.keys()[0]]);
     slow.release();
     assert_eq!(loser.await??, "marker-token-1");
-    assert_eq!(server.ask::<Vec<u8>>(&["GET", &server.keys()[0]]), newer);
+    assert_eq!(server.command::<Vec<u8>>(&["GET", &server.keys()[0]]), newer);
     Ok(())
 }
 
@@ -128,17 +128,17 @@ async fn a_renewed_token_is_shared_though_the_lock_was_lost() -> Outcome {
     token(&idaas).await?;
     let key = server.keys().remove(0);
     // Its last minute has come.
-    let _: i64 = server.ask(&["PEXPIRE", &key, "50000"]);
+    let _: i64 = server.command(&["PEXPIRE", &key, "50000"]);
     clock.advance(LIFE - Duration::from_secs(50));
     source.hold();
     let caller = tokio::spawn(async move { token(&idaas).await });
     source.wait_for_fetches(2).await;
     // Now it is another one's, which does not end it.
-    let _: String = server.ask(&["SET", &format!("{key}:lock"), "another", "PX", "60000"]);
+    let _: String = server.command(&["SET", &format!("{key}:lock"), "another", "PX", "60000"]);
     source.release();
     assert_eq!(caller.await??, "marker-token-2");
     assert_eq!(token(&instance_at(&clock, &source, shared(&server))).await?, "marker-token-2");
-    assert_eq!(server.ask::<String>(&["GET", &format!("{key}:lock")]), "another");
+    assert_eq!(server.command::<String>(&["GET", &format!("{key}:lock")]), "another");
     Ok(())
 }
 
@@ -150,8 +150,8 @@ async fn a_lock_without_an_end_is_taken_over() -> Outcome {
     let key = server.keys().remove(0);
     let lock_key = format!("{key}:lock");
     for lock in [["SET", &lock_key, "without end"], ["RPUSH", &lock_key, "of another type"]] {
-        let _: i64 = server.ask(&["DEL", &key]);
-        let _: redis::Value = server.ask(&lock);
+        let _: i64 = server.command(&["DEL", &key]);
+        let _: redis::Value = server.command(&lock);
         // Longer than a fetch may take, if it had to wait.
         let before = source.fetches();
         let first = instance(&source, shared(&server).lease(Duration::from_secs(600)));

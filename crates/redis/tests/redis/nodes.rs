@@ -125,9 +125,9 @@ async fn sentinels_know_the_master_and_a_new_one_after_a_failover() -> Outcome {
     // meanwhile.
     until(|| replica.keys().len() == 1).await;
     drop(sentinel);
-    let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    let _: String = replica.command(&["REPLICAOF", "NO", "ONE"]);
     let (ip, port) = (replica.address.ip().to_string(), replica.address.port().to_string());
-    let _: String = master.ask(&["REPLICAOF", &ip, &port]);
+    let _: String = master.command(&["REPLICAOF", &ip, &port]);
     // It refuses writes: that is a failure, and then the sentinels are queried again.
     idaas.token_for(&"api://b|read".parse()?).await?;
     let _sentinel = sentinel_of(&replica, address, folder.path());

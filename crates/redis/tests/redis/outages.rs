@@ -90,7 +90,7 @@ async fn a_store_that_is_busy_for_longer_than_its_time_out_is_a_miss() -> Outcom
     let Some(server) = Server::start() else { return Ok(()) };
     let source = TestSource::new();
     token(&instance(&source, shared(&server))).await?;
-    let _: String = server.ask(&["CLIENT", "PAUSE", "3000"]);
+    let _: String = server.command(&["CLIENT", "PAUSE", "3000"]);
     let started = tokio::time::Instant::now();
     // With the time-out by default.
     assert_eq!(token(&instance(&source, store_at(server.url()))).await?, "marker-token-2");
@@ -103,8 +103,8 @@ async fn a_full_store_is_a_miss_and_what_is_in_it_serves() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     let source = TestSource::new();
     token(&instance(&source, shared(&server))).await?;
-    let _: String = server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    let _: String = server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_eq!(token(&instance(&source, shared(&server))).await?, "marker-token-1");
     let other = instance(&source, shared(&server).namespace("other"));
     assert_eq!(token(&other).await?, "marker-token-2");
@@ -129,7 +129,7 @@ async fn a_user_with_the_documented_permissions_can_share() -> Outcome {
     let Some(server) = Server::start() else { return Ok(()) };
     server.allow_documented_user();
     // A database of its own takes one permission more.
-    let _: String = server.ask(&["ACL", "SETUSER", "idaas", "+select"]);
+    let _: String = server.command(&["ACL", "SETUSER", "idaas", "+select"]);
     let url = format!("redis://{DOCUMENTED_USER}@{}/", server.address);
     for url in [url.clone(), format!("{url}2")] {
         let source = TestSource::new();

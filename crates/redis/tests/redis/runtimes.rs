@@ -43,7 +43,7 @@ fn a_connection_serves_in_its_own_runtime_alone() -> Outcome {
             assert!(runtime.block_on(store.get("name"))?.is_none());
         }
     }
-    let stats: String = server.ask(&["INFO", "stats"]);
+    let stats: String = server.command(&["INFO", "stats"]);
     // One for each runtime, one for this question, and one that waited for the server to start.
     assert!(stats.contains("total_connections_received:4\r"), "{stats}");
     Ok(())

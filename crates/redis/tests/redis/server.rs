@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// The response to one command.
-    pub(crate) fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+    pub(crate) fn command<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
         let mut packed = redis::Cmd::new();
         packed.arg(command);
         packed.query(&mut self.client()).unwrap()
@@ -112,12 +112,12 @@ impl Server {
         let allowed =
             "on >its-password resetkeys ~idaas:* resetchannels -@all +eval +getrange +pttl +get +set +del";
         let command: Vec<&str> = ["ACL", "SETUSER", "idaas"].into_iter().chain(allowed.split(' ')).collect();
-        let _: String = self.ask(&command);
+        let _: String = self.command(&command);
     }
 
     /// The keys that are there, sorted.
     pub(crate) fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.ask(&["KEYS", "*"]);
+        let mut keys: Vec<String> = self.command(&["KEYS", "*"]);
         keys.sort();
         keys
     }

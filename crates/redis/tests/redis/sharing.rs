@@ -30,11 +30,11 @@ async fn redis_receives_neither_token_nor_scope_and_forgets_both_in_time() -> Ou
     let [key] = &server.keys()[..] else { panic!("{:?}", server.keys()) };
     let name = key.strip_prefix("idaas:{").and_then(|rest| rest.strip_suffix('}')).unwrap();
     assert!(name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
-    let value: Vec<u8> = server.ask(&["GET", key]);
+    let value: Vec<u8> = server.command(&["GET", key]);
     for clear in ["marker", "api://", "token", "life"] {
         assert!(!value.windows(clear.len()).any(|window| window == clear.as_bytes()), "{clear}");
     }
-    let left: u64 = server.ask(&["PTTL", key]);
+    let left: u64 = server.command(&["PTTL", key]);
     assert!(left <= 1_200_000 && left > 1_100_000, "{left}");
     Ok(())
 }
@@ -45,7 +45,7 @@ async fn a_hit_calls_no_store() -> Outcome {
     let idaas = instance(&TestSource::new(), shared(&server));
     token(&idaas).await?;
     let commands = || {
-        let stats: String = server.ask(&["INFO", "commandstats"]);
+        let stats: String = server.command(&["INFO", "commandstats"]);
         stats.lines().find(|line| line.starts_with("cmdstat_eval:")).map(str::to_owned)
     };
     let before = commands();
@@ -114,7 +114,7 @@ async fn a_revoked_token_does_not_come_back() -> Outcome {
     for idaas in &fleet {
         assert_eq!(token(idaas).await?, "marker-token-1");
     }
-    let revoked: Vec<u8> = server.ask(&["GET", &server.keys()[0]]);
+    let revoked: Vec<u8> = server.command(&["GET", &server.keys()[0]]);
     for idaas in &fleet {
         idaas.invalidate(&idaas.token().await?);
         assert_eq!(token(idaas).await?, "marker-token-2");
@@ -136,10 +136,10 @@ async fn an_invalidation_leaves_a_newer_token_where_it_is() -> Outcome {
     let (revoked, same) = (late.token().await?, early.token().await?);
     early.invalidate(&same);
     assert_eq!(token(&early).await?, "marker-token-2");
-    let newer: Vec<u8> = server.ask(&["GET", &server.keys()[0]]);
+    let newer: Vec<u8> = server.command(&["GET", &server.keys()[0]]);
     late.invalidate(&revoked);
     assert_eq!(token(&late).await?, "marker-token-2");
-    assert_eq!(server.ask::<Vec<u8>>(&["GET", &server.keys()[0]]), newer);
+    assert_eq!(server.command::<Vec<u8>>(&["GET", &server.keys()[0]]), newer);
     Ok(())
 }
 

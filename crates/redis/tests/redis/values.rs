@@ -15,11 +15,11 @@ async fn overwritten_after(change: impl FnOnce(&Server, &str, Vec<u8>)) -> Outco
     let source = TestSource::new();
     token(&instance(&source, shared(&server))).await?;
     let key = server.keys().remove(0);
-    let value: Vec<u8> = server.ask(&["GET", &key]);
+    let value: Vec<u8> = server.command(&["GET", &key]);
     change(&server, &key, value.clone());
     assert_eq!(token(&instance(&source, shared(&server))).await?, "marker-token-2");
     assert_eq!(token(&instance(&source, shared(&server))).await?, "marker-token-2");
-    assert_ne!(server.ask::<Vec<u8>>(&["GET", &key]), value);
+    assert_ne!(server.command::<Vec<u8>>(&["GET", &key]), value);
     assert_eq!(source.fetches(), 2);
     Ok(())
 }
@@ -51,8 +51,8 @@ async fn a_value_that_is_too_long_is_overwritten_and_not_read_to_its_end() -> Ou
 #[tokio::test]
 async fn a_value_of_another_type_is_overwritten() -> Outcome {
     overwritten_after(|server, key, _| {
-        let _: i64 = server.ask(&["DEL", key]);
-        let _: i64 = server.ask(&["RPUSH", key, "a", "b"]);
+        let _: i64 = server.command(&["DEL", key]);
+        let _: i64 = server.command(&["RPUSH", key, "a", "b"]);
     })
     .await
 }
@@ -60,7 +60,7 @@ async fn a_value_of_another_type_is_overwritten() -> Outcome {
 #[tokio::test]
 async fn a_value_without_an_end_is_overwritten() -> Outcome {
     overwritten_after(|server, key, _| {
-        let _: i64 = server.ask(&["PERSIST", key]);
+        let _: i64 = server.command(&["PERSIST", key]);
     })
     .await
 }
@@ -73,7 +73,7 @@ async fn a_value_for_another_name_is_overwritten() -> Outcome {
     let key = server.keys().remove(0);
     token(&instance(&source, shared(&server).namespace("other"))).await?;
     let other = server.keys().into_iter().find(|other| *other != key).unwrap();
-    let value: Vec<u8> = server.ask(&["GET", &key]);
+    let value: Vec<u8> = server.command(&["GET", &key]);
     set(&server, &other, &value);
     assert_eq!(token(&instance(&source, shared(&server).namespace("other"))).await?, "marker-token-3");
     Ok(())
@@ -85,7 +85,7 @@ async fn a_token_whose_life_is_over_or_nearly_so_is_overwritten_however_long_red
         let Some(server) = Server::start() else { return Ok(()) };
         let (source, clock) = (TestSource::new(), ManualClock::new());
         token(&instance_at(&clock, &source, shared(&server))).await?;
-        let _: i64 = server.ask(&["PERSIST", &server.keys()[0]]);
+        let _: i64 = server.command(&["PERSIST", &server.keys()[0]]);
         clock.advance(age);
         assert_eq!(token(&instance_at(&clock, &source, shared(&server))).await?, "marker-token-2");
         assert_eq!(token(&instance_at(&clock, &source, shared(&server))).await?, "marker-token-2");
@@ -99,7 +99,7 @@ async fn redis_ends_the_life_of_a_token_on_a_machine_with_the_wrong_time() -> Ou
     let source = TestSource::new();
     token(&instance(&source, shared(&server))).await?;
     // Half an hour behind, and Redis has kept it for all but a minute of its life.
-    let _: i64 = server.ask(&["PEXPIRE", &server.keys()[0], "60000"]);
+    let _: i64 = server.command(&["PEXPIRE", &server.keys()[0], "60000"]);
     let behind = ManualClock::new();
     behind.set_wall_back(LIFE);
     assert_eq!(token(&instance_at(&behind, &source, shared(&server))).await?, "marker-token-2");

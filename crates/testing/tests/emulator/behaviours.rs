@@ -51,7 +51,7 @@ async fn planned_behaviours_come_in_order_and_the_standing_one_after_them() {
     idaas.behave_once(Behaviour::Normal);
     let mut seen = Vec::new();
     for _ in 0..5 {
-        let (status, json) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
+        let (status, json) = send_form(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
         seen.push((status.as_u16(), json["error"].as_str().or(json["Code"].as_str()).map(str::to_owned)));
     }
     let failure = (500, Some("InternalError".to_owned()));
@@ -108,7 +108,7 @@ async fn a_success_can_be_changed_on_its_way_out() {
             json.insert(name.to_owned(), changed.clone());
             json.remove("scope");
         }));
-        let (status, json) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
+        let (status, json) = send_form(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
         assert_eq!((status, &json[name]), (StatusCode::OK, &value));
         assert!(json.get("scope").is_none());
     }

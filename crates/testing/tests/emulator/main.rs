@@ -80,13 +80,13 @@ async fn json_of(response: Response<hyper::body::Incoming>) -> Value {
 }
 
 /// Sends the form; the status and the JSON of the response.
-async fn ask(http: &Http, idaas: &TestIdaas, form: &str) -> (StatusCode, Value) {
+async fn send_form(http: &Http, idaas: &TestIdaas, form: &str) -> (StatusCode, Value) {
     let response = http.request(token_request(idaas, form)).await.unwrap();
     (response.status(), json_of(response).await)
 }
 
 async fn token(http: &Http, idaas: &TestIdaas, scope: &str) -> String {
-    let (status, json) = ask(http, idaas, &post_form(idaas, scope)).await;
+    let (status, json) = send_form(http, idaas, &post_form(idaas, scope)).await;
     assert_eq!(status, StatusCode::OK, "{json}");
     json["access_token"].as_str().unwrap().to_owned()
 }

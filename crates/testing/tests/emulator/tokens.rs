@@ -70,7 +70,7 @@ async fn every_faulty_request_is_refused_with_its_oauth_error() {
         assert!(!json.to_string().contains("not-a-real-secret"));
     }
     assert_eq!((idaas.rejected_requests(), idaas.tokens_issued()), (cases.len(), 0));
-    assert_eq!(ask(&http, &idaas, &good).await.0, StatusCode::OK);
+    assert_eq!(send_form(&http, &idaas, &good).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_method_that_is_not_allowed_is_refused() {
     let builder = TestIdaas::builder().client("app_1", "other secret");
     let idaas = builder.allow(ClientAuthentication::SecretBasic).start().await.unwrap();
     let http = client(&idaas, Version::HTTP_2);
-    let (status, json) = ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
+    let (status, json) = send_form(&http, &idaas, &post_form(&idaas, "api://x|read")).await;
     assert_eq!((status, &json["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
 
     for (secret, status) in [("other+secret", 200), ("other secret", 200), ("wrong", 401)] {
@@ -121,10 +121,10 @@ async fn a_rotated_secret_is_refused_at_once() {
     let idaas = TestIdaas::start().await.unwrap();
     let http = client(&idaas, Version::HTTP_2);
     let old = post_form(&idaas, "api://x|read");
-    assert_eq!(ask(&http, &idaas, &old).await.0, StatusCode::OK);
+    assert_eq!(send_form(&http, &idaas, &old).await.0, StatusCode::OK);
     idaas.set_secret("not-a-real-secret-either");
-    assert_eq!(ask(&http, &idaas, &old).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(ask(&http, &idaas, &post_form(&idaas, "api://x|read")).await.0, StatusCode::OK);
+    assert_eq!(send_form(&http, &idaas, &old).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send_form(&http, &idaas, &post_form(&idaas, "api://x|read")).await.0, StatusCode::OK);
 }
 
 /// Verifies a token as any verifier does, by the published keys alone: its claims.
@@ -198,7 +198,7 @@ async fn an_exchanged_token_speaks_of_the_user_alone_unless_set_otherwise() {
             idaas.secret().expose_secret(),
             user.expose_secret()
         );
-        let (status, json) = ask(&http, &idaas, &form).await;
+        let (status, json) = send_form(&http, &idaas, &form).await;
         assert_eq!(status, StatusCode::OK, "{json}");
         let claims = verified(&http, &idaas, json["access_token"].as_str().unwrap()).await.unwrap();
         assert_eq!(claims["sub"], "user_1");
@@ -220,7 +220,7 @@ async fn several_clients_each_have_their_own_secret() {
     ] {
         let form =
             format!("grant_type=client_credentials&scope=api://x|read&client_id={id}&client_secret={secret}");
-        let (found, json) = ask(&http, &idaas, &form).await;
+        let (found, json) = send_form(&http, &idaas, &form).await;
         assert_eq!(found, status, "{id}: {json}");
         if let Some(token) = json["access_token"].as_str() {
             assert_eq!(verified(&http, &idaas, token).await.unwrap()["sub"], id);

@@ -128,12 +128,12 @@ fn judge(
     let idaas = server.serve(builder.clock(clock.clone())).build().unwrap();
     let subject = SubjectToken::new(SECRET, "urn:ietf:params:oauth:token-type:access_token")
         .with_requested_type("urn:ietf:params:oauth:token-type:id_token");
-    let ask = async || match exchange {
+    let fetch = async || match exchange {
         true => idaas.exchange(&subject).await,
         false => idaas.token().await,
     };
     runtime().block_on(async {
-        match ask().await {
+        match fetch().await {
             Ok(token) => {
                 assert!(status.is_success());
                 if token.expose_authorization().is_ok() {
@@ -151,7 +151,7 @@ fn judge(
                 assert_readable(&error.to_string());
                 let before = server.requests();
                 clock.advance(Duration::from_secs(5 * 60));
-                let _ = ask().await;
+                let _ = fetch().await;
                 assert!(server.requests() > before, "no token request after five minutes: {error}");
             }
         }
