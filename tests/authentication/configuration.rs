@@ -335,7 +335,7 @@ fn what_contradicts_is_a_fault_and_nothing_set_is_silently_ignored() {
         (
             file.builder().authenticator(secret()).metadata_address("http://127.0.0.1"),
             "metadata_address",
-            "give it to the authenticator",
+            "set it on the authenticator",
         ),
     ] {
         let error = builder.build().unwrap_err();

@@ -276,7 +276,7 @@ fn a_probe_outside_a_runtime_starts_nothing() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_probe_of_another_scope_tells_of_that_scope_alone_and_makes_it_ready() -> Outcome {
+async fn a_probe_of_another_scope_reports_that_scope_alone_and_makes_it_ready() -> Outcome {
     let source = ScriptedSource::new();
     let (idaas, clock) = fed_by(&source)?;
     let stock: Scope = "api://stock|read".parse()?;

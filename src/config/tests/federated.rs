@@ -259,7 +259,7 @@ fn an_address_that_cannot_be_used_is_a_fault_and_one_that_is_not_used_too() {
     config_keys.metadata_address = Some("http://a".to_owned());
     config_keys.authenticator = Some(Arc::new(ClientSecretPost::new(SecretSource::variable("APP_SECRET"))));
     let error = checked(&config_keys, None, &environment()).unwrap_err();
-    assert!(error.to_string().contains("give it to the authenticator"), "{error}");
+    assert!(error.to_string().contains("set it on the authenticator"), "{error}");
 }
 
 proptest! {
