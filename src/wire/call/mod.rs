@@ -148,16 +148,19 @@ impl<'a> ApiResponse<'a> {
     fn read(call: &'a ApiCall<'a>, response: &Response<Bytes>, exchange: Exchange) -> Result<Self, Error> {
         let status = response.status();
         let mut head = Head { call, status, headers: response.headers().clone(), exchange, request_id: None };
-        head.request_id = head.request_id(&Map::new());
-        if status.is_redirection() {
-            return Err(head.redirect());
-        }
         let length = response.body().len();
-        let object = match json::object(&head.headers, response.body()) {
-            Ok(object) => object,
-            Err(fault) => return Err(head.unreadable(length, Some(&fault))),
+        let body = match status.is_redirection() {
+            true => None,
+            false => Some(json::object(&head.headers, response.body())),
         };
-        head.request_id = head.request_id(&object);
+        let in_body = body.as_ref().and_then(|body| body.as_ref().ok());
+        // Once for each response: it is searched for the request's secrets.
+        head.request_id = head.request_id(in_body);
+        let object = match body {
+            None => return Err(head.redirect()),
+            Some(Err(fault)) => return Err(head.unreadable(length, Some(&fault))),
+            Some(Ok(object)) => object,
+        };
         if !names_failure(status, &object) {
             return Ok(Self { object, head });
         }
@@ -324,12 +327,14 @@ impl Head<'_> {
         error.with_clock_offset(time::clock_offset(&self.headers, sent, received))
     }
 
-    fn request_id(&self, object: &Map<String, Value>) -> Option<String> {
+    /// The id in the body or, if that has none, in a header.
+    fn request_id(&self, object: Option<&Map<String, Value>>) -> Option<String> {
         let in_headers = || {
             let names = ["x-acs-request-id", "x-request-id"].iter();
             names.filter_map(|name| self.headers.get(*name)?.to_str().ok()).find(|id| !id.is_empty())
         };
-        let id = text(object, &["request_id", "RequestId", "requestId"]).or_else(in_headers)?;
+        let in_body = object.and_then(|object| text(object, &["request_id", "RequestId", "requestId"]));
+        let id = in_body.or_else(in_headers)?;
         Some(self.call.redactor().id(id))
     }
 }

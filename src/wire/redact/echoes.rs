@@ -52,31 +52,82 @@ impl Needles {
     fn mark_windows(&self, view: &[Seen], marks: &mut [bool]) {
         let normal: Vec<Seen> = view.iter().filter_map(|seen| Some(seen.with(normal(seen.byte)?))).collect();
         for window in SHORTEST_WINDOW..=WINDOW {
-            let mut places: Vec<(u64, usize)> =
-                normal.windows(window).enumerate().map(|(at, place)| (packed(place), at)).collect();
-            places.sort_unstable();
-            for needle in self.0.iter().filter(|needle| needle.window == window) {
-                let mask = if window == WINDOW { u64::MAX } else { (1 << (8 * window)) - 1 };
-                let mut passing = 0_u64;
-                let mut windows = Vec::with_capacity(needle.bytes.len());
-                for (count, byte) in needle.bytes.iter().enumerate() {
-                    passing = (passing << 8 | u64::from(*byte)) & mask;
-                    if count + 1 >= window {
-                        windows.push(passing);
-                    }
-                }
-                // Each window once, so that a long secret that repeats itself costs no more than one that does not.
-                windows.sort_unstable();
-                windows.dedup();
-                for passing in windows {
-                    let first = places.partition_point(|(known, _)| *known < passing);
-                    for (_, at) in places.iter().skip(first).take_while(|(known, _)| *known == passing) {
-                        mark_seen(normal.get(*at..at + window).unwrap_or_default(), marks);
-                    }
-                }
+            let mut needles = self.0.iter().filter(|needle| needle.window == window).peekable();
+            if needles.peek().is_some() && normal.len() >= window {
+                let mut places = Places::of(&normal, window);
+                needles.for_each(|needle| places.mark(needle, marks));
             }
         }
     }
+}
+
+/// The places of a text where a window may stand. A text is short and a secret may be long, so the text is what is
+/// sorted, and the secret passes by once.
+struct Places<'a> {
+    text: &'a [Seen],
+    window: usize,
+    /// What stands at each place, packed, and where that is, in order.
+    sorted: Vec<(u64, usize)>,
+    /// For the first of those with the same content, whether they are marked. A secret that repeats itself costs no more
+    /// than one that does not.
+    marked: Vec<bool>,
+    /// A bit for each hash of what stands there: nearly all windows of a secret stand nowhere, and end here.
+    filter: Vec<u64>,
+    /// How far a hash is shifted, for its highest bits to be the number of a bit of the filter.
+    shift: u32,
+}
+
+impl<'a> Places<'a> {
+    fn of(text: &'a [Seen], window: usize) -> Self {
+        let places = text.windows(window).enumerate();
+        let mut sorted: Vec<(u64, usize)> = places.map(|(at, place)| (packed(place), at)).collect();
+        sorted.sort_unstable();
+        // Sixteen bits for each place, so that one in sixteen of the other windows goes on to the search.
+        let bits = (sorted.len() * 16).next_power_of_two().max(64);
+        let mut places = Self {
+            text,
+            window,
+            marked: vec![false; sorted.len()],
+            filter: vec![0; bits / 64],
+            shift: 64 - bits.trailing_zeros(),
+            sorted,
+        };
+        for (content, _) in &places.sorted {
+            let (word, bit) = place_in_filter(*content, places.shift);
+            places.filter.get_mut(word).into_iter().for_each(|word| *word |= bit);
+        }
+        places
+    }
+
+    /// Marks what stands in the text of this needle.
+    fn mark(&mut self, needle: &Needle, marks: &mut [bool]) {
+        let mask = if self.window == WINDOW { u64::MAX } else { (1 << (8 * self.window)) - 1 };
+        let Some((first, rest)) = needle.bytes.split_at_checked(self.window - 1) else { return };
+        let mut passing = first.iter().fold(0, |passing, byte| passing << 8 | u64::from(*byte));
+        for byte in rest {
+            passing = (passing << 8 | u64::from(*byte)) & mask;
+            let (word, bit) = place_in_filter(passing, self.shift);
+            if self.filter.get(word).is_some_and(|word| word & bit != 0) {
+                self.mark_places(passing, marks);
+            }
+        }
+    }
+
+    fn mark_places(&mut self, content: u64, marks: &mut [bool]) {
+        let first = self.sorted.partition_point(|(known, _)| *known < content);
+        let is_there = self.sorted.get(first).is_some_and(|(known, _)| *known == content);
+        let Some(marked) = self.marked.get_mut(first).filter(|marked| is_there && !**marked) else { return };
+        *marked = true;
+        for (_, at) in self.sorted.iter().skip(first).take_while(|(known, _)| *known == content) {
+            mark_seen(self.text.get(*at..at + self.window).unwrap_or_default(), marks);
+        }
+    }
+}
+
+/// The word of a filter and the bit of it that stand for this content, by multiplicative hashing.
+fn place_in_filter(content: u64, shift: u32) -> (usize, u64) {
+    let bit = content.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift;
+    (usize::try_from(bit / 64).unwrap_or_default(), 1 << (bit % 64))
 }
 
 /// Marks each occurrence of a whole secret. A blank may have become a plus.

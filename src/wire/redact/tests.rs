@@ -293,3 +293,27 @@ fn a_long_secret_that_repeats_itself_is_searched_for_in_bounded_time() {
         }
     }
 }
+
+#[test]
+fn a_search_for_a_long_secret_costs_about_as_much_as_encoding_it() {
+    // A subject token of 32 KiB.
+    let mut seed = 1_u32;
+    let secret: String = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[(seed >> 26) as usize])
+    })
+    .take(32 * 1024)
+    .collect();
+    let id = "0B6C1F3E-9D0A-5B6B-8A55-1A2B3C4D5E6F";
+    let (mut encoding, mut searching) = (std::time::Duration::MAX, std::time::Duration::MAX);
+    for _ in 0..20 {
+        let clock = crate::clock::Clock::System;
+        let began = clock.now();
+        let needles = Needles::of(&[&secret]);
+        encoding = encoding.min(clock.now().since(began));
+        let began = clock.now();
+        assert!(!needles.echoes(&[&secret], id).contains(&true));
+        searching = searching.min(clock.now().since(began));
+    }
+    assert!(searching < 3 * encoding, "{searching:?} for the search, {encoding:?} for the encodings");
+}
