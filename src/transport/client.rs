@@ -65,7 +65,7 @@ impl BuiltIn<'_> {
         let Some(tls) = tls.map_err(|more| faults.extend(more)).ok().filter(|_| faults.is_empty()) else {
             return Err(faults);
         };
-        let connector = Connector::new(tls, Arc::new(proxies), self.connect_timeout);
+        let connector = Connector::new(tls, Arc::new(proxies), self.connect_timeout, self.read_timeout);
         let service = PerRuntime { connector, current: Arc::default() };
         Ok(Transport::new(service, self.connect_timeout, self.read_timeout))
     }
@@ -73,7 +73,8 @@ impl BuiltIn<'_> {
 
 /// A transport for the metadata services of clouds: plain HTTP, never through a proxy, and no connection is kept.
 pub(crate) fn direct(connect_timeout: Duration, read_timeout: Duration) -> Transport {
-    Transport::new(Direct(Connector::direct(connect_timeout)), connect_timeout, read_timeout)
+    let connector = Connector::direct(connect_timeout, read_timeout);
+    Transport::new(Direct(connector), connect_timeout, read_timeout)
 }
 
 type HttpClient = Client<Connector, Full<Bytes>>;

@@ -35,14 +35,20 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(tls: Arc<Tls>, proxies: Arc<Proxies>, timeout: Duration) -> Self {
-        Self { secure: Some((tls, proxies)), timeout, silence_limits: SilenceLimits::default() }
+    /// `timeout` is that of a connection, `read_timeout` that of a response.
+    pub(super) fn new(
+        tls: Arc<Tls>,
+        proxies: Arc<Proxies>,
+        timeout: Duration,
+        read_timeout: Duration,
+    ) -> Self {
+        Self { secure: Some((tls, proxies)), timeout, silence_limits: SilenceLimits::within(read_timeout) }
     }
 
     /// Plain HTTP to a service on the same host or link. It ignores the proxy variables: through a proxy, the service
     /// would describe the proxy's machine.
-    pub(super) fn direct(timeout: Duration) -> Self {
-        Self { secure: None, timeout, silence_limits: SilenceLimits::default() }
+    pub(super) fn direct(timeout: Duration, read_timeout: Duration) -> Self {
+        Self { secure: None, timeout, silence_limits: SilenceLimits::within(read_timeout) }
     }
 
     async fn connect(self, destination: Uri, proxy: Option<Intercept>) -> Result<BoxIo, BoxError> {

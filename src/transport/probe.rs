@@ -14,6 +14,7 @@ use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::cache::sync::Runtimes;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxError, ConfigError};
@@ -85,6 +86,10 @@ pub(crate) struct Prober<'a> {
 impl Prober<'_> {
     pub(crate) async fn probe(&self, endpoint: &Uri) -> Probe {
         let mut probe = Probe::default();
+        if let Err(error) = Runtimes::default().current() {
+            note::<_, ()>(&mut probe.resolution, (Err(error.into()), Duration::ZERO));
+            return probe;
+        }
         if let Some(io) = self.open(endpoint, &mut probe).await {
             let timed = timed(self.read_timeout, ReadTimeout(self.read_timeout), server_time(io, endpoint));
             note(&mut probe.server_time, timed.await);
@@ -119,9 +124,9 @@ impl Prober<'_> {
                                 .map_err(|faults| ConfigError::all(None, faults).into())
                         };
                         let tls = self.off_worker(load).await?;
-                        Connector::new(tls, Arc::new(proxies), limit)
+                        Connector::new(tls, Arc::new(proxies), limit, self.read_timeout)
                     }
-                    _ => Connector::direct(limit),
+                    _ => Connector::direct(limit, self.read_timeout),
                 };
                 Ok(((), connector.tunnel(io, proxy, endpoint).await?))
             };
@@ -308,6 +313,24 @@ mod tests {
         let error = probe.tunnel.unwrap().outcome.unwrap_err();
         assert_eq!(error.to_string(), "refused with 407 Proxy Authentication Required");
         assert!(probe.handshake.is_none());
+    }
+
+    #[test]
+    fn where_no_step_can_be_taken_the_first_one_says_why() {
+        let probing = || probe("http://127.0.0.1:1/", &[]);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(outside) = pin!(probing()).poll(&mut context) else { panic!() };
+        let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for probe in [outside, without_timers.block_on(probing())] {
+            let error = probe.resolution.unwrap().outcome.unwrap_err();
+            let error: &crate::Error = error.downcast_ref().unwrap();
+            assert_eq!(error.kind(), crate::ErrorKind::Runtime, "{error}");
+            assert!(probe.connection.is_none() && probe.server_time.is_none());
+        }
+        // Without I/O, there is no connection.
+        let without_io = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let probe = without_io.block_on(probing());
+        assert!(probe.connection.unwrap().outcome.is_err() && probe.server_time.is_none());
     }
 
     #[tokio::test]

@@ -134,7 +134,8 @@ impl Explanation {
 impl Explanation {
     /// Opens a connection to this endpoint with the parts of the built-in HTTP client (its reading of proxies and
     /// authorities, its addresses, its time-outs), step by step, and closes it. Sends no credential but those of a
-    /// proxy. Each step may take as long as a connection.
+    /// proxy. Each step may take as long as a connection. Outside a Tokio runtime, or on one without timers, the first
+    /// step fails, and its error says so.
     pub async fn probe(&self, endpoint: &Uri) -> Probe {
         let (connect_timeout, read_timeout) = self.keys.timeouts();
         let prober = Prober {
