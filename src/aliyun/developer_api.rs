@@ -11,7 +11,7 @@ use crate::aliyun::profile::is_transient;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::token::Token;
-use crate::transport::Transport;
+use crate::transport::{SingleUse, Transport};
 use crate::wire::call::{ApiCall, ApiResponse};
 use crate::wire::percent;
 use crate::wire::profile::{ApiProfile, Refusal};
@@ -61,7 +61,12 @@ impl DeveloperApi {
         read: impl FnOnce(&ApiResponse<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let endpoint = format!("{}{}", self.address, operation.path);
-        let request = operation.request(&endpoint, token)?;
+        let mut request = operation.request(&endpoint, token)?;
+        if operation.body.is_some() {
+            // It may open a session for a user's consent. The server may be slow and have received it although a kept
+            // connection seems stale, so it goes on one that cannot be.
+            SingleUse::on_new_connection().mark(&mut request);
+        }
         let public = operation.query.iter().map(|(_, value)| value.as_str());
         let scope = token.scope().as_str();
         let secrets = operation.secrets.iter().copied().chain([token.expose_token()]);

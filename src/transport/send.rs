@@ -31,11 +31,13 @@ pub(crate) struct Transport {
     read_timeout: Duration,
 }
 
-/// Marks a request that the server accepts only once, for an assertion or a nonce in it, and records what became of it.
+/// Marks a request that must not be sent twice, and records what became of it: the server accepts an assertion or a nonce
+/// only once, or opens a session for each.
 ///
 /// Where an idle connection turns out to be stale, the built-in client sends other requests again as they are, although
 /// the server may be slow and have received the first: at worst a token is issued that is not used. This one it gives
 /// up, and the caller makes a new one, with another assertion or nonce, [on a new connection](Self::on_new_connection).
+/// A request that cannot be made anew goes on one from the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SingleUse {
     was_stale: Arc<AtomicBool>,

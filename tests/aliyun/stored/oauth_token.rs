@@ -75,6 +75,19 @@ async fn the_layer_puts_the_token_on_requests_and_a_401_brings_another() -> Outc
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_slow_for_once_is_asked_once_because_it_may_open_a_session_each_time() -> Outcome {
+    let world = world().await?;
+    // Its connection is kept.
+    world.idaas.api_key("model")?.key_text().await?;
+    // Longer than a kept connection may stay silent, with the request received.
+    let slow = Behaviour::change_response(|_| std::thread::sleep(std::time::Duration::from_millis(1_500)));
+    world.api.set_behaviour(slow);
+    world.idaas.oauth_token("github")?.token().await?;
+    assert_eq!(world.calls(), 2);
+    Ok(())
+}
+
 fn consent_of(error: &Error) -> &ConsentRequired {
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::ConsentRequired, false), "{error}");
     ConsentRequired::of(error).unwrap()
