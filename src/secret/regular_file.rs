@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +24,10 @@ const SETTLE: Duration = Duration::from_millis(5);
 const REREADS: usize = 3;
 
 /// The content and state of a file.
+#[derive(Clone)]
 pub(crate) struct FileContent {
-    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    /// Shared by the callers that have waited for one read.
+    pub(crate) bytes: Arc<Zeroizing<Vec<u8>>>,
     pub(crate) stamp: Stamp,
     /// The permission bits, on platforms that have them.
     pub(crate) mode: Option<u32>,
@@ -35,21 +38,24 @@ pub(crate) struct FileContent {
 /// The identity and state of a file when it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
+    /// Zero where the platform has none, as is the time of the last change.
     device_and_inode: (u64, u64),
     length: u64,
     modified: Option<SystemTime>,
+    /// The last change of content or metadata, in seconds and nanoseconds: a copy may keep the time of its original.
+    changed: (i64, i64),
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
-        let device_and_inode = {
+        let (device_and_inode, changed) = {
             use std::os::unix::fs::MetadataExt;
-            (metadata.dev(), metadata.ino())
+            ((metadata.dev(), metadata.ino()), (metadata.ctime(), metadata.ctime_nsec()))
         };
         #[cfg(not(unix))]
-        let device_and_inode = (0, 0);
-        Self { device_and_inode, length: metadata.len(), modified: metadata.modified().ok() }
+        let (device_and_inode, changed) = ((0, 0), (0, 0));
+        Self { device_and_inode, length: metadata.len(), modified: metadata.modified().ok(), changed }
     }
 
     /// Whether the same file was written in place since. A file renamed into place is another file.
@@ -66,7 +72,8 @@ impl Stamp {
 /// what is no regular file, [`io::ErrorKind::ResourceBusy`] when it goes on changing, and [`io::ErrorKind::TimedOut`].
 pub(crate) fn read(path: &Path, last: Option<Stamp>) -> io::Result<FileContent> {
     let place = path.to_owned();
-    bounded(path, TIME_LIMIT, move || read_settled(&place, last))
+    // How carefully a file is read depends on `last`, so only those that know the same share a read.
+    bounded(path, last, TIME_LIMIT, move |last| read_settled(&place, *last))
 }
 
 /// The same, outside the runtime's workers. Without a runtime, it blocks the calling thread.
@@ -118,7 +125,12 @@ pub(crate) fn read_once(path: &Path, size_limit: usize) -> io::Result<FileConten
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let stamp = Stamp::of(&file.metadata()?);
-    Ok(FileContent { bytes, stamp, mode: mode(&metadata), is_whole: stamp == Stamp::of(&metadata) })
+    Ok(FileContent {
+        bytes: Arc::new(bytes),
+        stamp,
+        mode: mode(&metadata),
+        is_whole: stamp == Stamp::of(&metadata),
+    })
 }
 
 /// Opens without blocking: a pipe would wait for its writer.

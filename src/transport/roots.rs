@@ -1,9 +1,8 @@
 //! The certificate authorities that are trusted: where they are, what they are, and whether they have changed.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls_native_certs::load_native_certs;
@@ -13,7 +12,7 @@ use crate::environment::Environment;
 use crate::error::ConfigFault;
 use crate::secret::path::redacted_path;
 use crate::secret::pem;
-use crate::secret::regular_file;
+use crate::secret::regular_file::{self, Stamp};
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
@@ -31,15 +30,8 @@ pub(super) struct Authorities {
     in_code: Vec<Vec<u8>>,
 }
 
-/// Distinguishes one state of a file from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    path: PathBuf,
-    length: u64,
-    modified: Option<SystemTime>,
-    /// Device, inode and the time of its last change, where the platform has them.
-    identity: [i64; 4],
-}
+/// A file or folder, and its state.
+pub(super) type Stamped = (PathBuf, Stamp);
 
 impl Authorities {
     pub(super) fn of(environment: &Environment, in_code: &[Vec<u8>]) -> Self {
@@ -77,17 +69,17 @@ impl Authorities {
 
     /// The states of all files that authorities are read from. Blocks for as long as the file system takes, and so does
     /// [`load`](Self::load).
-    pub(super) fn stamps(&self) -> Vec<Stamp> {
-        let mut stamps: Vec<Stamp> = match self.is_platform() {
-            true => platform().iter().filter_map(|path| Stamp::of(path)).collect(),
-            false => self.file.iter().filter_map(|path| Stamp::of(path)).collect(),
+    pub(super) fn stamps(&self) -> Vec<Stamped> {
+        let mut stamps: Vec<Stamped> = match self.is_platform() {
+            true => platform().iter().filter_map(|path| stamped(path)).collect(),
+            false => self.file.iter().filter_map(|path| stamped(path)).collect(),
         };
         for folder in &self.folders {
-            stamps.extend(Stamp::of(folder));
-            stamps.extend(entries(folder).unwrap_or_default().iter().filter_map(|path| Stamp::of(path)));
+            stamps.extend(stamped(folder));
+            stamps.extend(entries(folder).unwrap_or_default().iter().filter_map(|path| stamped(path)));
         }
         // By the bytes of the path: comparing paths part by part takes longer than reading the files' metadata.
-        stamps.sort_unstable_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
+        stamps.sort_unstable_by(|(one, _), (other, _)| one.as_os_str().cmp(other.as_os_str()));
         stamps
     }
 
@@ -224,29 +216,9 @@ fn platform() -> Vec<PathBuf> {
     Vec::new()
 }
 
-impl Stamp {
-    /// `None` when there is no such file.
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Self {
-            path: path.to_owned(),
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            identity: identity(&metadata),
-        })
-    }
-}
-
-#[cfg(unix)]
-fn identity(metadata: &Metadata) -> [i64; 4] {
-    use std::os::unix::fs::MetadataExt;
-    // Only compared: a number that does not fit is as good as its bits.
-    [metadata.dev().cast_signed(), metadata.ino().cast_signed(), metadata.ctime(), metadata.ctime_nsec()]
-}
-
-#[cfg(not(unix))]
-fn identity(_metadata: &Metadata) -> [i64; 4] {
-    [0; 4]
+/// `None` when there is no such file.
+fn stamped(path: &Path) -> Option<Stamped> {
+    Some((path.to_owned(), Stamp::of(&std::fs::metadata(path).ok()?)))
 }
 
 /// The certificates of a text.

@@ -12,7 +12,7 @@ use crate::clock::{Clock, nanos};
 use crate::environment::Environment;
 use crate::error::ConfigFault;
 use crate::secret::bounded_read::bounded;
-use crate::transport::roots::{Authorities, Stamp};
+use crate::transport::roots::{Authorities, Stamped};
 
 /// The shortest time between two checks of the authorities' files when connections are opened.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -48,9 +48,9 @@ pub(crate) struct Tls {
 struct Current {
     config: Arc<ClientConfig>,
     /// The state of the files when they were read.
-    stamps: Vec<Stamp>,
+    stamps: Vec<Stamped>,
     /// The state of the files that could not be used, after a warning about them.
-    unusable: Vec<Stamp>,
+    unusable: Vec<Stamped>,
 }
 
 /// The check under way. However it ends, also with its runtime before it began, the next one may begin.
@@ -162,7 +162,7 @@ fn in_use(authorities: &Authorities) -> Option<Arc<Tls>> {
 }
 
 /// The states of the files, and the configuration made from them; none if they are as known.
-type Read = (Vec<Stamp>, Option<Result<ClientConfig, Vec<ConfigFault>>>);
+type Read = (Vec<Stamped>, Option<Result<ClientConfig, Vec<ConfigFault>>>);
 
 /// Blocks for `limit` at most.
 ///
@@ -171,13 +171,14 @@ type Read = (Vec<Stamp>, Option<Result<ClientConfig, Vec<ConfigFault>>>);
 /// When the files do not respond in time.
 fn read(
     authorities: &Arc<Authorities>,
-    known: Option<Vec<Stamp>>,
+    known: Option<Vec<Stamped>>,
     limit: Duration,
 ) -> Result<Read, Vec<ConfigFault>> {
-    let files = Arc::clone(authorities);
-    let read = bounded(&authorities.place(), limit, move || {
+    // Clients with other authorities in code may read the same files.
+    let known = (Arc::clone(authorities), known);
+    let read = bounded(&authorities.place(), known, limit, |(files, known)| {
         let stamps = files.stamps();
-        let config = (known.as_ref() != Some(&stamps)).then(|| configured(&files));
+        let config = (known.as_ref() != Some(&stamps)).then(|| configured(files));
         Ok((stamps, config))
     });
     read.map_err(|cause| vec![authorities.unread(cause, limit)])
@@ -266,7 +267,7 @@ mod tests {
         let (hangs, hanging) = std::sync::mpsc::channel::<()>();
         let limit = Duration::from_millis(50);
         let place = authorities.place();
-        bounded(&place, limit, move || Ok(hanging.recv().is_ok())).unwrap_err();
+        bounded(&place, (), limit, move |()| Ok(hanging.recv().is_ok())).unwrap_err();
         let faults = read(&authorities, None, limit).map(|_| ()).unwrap_err();
         assert_eq!(faults[0].key(), "SSL_CERT_FILE");
         let problem = "names /mnt/hangs/roots.pem, which did not respond within 50ms";
