@@ -59,18 +59,23 @@ fn what_is_printed_is_a_profile_of_an_access_key() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_daemon_that_holds_the_output_open_keeps_no_thread_once_the_time_is_over() {
-    let threads = || std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-    let of_processes = || {
-        let names = threads().filter_map(|task| std::fs::read_to_string(task.join("comm")).ok());
-        names.filter(|name| name.starts_with("idaas-process")).count()
-    };
-    for command in ["sh -c 'setsid sleep 3 & exit 0'", "sh -c 'setsid sleep 3 & sleep 60'"] {
-        let process = Process::parse(command, "profile `p`").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let noted = folder.path().join("pipe");
+    for then in ["exit 0", "sleep 60"] {
+        // The daemon keeps the pipe alive, so that its number is given to no other.
+        let pipe = format!("exec 3>&1; readlink /proc/$$/fd/3 > {}", noted.display());
+        let command = format!("sh -c '{pipe}; setsid sleep 3 & {then}'");
+        let process = Process::parse(&command, "profile `p`").unwrap();
         let began = Clock::System.now();
-        let error = process.run(Duration::from_millis(200)).unwrap_err();
+        let error = process.run(Duration::from_secs(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        assert!(Clock::System.now().since(began) < Duration::from_secs(2));
-        assert_eq!(of_processes(), 0);
+        assert!(Clock::System.now().since(began) < Duration::from_millis(2_500));
+        let pipe = std::fs::read_to_string(&noted).unwrap();
+        assert!(pipe.starts_with("pipe:["), "{pipe}");
+        // A thread that still reads would hold its end open.
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        assert_eq!(open.filter(|file| file.as_os_str() == pipe.trim_end()).count(), 0);
     }
 }
 
