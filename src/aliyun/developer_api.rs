@@ -63,7 +63,7 @@ impl DeveloperApi {
         let endpoint = format!("{}{}", self.address, operation.path);
         let mut request = operation.request(&endpoint, token)?;
         if operation.body.is_some() {
-            // It may open a session for a user's consent. The server may be slow and have received it although a kept
+            // It may open a session for a user's consent. The server may be slow and have received it although an idle
             // connection seems stale, so it goes on one that cannot be.
             SingleUse::on_new_connection().mark(&mut request);
         }

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_leads_to_no_file_is_told_as_what_it_is_and_does_not_pass() {
+    fn a_path_that_leads_to_no_file_is_a_lasting_fault_that_says_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let mut cases = vec![(folder.path(), "is a directory")];
         #[cfg(target_os = "linux")]

@@ -76,11 +76,11 @@ async fn the_layer_puts_the_token_on_requests_and_a_401_brings_another() -> Outc
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_slow_for_once_is_asked_once_because_it_may_open_a_session_each_time() -> Outcome {
+async fn a_server_that_is_slow_for_once_gets_one_request_because_it_may_open_a_session_for_each() -> Outcome {
     let world = world().await?;
-    // Its connection is kept.
+    // Its connection is idle from then on.
     world.idaas.api_key("model")?.key_text().await?;
-    // Longer than a kept connection may stay silent, with the request received.
+    // Longer than an idle connection may stay silent, with the request received.
     let slow = Behaviour::change_response(|_| std::thread::sleep(std::time::Duration::from_millis(1_500)));
     world.api.set_behaviour(slow);
     world.idaas.oauth_token("github")?.token().await?;
