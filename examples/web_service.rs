@@ -31,6 +31,7 @@ const PREFETCH: Duration = Duration::from_secs(10);
 /// An API that the service calls: what puts tokens on its requests, and where it is.
 #[derive(Clone)]
 struct Api {
+    scope: Scope,
     layer: IdaasLayer,
     http: reqwest::Client,
     url: String,
@@ -38,31 +39,27 @@ struct Api {
 
 impl Api {
     /// Tokens of this scope, which go to this API and nowhere else.
-    fn new(idaas: &Idaas, http: &reqwest::Client, scope: &Scope, url: &str) -> Result<Self, BoxError> {
+    fn new(idaas: &Idaas, http: &reqwest::Client, scope: Scope, url: &str) -> Result<Self, BoxError> {
         let origin = reqwest::Url::parse(url)?.origin().ascii_serialization();
-        let layer = idaas.layer().scope(scope).allow_origins([origin])?;
-        Ok(Self { layer, http: http.clone(), url: url.to_owned() })
+        let layer = idaas.layer().scope(&scope).allow_origins([origin])?;
+        Ok(Self { scope, layer, http: http.clone(), url: url.to_owned() })
     }
 
-    /// A request that may be repeated. `send` replays it after a 401 by itself; this repeats what may pass.
+    /// A request that may be repeated. `send` replays it after a 401 by itself; this repeats what the API may have got
+    /// over. An error of the token is final: the library has made its own attempts, and refuses more until its pause is
+    /// over.
     async fn get(&self) -> Result<String, SendError> {
         let mut attempt = 1;
         loop {
             let sent = self.layer.send(self.http.get(&self.url).timeout(TIMEOUT)).await;
-            let result = match sent {
-                Ok(response) => match response.error_for_status() {
-                    Ok(response) => return response.text().await.map_err(SendError::Http),
-                    Err(error) => Err(SendError::Http(error)),
-                },
-                Err(error) => Err(error),
+            let error = match sent.and_then(|response| Ok(response.error_for_status()?)) {
+                Ok(response) => return Ok(response.text().await?),
+                Err(SendError::Http(error)) => error,
+                Err(error) => return Err(error),
             };
-            let may_pass = match &result {
-                Err(SendError::Token(error)) => error.is_transient(),
-                Err(SendError::Http(error)) => error.status().is_none_or(|status| status.is_server_error()),
-                _ => false,
-            };
+            let may_pass = error.status().is_none_or(|status| status.is_server_error());
             if attempt == ATTEMPTS || !may_pass {
-                return result;
+                return Err(error.into());
             }
             tokio::time::sleep(Duration::from_millis(100) * attempt).await;
             attempt += 1;
@@ -101,9 +98,12 @@ async fn tea(State(shop): State<Shop>) -> Result<String, StatusCode> {
     }
 }
 
-/// Returns at once. Without a live token it starts a refresh in the background.
+/// Returns at once: two APIs are two scopes, and the service needs a token of each. Where there is none, a refresh starts
+/// in the background.
 async fn ready(State(shop): State<Shop>) -> StatusCode {
-    if shop.idaas.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    // Both are looked at, so that both refreshes start.
+    let ready = [&shop.orders, &shop.stock].map(|api| shop.idaas.is_ready_for(&api.scope));
+    if ready == [true; 2] { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 async fn metrics(State(shop): State<Shop>) -> String {
@@ -113,7 +113,7 @@ async fn metrics(State(shop): State<Shop>) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    // `.json()` as well, with the feature `json` of tracing-subscriber.
+    // For JSON: `.json()` as well, with the feature `json` of tracing-subscriber.
     tracing_subscriber::fmt().with_env_filter(EnvFilter::new("warn,tower_idaas=debug")).init();
     let buckets = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
     let prometheus = PrometheusBuilder::new()
@@ -130,19 +130,22 @@ async fn main() -> Result<(), BoxError> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let (orders, stock) = ("api://orders|read".parse()?, "api://stock|read".parse()?);
     let shop = Shop {
-        orders: Api::new(&idaas, &http, &orders, orders_api.url())?,
-        stock: Api::new(&idaas, &http, &stock, stock_api.url())?,
+        orders: Api::new(&idaas, &http, orders, orders_api.url())?,
+        stock: Api::new(&idaas, &http, stock, stock_api.url())?,
         idaas: idaas.clone(),
         prometheus,
     };
 
-    match tokio::time::timeout(PREFETCH, idaas.prefetch()).await {
+    let prefetch = async {
+        tokio::try_join!(idaas.prefetch_for(&shop.orders.scope), idaas.prefetch_for(&shop.stock.scope))
+    };
+    match tokio::time::timeout(PREFETCH, prefetch).await {
         Ok(Err(error)) if !error.is_transient() => return Err(error.into()),
         _ => {}
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    // In a service: SIGTERM, by `tokio::signal`.
+    // In a service: SIGTERM, by `tokio::signal`; docs/deploy.md has the lines.
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = axum::serve(listener, shop.router()).with_graceful_shutdown(async {
         let _ = stopped.await;

@@ -16,7 +16,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::health_reporter;
 use tower::{Layer, ServiceBuilder};
 use tower_idaas::service::{Grpc, Http, Protocol};
-use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasLayer, IdaasService, Token};
+use tower_idaas::{BoxError, Error, ErrorKind, Idaas, IdaasLayer, IdaasService, Scope, Token};
 use tower_idaas_testing::{Behaviour, TestIdaas};
 
 use crate::verifier::Verifier;
@@ -126,6 +126,18 @@ async fn the_server_refuses_calls_without_a_token_and_with_one_for_another_audie
     let mut client = HealthClient::new(layer.layer(server.channel().await?));
     assert_eq!(check(&mut client).await.unwrap_err().code(), Code::Unauthenticated);
     assert_eq!(watch(&mut client).await.unwrap_err().code(), Code::Unauthenticated);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scope_among_the_extensions_of_a_call_is_the_one_of_its_token() -> Outcome {
+    let (_issuer, server, idaas) = protected().await?;
+    let layer = idaas.layer().scope(&"api://stock|read".parse()?).grpc();
+    let mut client = HealthClient::new(layer.layer(server.channel().await?));
+    let mut request = Request::new(HealthCheckRequest::default());
+    request.extensions_mut().insert("api://orders|read".parse::<Scope>()?);
+    assert!(serving(client.check(request).await?.get_ref()));
+    assert_eq!(check(&mut client).await.unwrap_err().code(), Code::Unauthenticated);
     Ok(())
 }
 
