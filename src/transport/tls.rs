@@ -24,8 +24,9 @@ const BUILD_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a file system that hangs delays a connection at most.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long it delays the building of a client. A bundle takes milliseconds, also over a network.
-const LOAD_LIMIT: Duration = Duration::from_secs(5);
+/// How long it delays the building of a client. A bundle takes milliseconds, also over a network, but a process may get
+/// little of a processor while it starts.
+const LOAD_LIMIT: Duration = Duration::from_secs(20);
 
 /// The configurations in use. One takes 7 ms to load and 200 KiB to hold, and a gateway has a client for each of
 /// hundreds of tenants. This list keeps nothing alive, and nothing depends on whether an entry is found.
