@@ -9,7 +9,7 @@ use crate::authn::parsed_source::ParsedSource;
 use crate::authn::signing_key::SigningKey;
 use crate::authn::{CheckContext, SigningAlgorithm, TokenRequest, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::SecretSource;
+use crate::secret::{Content, Expected, SecretSource};
 
 /// A signer of your own for client assertions: an HSM, a key management service, an agent.
 ///
@@ -149,7 +149,7 @@ enum Place {
 
 impl From<SecretSource> for AssertionKey {
     fn from(source: SecretSource) -> Self {
-        Self::at(Place::Text(ParsedSource::secret(source)))
+        Self::at(Place::Text(ParsedSource::new(source, Content::PrivateKey)))
     }
 }
 
@@ -214,8 +214,8 @@ impl AssertionKey {
     fn read_at_load(&self, context: &CheckContext<'_>) -> Result<Option<Signing>, Error> {
         match &self.place {
             Place::Text(source) => {
-                let passphrase =
-                    self.passphrase.as_ref().map(|source| context.read_secret(source)).transpose()?;
+                let read = |source: &SecretSource| context.read_expected(source, Expected::passphrase());
+                let passphrase = self.passphrase.as_ref().map(read).transpose()?;
                 if let Some(None) = passphrase {
                     return Ok(None);
                 }
@@ -233,7 +233,7 @@ impl AssertionKey {
         match &self.place {
             Place::Text(source) => {
                 let passphrase = match &self.passphrase {
-                    Some(source) => Some(request.read_secret(source).await?),
+                    Some(source) => Some(request.read_expected(source, Expected::passphrase()).await?),
                     None => None,
                 };
                 let parse = |text: &str| SigningKey::from_text(text, passphrase.as_ref());

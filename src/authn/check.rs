@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::environment::Environment;
 use crate::error::{ConfigFault, Error};
-use crate::secret::{Secret, SecretSource};
+use crate::secret::{Expected, Secret, SecretSource};
 
 /// The names of the methods' options in faults. The configuration file has its own keys for them.
 pub(crate) mod option {
@@ -47,7 +47,15 @@ impl<'a> CheckContext<'a> {
     ///
     /// When the variable is not set or blank, or the file cannot be read; the message names it.
     pub fn read_secret(&self, source: &SecretSource) -> Result<Option<Secret>, Error> {
-        source.read_blocking(self.environment)
+        self.read_expected(source, Expected::secret())
+    }
+
+    pub(crate) fn read_expected(
+        &self,
+        source: &SecretSource,
+        expected: Expected<'_>,
+    ) -> Result<Option<Secret>, Error> {
+        source.read_expected_blocking(self.environment, expected)
     }
 }
 

@@ -10,24 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::authn::{CheckContext, TokenRequest};
 use crate::error::{Error, ErrorKind};
-use crate::secret::{Expected, SecretSource};
+use crate::secret::{Content, Expected, SecretSource};
 
 /// A source whose text is parsed when it changes.
 pub(crate) struct ParsedSource<T> {
     source: SecretSource,
-    is_public: bool,
+    content: Content,
     parsed: Arc<Cached<T>>,
 }
 
 impl<T: Send + Sync> ParsedSource<T> {
-    /// A source of secret text, such as a private key.
-    pub(crate) fn secret(source: SecretSource) -> Self {
-        Self { source, is_public: false, parsed: Arc::new(Cached::new()) }
-    }
-
-    /// A source of public text, such as certificates, whose file any user of the machine may read.
-    pub(crate) fn public(source: SecretSource) -> Self {
-        Self { is_public: true, ..Self::secret(source) }
+    pub(crate) fn new(source: SecretSource, content: Content) -> Self {
+        Self { source, content, parsed: Arc::new(Cached::new()) }
     }
 
     /// The place of the text, for messages.
@@ -42,7 +36,7 @@ impl<T: Send + Sync> ParsedSource<T> {
         parse: impl Fn(&str) -> Result<T, String> + Send + Sync,
     ) -> Result<Arc<T>, Error> {
         let check = |text: &str| self.parse(text, &parse).map(drop);
-        let expected = Expected { is_public: self.is_public, check: &check };
+        let expected = Expected { content: self.content, check: &check };
         let text = request.read_expected(&self.source, expected).await?;
         self.parse(text.expose_secret(), &parse).map_err(|problem| self.unusable(&problem))
     }
@@ -54,7 +48,7 @@ impl<T: Send + Sync> ParsedSource<T> {
         parse: impl Fn(&str) -> Result<T, String> + Send + Sync,
     ) -> Result<Option<Arc<T>>, Error> {
         let check = |text: &str| self.parse(text, &parse).map(drop);
-        let expected = Expected { is_public: self.is_public, check: &check };
+        let expected = Expected { content: self.content, check: &check };
         let Some(text) = self.source.read_expected_blocking(context.environment(), expected)? else {
             return Ok(None);
         };
@@ -72,7 +66,7 @@ impl<T: Send + Sync> ParsedSource<T> {
 
 impl<T> Clone for ParsedSource<T> {
     fn clone(&self) -> Self {
-        Self { source: self.source.clone(), is_public: self.is_public, parsed: Arc::clone(&self.parsed) }
+        Self { source: self.source.clone(), content: self.content, parsed: Arc::clone(&self.parsed) }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::authn::client_assertion::assertion;
 use crate::authn::parsed_source::ParsedSource;
 use crate::authn::{Authenticator, BuiltIn, CheckContext, SigningAlgorithm, TokenRequest, check, option};
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::secret::SecretSource;
+use crate::secret::{Content, SecretSource};
 
 const X509_JWT_BEARER: &str = "urn:cloud:idaas:params:oauth:client-assertion-type:x509-jwt-bearer";
 
@@ -32,8 +32,6 @@ pub struct Pca {
     certificates: ParsedSource<Vec<Certificate>>,
     chain: Option<ParsedSource<Vec<Certificate>>>,
     key: AssertionKey,
-    /// The place of the certificates, for messages.
-    label: String,
 }
 
 /// The client's certificates, as sent.
@@ -73,8 +71,7 @@ impl Pca {
     ) -> Self {
         Self {
             credential_name: credential_name.into(),
-            label: certificates.name(),
-            certificates: ParsedSource::public(certificates),
+            certificates: ParsedSource::new(certificates, Content::Certificates),
             chain: None,
             key: key.into(),
         }
@@ -83,7 +80,7 @@ impl Pca {
     /// Further intermediate certificates, in PEM form, kept apart from the client's own.
     #[must_use]
     pub fn certificate_chain(mut self, chain: SecretSource) -> Self {
-        self.chain = Some(ParsedSource::public(chain));
+        self.chain = Some(ParsedSource::new(chain, Content::Certificates));
         self
     }
 
@@ -99,11 +96,6 @@ impl Pca {
     pub fn key_id(mut self, id: impl Into<String>) -> Self {
         self.key = self.key.with_key_id(id);
         self
-    }
-
-    /// Sets the label of the certificates in messages.
-    pub(crate) fn with_label(self, label: impl Into<String>) -> Self {
-        Self { label: label.into(), ..self }
     }
 
     /// Reads the certificates.
@@ -128,7 +120,7 @@ impl Pca {
         if signing.public_key().is_none_or(|key| key == certificates.public_key) {
             return Ok(());
         }
-        let (key, certificate) = (self.key.name(), &self.label);
+        let (key, certificate) = (self.key.name(), self.certificates.name());
         let message = format!(
             "the private key in {key} does not match the certificate in {certificate}; replace one of them"
         );
@@ -138,7 +130,7 @@ impl Pca {
     /// Warns if the certificate is not valid at this time. It is sent all the same, because this machine's clock may be
     /// wrong.
     fn warn_of_dates(&self, certificates: &Certificates, now: SystemTime) {
-        let name = &self.label;
+        let name = self.certificates.name();
         let Certificates { not_before, not_after, .. } = certificates;
         if now > not_after.time {
             tracing::warn!("the client certificate in {name} expired on {}; replace it", not_after.day);

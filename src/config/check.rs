@@ -26,7 +26,7 @@ pub(super) fn check(
     context: &CheckContext<'_>,
 ) -> Result<(Config, Vec<String>), ConfigError> {
     let mut checker = Checker::new(context, keys.faults.clone());
-    let config = config(keys, &mut checker);
+    let config = config(keys, origin, &mut checker);
     let (mut faults, warnings) = checker.into_faults_and_warnings();
     match config {
         Some(config) if faults.is_empty() => {
@@ -43,7 +43,7 @@ pub(super) fn check(
     }
 }
 
-fn config(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Config> {
+fn config(keys: &ClientConfig, origin: Option<&str>, checker: &mut Checker<'_>) -> Option<Config> {
     let client = &keys.client;
     let mut id = |field: &Field<String>, expected| match keys.has_source && field.is_absent() {
         true => Some(String::new()),
@@ -75,6 +75,7 @@ fn config(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Config> {
         ));
     }
     Some(Config {
+        origin: origin.map(str::to_owned),
         instance_id: instance_id?,
         client_id: client_id?,
         issuer,

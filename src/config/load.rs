@@ -85,7 +85,7 @@ fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> Confi
     let problem = match cause.kind() {
         io::ErrorKind::NotFound if is_default(path, environment) => format!(
             "does not exist; put the file there, or set environment variable {PATH_VARIABLE} to its path, \
-             or give the path in code"
+             or give the path of another"
         ),
         io::ErrorKind::NotFound => "does not exist; check the path".to_owned(),
         _ => text_file::problem(&cause).0.to_owned(),
@@ -222,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let environment = environment([("HOME", folder.path().to_str().unwrap())]);
         let error = read(&locate(None, &environment).unwrap(), &environment).unwrap_err().to_string();
-        for way in [".cloud_idaas", PATH_VARIABLE, "in code"] {
+        for way in [".cloud_idaas", PATH_VARIABLE, "give the path of another"] {
             assert!(error.contains(way), "{error}");
         }
     }

@@ -16,7 +16,7 @@ use crate::config::section::Field;
 use crate::config::{deployment, plugin};
 use crate::environment::looks_like_a_variable;
 use crate::error::ConfigFault;
-use crate::secret::SecretSource;
+use crate::secret::{Expected, SecretSource};
 
 /// All methods that IDaaS knows.
 const METHODS: [&str; 8] = [
@@ -172,7 +172,7 @@ fn private_key(authn: &AuthnKeys, checker: &mut Checker<'_>) -> AssertionKey {
     let name =
         checker.required(passphrase, "the name of the environment variable that holds the key's passphrase");
     let name = name.unwrap_or_default();
-    match checker.context.read_secret(&SecretSource::variable(&name)) {
+    match checker.context.read_expected(&SecretSource::variable(&name), Expected::passphrase()) {
         Ok(_) => {}
         Err(_) if checker.is_faulty(passphrase.path()) => {}
         Err(error) => checker.fault(passphrase.fault(format!("cannot be used: {error}"))),
@@ -200,9 +200,6 @@ fn pca(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Pca {
     let chain = (&authn.x509_cert_chains, &authn.x509_cert_chains_path);
     let certificates = text(certificate.0, certificate.1, "the certificate in PEM form", checker);
     let mut pca = Pca::new(name.unwrap_or_default(), certificates, key);
-    if !certificate.1.is_used() {
-        pca = pca.with_label(format!("`{}`", certificate.0.key()));
-    }
     // A leaf that the root itself signed has no chain.
     if !chain.0.is_absent() || !chain.1.is_absent() {
         pca = pca.certificate_chain(text(
@@ -258,7 +255,8 @@ fn text(inline: &Field<String>, file: &Field<String>, what: &str, checker: &mut 
         Some(path) => SecretSource::file(path),
         None => {
             let expected = format!("{what}, or its path in `{}`", file.key());
-            SecretSource::value(checker.required(inline, &expected).unwrap_or_default())
+            let text = checker.required(inline, &expected).unwrap_or_default();
+            SecretSource::value_of_key(text, inline.key())
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::scope::Scope;
 /// A configuration that can be used.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// The file, as messages name it; `None` when all keys are set in code.
+    #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
+    pub(crate) origin: Option<String>,
     /// Empty when it was not set, which only a source of tokens allows. The same holds for the client id.
     pub(crate) instance_id: String,
     pub(crate) client_id: String,

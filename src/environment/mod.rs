@@ -87,12 +87,15 @@ impl fmt::Display for HomeUnknown {
     }
 }
 
-/// A secret may be misplaced where its variable's name belongs; such a text must not appear in a message. The secrets
-/// that IDaaS issues are long runs of letters and digits, which names of variables are not.
+/// A secret may be misplaced where its variable's name belongs; such a text must not appear in a message. A name is what
+/// a shell accepts as one. The secrets that IDaaS issues are long runs of letters and
+/// digits, and passwords mix digits with lower-case letters; names of variables do so in words with `_` between them.
 pub(crate) fn looks_like_a_variable(name: &str) -> bool {
     const LONGEST_WORD: usize = 24;
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    is_plain && name.len() <= 128 && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD)
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let has = |is_one: fn(&u8) -> bool| name.as_bytes().iter().any(is_one);
+    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit) && !name.contains('_');
+    is_plain && !is_mixed && name.len() <= 128 && name.split('_').all(|word| word.len() <= LONGEST_WORD)
 }
 
 #[allow(clippy::disallowed_methods)] // the one place that may
@@ -127,6 +130,27 @@ mod tests {
             let error = environment.expand(Path::new("~/a")).unwrap_err().to_string();
             assert!(error.contains("HOME is not set"), "{error}");
             assert_eq!(environment.expand(Path::new("/a")).unwrap(), Path::new("/a"));
+        }
+    }
+
+    #[test]
+    fn a_secret_does_not_look_like_the_name_of_a_variable() {
+        for name in ["IDAAS_SECRET", "appSecret", "k8s_secret", "SECRET2", "_S", "S"] {
+            assert!(looks_like_a_variable(name), "{name}");
+        }
+        let long = "SECRET_".repeat(20);
+        for secret in [
+            "my-secret-value-1234567890abcdef",
+            "hunter2secret",
+            "hunter2",
+            "CSabc123",
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            "correct horse",
+            "a.b",
+            "s\u{e9}cret",
+            &long,
+        ] {
+            assert!(!looks_like_a_variable(secret), "{secret}");
         }
     }
 

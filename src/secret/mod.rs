@@ -16,7 +16,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 pub(crate) use self::characters::suspicious_ends;
-pub(crate) use self::reloaded_file::{Expected, FileKind, ReloadedFile};
+pub(crate) use self::reloaded_file::{Content, Expected, FileKind, ReloadedFile};
 pub use self::source::SecretSource;
 
 /// A secret text: a client secret, a key, an assertion.

@@ -37,10 +37,13 @@ pub(crate) enum FileKind {
 
 impl FileKind {
     /// The words before the path in messages.
-    fn what(self) -> &'static str {
-        match self {
-            Self::Secret => "secret file",
-            Self::Token => "token file",
+    fn what(self, content: Content) -> &'static str {
+        match (self, content) {
+            (Self::Token, _) => "token file",
+            (Self::Secret, Content::Secret) => "secret file",
+            (Self::Secret, Content::PrivateKey) => "private key file",
+            (Self::Secret, Content::Passphrase) => "passphrase file",
+            (Self::Secret, Content::Certificates) => "certificate file",
         }
     }
 
@@ -51,19 +54,44 @@ impl FileKind {
         }
     }
 
-    fn when_blank(self) -> &'static str {
+    fn when_blank(self, content: Content) -> String {
         match self {
-            Self::Secret => "is empty; write the secret into it",
-            Self::Token => "is empty; check what writes it",
+            Self::Secret => format!("is empty; write {} into it", content.as_str()),
+            Self::Token => "is empty; check what writes it".to_owned(),
         }
+    }
+}
+
+/// What a text is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Secret,
+    PrivateKey,
+    Passphrase,
+    Certificates,
+}
+
+impl Content {
+    /// The words in messages, as they follow "set it to".
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "the secret",
+            Self::PrivateKey => "the private key in PEM form",
+            Self::Passphrase => "the passphrase of the private key",
+            Self::Certificates => "the certificate in PEM form",
+        }
+    }
+
+    /// Whether any user of the machine may read it.
+    fn is_public(self) -> bool {
+        self == Self::Certificates
     }
 }
 
 /// The requirements on a text.
 #[derive(Clone, Copy)]
 pub(crate) struct Expected<'a> {
-    /// Whether any user of the machine may read it, such as a certificate.
-    pub(crate) is_public: bool,
+    pub(crate) content: Content,
     /// The problem with a text, as it follows the name of its place.
     pub(crate) check: &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync),
 }
@@ -71,12 +99,17 @@ pub(crate) struct Expected<'a> {
 impl Expected<'static> {
     /// A secret of any form.
     pub(crate) fn secret() -> Self {
-        Self { is_public: false, check: &|_| Ok(()) }
+        Self { content: Content::Secret, check: &|_| Ok(()) }
+    }
+
+    /// The passphrase of a private key.
+    pub(crate) fn passphrase() -> Self {
+        Self { content: Content::Passphrase, ..Self::secret() }
     }
 
     /// A client secret (RFC 6749 section 2.3.1).
     pub(crate) fn client_secret() -> Self {
-        Self { is_public: false, check: &check_client_secret }
+        Self { content: Content::Secret, check: &check_client_secret }
     }
 }
 
@@ -126,7 +159,7 @@ impl ReloadedFile {
         now: Timestamp,
         expected: Expected<'_>,
     ) -> Result<Secret, Error> {
-        let path = self.expanded(environment)?;
+        let path = self.expanded(environment, expected.content)?;
         let content = {
             let _permit = self.permit.lock().await;
             let last = self.last_stamp();
@@ -142,16 +175,16 @@ impl ReloadedFile {
         now: Timestamp,
         expected: Expected<'_>,
     ) -> Result<Secret, Error> {
-        let path = self.expanded(environment)?;
+        let path = self.expanded(environment, expected.content)?;
         self.conclude(regular_file::read(&path, self.last_stamp()), &path, now, expected)
     }
 
-    fn expanded(&self, environment: &Environment) -> Result<PathBuf, Error> {
+    fn expanded(&self, environment: &Environment, content: Content) -> Result<PathBuf, Error> {
         if self.kind == FileKind::Token && looks_like_a_token(&self.path) {
             return Err(super::token_file::token_as_path());
         }
         let unknown = |problem: HomeUnknown| {
-            fault(&self.path, self.kind.what(), &problem.to_string()).with_transient(false)
+            fault(&self.path, self.kind.what(content), &problem.to_string()).with_transient(false)
         };
         environment.expand(&self.path).map_err(unknown)
     }
@@ -164,12 +197,12 @@ impl ReloadedFile {
         now: Timestamp,
         expected: Expected<'_>,
     ) -> Result<Secret, Error> {
-        let what = self.kind.what();
+        let what = self.kind.what(expected.content);
         let good = content.map_err(|cause| unreadable(path, what, cause)).and_then(|content| {
             let text = text_of(&content.bytes, path, what)?;
             let text = self.kind.trimmed(&text);
             if text.trim().is_empty() {
-                return Err(fault(path, what, self.kind.when_blank()));
+                return Err(fault(path, what, &self.kind.when_blank(expected.content)));
             }
             (expected.check)(text).map_err(|problem| fault(path, what, &problem))?;
             Ok((Good { text: Secret::new(text), stamp: content.stamp }, content.mode))
@@ -200,7 +233,7 @@ impl ReloadedFile {
         let mode = (!state.mode_checked).then_some(mode).flatten();
         *state = State { last: Some(good), mode_checked: true, ..State::default() };
         drop(state);
-        let is_public = expected.is_public || self.kind == FileKind::Token;
+        let is_public = expected.content.is_public() || self.kind == FileKind::Token;
         warn_of_mode(path, what, mode, is_public);
         Ok(text)
     }

@@ -26,7 +26,8 @@ pub struct SecretSource(Place);
 
 #[derive(Clone)]
 enum Place {
-    Value(Secret),
+    /// The value, and the key of the configuration that it is from, if it is not set in code.
+    Value(Secret, Option<&'static str>),
     Variable(String),
     File(Arc<ReloadedFile>),
     Function(Function),
@@ -38,7 +39,12 @@ struct Function(Arc<dyn Fn() -> BoxFuture<'static, Result<Secret, Error>> + Send
 impl SecretSource {
     /// A secret that the program already has. It never changes.
     pub fn value(secret: impl Into<Secret>) -> Self {
-        Self(Place::Value(secret.into()))
+        Self(Place::Value(secret.into(), None))
+    }
+
+    /// The value of a key of the configuration file.
+    pub(crate) fn value_of_key(secret: impl Into<Secret>, key: &'static str) -> Self {
+        Self(Place::Value(secret.into(), Some(key)))
     }
 
     /// The environment variable of this name.
@@ -102,8 +108,8 @@ impl SecretSource {
         expected: Expected<'_>,
     ) -> Result<Secret, Error> {
         match &self.0 {
-            Place::Value(secret) => self.checked(not_empty(secret), expected),
-            Place::Variable(name) => self.checked(read_variable(name, environment), expected),
+            Place::Value(secret, _) => self.checked(self.not_empty(secret, expected), expected),
+            Place::Variable(name) => self.checked(read_variable(name, environment, expected), expected),
             Place::File(file) => file.read(environment, now, expected).await,
             Place::Function(Function(function)) => self.checked(function().await, expected),
         }
@@ -115,8 +121,10 @@ impl SecretSource {
         expected: Expected<'_>,
     ) -> Result<Option<Secret>, Error> {
         match &self.0 {
-            Place::Value(secret) => self.checked(not_empty(secret), expected).map(Some),
-            Place::Variable(name) => self.checked(read_variable(name, environment), expected).map(Some),
+            Place::Value(secret, _) => self.checked(self.not_empty(secret, expected), expected).map(Some),
+            Place::Variable(name) => {
+                self.checked(read_variable(name, environment, expected), expected).map(Some)
+            }
             Place::File(file) => file.read_blocking(environment, Clock::System.now(), expected).map(Some),
             Place::Function(_) => Ok(None),
         }
@@ -129,10 +137,21 @@ impl SecretSource {
         Ok(secret)
     }
 
+    fn not_empty(&self, secret: &Secret, expected: Expected<'_>) -> Result<Secret, Error> {
+        match secret.expose_secret().is_empty() {
+            true => {
+                let what = expected.content.as_str();
+                Err(unreadable(format!("{} is empty; set it to {what}", self.name())))
+            }
+            false => Ok(secret.clone()),
+        }
+    }
+
     /// The place of the secret, for messages.
     pub(crate) fn name(&self) -> String {
         match &self.0 {
-            Place::Value(_) => "the value set in code".to_owned(),
+            Place::Value(_, None) => "the value set in code".to_owned(),
+            Place::Value(_, Some(key)) => format!("`{key}`"),
             Place::Variable(name) => redacted_variable(name),
             Place::File(file) => format!("file {}", redacted_path(file.path())),
             Place::Function(_) => "the function set in code".to_owned(),
@@ -153,24 +172,18 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-fn not_empty(secret: &Secret) -> Result<Secret, Error> {
-    match secret.expose_secret().is_empty() {
-        true => Err(unreadable("the secret set in code is empty; give the real one".into())),
-        false => Ok(secret.clone()),
-    }
-}
-
-fn read_variable(name: &str, environment: &Environment) -> Result<Secret, Error> {
+fn read_variable(name: &str, environment: &Environment, expected: Expected<'_>) -> Result<Secret, Error> {
+    let what = expected.content.as_str();
     let place = redacted_variable(name);
     let Some(value) = environment.variable(name) else {
-        return Err(unreadable(format!("{place} is not set; set it to the secret")));
+        return Err(unreadable(format!("{place} is not set; set it to {what}")));
     };
     match value.into_string() {
         Ok(text) => {
             let text = Zeroizing::new(text);
             let secret = without_line_break(&text);
             let is_blank = secret.trim().is_empty();
-            let blank = || unreadable(format!("{place} is empty; set it to the secret"));
+            let blank = || unreadable(format!("{place} is empty; set it to {what}"));
             (!is_blank).then(|| Secret::new(secret)).ok_or_else(blank)
         }
         Err(raw) => {
@@ -195,6 +208,7 @@ fn unreadable(message: String) -> Error {
 mod tests {
     use super::*;
     use crate::environment::ManualEnvironment;
+    use crate::secret::Content;
 
     fn environment(value: &str) -> Environment {
         Environment::Manual(ManualEnvironment::from_iter([("APP_SECRET", value)]))
@@ -235,6 +249,41 @@ mod tests {
         let error = now(&SecretSource::variable("OTHER"), &environment("x")).unwrap_err();
         assert_eq!(error.to_string(), "environment variable OTHER is not set; set it to the secret");
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, false));
+    }
+
+    #[test]
+    fn a_fault_says_what_belongs_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let environment = environment(" ");
+        let fault = |source: &SecretSource, content| {
+            let expected = Expected { content, ..Expected::secret() };
+            source.read_expected_blocking(&environment, expected).unwrap_err().to_string()
+        };
+        for (content, what, file) in [
+            (Content::Secret, "the secret", "secret file"),
+            (Content::PrivateKey, "the private key in PEM form", "private key file"),
+            (Content::Passphrase, "the passphrase of the private key", "passphrase file"),
+            (Content::Certificates, "the certificate in PEM form", "certificate file"),
+        ] {
+            for (source, problem) in [
+                (SecretSource::variable("OTHER"), "variable OTHER is not set"),
+                (SecretSource::variable("APP_SECRET"), "variable APP_SECRET is empty"),
+                (SecretSource::value(""), "the value set in code is empty"),
+                (SecretSource::value_of_key("", "someKey"), "`someKey` is empty"),
+            ] {
+                let message = fault(&source, content);
+                assert!(message.ends_with(&format!("{problem}; set it to {what}")), "{message}");
+            }
+            std::fs::write(&path, "\n").unwrap();
+            let (here, gone) = (SecretSource::file(&path), SecretSource::file(folder.path().join("gone")));
+            assert!(fault(&here, content).ends_with(&format!("is empty; write {what} into it")));
+            let message = fault(&gone, content);
+            assert!(
+                message.starts_with(&format!("{file} /")) && message.contains("does not exist"),
+                "{message}"
+            );
+        }
     }
 
     #[test]
@@ -297,7 +346,7 @@ mod tests {
     #[test]
     fn a_secret_in_place_of_its_path_or_variable_is_not_shown() {
         for pasted in ["hunter2hunter2hunter2hunter2", "eyJhunter2.eyJhunter2.hunter2"] {
-            for source in [SecretSource::file(pasted), SecretSource::variable(pasted.to_owned() + "=")] {
+            for source in [SecretSource::file(pasted), SecretSource::variable(pasted)] {
                 let error = now(&source, &Environment::Process).unwrap_err();
                 assert!(error.to_string().contains("(not shown"), "{error}");
                 assert!(!format!("{error:?} {source:?} {}", source.name()).contains("hunter2"), "{error:?}");

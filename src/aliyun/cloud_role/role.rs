@@ -45,7 +45,7 @@ pub struct CloudRole {
 
 impl CloudRole {
     pub(crate) fn new(roles: &Arc<CloudRoles>, arn: &str) -> Result<Self, ConfigError> {
-        let api = Arc::clone(roles.api().map_err(ConfigError::one)?);
+        let api = Arc::clone(roles.api()?);
         let roles = Arc::clone(roles);
         let arn = arn.trim();
         let fault = |problem| Err(ConfigError::one(ConfigFault::new("roleArn", problem)));

@@ -12,7 +12,7 @@ use crate::cache::admission::Party;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::slot::{Settings, Slot};
 use crate::error::BoxFuture;
-use crate::error::{ConfigFault, Error};
+use crate::error::{ConfigError, Error};
 use crate::scope::Scope;
 use crate::token::{RetainedSubject, SubjectToken, TokenCache};
 
@@ -21,7 +21,7 @@ use crate::token::{RetainedSubject, SubjectToken, TokenCache};
 pub(crate) struct CloudRoles {
     tokens: Arc<TokenCache>,
     /// The DeveloperAPI, or what is missing in the configuration for it.
-    api: Result<Arc<DeveloperApi>, ConfigFault>,
+    api: Result<Arc<DeveloperApi>, ConfigError>,
     settings: Settings,
     /// Of the client itself.
     own: KeyedSlots<RoleKey, CloudCredentials>,
@@ -32,7 +32,7 @@ pub(crate) struct CloudRoles {
 impl CloudRoles {
     pub(crate) fn new(
         tokens: Arc<TokenCache>,
-        api: Result<Arc<DeveloperApi>, ConfigFault>,
+        api: Result<Arc<DeveloperApi>, ConfigError>,
         settings: Settings,
     ) -> Self {
         Self { tokens, api, settings, own: KeyedSlots::new(), of_subjects: KeyedSlots::of_subjects() }
@@ -45,7 +45,7 @@ impl CloudRoles {
 
     /// # Errors
     /// When the configuration of the DeveloperAPI is incomplete.
-    pub(super) fn api(&self) -> Result<&Arc<DeveloperApi>, ConfigFault> {
+    pub(super) fn api(&self) -> Result<&Arc<DeveloperApi>, ConfigError> {
         self.api.as_ref().map_err(Clone::clone)
     }
 

@@ -29,7 +29,7 @@ const LONGEST_NAME: usize = 256;
 pub(crate) struct StoredSecrets {
     tokens: Arc<TokenCache>,
     /// The DeveloperAPI, or what is missing in the configuration for it.
-    api: Result<Arc<DeveloperApi>, ConfigFault>,
+    api: Result<Arc<DeveloperApi>, ConfigError>,
     settings: Settings,
     slots: KeyedSlots<SecretKey, Token>,
     clients: KeyedSlots<ClientKey, OauthClientCredentials>,
@@ -52,7 +52,7 @@ pub(super) enum Wanted {
 impl StoredSecrets {
     pub(crate) fn new(
         tokens: Arc<TokenCache>,
-        api: Result<Arc<DeveloperApi>, ConfigFault>,
+        api: Result<Arc<DeveloperApi>, ConfigError>,
         settings: Settings,
     ) -> Self {
         Self { tokens, api, settings, slots: KeyedSlots::new(), clients: KeyedSlots::new() }
@@ -64,7 +64,7 @@ impl StoredSecrets {
     ///
     /// When the configuration of the DeveloperAPI is incomplete.
     pub(super) fn developer_api(&self) -> Result<(Arc<DeveloperApi>, Scope), ConfigError> {
-        let api = self.api.as_ref().map_err(|fault| ConfigError::one(fault.clone()))?;
+        let api = self.api.as_ref().map_err(Clone::clone)?;
         Ok((Arc::clone(api), default_scope(self.tokens.default_scope())?))
     }
 

@@ -21,7 +21,7 @@ use crate::transport::Transport;
 /// All that a handle needs for roles.
 pub(super) struct Roles {
     #[cfg(feature = "aliyun")]
-    api: Result<DeveloperApi, ConfigFault>,
+    api: Result<DeveloperApi, ConfigError>,
     #[cfg(feature = "aliyun")]
     settings: Settings,
 }
@@ -46,14 +46,17 @@ impl IdaasBuilder {
             runtimes: Arc::clone(&tokens.runtimes),
             telemetry: tokens.telemetry.of("cloud role"),
         };
+        let missing = |key, problem| {
+            Err(ConfigError::all(config.origin.as_deref(), vec![ConfigFault::new(key, problem)]))
+        };
         let Some(endpoint) = &config.developer_api_endpoint else {
             let problem = "is missing; expected the DeveloperAPI's host, such as \
                            `eiam-developerapi.cn-hangzhou.aliyuncs.com`";
-            return Ok(Roles { api: Err(ConfigFault::new("developerApiEndpoint", problem)), settings });
+            return Ok(Roles { api: missing("developerApiEndpoint", problem), settings });
         };
         if config.instance_id.is_empty() {
             let problem = "is missing; expected the instance's id, `idaas_…`";
-            return Ok(Roles { api: Err(ConfigFault::new("idaasInstanceId", problem)), settings });
+            return Ok(Roles { api: missing("idaasInstanceId", problem), settings });
         }
         let transport = match transport {
             Some(transport) => transport,
@@ -82,7 +85,7 @@ impl Roles {
         #[cfg(feature = "aliyun")]
         {
             let problem = "is missing: a handle with a fixed token requests no credentials";
-            let api = Err(ConfigFault::new("developerApiEndpoint", problem));
+            let api = Err(ConfigError::one(ConfigFault::new("developerApiEndpoint", problem)));
             Self { api, settings: settings.clone() }
         }
         #[cfg(not(feature = "aliyun"))]

@@ -144,6 +144,7 @@ fn certificates_that_cannot_be_used_are_refused() {
     ] {
         let error = check_with(&pca(changes), &[("K", KEY)]).unwrap_err();
         assert_eq!(keys(&error), [key], "{error}");
+        assert!(!error.to_string().contains("in code"), "{error}");
         assert!(error.to_string().contains(reason), "{error}");
         assert!(!error.to_string().contains(MARKER), "{error}");
     }

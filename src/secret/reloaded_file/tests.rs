@@ -121,7 +121,7 @@ fn content_that_does_not_pass_the_check_is_bridged() {
         _ => Err("holds no such thing".to_owned()),
     };
     let read = |millis| {
-        let expected = Expected { is_public: false, check: &check };
+        let expected = Expected { content: Content::Secret, check: &check };
         let read = fixture.file.read_blocking(&Environment::Process, at(millis), expected);
         read.map(|text| text.expose_secret().to_owned())
     };

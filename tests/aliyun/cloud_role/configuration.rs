@@ -45,6 +45,13 @@ async fn without_the_api_only_roles_are_missing_and_the_error_says_what_to_do() 
         );
         idaas.token().await?;
     }
+    let folder = tempfile::tempdir()?;
+    let path = issuer.write_config(folder.path(), ClientAuthentication::SecretPost)?;
+    let idaas = Idaas::builder().config_file(&path).environment(issuer.environment()).build()?;
+    let expected = format!("configuration {}: `developerApiEndpoint` is missing", path.display());
+    for error in [idaas.cloud_role(ROLE).unwrap_err(), idaas.api_key("model").unwrap_err()] {
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
     Ok(())
 }
 

@@ -99,7 +99,8 @@ async fn a_name_that_idaas_does_not_know_or_that_is_none_is_reported() {
     assert_fails(&fixture.run(&["api-key", "model"]).await, 1, &["model", "not enabled"]);
     let without = Fixture::new().await;
     for command in [["api-key", "model"], ["oauth-token", "forge"]] {
-        assert_fails(&without.run(&command).await, 3, &["developerApiEndpoint"]);
+        let expected = ["client-config.json: `developerApiEndpoint` is missing"];
+        assert_fails(&without.run(&command).await, 3, &expected);
     }
 }
 
