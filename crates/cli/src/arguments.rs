@@ -49,6 +49,9 @@ pub(crate) struct DoctorArguments {
     /// ~/.cloud_idaas/client-config.json]
     #[arg(conflicts_with = "demo")]
     path: Option<PathBuf>,
+    /// The same, as other commands take it
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["path", "demo"])]
+    config: Option<PathBuf>,
     /// A demonstration: offline, against an IDaaS in this process, with a configuration of its own instead of yours, and
     /// with a fault in it if one is named
     #[arg(long, value_enum, value_name = "FAULT", require_equals = true, num_args = 0..=1)]
@@ -60,8 +63,8 @@ pub(crate) struct DoctorArguments {
 
 impl DoctorArguments {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let Self { path, demo, json } = self;
-        let subject = match (path, demo) {
+        let Self { path, config, demo, json } = self;
+        let subject = match (path.or(config), demo) {
             (Some(path), _) => Subject::File(path),
             (None, Some(fault)) => Subject::Demo(fault),
             (None, None) => Subject::Found,
@@ -110,6 +113,9 @@ mod tests {
             &["doctor", "--jsn"],
             &["doctor", "a.json", "b.json"],
             &["doctor", "--demo", "a.json"],
+            &["doctor", "--demo", "--config", "a.json"],
+            &["doctor", "a.json", "--config", "a.json"],
+            &["config", "check", "a.json", "--config", "a.json"],
             &["token", "--scope", "no scope"],
             &["token", "surplus"],
             &["token", "--exchange", "-", "--cache"],

@@ -14,6 +14,7 @@ use crate::cache::{CacheArguments, Entry, Issued};
 use crate::client::ConfigArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
+use crate::shell;
 
 /// Prints credentials of a cloud role. What is printed on stdout is secret.
 #[derive(Args, Debug)]
@@ -141,7 +142,7 @@ impl Credentials {
         let values = [&self.access_key_id, &self.access_key_secret, &self.security_token];
         let mut text = String::new();
         for (name, value) in names.into_iter().zip(values) {
-            writeln!(text, "export {name}={}", quoted(value))?;
+            writeln!(text, "export {name}={}", shell::quoted(value))?;
         }
         Ok(text)
     }
@@ -172,24 +173,5 @@ impl Credentials {
 
     fn check(&self, cloud: Cloud, problem: &str) -> Result<(), BoxError> {
         if self.cloud == cloud { Ok(()) } else { Err(problem.into()) }
-    }
-}
-
-/// In single quotes, where a shell leaves everything alone.
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_reads_a_quoted_value_as_it_is() {
-        for value in ["plain", "with 'quotes'", "$HOME `id` \\ \"x\"", "two\nlines", ""] {
-            let script = format!("printf %s {}", quoted(value));
-            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-            assert_eq!(output.stdout, value.as_bytes());
-        }
     }
 }

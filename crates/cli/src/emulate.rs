@@ -20,7 +20,7 @@ use tower_idaas_testing::{Behaviour, ClientAuthentication, ServerCertificate, Te
 
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{note, print};
-use crate::shutdown;
+use crate::{shell, shutdown};
 
 /// Serves an IDaaS for tests until it is interrupted, by default on the loopback interface. What a client needs, its configuration,
 /// the certificate to trust and the environment variables, is on stdout as one JSON object.
@@ -53,7 +53,7 @@ pub(crate) struct EmulateArguments {
     /// What goes wrong at the token endpoint
     #[arg(long, value_enum)]
     fault: Option<Fault>,
-    /// Where client-config.json, root-certificate.pem and idaas.env (variables, for `env_file`) are written
+    /// Where client-config.json, root-certificate.pem and idaas.env (variables, for `env_file` and shells) are written
     /// [default: a temporary directory, which goes with the emulator]
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -277,7 +277,7 @@ impl Emulated {
         let mut file = String::new();
         for (name, value) in &environment {
             // Writing to a string does not fail.
-            let _ = writeln!(file, "{name}={value}");
+            let _ = writeln!(file, "{name}={}", shell::quoted_if_needed(value));
         }
         std::fs::write(dir.join("idaas.env"), file)?;
         Ok(Self { config, environment })

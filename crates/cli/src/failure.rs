@@ -6,7 +6,7 @@ use std::io::{self, Write as _, stderr};
 use std::process::ExitCode;
 
 use tower_idaas::aliyun::ConsentRequired;
-use tower_idaas::{BoxError, ConfigError};
+use tower_idaas::{BoxError, ConfigError, ConfigFault};
 
 /// What the help says of exit codes.
 pub(crate) const EXIT_CODES: &str = "\
@@ -108,12 +108,22 @@ fn invitation(consent: &ConsentRequired) -> String {
     )
 }
 
+/// Whether there is no configuration file.
+fn is_missing(error: &ConfigError) -> bool {
+    let cause = |fault: &ConfigFault| fault.source()?.downcast_ref::<io::Error>().map(io::Error::kind);
+    let is_it = |fault: &ConfigFault| fault.key().is_empty() && cause(fault) == Some(io::ErrorKind::NotFound);
+    error.faults().iter().any(is_it)
+}
+
 /// The error and its causes, a line each; the faults of a configuration as a list.
 fn text(error: &(dyn Error + Send + Sync + 'static)) -> String {
     let mut text = match error.downcast_ref::<ConfigError>() {
         Some(faults) => format!("error: {faults:#}\n"),
         None => format!("error: {error}\n"),
     };
+    if error.downcast_ref().is_some_and(is_missing) {
+        text.push_str("  or give the path of another file with `--config`\n");
+    }
     let mut cause = error.source();
     while let Some(error) = cause {
         // Writing to a string does not fail.

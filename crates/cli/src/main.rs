@@ -19,6 +19,7 @@ mod generated;
 mod input;
 mod oauth_token;
 mod output;
+mod shell;
 mod shutdown;
 mod token;
 

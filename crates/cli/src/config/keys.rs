@@ -33,6 +33,9 @@ pub(crate) enum Kind {
 /// Stands in templates for what only the reader knows.
 pub(crate) const PLACEHOLDER: &str = "REPLACE_ME";
 
+/// What the samples of the documents have in its place: the two ids, and the host.
+pub(crate) const EXAMPLES: [&str; 3] = ["idaas_example", "app_example", "example.aliyunidaas.com"];
+
 const KEY: Key = Key {
     path: "",
     kind: Kind::Text,

@@ -65,6 +65,9 @@ pub(crate) struct CheckArguments {
     /// The client-config.json to check [default: the one that CLOUD_IDAAS_CONFIG_PATH names, else
     /// ~/.cloud_idaas/client-config.json]
     path: Option<PathBuf>,
+    /// The same, as other commands take it
+    #[arg(long, value_name = "PATH", conflicts_with = "path")]
+    config: Option<PathBuf>,
     /// Faults and warnings as one JSON object on stdout
     #[arg(long)]
     json: bool,

@@ -5,34 +5,43 @@ use std::time::{Duration, SystemTime};
 /// On one line, of bounded length.
 pub(crate) fn text(text: &str) -> String {
     const LONGEST: usize = 300;
-    let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        line.push('…');
+    let start: String = text.chars().take(LONGEST).collect();
+    match text.chars().nth(LONGEST) {
+        Some(_) => line(&start) + "…",
+        None => line(&start),
     }
-    line
+}
+
+/// On one line, whole: for messages of the crate itself, which are bounded and end with what to do.
+pub(crate) fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// An error and its causes on one line, without what they repeat.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut line = error.to_string();
+    let mut chain = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
+        if !chain.contains(&text) {
+            chain = format!("{chain}: {text}");
         }
         cause = error.source();
     }
-    text(&line)
+    line(&chain)
 }
 
-/// People paste the secret where its variable's name belongs. Names are short words; secrets are not.
+/// People paste the secret where its variable's name belongs. A name is what a shell accepts as one; the library has the
+/// same rule, and does not show such a text either.
 pub(crate) fn variable_name(name: &str) -> Option<&str> {
     const LONGEST_WORD: usize = 24;
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let has = |is_one: fn(&u8) -> bool| name.as_bytes().iter().any(is_one);
+    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit) && !name.contains('_');
     let is_name = is_plain
+        && !is_mixed
         && (1..=128).contains(&name.len())
-        && name.split(['_', '-', '.']).all(|word| word.len() <= LONGEST_WORD);
+        && name.split('_').all(|word| word.len() <= LONGEST_WORD);
     is_name.then_some(name)
 }
 

@@ -56,6 +56,8 @@ async fn a_refusal_is_reported_with_its_request_id_and_a_typo_with_the_key_that_
     let report = Demo::start(Some(Fault::WrongSecret)).await.unwrap().examine(Report::default()).await;
     assert!(fact(&report, Step::Token, "request id").starts_with("req_"));
     assert_eq!(fact(&report, Step::Token, "error"), "invalid_client");
+    let remedy = &finding(&report, Step::Token).advice.as_ref().unwrap().remedy;
+    assert!(remedy.contains("set `authnMethod` to CLIENT_SECRET_POST") && !remedy.contains("::"), "{remedy}");
     let report = Demo::start(Some(Fault::TypoInKey)).await.unwrap().examine(Report::default()).await;
     let notes = finding(&report, Step::Keys).notes.join("\n");
     assert!(notes.contains("`authnConfiguration.clientSecretEnvVarName` is missing"), "{notes}");
@@ -98,6 +100,16 @@ async fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
     let report = demo.examine(Report::default()).await;
     assert_fails(&report, Step::Keys, "would not start");
     assert_holds_no_secret(&report, &demo);
+}
+
+#[tokio::test]
+async fn what_the_library_advises_is_repeated_to_its_end_however_long_the_path_before_it() {
+    let demo = Demo::start(None).await.unwrap();
+    demo.change("clientSecretFilePath", &("/nowhere".to_owned() + &"/long".repeat(100)).into()).unwrap();
+    demo.change("clientSecretEnvVarName", &"".into()).unwrap();
+    let report = demo.examine(Report::default()).await;
+    let notes = finding(&report, Step::Credential).notes.join("\n");
+    assert!(notes.contains("does not exist; check the path, and that the file is mounted"), "{notes}");
 }
 
 #[tokio::test]

@@ -190,6 +190,60 @@ async fn a_warning_is_reported_and_leaves_the_file_usable() {
 }
 
 #[tokio::test]
+async fn a_sample_that_nothing_was_changed_in_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("client-config.json");
+    let sample = include_str!("../../../../docs/samples/client_secret_basic.json");
+    std::fs::write(&path, sample).unwrap();
+    let arguments = ["config", "check", "--config", path.to_str().unwrap()];
+    let output = run(&arguments, &[("IDAAS_CLIENT_SECRET", "s")]).await;
+    assert!(output.status.success());
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr.matches("warning: ").count(), 4, "{stderr}");
+    for (key, value) in [
+        ("idaasInstanceId", "idaas_example"),
+        ("clientId", "app_example"),
+        ("issuer", "example.aliyunidaas.com"),
+        ("tokenEndpoint", "example.aliyunidaas.com"),
+    ] {
+        let line = sample.lines().position(|line| line.contains(&format!("\"{key}\""))).unwrap() + 1;
+        let expected =
+            format!("`{key}` still holds {value}, a value of the samples; write your own (line {line})");
+        assert!(stderr.contains(&expected), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_place_of_a_variables_name_is_shown_by_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("client-config.json");
+    let raw = template("CLIENT_SECRET_BASIC").await.replace("REPLACE_ME", "x");
+    for secret in ["my-secret-value-1234567890abcdef", "hunter2secret", "hunter2.secret"] {
+        std::fs::write(&path, raw.replace("IDAAS_CLIENT_SECRET", secret)).unwrap();
+        let file = path.to_str().unwrap();
+        for command in
+            [&["config", "check", file][..], &["doctor", "--config", file], &["token", "--config", file]]
+        {
+            let output = run(command, &[]).await;
+            assert!(!output.status.success());
+            let all = format!("{}{}", text(&output.stdout), text(&output.stderr));
+            assert!(all.contains("does not look like the name"), "{command:?}: {all}");
+            assert!(!all.contains(secret), "{command:?}: {all}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_file_the_option_that_names_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("HOME", folder.path().to_str().unwrap())];
+    let output = run(&["token"], &variables).await;
+    assert_fails(&output, 3, &["does not exist; put the file there", "another file with `--config`"]);
+    let output = run(&["doctor"], &variables).await;
+    assert!(text(&output.stdout).contains("the path of another with `--config`"));
+}
+
+#[tokio::test]
 async fn keys_are_explained_in_either_spelling_and_unknown_ones_are_refused() {
     let all = run(&["config", "explain"], &[]).await;
     let keys: Vec<&str> = done(&all).lines().filter_map(|line| line.split(' ').next()).collect();

@@ -1,6 +1,8 @@
 //! `idaas emulate`: a server that the program itself is a client of.
 #![cfg(unix)]
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::server::Running;
@@ -42,9 +44,13 @@ async fn a_client_with_the_printed_configuration_gets_tokens_by_each_method() {
         assert_eq!(Some(&config), report.get("config"));
         let roots = std::fs::read_to_string(dir.join("root-certificate.pem")).unwrap();
         assert_eq!(report.get("root_certificate").unwrap(), &Value::from(roots));
-        let env_file = std::fs::read_to_string(dir.join("idaas.env")).unwrap();
-        let lines: Vec<(&str, &str)> = env_file.lines().map(|line| line.split_once('=').unwrap()).collect();
-        assert_eq!(lines, variables(&report));
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", "set -a; . \"$0\"; exec env -0"]).arg(dir.join("idaas.env"));
+        let sourced = shell.env_clear().env("PATH", "/usr/bin:/bin").output().unwrap();
+        for (name, value) in variables(&report) {
+            let line = format!("{name}={value}");
+            assert!(text(&sourced.stdout).split('\0').any(|it| it == line), "{method}: {sourced:?}");
+        }
         let output = running.end("-TERM").await;
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }

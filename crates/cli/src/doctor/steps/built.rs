@@ -28,7 +28,7 @@ impl Built {
         let warnings = std::mem::take(&mut *warnings.0.lock().unwrap_or_else(PoisonError::into_inner));
         // The file is named once, in its own step.
         let origin = format!("configuration {}: ", path.display());
-        let warnings = warnings.iter().map(|warning| display::text(&warning.replace(&origin, ""))).collect();
+        let warnings = warnings.iter().map(|warning| display::line(&warning.replace(&origin, ""))).collect();
         Self { result, warnings }
     }
 

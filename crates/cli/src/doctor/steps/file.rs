@@ -54,7 +54,8 @@ pub(crate) fn examine(located: &Located, built: &Built) -> (Finding, Option<()>)
 fn remedy(path: &Path) -> String {
     match path.exists() {
         false => format!(
-            "put the file there, or set {PATH_VARIABLE} to its path, in the environment of the service itself"
+            "put the file there, or set {PATH_VARIABLE} to its path, in the environment of the service itself, or \
+             give the path of another with `--config`"
         ),
         true => "make it a text file in UTF-8 that this user may read".to_owned(),
     }

@@ -89,8 +89,9 @@ fn credential(config: &ConfigFile) -> String {
                    under `credential` with what it trusts",
         "PKCS7" => "compare `idaasInstanceId`, `clientId` and `applicationFederatedCredentialName` with the console",
         "CLIENT_SECRET_BASIC" => "compare `clientId` with the console, and set the variable to a secret that is valid \
-                                  there; one with characters other than letters and digits may need \
-                                  `ClientSecretBasic::raw_credentials`",
+                                  there; for one with characters other than letters and digits, \
+                                  set `authnMethod` to CLIENT_SECRET_POST, which sends it without the encoding that \
+                                  this server may not undo",
         _ => "compare `clientId` with the console, and set the variable to a secret that is valid there",
     }
     .to_owned()
