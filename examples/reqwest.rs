@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout)]
 
 use tower::{Service, ServiceBuilder, ServiceExt};
-use tower_idaas::{BoxError, SendError};
+use tower_idaas::{BoxError, Idaas, SendError};
 use tower_idaas_testing::TestIdaas;
 
 #[tokio::main]
@@ -17,7 +17,8 @@ async fn main() -> Result<(), BoxError> {
     // In a service: `Idaas::from_env()?`.
     let idaas = server.handle().build()?;
     // Without `no_proxy`, reqwest takes requests to this machine to HTTP_PROXY as well, in plain text.
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    // With reqwest's own policy, a second redirect could take the token to another origin.
+    let http = reqwest::Client::builder().no_proxy().redirect(Idaas::redirect_policy()).build()?;
 
     let response = idaas.send(http.get(orders.url())).await?.error_for_status()?;
     println!("send           {}  {}", response.status(), response.text().await?);

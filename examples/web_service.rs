@@ -127,7 +127,8 @@ async fn main() -> Result<(), BoxError> {
     // In a service: `Idaas::from_env()?`.
     let idaas = issuer.handle().build()?;
     // Without `no_proxy`, reqwest takes requests to this machine to HTTP_PROXY as well, in plain text.
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    // With reqwest's own policy, a second redirect could take the token to another origin.
+    let http = reqwest::Client::builder().no_proxy().redirect(Idaas::redirect_policy()).build()?;
     let (orders, stock) = ("api://orders|read".parse()?, "api://stock|read".parse()?);
     let shop = Shop {
         orders: Api::new(&idaas, &http, orders, orders_api.url())?,

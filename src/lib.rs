@@ -8,7 +8,7 @@
 //!
 //! # async fn example() -> Result<(), tower_idaas::BoxError> {
 //! let idaas = Idaas::from_env()?;
-//! let http = reqwest::Client::new();
+//! let http = reqwest::Client::builder().redirect(Idaas::redirect_policy()).build()?;
 //! let response = idaas.send(http.get("https://api.example.com/orders")).await?;
 //!
 //! // Or through Tower, as with hyper, tonic and other services:

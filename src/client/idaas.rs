@@ -147,7 +147,7 @@ impl Idaas {
     ///
     /// ```
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::SendError> {
-    /// let http = reqwest::Client::new();
+    /// let http = reqwest::Client::builder().redirect(tower_idaas::Idaas::redirect_policy()).build()?;
     /// let response = idaas.send(http.get("https://api.example.com/orders")).await?.error_for_status()?;
     /// # Ok(())
     /// # }
@@ -155,8 +155,11 @@ impl Idaas {
     ///
     /// A request whose token the API rejects with 401 is sent once more, with the next one, unless its body is a
     /// stream. An `Authorization` header that is on the request stays; the token replaces one among the client's
-    /// default headers. The token is sent over HTTPS, or to this machine; reqwest removes it when a redirect leads to
-    /// another origin. [`IdaasLayer::send`] allows fewer destinations, or requests another scope.
+    /// default headers. The token is sent over HTTPS, or to this machine. [`IdaasLayer::send`] allows fewer
+    /// destinations, or requests another scope.
+    ///
+    /// Redirects are followed by reqwest, with the headers of the request: build the client with
+    /// [`redirect_policy`](Self::redirect_policy), else a second redirect can take the token to another origin.
     ///
     /// A time limit of the request's own ([`RequestBuilder::timeout`](reqwest::RequestBuilder::timeout)) bounds the
     /// wait for a token as well, and a replay: the request leaves with what is left of it. A time limit of the client
@@ -177,6 +180,29 @@ impl Idaas {
         request: reqwest::RequestBuilder,
     ) -> Result<reqwest::Response, crate::SendError> {
         self.layer().send(request).await
+    }
+
+    /// Which redirects a `reqwest::Client` may follow with a token on its requests: those within the origin (scheme,
+    /// host, port) of the first request, ten at most, as with reqwest's own policy. A redirect to another origin is
+    /// not followed: the caller gets that response, with its 3xx status and its `Location`.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), tower_idaas::BoxError> {
+    /// use tower_idaas::Idaas;
+    ///
+    /// let http = reqwest::Client::builder().redirect(Idaas::redirect_policy()).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Reqwest's own policy is not enough, up to version 0.13.5 at least. It removes `Authorization` on the way to
+    /// another origin, but puts the headers of the first request back on at each redirect: when that origin redirects
+    /// once more, to itself, it gets the token. The layer has no part in this, its list of origins included. The other
+    /// way out is `reqwest::redirect::Policy::none()`.
+    #[cfg(feature = "reqwest")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+    pub fn redirect_policy() -> reqwest::redirect::Policy {
+        crate::service::within_the_origin()
     }
 
     /// A role of a cloud account, by its ARN: IDaaS issues its STS credentials in exchange for one of this client's

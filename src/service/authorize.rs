@@ -37,7 +37,8 @@ impl<P> IdaasLayer<P> {
     /// # }
     /// ```
     ///
-    /// The client follows redirects: it must remove the header on the way to another origin.
+    /// A client that follows redirects must remove the header on the way to another origin, and for good. Reqwest's own
+    /// policy does not: see `Idaas::redirect_policy`.
     ///
     /// # Errors
     ///

@@ -34,6 +34,13 @@ use crate::token::TokenCache;
 /// is made ready once the token has arrived. So one client, with one `concurrency_limit`, can serve API and token
 /// requests alike (see [`IdaasBuilder::transport`](crate::IdaasBuilder::transport)).
 ///
+/// # Redirects
+///
+/// A layer *around* this one that follows redirects asks for a token at each of them: list the
+/// [origins](Self::allow_origins) that may have one. A client *inside* that follows them must remove the token on the
+/// way to another origin, and for good: over reqwest, build it with `Idaas::redirect_policy()`, because its own policy
+/// can send the token there at the second redirect, whatever the list says.
+///
 /// # Which responses reject the token
 ///
 /// Those for which [`rejects_token`](crate::service::rejects_token), or a [classifier](Self::rejection_classifier) of

@@ -10,6 +10,8 @@ mod layer;
 mod origin;
 mod protocol;
 mod public_suffix;
+#[cfg(feature = "reqwest")]
+mod redirect;
 mod rejection;
 mod request;
 #[cfg(feature = "reqwest")]
@@ -36,6 +38,8 @@ pub use self::authorize::Authorized;
 pub use self::future::ResponseFuture;
 pub use self::layer::IdaasLayer;
 pub use self::protocol::{Grpc, Http, Protocol};
+#[cfg(feature = "reqwest")]
+pub(crate) use self::redirect::within_the_origin;
 pub use self::rejection::rejects_token;
 pub use self::request::{HttpRequest, NoToken};
 pub use self::response::HttpResponse;

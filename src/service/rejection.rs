@@ -64,7 +64,7 @@ impl LeftWith {
     #[cold]
     #[inline(never)]
     pub(super) fn judge<A: HttpResponse>(&self, grpc: bool, response: &mut A) {
-        // After a redirect to another origin the response says nothing about the token, which was not sent there.
+        // What another origin, to which a redirect led, says of the token does not count: it is no judge of it.
         if response.is_from(self.origin) && self.report(grpc, response.status(), response.headers()) {
             response.mark_rejection();
         }

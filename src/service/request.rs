@@ -19,15 +19,16 @@ use crate::service::target::Target;
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")]
-/// # fn example(idaas: &tower_idaas::Idaas) {
+/// # fn example(idaas: &tower_idaas::Idaas) -> reqwest::Result<()> {
 /// use tower::{ServiceBuilder, filter::FilterLayer};
 ///
 /// let client = ServiceBuilder::new()
 ///     .layer(idaas.layer())
 ///     .layer(FilterLayer::new(|request: http::Request<reqwest::Body>| reqwest::Request::try_from(request)))
-///     .service(reqwest::Client::new());
+///     .service(reqwest::Client::builder().redirect(tower_idaas::Idaas::redirect_policy()).build()?);
 /// # fn is_a_client<S: tower::Service<http::Request<reqwest::Body>>>(_: S) {}
 /// # is_a_client(client);
+/// # Ok(())
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(

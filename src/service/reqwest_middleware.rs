@@ -19,11 +19,13 @@ use crate::service::target::Target;
 /// It does what [`Idaas::send`](crate::Idaas::send) does, the replay after a rejection included. A
 /// [`Scope`](crate::Scope), [`SubjectToken`](crate::SubjectToken) or [`NoToken`](crate::NoToken) that is set with
 /// `RequestBuilder::with_extension` takes effect. Add it after middleware that retries, so that each attempt gets a
-/// token that has not expired. This crate's errors are in [`Error::Middleware`] and found by downcast.
+/// token that has not expired. Build the client with [`Idaas::redirect_policy`](crate::Idaas::redirect_policy), so that
+/// no redirect takes the token to another origin. This crate's errors are in [`Error::Middleware`] and found by downcast.
 ///
 /// ```
 /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {
-/// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(idaas.layer()).build();
+/// let http = reqwest::Client::builder().redirect(tower_idaas::Idaas::redirect_policy()).build()?;
+/// let client = reqwest_middleware::ClientBuilder::new(http).with(idaas.layer()).build();
 /// let response = client.get("https://api.example.com/orders").send().await?;
 /// # Ok(())
 /// # }

@@ -31,8 +31,9 @@ use crate::token::Token;
 ///
 /// # Redirects
 ///
-/// The inner client follows redirects: most clients remove `Authorization` on the way to another origin, but no other
-/// header. With [`header`](Self::header) or [`with`](Self::with), use a client that follows none.
+/// An inner client that follows redirects must remove `Authorization` on the way to another origin, and for good: over
+/// reqwest, build it with `Idaas::redirect_policy()`, which keeps to the origin. Most other clients remove no other
+/// header: with [`header`](Self::header) or [`with`](Self::with), use that policy, or a client that follows none.
 #[derive(Clone, Debug)]
 pub struct SecretLayer {
     shared: SecretShared,

@@ -74,7 +74,7 @@ impl<P> IdaasLayer<P> {
     ///
     /// ```
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::BoxError> {
-    /// let http = reqwest::Client::new();
+    /// let http = reqwest::Client::builder().redirect(tower_idaas::Idaas::redirect_policy()).build()?;
     /// let api = idaas.layer().scope(&"api://stock|read".parse()?).allow_origins(["https://stock.example.com"])?;
     /// let response = api.send(http.get("https://stock.example.com/tea")).await?;
     /// # Ok(())
@@ -134,7 +134,7 @@ pub(super) fn clone_for_replay(request: &Request) -> Option<Request> {
 }
 
 impl Authorized {
-    /// Reports the response, unless a redirect led to another origin, where the token was not sent.
+    /// Reports the response, unless a redirect led to another origin: what that one says of the token does not count.
     pub(super) fn judges_rejected(&self, response: &Response) -> bool {
         self.0.as_ref().is_some_and(|left_with| response.is_from(left_with.origin))
             && self.report(response.status(), response.headers())

@@ -26,6 +26,8 @@ mod layer;
 mod origins;
 #[cfg(feature = "transport")]
 mod redirects;
+#[cfg(all(feature = "reqwest", feature = "transport"))]
+mod redirects_over_reqwest;
 #[cfg(feature = "transport")]
 mod rejection;
 #[cfg(feature = "transport")]
