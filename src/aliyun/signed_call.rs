@@ -18,6 +18,7 @@ use crate::secret::Secret;
 use crate::token::Skew;
 use crate::transport::{SingleUse, Transport};
 use crate::wire::call::{ApiCall, ApiResponse};
+use crate::wire::time::rfc3339_text;
 
 /// The called action and its parameters.
 pub(crate) struct SignedCall<'a> {
@@ -114,7 +115,7 @@ impl SignedCall<'_> {
         nonce: &str,
     ) -> Result<Request<Full<Bytes>>, Error> {
         let (scheme, host) = self.origin();
-        let date = humantime::format_rfc3339_seconds(now).to_string();
+        let date = rfc3339_text(now);
         let body_hash = sha256_hex(b"");
         let mut headers = vec![
             ("host", host.as_str()),

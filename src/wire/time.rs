@@ -77,6 +77,19 @@ pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     start?.checked_add(Duration::from_nanos(nanos))
 }
 
+/// The last second that [`rfc3339_text`] writes: RFC 3339 has years of four digits.
+#[cfg(feature = "aliyun")]
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// The time in RFC 3339 text, in whole seconds. A time before 1970 or after 9999 is written as the nearest one between:
+/// servers send such times, and `humantime` fails to write them.
+#[cfg(feature = "aliyun")]
+pub(crate) fn rfc3339_text(time: SystemTime) -> String {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let nearest = SystemTime::UNIX_EPOCH + since_epoch.min(Duration::from_secs(LAST_SECOND));
+    humantime::format_rfc3339_seconds(nearest).to_string()
+}
+
 /// A time as seconds since the Unix epoch, from seconds, milliseconds and smaller units, or RFC 3339 text.
 pub(crate) fn unix_seconds(value: &Value) -> Option<f64> {
     if let Some(time) = value.as_str().and_then(rfc3339) {
@@ -288,6 +301,21 @@ mod tests {
             "2027-01-15T08:00:0ü",
         ] {
             assert_eq!(rfc3339(text), None, "{text}");
+        }
+    }
+
+    #[cfg(feature = "aliyun")]
+    #[test]
+    fn a_time_of_any_year_is_written_and_the_nearest_one_where_rfc_3339_has_none() {
+        for (text, written) in [
+            ("0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+            ("1969-12-31T23:59:59.5Z", "1970-01-01T00:00:00Z"),
+            ("1970-01-01T00:00:00.5Z", "1970-01-01T00:00:00Z"),
+            ("2027-01-15T08:00:00.9Z", "2027-01-15T08:00:00Z"),
+            ("9999-12-31T23:59:59.9Z", "9999-12-31T23:59:59Z"),
+            ("9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339_text(rfc3339(text).unwrap()), written, "{text}");
         }
     }
 

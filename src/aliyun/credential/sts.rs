@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::wire::call::{ApiCall, ApiResponse};
 use crate::wire::profile::{ApiProfile, Refusal};
+use crate::wire::time::rfc3339_text;
 
 const VERSION: &str = "2015-04-01";
 
@@ -100,7 +101,7 @@ fn unsigned(action: &str, now: SystemTime, role: &Role, context: &FetchContext) 
     query.append_pair("Action", action);
     query.append_pair("Version", VERSION);
     query.append_pair("Format", "JSON");
-    query.append_pair("Timestamp", &humantime::format_rfc3339_seconds(now).to_string());
+    query.append_pair("Timestamp", &rfc3339_text(now));
     address(&format!("/?{}", query.finish()), role, context)
 }
 

@@ -9,7 +9,7 @@ use crate::aliyun::credential::lookup::Temporary;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::wire::call::{ApiResponse, text};
-use crate::wire::time::rfc3339;
+use crate::wire::time::{rfc3339, rfc3339_text};
 
 /// The expiry is compared with the server's clock, and with `ours` also with this machine's; the earlier end counts.
 /// For STS the server's clock alone counts, because it comes through TLS.
@@ -41,9 +41,12 @@ pub(super) fn read(
     let theirs = left(response.server_time().unwrap_or_else(|| response.sent().system_time()));
     let life = ours.map_or(theirs, |now| theirs.min(left(now)));
     if life == Duration::ZERO {
-        let expiration = humantime::format_rfc3339_seconds(expiration);
+        let earlier = if expiration < SystemTime::UNIX_EPOCH { " or earlier" } else { "" };
+        let expiration = rfc3339_text(expiration);
         let hint = if theirs == life { "" } else { " by this machine's clock (check it)" };
-        return Err(response.unusable(&format!("its credential has expired already, at {expiration}{hint}")));
+        return Err(
+            response.unusable(&format!("its credential has expired already, at {expiration}{earlier}{hint}"))
+        );
     }
     Ok((credential, life))
 }
@@ -118,6 +121,12 @@ mod tests {
             let error = read_from(&body(expiration), None).unwrap_err();
             let text = format!("its credential has expired already, at {expiration}");
             assert!(error.to_string().contains(&text) && !error.is_transient(), "{error}");
+        }
+        // The zero time of Go, and the last second before the epoch.
+        for expiration in ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0000-01-01T00:00:00+23:59"] {
+            let error = read_from(&body(expiration), None).unwrap_err().to_string();
+            let text = "its credential has expired already, at 1970-01-01T00:00:00Z or earlier";
+            assert!(error.contains(text), "{error}");
         }
     }
 

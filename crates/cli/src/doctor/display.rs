@@ -56,9 +56,7 @@ pub(crate) fn length_class(length: usize) -> &'static str {
     }
 }
 
-pub(crate) fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
-}
+pub(crate) use crate::bearer::timestamp as time;
 
 /// In days, or else in the two largest units.
 pub(crate) fn duration(duration: Duration) -> String {

@@ -34,7 +34,7 @@ fn judge(finding: Finding, claims: &Claims, now: SystemTime) -> Finding {
         return finding.warn("it has no claim `exp`, so its end is unknown");
     };
     let finding = finding.fact("expires", display::time_from(expiry, now));
-    if expiry + Duration::from_secs(60) < now {
+    if now.duration_since(expiry).is_ok_and(|late| late > Duration::from_secs(60)) {
         let failed =
             Finding::failed(Step::Credential, "the token in the file has expired").facts(finding.facts);
         return failed.advise(
@@ -53,5 +53,33 @@ fn path(config: &ConfigFile, surroundings: &Surroundings) -> (PathBuf, &'static 
     match surroundings.first(&[variable]) {
         Some((_, path)) => (path.into(), "named by the variable in `oidcTokenFilePathEnvVarName`"),
         None => (DEFAULT_PATH.into(), "the default"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::super::super::finding::Mark;
+    use super::*;
+
+    #[test]
+    fn an_expiry_of_any_size_is_judged_and_shown() {
+        for (expiry, mark, shown) in [
+            ("1600000000", Mark::Failed, "2020-09-13T12:26:40Z ("),
+            ("2000000000", Mark::Ok, "2033-05-18T03:33:20Z (in "),
+            // Milliseconds where seconds belong, the first second of the year 10000, and the last time there is.
+            ("1764426505000", Mark::Ok, "9999-12-31T23:59:59Z (in "),
+            ("253402300800", Mark::Ok, "9999-12-31T23:59:59Z (in "),
+            ("9223372036854774000", Mark::Ok, "9999-12-31T23:59:59Z (in "),
+        ] {
+            let payload = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{expiry}}}"#));
+            let claims = Claims::of(&format!("e30.{payload}.c2ln")).unwrap();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+            let finding = judge(Finding::ok(Step::Credential, "a token"), &claims, now);
+            assert_eq!(finding.mark, mark, "{expiry}");
+            assert!(finding.facts.iter().any(|(_, fact)| fact.starts_with(shown)), "{:?}", finding.facts);
+        }
     }
 }
