@@ -9,8 +9,7 @@ use crate::aliyun::credential::external_process::Process;
 use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, TemporarySource, is_true};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
-use crate::environment::Environment;
-use crate::error::{Error, ErrorKind};
+use crate::environment::{Environment, looks_like_a_variable};
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
@@ -63,7 +62,7 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
         let (place, line, column) = (path.display(), error.line(), error.column());
         let message = format!("{place} is not JSON (line {line}, column {column}); run `aliyun configure`");
         // The file may be half written.
-        NoCredential::Failed(Error::new(ErrorKind::Credential, message).with_transient(true))
+        NoCredential::unreadable(message)
     })?;
     let lookup = from_document(&document, path, environment);
     wipe(&mut document);
@@ -75,7 +74,8 @@ fn from_document(document: &Value, path: &Path, environment: &Environment) -> Re
     let wanted = environment.text("ALIBABA_CLOUD_PROFILE");
     let wanted = wanted.as_deref().or_else(|| document.get("current")?.as_str());
     let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
-        NoCredential::failed(format!("{place} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE"))
+        let message = format!("{place} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE");
+        NoCredential::unreadable(message)
     })?;
     Profiles { document, path, environment }.lookup(wanted, 1)
 }
@@ -95,9 +95,17 @@ impl Profiles<'_> {
         let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
         let profiles = document.get("profiles").and_then(Value::as_array);
         let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
-            NoCredential::failed(format!(
-                "{place} has no profile `{wanted}`; check ALIBABA_CLOUD_PROFILE, `current` and `source_profile`"
-            ))
+            let name = match looks_like_a_variable(wanted) {
+                true => format!("profile `{wanted}`"),
+                false => "profile of the wanted name, which is not shown here".to_owned(),
+            };
+            let message =
+                format!("{place} has no {name}; check ALIBABA_CLOUD_PROFILE, `current` and `source_profile`");
+            // A file without any profile has yet to be filled; one with others is whole.
+            match profiles.is_some_and(|profiles| !profiles.is_empty()) {
+                true => NoCredential::failed(message),
+                false => NoCredential::unreadable(message),
+            }
         })?;
         let field = |name: &str| match profile.get(name)? {
             Value::String(text) => Some(text.clone()),
@@ -299,6 +307,25 @@ mod tests {
         assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
         assert!(fault(&external("tool 'hunter2")).contains("quotation mark without its counterpart"));
         assert!(fault(&external(" ")).contains("has no `process_command`"));
+    }
+
+    #[test]
+    fn a_file_that_holds_no_profile_yet_is_waited_for() {
+        let waits = |document: &str| match lookup_of(document, &[]) {
+            Err(NoCredential::Failed(error)) => error.is_transient(),
+            other => panic!("{document}: {other:?}"),
+        };
+        for document in ["", "{", "{}", "[]", r#"{"current": "p"}"#, r#"{"current": "p", "profiles": []}"#] {
+            assert!(waits(document), "{document}");
+        }
+        assert!(!waits(r#"{"current": "p", "profiles": [{"name": "q", "mode": "AK"}]}"#));
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_name_is_not_shown() {
+        let secret = "hunter2hunter2hunter2hunter2xx";
+        let document = json!({ "current": secret, "profiles": [{ "name": "p" }] }).to_string();
+        assert!(fault(&document).contains("no profile of the wanted name, which is not shown here"));
     }
 
     #[test]

@@ -48,6 +48,12 @@ impl NoCredential {
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(Error::new(ErrorKind::Credential, message))
     }
+
+    /// A file that does not say who signs, perhaps because it is half written. The failure is transient: the configured
+    /// identity belongs in that file, and no other one takes its place.
+    pub(super) fn unreadable(message: impl Into<String>) -> Self {
+        Self::Failed(Error::new(ErrorKind::Credential, message).with_transient(true))
+    }
 }
 
 /// The source of a temporary credential. Equal sources may share a cached credential; a changed variable or file makes

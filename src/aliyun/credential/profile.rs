@@ -82,6 +82,17 @@ impl Profile<'_> {
         }
     }
 
+    /// Whether the kind is missing, one that is supported, or the beginning of one. What else is wrong with such a
+    /// profile may come from a file that ends too early.
+    pub(super) fn may_be_cut_short(&self) -> bool {
+        let Dialect { kind, access_key, sts_token, assumed_role, instance_role, oidc_role, .. } =
+            self.dialect;
+        let Some(begun) = self.optional(kind) else { return true };
+        [access_key, sts_token, assumed_role, instance_role, oidc_role].iter().any(|spelling| {
+            spelling.kind.get(..begun.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(&begun))
+        })
+    }
+
     fn key(&self, provider: &'static str) -> Result<Credential, NoCredential> {
         Ok(Credential {
             access_key_id: self.required("access_key_id")?,

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{Lookup, NoCredential};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
-use crate::environment::Environment;
+use crate::environment::{Environment, looks_like_a_variable};
 
 const FILE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
 
@@ -61,7 +61,7 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
     // The parser's message may quote the file's content.
     let parsed = ini.read(text.to_owned());
     let mut copy =
-        parsed.map_err(|_| NoCredential::failed(format!("{} is not an INI file", path.display())))?;
+        parsed.map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", path.display())))?;
     let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
     let lookup = from_section(&ini, &section, path, environment);
     for sections in [ini.get_mut_map(), &mut copy] {
@@ -78,7 +78,13 @@ fn from_section(
 ) -> Result<Lookup, NoCredential> {
     let place = path.display();
     let fields = ini.get_map_ref().get(section).ok_or_else(|| {
-        NoCredential::failed(format!("{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"))
+        // A file that is half written may not have it yet.
+        NoCredential::unreadable(match looks_like_a_variable(section) {
+            true => format!("{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"),
+            false => {
+                format!("{place} has no section of the name in ALIBABA_CLOUD_PROFILE, which is not shown here; check it")
+            }
+        })
     })?;
     let field = |name: &str| fields.get(name)?.clone();
     if field("enable").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
@@ -87,7 +93,14 @@ fn from_section(
         )));
     }
     let place = format!("section `[{section}]` of {place}");
-    Profile { dialect: &DIALECT, place, field: &field, environment }.lookup()
+    let profile = Profile { dialect: &DIALECT, place, field: &field, environment };
+    profile.lookup().map_err(|failure| match failure {
+        // An INI file does not show where it ends, so a field that is missing may be one that is not written yet.
+        NoCredential::Failed(error) if profile.may_be_cut_short() => {
+            NoCredential::Failed(error.with_transient(true))
+        }
+        failure => failure,
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +137,37 @@ mod tests {
         let Issuer::TokenFile { role, oidc_provider, token_file } = source.from else { panic!() };
         assert_eq!((role.arn.as_str(), role.duration.as_secs()), ("acs:ram::1:role/r", 3600));
         assert_eq!((oidc_provider.as_str(), token_file), ("acs:ram::1:oidc-provider/p", "~/token".into()));
+    }
+
+    #[test]
+    fn a_file_that_may_be_half_written_is_waited_for() {
+        let whole = "[default]\ntype = ram_role_arn\naccess_key_id = id\naccess_key_secret = s\n\
+                     role_arn = acs:ram::1:role/r\n";
+        let key = "[default]\ntype = access_key\naccess_key_id = id\naccess_key_secret = ";
+        assert!(matches!(lookup_of(whole, &[]), Ok(Lookup::Temporary(_))));
+        let cuts =
+            |text: &'static str, last: &str| (0..=text.find(last).unwrap()).map(move |end| &text[..end]);
+        for text in cuts(whole, "acs:").chain(cuts(key, "access_key_secret")).chain([key]) {
+            let Err(NoCredential::Failed(error)) = lookup_of(text, &[]) else { panic!("{text}") };
+            assert!(error.is_transient(), "{text}: {error}");
+        }
+        // Nothing follows a whole type that makes it another one.
+        for kind in ["rsa_key_pair", "bearer", "hunter2hunter2hunter2hunter2xx"] {
+            let text = format!("[default]\ntype={kind}\n");
+            let Err(NoCredential::Failed(error)) = lookup_of(&text, &[]) else { panic!("{kind}") };
+            assert!(!error.is_transient(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_name_is_not_shown() {
+        let secret = "hunter2hunter2hunter2hunter2xx";
+        let Err(NoCredential::Failed(error)) = lookup_of("[a]\n", &[("ALIBABA_CLOUD_PROFILE", secret)])
+        else {
+            panic!()
+        };
+        assert!(error.to_string().contains("which is not shown here"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
 
     #[test]

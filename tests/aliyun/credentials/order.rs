@@ -52,6 +52,33 @@ async fn the_first_source_that_works_gives_the_identity() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_half_written_from_the_start_gives_way_to_no_other_identity() {
+    let fixture = Fixture::new().await;
+    fixture.open_api.add_access_key(AccessKey::new("ini", "s3cret"));
+    let whole = "[default]\ntype = access_key\naccess_key_id = ini\naccess_key_secret = s3cret\n";
+    let environment = fixture.uri.environment();
+    for cut in [
+        "",
+        "[def",
+        "[default]\n",
+        "[default]\ntype = acc",
+        &whole[..whole.find("access_key_secret").unwrap()],
+    ] {
+        fixture.write_profile(cut);
+        let error = failure(&fixture.client(&environment)).await;
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Credential, true), "{cut}");
+    }
+    fixture.write_profile(whole);
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!((fixture.signer().as_str(), fixture.uri.requests().len()), ("ini", 0));
+
+    fixture.write(".aliyun/config.json", "{}");
+    let error = failure(&fixture.client(&environment)).await;
+    assert!(error.to_string().contains("names no `current` profile") && error.is_transient(), "{error}");
+    assert_eq!(fixture.uri.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_source_that_does_not_work_is_passed_over() {
     let fixture = Fixture::new().await;
     let environment = with(fixture.uri.environment(), "ALIBABA_CLOUD_ACCESS_KEY_ID", "half");
