@@ -1,11 +1,11 @@
 //! The certificate authorities that are trusted: where they are, what they are, and whether they have changed.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::RootCertStore;
-use rustls_native_certs::load_native_certs;
 use rustls_pki_types::CertificateDer;
 
 use crate::environment::Environment;
@@ -35,10 +35,10 @@ pub(super) type Stamped = (PathBuf, Stamp);
 
 impl Authorities {
     pub(super) fn of(environment: &Environment, in_code: &[Vec<u8>]) -> Self {
-        let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let file = environment.variable(FILE).filter(|path| !is_blank(path)).map(PathBuf::from);
         let folders = environment.variable(FOLDERS);
         let folders = folders.iter().flat_map(std::env::split_paths);
-        let folders = folders.filter(|path| !path.as_os_str().is_empty()).collect();
+        let folders = folders.filter(|path| !is_blank(path.as_os_str())).collect();
         Self { file, folders, in_code: in_code.to_vec() }
     }
 
@@ -93,8 +93,7 @@ impl Authorities {
         let mut roots = RootCertStore::empty();
         let mut faults = Vec::new();
         if self.is_platform() {
-            // A platform store with some unreadable entries is still a store.
-            roots.add_parsable_certificates(load_native_certs().certs);
+            roots.add_parsable_certificates(platform_certificates());
         }
         if let Some(path) = &self.file
             && let Err(fault) = add_file(&mut roots, path)
@@ -205,6 +204,11 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect())
 }
 
+/// A variable may be set and blank, as a compose file sets one that its environment lacks.
+fn is_blank(path: &OsStr) -> bool {
+    path.to_string_lossy().trim().is_empty()
+}
+
 /// The files and folders of the platform's store, where it consists of files.
 fn platform() -> Vec<PathBuf> {
     #[cfg(all(unix, not(target_vendor = "apple")))]
@@ -214,6 +218,26 @@ fn platform() -> Vec<PathBuf> {
     }
     #[cfg(not(all(unix, not(target_vendor = "apple"))))]
     Vec::new()
+}
+
+/// The certificates of the platform's store. A store with some unreadable entries is still a store.
+fn platform_certificates() -> Vec<CertificateDer<'static>> {
+    // `load_native_certs` reads the two variables itself, and takes a blank one for a path, so that it finds nothing.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    {
+        use rustls_native_certs::load_certs_from_paths;
+
+        let openssl_probe::ProbeResult { cert_file, cert_dir } = openssl_probe::probe();
+        let mut folders = cert_dir.iter().map(PathBuf::as_path);
+        let mut certificates = load_certs_from_paths(cert_file.as_deref(), folders.next()).certs;
+        certificates.extend(folders.flat_map(|folder| load_certs_from_paths(None, Some(folder)).certs));
+        // Each one once: the file and the folders have most in common.
+        certificates.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        certificates.dedup();
+        certificates
+    }
+    #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+    rustls_native_certs::load_native_certs().certs
 }
 
 /// `None` when there is no such file.
@@ -282,6 +306,37 @@ mod tests {
         let environment = Environment::Manual(ManualEnvironment::from_iter([(variable, path)]));
         let roots = Authorities::of(&environment, &[]).load();
         roots.map(|roots| roots.len()).map_err(|faults| faults[0].to_string())
+    }
+
+    /// What a process of its own loads where both variables have this value, or are not set.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    fn loaded_where_both_are(value: Option<&str>) -> String {
+        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        test.args(["--exact", "--nocapture", "transport::roots::tests::a_blank_variable_is_as_good_as_none"]);
+        test.env("TEST_LOADS_ROOTS", "yes").env_remove(FILE).env_remove(FOLDERS);
+        if let Some(value) = value {
+            test.env(FILE, value).env(FOLDERS, value);
+        }
+        let output = String::from_utf8(test.output().unwrap().stdout).unwrap();
+        let loaded = output.split("<loaded>").nth(1).expect(&output);
+        loaded.to_owned()
+    }
+
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    #[test]
+    fn a_blank_variable_is_as_good_as_none() {
+        if Environment::Process.variable("TEST_LOADS_ROOTS").is_some() {
+            let authorities = Authorities::of(&Environment::Process, &[]);
+            let loaded = authorities.load().map(|roots| roots.len());
+            println!("<loaded>{loaded:?} from {}<loaded>", authorities.origin());
+            return;
+        }
+        let unset = loaded_where_both_are(None);
+        assert!(unset.contains("from the platform"), "{unset}");
+        for blank in ["", " ", "\t "] {
+            assert_eq!(loaded_where_both_are(Some(blank)), unset, "{blank:?}");
+        }
+        assert!(loaded_where_both_are(Some("/nowhere")).contains("/nowhere"));
     }
 
     #[test]
