@@ -60,7 +60,12 @@ impl Stamp {
 
     /// Whether the same file was written in place since. A file renamed into place is another file.
     fn was_rewritten(self, now: Self) -> bool {
-        self.device_and_inode == now.device_and_inode && self != now
+        !self.is_another_file(now) && self != now
+    }
+
+    /// Whether another file has taken the place of this one, as far as the platform tells.
+    pub(crate) fn is_another_file(self, now: Self) -> bool {
+        self.device_and_inode != now.device_and_inode
     }
 }
 

@@ -209,7 +209,7 @@ impl ReloadedFile {
         });
         let mut state = self.state();
         let torn = match (&good, &state.last) {
-            (Ok((new, _)), Some(last)) => is_torn(new.text.expose_secret(), last.text.expose_secret()),
+            (Ok((new, _)), Some(last)) => is_torn(new, last),
             _ => false,
         };
         if good.is_err() || torn {
@@ -267,9 +267,11 @@ impl State {
 }
 
 /// Whether the text is only partly written: the beginning of the last one, no complete JWT or PEM any more, or a JWT
-/// with a shorter signature.
-fn is_torn(new: &str, last: &str) -> bool {
-    let is_beginning = new.len() < last.len() && last.starts_with(new);
+/// with a shorter signature. A secret that was renamed into place is whole, even if it is the beginning of the last one.
+fn is_torn(new: &Good, last: &Good) -> bool {
+    let is_same_file = !last.stamp.is_another_file(new.stamp);
+    let (new, last) = (new.text.expose_secret(), last.text.expose_secret());
+    let is_beginning = is_same_file && new.len() < last.len() && last.starts_with(new);
     is_beginning
         || is_jwt(last) && (!is_jwt(new) || has_shorter_signature(new, last))
         || pem::is_pem(last) && !pem::is_pem(new)

@@ -83,6 +83,21 @@ fn good_content_bridges_every_fault_for_a_minute_from_its_first_sight() {
     }
 }
 
+#[cfg(unix)] // where files have numbers
+#[test]
+fn a_shorter_secret_that_is_renamed_into_place_is_used_at_once() {
+    let fixture = Fixture::new(FileKind::Secret);
+    for secret in ["firstsecret2", "firs", "firstsecret2", "f"] {
+        fixture.swap(secret);
+        assert_eq!(fixture.read(0).unwrap(), secret);
+    }
+    fixture.swap("firstsecret2");
+    assert_eq!(fixture.read(0).unwrap(), "firstsecret2");
+    // The same text written in place may be the beginning of the old one.
+    fs::write(&fixture.file.path, "firs").unwrap();
+    assert_eq!(fixture.read(0).unwrap(), "firstsecret2");
+}
+
 #[test]
 fn a_token_with_an_expiry_bridges_until_then_and_no_longer() {
     let fixture = Fixture::new(FileKind::Token);
