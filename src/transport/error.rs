@@ -11,8 +11,8 @@ use crate::error::{BoxError, Error, ErrorKind};
 #[cfg(feature = "transport")]
 use crate::transport::failure::StaleConnection;
 use crate::transport::failure::{
-    ConnectTimeout, HandshakeFailure, MAX_BODY, MAX_INTERIM, ProxyFailure, ReadTimeout, RedirectFollowed,
-    ResolveFailure, TcpFailure, TooManyInterim, UnusableProxy,
+    ConnectTimeout, HandshakeFailure, MAX_BODY, MAX_INTERIM, NoIoDriver, ProxyFailure, ReadTimeout,
+    RedirectFollowed, ResolveFailure, TcpFailure, TooManyInterim, UnusableProxy,
 };
 #[cfg(feature = "transport")]
 use crate::transport::tunnel::TunnelError;
@@ -44,7 +44,9 @@ fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> Error {
     let connect = |message: String| Error::new(ErrorKind::Connect, message);
     // Another request would get the same response.
     let invalid = |message: String| Error::new(ErrorKind::InvalidResponse, message).with_transient(false);
-    if let Some(ConnectTimeout { limit, proxy }) = find(cause) {
+    if let Some(problem @ NoIoDriver) = find(cause) {
+        Error::new(ErrorKind::Runtime, format!("no connection to {endpoint}: {problem}"))
+    } else if let Some(ConnectTimeout { limit, proxy }) = find(cause) {
         let way = proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
         Error::new(
             ErrorKind::Timeout,

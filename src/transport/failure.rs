@@ -32,6 +32,10 @@ pub(super) struct ResolveFailure(pub(super) BoxError);
 #[derive(Debug)]
 pub(super) struct TcpFailure(pub(super) io::Error);
 
+/// The runtime cannot open connections.
+#[derive(Debug)]
+pub(super) struct NoIoDriver;
+
 /// A proxy variable cannot be used, and this host is reached through the proxy that it names.
 #[derive(Debug)]
 pub(super) struct UnusableProxy {
@@ -87,6 +91,12 @@ impl fmt::Display for TcpFailure {
     }
 }
 
+impl fmt::Display for NoIoDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the tokio runtime has no I/O driver; build it with `enable_io()` or `enable_all()`")
+    }
+}
+
 impl fmt::Display for UnusableProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no usable proxy for {}", self.host)
@@ -126,6 +136,7 @@ impl fmt::Display for RedirectFollowed {
 
 impl StdError for ConnectTimeout {}
 impl StdError for ReadTimeout {}
+impl StdError for NoIoDriver {}
 #[cfg(feature = "transport")]
 impl StdError for StaleConnection {}
 impl StdError for TooManyInterim {}

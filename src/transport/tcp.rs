@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 
 use crate::error::BoxError;
-use crate::transport::failure::ResolveFailure;
+use crate::transport::failure::{NoIoDriver, ResolveFailure};
 
 /// A further address is tried after this time, or as soon as an attempt has failed (RFC 8305 section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -95,6 +95,8 @@ pub(super) async fn race(addresses: &[SocketAddr], within: Duration) -> io::Resu
                     failure = Some(cause);
                 }
             }
+            // With an I/O driver, no attempt panics. Tokio offers no query for it.
+            Some(Some(Err(cause))) if cause.is_panic() => return Err(io::Error::other(NoIoDriver)),
             Some(Some(Err(_))) | None => {}
             Some(None) => return Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())),
         }
@@ -121,6 +123,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::transport::error::explain;
 
     const WITHIN: Duration = Duration::from_secs(4);
 
@@ -188,6 +192,16 @@ mod tests {
         let error = race(&[refused, refused], within).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(race(&[], within).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn a_runtime_that_cannot_open_connections_is_called_so() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let cause = runtime.block_on(connect("127.0.0.1", 9, WITHIN)).unwrap_err();
+        let error = explain(cause, "https://idaas.example/token");
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Runtime, false));
+        let text = "no I/O driver; build it with `enable_io()` or `enable_all()`";
+        assert!(error.to_string().contains(text), "{error}");
     }
 
     #[tokio::test]
