@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 
 /// Why a body holds no usable JSON object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum BodyFault {
+pub(crate) enum BodyFault {
     /// The body is empty.
     Empty,
     /// The body is compressed, although the request accepts no content coding.
@@ -91,7 +91,8 @@ pub(crate) fn without_marks(text: &str) -> &str {
     text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
 }
 
-fn parsed(text: &str) -> Result<Value, BodyFault> {
+/// The value that is the whole text.
+pub(crate) fn parsed(text: &str) -> Result<Value, BodyFault> {
     if text.trim().is_empty() {
         return Err(BodyFault::Empty);
     }

@@ -10,6 +10,7 @@ use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, TemporarySource, is_true};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::{Environment, looks_like_a_variable};
+use crate::wire::json::{BodyFault, parsed};
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
@@ -58,11 +59,21 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
     // The parser's message may quote the file's content.
-    let mut document: Value = serde_json::from_str(text).map_err(|error| {
-        let (place, line, column) = (path.display(), error.line(), error.column());
-        let message = format!("{place} is not JSON (line {line}, column {column}); run `aliyun configure`");
+    let mut document = parsed(text).map_err(|fault| {
+        let problem = match fault {
+            BodyFault::NotJson { line, column } => format!("is not JSON (line {line}, column {column})"),
+            BodyFault::Duplicate(name) if looks_like_a_variable(&name) => {
+                format!("has `{name}` twice, with two values")
+            }
+            BodyFault::Duplicate(_) => "has a name twice, with two values".to_owned(),
+            BodyFault::Absurd(problem) => format!("holds JSON that {problem}"),
+            BodyFault::Empty => "is not JSON: it is empty".to_owned(),
+            BodyFault::CutOff | BodyFault::NotAnObject | BodyFault::Coded(_) => {
+                "is not JSON: it ends too early".to_owned()
+            }
+        };
         // The file may be half written.
-        NoCredential::unreadable(message)
+        NoCredential::unreadable(format!("{} {problem}; run `aliyun configure`", path.display()))
     })?;
     let lookup = from_document(&document, path, environment);
     wipe(&mut document);
@@ -332,6 +343,17 @@ mod tests {
     fn what_is_wrong_with_the_file_is_reported_with_its_place_and_no_content() {
         for (document, problem) in [
             ("{\n\"current\": hunter2", "is not JSON (line 2, column 12)"),
+            ("", "is not JSON: it is empty"),
+            ("{\"current\": \"hunter2", "is not JSON: it ends too early"),
+            (r#"{"current": "p", "profiles": [], "current": "hunter2"}"#, "has `current` twice"),
+            (
+                r#"{"current": "p", "profiles": [{"name": "p", "mode": "AK", "mode": "OIDC"}]}"#,
+                "has `mode` twice, with two values",
+            ),
+            (
+                r#"{"hunter2hunter2hunter2hunter2xx": 1, "hunter2hunter2hunter2hunter2xx": 2}"#,
+                "has a name twice, with two values",
+            ),
             ("[]", "names no `current` profile"),
             (r#"{"current": "p"}"#, "has no profile `p`"),
             (r#"{"current": "p", "profiles": {"p": "hunter2"}}"#, "has no profile `p`"),

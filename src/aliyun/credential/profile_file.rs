@@ -1,6 +1,7 @@
 //! The profile file of the vendor's SDKs, read at each use: `~/.alibabacloud/credentials`, or `credentials.ini` beside
 //! it, which the SDK for Python reads.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use configparser::ini::Ini;
@@ -63,11 +64,40 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
     let mut copy =
         parsed.map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", path.display())))?;
     let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
-    let lookup = from_section(&ini, &section, path, environment);
+    let lookup = match repeated(text) {
+        None => from_section(&ini, &section, path, environment),
+        Some((what, line)) => Err(NoCredential::unreadable(format!(
+            "{} has the {what} of line {line} twice; remove one",
+            path.display()
+        ))),
+    };
     for sections in [ini.get_mut_map(), &mut copy] {
         sections.values_mut().flat_map(|values| values.values_mut()).flatten().for_each(Zeroize::zeroize);
     }
     lookup
+}
+
+/// The first section or key that the file has twice, and its line. The parser merges sections, and takes the last of
+/// several values.
+fn repeated(text: &str) -> Option<(&'static str, usize)> {
+    let (mut section, mut seen) = ("", HashSet::new());
+    for (line, number) in text.lines().zip(1..) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() || line.starts_with(';') {
+            continue;
+        }
+        let (what, name) = match line.strip_prefix('[') {
+            Some(rest) => {
+                section = rest.rfind(']').and_then(|end| rest.get(..end)).unwrap_or_default().trim();
+                ("section", None)
+            }
+            None => ("key", line.split(['=', ':']).next().map(str::trim)),
+        };
+        if !seen.insert((section, name)) {
+            return Some((what, number));
+        }
+    }
+    None
 }
 
 fn from_section(
@@ -175,6 +205,8 @@ mod tests {
         for (text, problem) in [
             ("[hunter2", "is not an INI file"),
             ("", "has no section `[default]`"),
+            ("[default]\ntype=sts\n# [default]\n\n [default] # again\n", "has the section of line 5 twice"),
+            ("[a]\ntype=sts\n[default]\ntype=sts\ntype:sts", "has the key of line 5 twice"),
             ("[default]\naccess_key_secret=hunter2", "has no `type`"),
             ("[default]\ntype=access_key\naccess_key_secret=hunter2", "has no `access_key_id`"),
             (
