@@ -324,6 +324,7 @@ mod tests {
 
     #[cfg(all(unix, not(target_vendor = "apple")))]
     #[test]
+    #[allow(clippy::print_stdout)] // read by the process that started this one
     fn a_blank_variable_is_as_good_as_none() {
         if Environment::Process.variable("TEST_LOADS_ROOTS").is_some() {
             let authorities = Authorities::of(&Environment::Process, &[]);
