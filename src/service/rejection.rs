@@ -15,7 +15,8 @@ use crate::token::HeaderShard;
 /// section 3.1 has it: a 401, unless its `Bearer` challenges have error codes and none of them is `invalid_token`.
 ///
 /// So `insufficient_scope` and `invalid_request`, which another token would not change, do not count, and neither does
-/// a 403. The layer uses this rule; an API that rejects tokens in another way needs a
+/// a 403. An error code is found in headers that are not well-formed, too: behind blanks or semicolons, without a
+/// scheme, with a quote left open. The layer uses this rule; an API that rejects tokens in another way needs a
 /// [classifier](super::IdaasLayer::rejection_classifier), which may call this function.
 pub fn rejects_token(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED && challenges_mean_the_token(headers)
@@ -94,13 +95,14 @@ impl LeftWith {
 }
 
 /// Whether the `Bearer` challenges of all header lines reject the token: `invalid_token` does, no error code at all
-/// does, and other error codes alone do not.
+/// does, and other error codes alone do not. An error code without a scheme is taken for one of `Bearer`.
 fn challenges_mean_the_token(headers: &HeaderMap) -> bool {
     let mut other_code = false;
     for line in headers.get_all(WWW_AUTHENTICATE) {
         for (scheme, name, value) in parameters(line.as_bytes()) {
-            if scheme.eq_ignore_ascii_case(b"Bearer") && name.eq_ignore_ascii_case(b"error") {
-                if value.eq_ignore_ascii_case(b"invalid_token") {
+            let of_bearer = scheme.is_empty() || scheme.eq_ignore_ascii_case(b"Bearer");
+            if of_bearer && name.eq_ignore_ascii_case(b"error") {
+                if value.trim_ascii().eq_ignore_ascii_case(b"invalid_token") {
                     return true;
                 }
                 other_code = true;
@@ -113,82 +115,121 @@ fn challenges_mean_the_token(headers: &HeaderMap) -> bool {
 /// A parameter of a challenge: its scheme, its name, and its value without quotes and escapes.
 type Parameter<'a> = (&'a [u8], &'a [u8], Vec<u8>);
 
+/// Schemes that are recognised behind a blank as well: there, any other word is taken for text without quotes.
+const SCHEMES: [&[u8]; 7] = [b"Basic", b"Bearer", b"Digest", b"DPoP", b"Negotiate", b"NTLM", b"OAuth"];
+
 /// The parameters of one `WWW-Authenticate` line (RFC 9110 section 11.6.1): challenges and their parameters are
-/// separated by commas alike, and only the `=` behind a name separates a parameter from the next scheme. What cannot be
-/// parsed is skipped, up to the next comma.
+/// separated by commas alike, and only the `=` behind a name separates a parameter from the next scheme.
+///
+/// Gateways write lines that the RFC does not allow, and a misread error code costs a token: blanks and semicolons
+/// separate as commas do, a colon may follow a scheme, and either quote may be used and be left open. What cannot be
+/// parsed is skipped, up to the next separator.
 fn parameters(line: &[u8]) -> Vec<Parameter<'_>> {
     let mut parameters = Vec::new();
-    let mut rest = Reader(line);
+    let mut reader = Reader { rest: line, left_open: 0 };
     let mut scheme: &[u8] = b"";
+    let mut may_be_scheme = true;
     loop {
-        rest.skip(|byte| matches!(byte, b' ' | b'\t' | b','));
-        let name = rest.take(is_token);
-        if name.is_empty() {
-            if rest.0.is_empty() {
-                return parameters;
+        let separators = reader.take(|byte| is_separator(byte) || byte == b':');
+        may_be_scheme |= separators.iter().any(|byte| matches!(byte, b',' | b';'));
+        let name = reader.take(is_token);
+        if name.is_empty() && reader.rest.is_empty() {
+            return parameters;
+        }
+        let ends = reader.rest.first().is_none_or(|byte| is_separator(*byte) || *byte == b':');
+        reader.skip_blanks();
+        match reader.rest.strip_prefix(b"=") {
+            Some(rest) if !name.is_empty() => {
+                reader.rest = rest;
+                reader.skip_blanks();
+                parameters.push((scheme, name, reader.value()));
+                // A quoted value may be followed by a name at once.
+                if !reader.rest.first().is_some_and(|byte| is_token(*byte)) {
+                    reader.skip_to_separator();
+                }
             }
-            rest.skip_to_comma();
-            continue;
+            _ if !ends => reader.skip_to_separator(),
+            _ if may_be_scheme || SCHEMES.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
+                scheme = name;
+            }
+            _ => {}
         }
-        rest.skip_blanks();
-        if rest.0.first() != Some(&b'=') {
-            scheme = name;
-            continue;
-        }
-        rest.0 = rest.0.get(1..).unwrap_or_default();
-        rest.skip_blanks();
-        let value = match rest.quoted() {
-            Some(value) => value,
-            None => rest.take(is_token).to_vec(),
-        };
-        parameters.push((scheme, name, value));
-        rest.skip_to_comma();
+        may_be_scheme = false;
     }
 }
 
 /// The unread rest of a line.
-struct Reader<'a>(&'a [u8]);
+struct Reader<'a> {
+    rest: &'a [u8],
+    left_open: u8,
+}
 
 impl<'a> Reader<'a> {
+    /// How many quotes of a line are looked at as left open. Each one means that a part of the line is read twice.
+    const MAX_LEFT_OPEN: u8 = 16;
+
     fn take(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
-        let length = self.0.iter().position(|byte| !wanted(*byte)).unwrap_or(self.0.len());
-        let (taken, rest) = self.0.split_at_checked(length).unwrap_or((self.0, &[]));
-        self.0 = rest;
+        let length = self.rest.iter().position(|byte| !wanted(*byte)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
+        self.rest = rest;
         taken
     }
 
-    fn skip(&mut self, unwanted: impl Fn(u8) -> bool) {
-        self.take(unwanted);
-    }
-
     fn skip_blanks(&mut self) {
-        self.skip(|byte| matches!(byte, b' ' | b'\t'));
+        self.take(|byte| matches!(byte, b' ' | b'\t'));
     }
 
-    /// A quoted string, without its quotes and escapes; without a closing quote it ends with the line.
-    fn quoted(&mut self) -> Option<Vec<u8>> {
-        let mut bytes = self.0.strip_prefix(b"\"")?.iter();
-        let mut value = Vec::new();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'"' => break,
-                b'\\' => value.extend(bytes.next()),
-                _ => value.push(*byte),
-            }
+    fn value(&mut self) -> Vec<u8> {
+        match self.rest.split_first() {
+            Some((quote @ (b'"' | b'\''), inside)) => self.quoted(*quote, inside),
+            _ => self.take(is_token).to_vec(),
         }
-        self.0 = bytes.as_slice();
-        Some(value)
     }
 
-    /// Commas within quotes do not count.
-    fn skip_to_comma(&mut self) {
+    /// A quoted string, without its quotes and escapes. If its quote was left open, it ends at the next separator.
+    fn quoted(&mut self, quote: u8, inside: &'a [u8]) -> Vec<u8> {
+        if self.left_open < Self::MAX_LEFT_OPEN {
+            if let Some((value, rest)) = closed(quote, inside) {
+                self.rest = rest;
+                return value;
+            }
+            self.left_open += 1;
+        }
+        self.rest = inside;
+        self.take(|byte| !is_separator(byte) && byte != quote).to_vec()
+    }
+
+    /// Separators within double quotes do not count.
+    fn skip_to_separator(&mut self) {
         loop {
-            self.skip(|byte| !matches!(byte, b',' | b'"'));
-            if self.quoted().is_none() {
-                return;
+            self.take(|byte| !is_separator(byte) && byte != b'"');
+            match self.rest.split_first() {
+                Some((b'"', inside)) => _ = self.quoted(b'"', inside),
+                _ => return,
             }
         }
     }
+}
+
+/// The quoted string and what follows it. `None` if the quote was left open: no other one follows, or the next one
+/// opens the value of another parameter, as in `realm="x, error="invalid_token"`.
+fn closed(quote: u8, inside: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut bytes = inside.iter();
+    let mut value = Vec::new();
+    loop {
+        match bytes.next()? {
+            byte if *byte == quote => break,
+            b'\\' => value.push(*bytes.next()?),
+            byte => value.push(*byte),
+        }
+    }
+    let rest = bytes.as_slice();
+    let opens_another = value.ends_with(b"=") && rest.first().is_some_and(|byte| !is_separator(*byte));
+    (!opens_another).then_some((value, rest))
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b',' | b';')
 }
 
 /// RFC 9110 section 5.6.2.
@@ -248,7 +289,8 @@ mod tests {
             (&["Bearer error=\"insufficient_scope"], false),
             (&["Bearer error="], false),
             (&["@@@ , Bearer error=\"insufficient_scope\""], false),
-            (&["error=\"insufficient_scope\""], true),
+            (&["error=\"insufficient_scope\""], false),
+            (&["error=\"invalid_token\""], true),
         ] {
             assert_eq!(rejects(lines), expected, "{lines:?}");
         }
@@ -256,6 +298,75 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
             assert!(!rejects_token(status, &headers), "{status}");
+        }
+    }
+
+    /// Lines that RFC 9110 does not allow: how gateways and frameworks separate and quote the error code.
+    #[test]
+    fn an_error_code_is_found_however_the_line_is_written() {
+        for line in [
+            "Bearer realm=\"x\" error=\"CODE\"",
+            "Bearer realm=x error=CODE",
+            "Bearer realm=\"x\"\terror=\"CODE\" error_description=\"a, b; c\"",
+            "Bearer realm=x; error=\"CODE\"",
+            "Bearer realm=\"x\";error=CODE;scope=\"a b\"",
+            "Bearer; error=\"CODE\"",
+            "Bearer: error=\"CODE\"",
+            "Bearer : realm=\"x\", error=\"CODE\"",
+            "Bearer:error=CODE",
+            "error=\"CODE\"",
+            "realm=\"x\", error=\"CODE\"",
+            "Bearer error='CODE'",
+            "Bearer realm='it is x, or y', error='CODE', scope='a'",
+            "Bearer realm=it's, error=CODE",
+            "Bearer error=\" CODE \"",
+            "Bearer error=' CODE\t', scope=a",
+            "Bearer realm=\"x, error=\"CODE\"",
+            "Bearer realm=\"x, error=CODE",
+            "Bearer realm=\"x error=\"CODE\"",
+            "Bearer realm=\"x y z, error=\"CODE\", scope=\"a b\"",
+            "Bearer realm='x, error=\"CODE\"",
+            "Bearer error=\"CODE, error_description=\"no more\"",
+            "Bearer error=\"CODE",
+            "Bearer realm=my own api, error=CODE",
+            "Bearer error_description=The request was bad error=CODE",
+            "Bearer realm=https://api.example.com/a?b=c, error=CODE",
+            "Bearer realm=\"x\"error=\"CODE\"",
+            "Basic realm=\"x\" Bearer error=\"CODE\"",
+            "Basic realm=x; Bearer error=CODE",
+            "Digest nonce=\"YQ==\", Bearer realm=\"x\" error=CODE",
+        ] {
+            for (code, expected) in [
+                ("invalid_token", true),
+                ("INVALID_TOKEN", true),
+                ("insufficient_scope", false),
+                ("Invalid_Request", false),
+            ] {
+                let line = line.replace("CODE", code);
+                assert_eq!(rejects(&[&line]), expected, "{line}");
+                assert_eq!(rejects(&["Basic realm=\"x\"", &line]), expected, "{line}");
+            }
+        }
+        // Text within quotes, and codes of another scheme.
+        for line in [
+            "Bearer realm=\"x error=insufficient_scope\"",
+            "Bearer realm=\"x; error=insufficient_scope\"",
+            "Bearer realm='x, error=insufficient_scope'",
+            "Bearer realm=\"it's, error=insufficient_scope\"",
+            "Basic realm=\"x\" DPoP error=\"insufficient_scope\"",
+            "Basic realm=\"x\" error=\"insufficient_scope\"",
+            "Basic: error=\"insufficient_scope\"",
+        ] {
+            assert!(rejects(&[line]), "{line}");
+        }
+    }
+
+    /// A response may be hostile: the time grows with the length of the line, not with its square.
+    #[test]
+    fn a_line_of_open_quotes_is_read_at_once() {
+        for unit in ["\"\\", "'\\", "a=\"\\", "a=\"\\\" =\"", "\"=x", "a='"] {
+            let line = unit.repeat(200_000);
+            assert!(parameters(line.as_bytes()).len() <= line.len(), "{unit}");
         }
     }
 
