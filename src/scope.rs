@@ -18,7 +18,7 @@ use crate::error::{ConfigError, ConfigFault};
 ///
 /// Two scopes are equal when they request the same: order, repetition and spacing of the items make no second cache
 /// entry. The token endpoint receives the text as written, with a space for each white space. A scope can be
-/// deserialized from a string with `serde`.
+/// deserialized from a string with `serde`. A text longer than 8 KiB is refused.
 ///
 /// ```
 /// use tower_idaas::Scope;
@@ -43,6 +43,9 @@ struct Parsed {
     audience_end: usize,
 }
 
+/// Room for hundreds of permissions. Logs and messages show scopes, and servers refuse longer headers and fields.
+const LONGEST: usize = 8 * 1024;
+
 impl Scope {
     /// The scope as it was written, without surrounding white space: the `scope` form field.
     pub fn as_str(&self) -> &str {
@@ -62,6 +65,11 @@ impl Scope {
     /// Parses the text, or returns its problem.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        if text.len() > LONGEST {
+            return Err(format!(
+                "is longer than {LONGEST} bytes; expected items `audience|permission` separated by spaces"
+            ));
+        }
         let is_on_one_line = text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
         let text: Cow<'_, str> = match is_on_one_line {
             true => text.into(),
@@ -278,6 +286,16 @@ mod tests {
         ] {
             let error = Scope::parse(text).unwrap_err();
             assert!(error.contains(reason), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_scope_of_the_longest_length_is_accepted_and_a_longer_one_refused_in_a_short_message() {
+        let of_length = |length: usize| format!("a|{}", "b".repeat(length - 2));
+        assert_eq!(Scope::parse(&format!(" {} ", of_length(LONGEST))).unwrap().as_str().len(), LONGEST);
+        for length in [LONGEST + 1, 1_000_000] {
+            let error = of_length(length).parse::<Scope>().unwrap_err().to_string();
+            assert!(error.contains("is longer than 8192 bytes") && error.len() < 200, "{error}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::transport::{SingleUse, Transport};
 use crate::wire::call::{ApiCall, ApiResponse};
 use crate::wire::percent;
 use crate::wire::profile::{ApiProfile, Refusal};
+use crate::wire::redact::bounded;
 
 /// The DeveloperAPI of one instance.
 pub(crate) struct DeveloperApi {
@@ -116,7 +117,7 @@ impl ApiProfile for Operation<'_> {
     }
 
     fn hint(&self, refusal: &Refusal<'_>) -> String {
-        let (scope, subject) = (refusal.scope, &self.subject);
+        let (scope, subject) = (bounded(refusal.scope), &self.subject);
         if let Some(hint) = (self.hint)(refusal) {
             return hint;
         }

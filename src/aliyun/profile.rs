@@ -1,6 +1,7 @@
 //! The OpenAPI of Alibaba Cloud as an [`ApiProfile`]: `Code`, `Message` and `RequestId`, and what the codes mean.
 
 use crate::wire::profile::{ApiProfile, Refusal};
+use crate::wire::redact::bounded;
 
 /// The OpenAPI of Alibaba Cloud.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ fn blames_subject(code: &str, description: &str) -> bool {
 fn granted(scope: &str) -> String {
     match scope {
         "" => String::new(),
-        scope => format!(", and that the application is granted `{scope}`"),
+        scope => format!(", and that the application is granted `{}`", bounded(scope)),
     }
 }
 

@@ -47,7 +47,7 @@ fn config(keys: &ClientConfig, origin: Option<&str>, checker: &mut Checker<'_>) 
     let client = &keys.client;
     let mut id = |field: &Field<String>, expected| match keys.has_source && field.is_absent() {
         true => Some(String::new()),
-        false => checker.required(field, expected),
+        false => checker.required_id(field, expected),
     };
     let instance_id = id(&client.idaas_instance_id, "the instance's id, `idaas_…`");
     let client_id = id(&client.client_id, "the application's id, `app_…`");

@@ -7,6 +7,7 @@ use crate::config::endpoint::{self, Query};
 use crate::config::names::described;
 use crate::config::section::Field;
 use crate::error::ConfigFault;
+use crate::secret::odd_character;
 
 /// Long enough for a chain of certificates, the longest text. Ids and paths, which messages repeat, are bounded where
 /// they are shown.
@@ -56,6 +57,22 @@ impl<'c> Checker<'c> {
             return None;
         }
         Some(text.to_owned())
+    }
+
+    /// The same for an id or a name that messages and logs show: control, invisible and direction-changing characters
+    /// are a fault as well.
+    ///
+    /// RFC 6749 appendix A.1 allows printable ASCII in a client id. Letters beyond it are accepted, as in a client
+    /// secret.
+    pub(super) fn required_id(&mut self, field: &Field<String>, expected: &str) -> Option<String> {
+        let id = self.required(field, expected)?;
+        if let Some(odd) = odd_character(&id) {
+            self.fault(
+                field.fault(format!("has {odd}, which no id or name has; expected {expected}, copied anew")),
+            );
+            return None;
+        }
+        Some(id)
     }
 
     /// The path of a file; a missing, blank or too long path is a fault.

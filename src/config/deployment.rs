@@ -96,7 +96,7 @@ pub(super) fn pkcs7(
 }
 
 fn credential_name(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<String> {
-    checker.required(&authn.application_federated_credential_name, "the federated credential's name")
+    checker.required_id(&authn.application_federated_credential_name, "the federated credential's name")
 }
 
 /// The file that the path gives, else the variable, else the default one. The method checks its content.

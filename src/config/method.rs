@@ -195,7 +195,7 @@ fn private_key_jwt(authn: &AuthnKeys, checker: &mut Checker<'_>) -> PrivateKeyJw
 fn pca(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Pca {
     let key = private_key(authn, checker);
     let name =
-        checker.required(&authn.application_federated_credential_name, "the federated credential's name");
+        checker.required_id(&authn.application_federated_credential_name, "the federated credential's name");
     let certificate = (&authn.client_x509_certificate, &authn.client_x509_certificate_path);
     let chain = (&authn.x509_cert_chains, &authn.x509_cert_chains_path);
     let certificates = text(certificate.0, certificate.1, "the certificate in PEM form", checker);

@@ -1,4 +1,4 @@
-//! The characters that a client secret may hold.
+//! The characters that a client secret, or an id, may hold.
 
 use crate::secret::Secret;
 
@@ -9,14 +9,17 @@ use crate::secret::Secret;
 /// them and IDaaS may issue such a secret; characters that only come from copying are refused: control characters,
 /// white space other than the blank, and invisible characters.
 pub(crate) fn check_client_secret(secret: &str) -> Result<(), String> {
-    let odd = secret.chars().enumerate().find(|(_, letter)| is_odd(*letter));
-    odd.map_or(Ok(()), |(index, letter)| {
-        let (code, position) = (u32::from(letter), index + 1);
-        Err(format!(
-            "has the character U+{code:04X} at position {position}, which no client secret has (RFC 6749 appendix A.2); \
-             copy the secret anew"
-        ))
+    odd_character(secret).map_or(Ok(()), |odd| {
+        Err(format!("has {odd}, which no client secret has (RFC 6749 appendix A.2); copy the secret anew"))
     })
+}
+
+/// The first character that only comes from copying, by its code point and position.
+///
+/// It would break or forge lines of a log that shows the text.
+pub(crate) fn odd_character(text: &str) -> Option<String> {
+    let (index, letter) = text.chars().enumerate().find(|(_, letter)| is_odd(*letter))?;
+    Some(format!("the character U+{:04X} at position {}", u32::from(letter), index + 1))
 }
 
 fn is_odd(letter: char) -> bool {

@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use http::StatusCode;
 
+use crate::wire::redact::bounded;
+
 /// The profile of a JSON API.
 pub(crate) trait ApiProfile: Debug + Sync {
     /// The API's name in errors: "the token endpoint".
@@ -63,7 +65,8 @@ impl ApiProfile for OAuth {
     }
 
     fn hint(&self, refusal: &Refusal<'_>) -> String {
-        let Refusal { code, scope, description, .. } = *refusal;
+        let Refusal { code, description, .. } = *refusal;
+        let scope = bounded(refusal.scope);
         let unauthorized_scope =
             description.to_ascii_lowercase().contains("not been authorized by resource server");
         match code {

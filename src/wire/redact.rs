@@ -198,7 +198,6 @@ impl fmt::Debug for Redactor<'_> {
 }
 
 /// A text of this crate for a message: on one line; a long text is cut off.
-#[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
 pub(crate) fn bounded(text: &str) -> String {
     rendered(text, &[], LONGEST)
 }

@@ -35,12 +35,43 @@ fn a_method_that_cannot_be_used_is_refused_with_what_can() {
 }
 
 #[test]
+fn an_id_that_would_forge_a_line_of_a_log_is_refused_with_its_character() {
+    for key in ["clientId", "idaasInstanceId"] {
+        for (id, odd) in [
+            ("app\r\nX: y", "U+000D at position 4"),
+            ("app\u{1b}[31m", "U+001B at position 4"),
+            ("app\u{0}x", "U+0000 at position 4"),
+            ("app\u{85}x", "U+0085 at position 4"),
+            ("app\u{202e}", "U+202E at position 4"),
+            ("app\u{2028}x", "U+2028 at position 4"),
+            ("\u{feff}app", "U+FEFF at position 1"),
+        ] {
+            assert_refused(&with(&[(key, json!(id))]), key, odd);
+        }
+        for id in [" app \n", "app:fake id+%\u{e9}"] {
+            check_text(&with(&[(key, json!(id))])).unwrap();
+        }
+    }
+    let name = "authnConfiguration.applicationFederatedCredentialName";
+    for (of, environment) in [("OIDC", "KUBERNETES"), ("PKCS7", "AWS_EC2")] {
+        let authn = json!({
+            "applicationFederatedCredentialName": "fed\nname",
+            "clientDeployEnvironment": environment,
+            "oidcTokenFilePath": "/token"
+        });
+        let text = method(of, authn);
+        assert_refused(&text, name, "U+000A at position 4");
+    }
+}
+
+#[test]
 fn a_scope_is_checked_as_a_scope() {
     for (scope, reason) in [
         ("a|x b|x", "expected one audience"),
         ("a|b|c", "expected one `|` per item"),
         ("a|", "expected `audience|permission`"),
         ("a|x,a|y", "not commas"),
+        (&format!("a|{}", "b".repeat(1_000_000)), "is longer than 8192 bytes"),
     ] {
         assert_refused(&with(&[("scope", json!(scope))]), "scope", reason);
     }
