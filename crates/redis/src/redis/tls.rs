@@ -1,11 +1,12 @@
 //! TLS to a Redis server: which authorities are trusted, and on whose cryptography.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
+use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tower_idaas::ConfigFault;
@@ -75,13 +76,14 @@ fn from_environment(
     environment: &Environment,
     faults: &mut Vec<ConfigFault>,
 ) -> Vec<CertificateDer<'static>> {
-    let file = environment.variable(FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    // A variable may be set and blank, as a compose file sets one that its environment lacks.
+    let is_blank = |path: &OsStr| path.to_string_lossy().trim().is_empty();
+    let file = environment.variable(FILE).filter(|path| !is_blank(path)).map(PathBuf::from);
     let folders = environment.variable(FOLDERS).unwrap_or_default();
     let folders: Vec<_> =
-        std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()).collect();
+        std::env::split_paths(&folders).filter(|path| !is_blank(path.as_os_str())).collect();
     if file.is_none() && folders.is_empty() {
-        // A platform store with some unreadable entries is still a store.
-        return load_native_certs().certs;
+        return platform_certificates();
     }
     let mut certificates = Vec::new();
     if let Some(path) = file {
@@ -91,6 +93,23 @@ fn from_environment(
         certificates.extend(checked(FOLDERS, load_certs_from_paths(None, Some(&path)), faults));
     }
     certificates
+}
+
+/// The certificates of the platform's store. A store with some unreadable entries is still a store.
+fn platform_certificates() -> Vec<CertificateDer<'static>> {
+    // `load_native_certs` reads the two variables itself, and takes a blank one for a path, so that it finds nothing.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    {
+        let openssl_probe::ProbeResult { cert_file, cert_dir } = openssl_probe::probe();
+        let mut folders = cert_dir.iter().map(PathBuf::as_path);
+        let mut certificates = load_certs_from_paths(cert_file.as_deref(), folders.next()).certs;
+        certificates.extend(folders.flat_map(|folder| load_certs_from_paths(None, Some(folder)).certs));
+        certificates.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        certificates.dedup();
+        certificates
+    }
+    #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+    rustls_native_certs::load_native_certs().certs
 }
 
 /// The certificates that were loaded. A file without any is a fault, an empty folder is not.
@@ -107,4 +126,39 @@ fn checked(
         faults.push(ConfigFault::new(variable, problem));
     }
     certs
+}
+
+#[cfg(all(test, unix, not(target_vendor = "apple")))]
+mod tests {
+    use super::*;
+
+    const CHILD: &str = "TEST_LOADS_ROOTS";
+
+    /// How many certificates a process of its own loads where both variables have this value, or are not set.
+    fn loaded_where_both_are(value: Option<&str>) -> String {
+        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        test.args(["--exact", "--nocapture", "redis::tls::tests::a_blank_variable_is_as_good_as_none"]);
+        test.env(CHILD, "yes").env_remove(FILE).env_remove(FOLDERS);
+        if let Some(value) = value {
+            test.env(FILE, value).env(FOLDERS, value);
+        }
+        let output = String::from_utf8(test.output().unwrap().stdout).unwrap();
+        output.split("<loaded>").nth(1).unwrap().to_owned()
+    }
+
+    #[test]
+    #[allow(clippy::print_stdout)] // read by the process that started this one
+    fn a_blank_variable_is_as_good_as_none() {
+        if Environment::Process.variable(CHILD).is_some() {
+            let mut faults = Vec::new();
+            let certificates = from_environment(&Environment::Process, &mut faults).len();
+            println!("<loaded>{certificates}, {} faults<loaded>", faults.len());
+            return;
+        }
+        let unset = loaded_where_both_are(None);
+        for blank in ["", " ", "\t "] {
+            assert_eq!(loaded_where_both_are(Some(blank)), unset, "{blank:?}");
+        }
+        assert_eq!(loaded_where_both_are(Some("/nowhere")), "0, 2 faults");
+    }
 }
