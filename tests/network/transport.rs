@@ -291,9 +291,11 @@ async fn what_is_known_of_one_server_says_nothing_of_another() {
     assert_eq!((issuer.token_requests(), issuer.connections()), (3, before));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_server_that_seemed_gone_and_was_slow_gets_no_assertion_twice() {
-    let issuer = TestIdaas::start().await.unwrap();
+    // On threads of its own: what blocks them delays no timer of the client.
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let issuer = servers.spawn(TestIdaas::start()).await.unwrap().unwrap();
     let method = PrivateKeyJwt::new(SecretSource::value(issuer.private_key_pem()));
     let idaas = builder(&issuer).authenticator(method).read_timeout(AMPLE).build().unwrap();
     let start = Instant::now();
@@ -303,6 +305,7 @@ async fn a_server_that_seemed_gone_and_was_slow_gets_no_assertion_twice() {
     issuer.set_behaviour(Behaviour::change_response(move |_| std::thread::sleep(slow)));
     idaas.token_for(&"api://other|read".parse::<Scope>().unwrap()).await.unwrap();
     assert_eq!((issuer.token_requests(), issuer.rejected_requests(), issuer.connections()), (3, 0, 2));
+    servers.shutdown_background();
 }
 
 #[tokio::test]
