@@ -1,12 +1,13 @@
 //! A bearer token or an API key, as `idaas token`, `api-key` and `oauth-token` print it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::client::now;
+pub(crate) use crate::doctor::display::time as timestamp;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum BearerFormat {
@@ -46,37 +47,6 @@ impl Bearer {
                 }
                 format!("{token:#}\n")
             }
-        }
-    }
-}
-
-/// The last second that RFC 3339 can write, with its years of four digits.
-const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
-
-/// RFC 3339, in whole seconds. A time before 1970 or after 9999 is written as the nearest one between: a token may
-/// carry such a time, and `humantime` fails to write it.
-pub(crate) fn timestamp(time: SystemTime) -> String {
-    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since_epoch.min(LAST_SECOND)).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_of_any_year_is_written_and_the_nearest_one_where_rfc_3339_has_none() {
-        let (epoch, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
-        for (time, text) in [
-            (epoch - second, "1970-01-01T00:00:00Z"),
-            (epoch - 2_000_000_000 * second, "1970-01-01T00:00:00Z"),
-            (epoch + 1_800_000_000 * second, "2027-01-15T08:00:00Z"),
-            (epoch + LAST_SECOND, "9999-12-31T23:59:59Z"),
-            (epoch + LAST_SECOND + second, "9999-12-31T23:59:59Z"),
-            // Milliseconds where seconds belong.
-            (epoch + Duration::from_secs(1_764_426_505_000), "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(timestamp(time), text);
         }
     }
 }

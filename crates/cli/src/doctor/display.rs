@@ -56,7 +56,15 @@ pub(crate) fn length_class(length: usize) -> &'static str {
     }
 }
 
-pub(crate) use crate::bearer::timestamp as time;
+/// The last second that RFC 3339 can write, with its years of four digits.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+
+/// RFC 3339, in whole seconds. A time before 1970 or after 9999 is written as the nearest one between: a token may
+/// carry such a time, and `humantime` fails to write it.
+pub(crate) fn time(time: SystemTime) -> String {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since_epoch.min(LAST_SECOND)).to_string()
+}
 
 /// In days, or else in the two largest units.
 pub(crate) fn duration(duration: Duration) -> String {
@@ -80,4 +88,25 @@ pub(crate) fn time_from(at: SystemTime, now: SystemTime) -> String {
 
 pub(crate) fn milliseconds(elapsed: Duration) -> String {
     format!("{:.1} ms", elapsed.as_secs_f64() * 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_any_year_is_written_and_the_nearest_one_where_rfc_3339_has_none() {
+        let (epoch, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
+        for (at, text) in [
+            (epoch - second, "1970-01-01T00:00:00Z"),
+            (epoch - 2_000_000_000 * second, "1970-01-01T00:00:00Z"),
+            (epoch + 1_800_000_000 * second, "2027-01-15T08:00:00Z"),
+            (epoch + LAST_SECOND, "9999-12-31T23:59:59Z"),
+            (epoch + LAST_SECOND + second, "9999-12-31T23:59:59Z"),
+            // Milliseconds where seconds belong.
+            (epoch + Duration::from_secs(1_764_426_505_000), "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(time(at), text);
+        }
+    }
 }
