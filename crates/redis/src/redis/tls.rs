@@ -128,7 +128,8 @@ fn checked(
     certs
 }
 
-#[cfg(all(test, unix, not(target_vendor = "apple")))]
+#[cfg(test)]
+#[cfg(all(unix, not(target_vendor = "apple")))]
 mod tests {
     use super::*;
 
