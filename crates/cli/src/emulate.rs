@@ -20,7 +20,7 @@ use tower_idaas_testing::{Behaviour, ClientAuthentication, ServerCertificate, Te
 
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{note, print};
-use crate::{shell, shutdown};
+use crate::{input, shell, shutdown};
 
 /// Serves an IDaaS for tests until it is interrupted, by default on the loopback interface. What a client needs, its configuration,
 /// the certificate to trust and the environment variables, is on stdout as one JSON object.
@@ -183,7 +183,7 @@ fn builder(clients: Vec<Client>, fault: Option<Fault>) -> TestIdaasBuilder {
 fn read_clients(file: &Path) -> Result<Vec<Client>, BoxError> {
     let wrong = |problem: &str| BoxError::from(format!("{}: {problem}", file.display()));
     let expected = "expected a JSON array of objects with `id` and either `secret` or `public_key`";
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error.to_string()))?;
+    let text = input::text(file).map_err(|error| wrong(&error.to_string()))?;
     let clients: Value = serde_json::from_str(&text)
         .map_err(|error| wrong(&format!("is not JSON (line {}); {expected}", error.line())))?;
     let clients = clients.as_array().filter(|clients| !clients.is_empty()).ok_or_else(|| wrong(expected))?;

@@ -1,6 +1,7 @@
-//! Secrets that a command is given in a file or on stdin.
+//! What a command is given in a file or on stdin.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use tower_idaas::environment::Environment;
@@ -28,6 +29,31 @@ pub(crate) async fn secret(file: &Path, expected: &str) -> Result<Secret, BoxErr
             Err(format!("stdin is blank; write {expected} to it").into())
         }
         _ => Ok(secret),
+    }
+}
+
+/// The text in a regular file of 1 MiB at most. A pipe is not waited for.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::Unsupported`] for what is no regular file, [`io::ErrorKind::FileTooLarge`], and those of reading.
+pub(crate) fn text(path: &Path) -> io::Result<String> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "is not a regular file"));
+    }
+    let mut text = String::new();
+    let length = file.take(LONGEST + 1).read_to_string(&mut text)?;
+    match length as u64 > LONGEST {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than 1 MiB")),
+        false => Ok(text),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::doctor::steps::built::Built;
 use crate::doctor::steps::file;
 use crate::doctor::surroundings::Surroundings;
 use crate::failure::Failure;
+use crate::input;
 use crate::output::{note, print};
 
 /// Builds a client as a service would, and fetches nothing.
@@ -72,7 +73,7 @@ fn keys_with(
 ) -> Vec<(&'static str, Option<usize>)> {
     let holds = |name| config.get(name).is_some_and(has_it);
     let keys = KEYS.iter().filter(|key| holds(key.name()));
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = input::text(path).unwrap_or_default();
     let line_of = |name: &str| {
         let is_it = |line: &str| {
             let line = line.trim_start();

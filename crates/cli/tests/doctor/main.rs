@@ -12,6 +12,9 @@ mod proxy;
 #[path = "../../src/doctor/mod.rs"]
 #[allow(dead_code)]
 mod doctor;
+#[path = "../../src/input.rs"]
+#[allow(dead_code)]
+mod input;
 
 use doctor::demo::Demo;
 use doctor::finding::{Finding, Mark, Step};

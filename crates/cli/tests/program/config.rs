@@ -34,6 +34,16 @@ async fn schema() -> (Schemas, SchemaIndex) {
     (schemas, index)
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_path_that_is_no_regular_file_is_neither_waited_for_nor_read_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [super::named_pipe(folder.path()).as_str(), "/dev/zero"] {
+        let output = run(&["config", "check", path], &[]).await;
+        assert_fails(&output, 3, &[path, "1 fault"]);
+    }
+}
+
 #[tokio::test]
 async fn the_schema_accepts_every_file_that_is_written_and_its_other_spelling() {
     let (schemas, index) = schema().await;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::server::Running;
-use super::{assert_fails, done, run, text};
+use super::{assert_fails, done, named_pipe, run, text};
 
 /// The JSON object on stdout.
 async fn report(mut running: Running) -> (Running, Value) {
@@ -143,6 +143,16 @@ async fn a_file_of_clients_that_is_none_is_refused_without_its_secrets() {
         assert_fails(&output, 1, &[expected]);
         assert!(!text(&output.stderr).contains("marker"), "{expected}");
     }
+    for (clients, expected) in [
+        ("/dev/zero", "is not a regular file"),
+        (named_pipe(folder.path()).as_str(), "is not a regular file"),
+    ] {
+        let output = Running::start(&["emulate", "--clients", clients], &[]).ended().await;
+        assert_fails(&output, 1, &[clients, expected]);
+    }
+    std::fs::write(&file, " ".repeat((1 << 20) + 1)).unwrap();
+    let output = Running::start(&["emulate", "--clients", file.to_str().unwrap()], &[]).ended().await;
+    assert_fails(&output, 1, &["is larger than 1 MiB"]);
     let output = Running::start(&["emulate", "--dir", "/dev/null/x"], &[]).ended().await;
     assert_fails(&output, 1, &["/dev/null/x"]);
 }

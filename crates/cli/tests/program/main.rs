@@ -73,6 +73,14 @@ impl Fixture {
 }
 
 /// A pipe whose reader has gone.
+/// The path of a named pipe in this folder, which has no writer.
+#[cfg(unix)]
+fn named_pipe(folder: &std::path::Path) -> String {
+    let path = folder.join("pipe").to_str().unwrap().to_owned();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
 fn closed_pipe() -> Stdio {
     let (_reader, writer) = std::io::pipe().unwrap();
     writer.into()

@@ -8,6 +8,7 @@ use super::super::display;
 use super::super::finding::{Finding, Step};
 use super::super::surroundings::Surroundings;
 use super::claims::Claims;
+use crate::input;
 
 const DEFAULT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -20,7 +21,7 @@ pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &S
         );
     }
     let (path, by) = path(config, surroundings);
-    let text = std::fs::read_to_string(surroundings.expand(&path)).unwrap_or_default();
+    let text = input::text(&surroundings.expand(&path)).unwrap_or_default();
     let finding = Finding::ok(Step::Credential, "a token of another issuer, in a file");
     let finding = finding.fact("file", path.display()).fact("found", by);
     let Some(claims) = Claims::of(text.trim()) else {
