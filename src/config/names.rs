@@ -61,14 +61,24 @@ pub(super) fn described<'k>(value: &str, known: impl IntoIterator<Item = &'k str
     }
 }
 
-/// A name from the file, escaped and shortened for one line of a message.
-pub(super) fn displayed(name: &str) -> String {
+/// Whether a name from the file has the form of a key. Any other is not shown: it may be a misplaced secret, a key, or
+/// a part of one.
+pub(super) fn has_form_of_key(name: &str) -> bool {
     const LONGEST: usize = 48;
-    let mut displayed: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        displayed.push('…');
-    }
-    displayed
+    // Shorter than any key or token. A key such as `x509CertChains` has few digits, and few capitals.
+    const LONGEST_RANDOM: usize = 11;
+    const MOST_DIGITS: usize = 4;
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.$-".contains(&byte));
+    let letters: Vec<u8> = name.bytes().filter(u8::is_ascii_alphanumeric).collect();
+    let class = |letter: &u8| (letter.is_ascii_digit(), letter.is_ascii_uppercase());
+    let count = |is_one: fn(&u8) -> bool| letters.iter().filter(|letter| is_one(letter)).count();
+    let (digits, lower) = (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase));
+    let is_mostly_upper = lower > 0 && count(u8::is_ascii_uppercase) > lower + digits;
+    let changes =
+        letters.iter().zip(letters.iter().skip(1)).filter(|(one, next)| class(one) != class(next)).count();
+    let is_random = letters.len() > LONGEST_RANDOM
+        && (is_mostly_upper || digits > MOST_DIGITS || changes * 2 > letters.len());
+    is_plain && !is_random && (1..=LONGEST).contains(&name.len())
 }
 
 #[cfg(test)]
@@ -114,8 +124,36 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_shown_on_one_line_of_bounded_length() {
-        assert_eq!(displayed("a\nb"), "a\\nb");
-        assert!(displayed(&"\n".repeat(1000)).chars().count() < 100);
+    fn a_name_is_shown_only_if_it_has_the_form_of_a_key() {
+        for path in crate::config::keys::ClientConfig::paths() {
+            let key = last_part(path);
+            assert!(has_form_of_key(key) && has_form_of_key(&snake(key)), "{key}");
+            assert!(has_form_of_key(&key[1..]), "{key}");
+        }
+        for key in [
+            "comment",
+            "$id",
+            "my-app.tokenUrl",
+            "oauth2TokenEndpoint",
+            "ClientX509CertificatPath",
+            "key12345",
+        ] {
+            assert!(has_form_of_key(key), "{key}");
+        }
+        for other in [
+            "",
+            "a\nb",
+            "a b",
+            "🦀",
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----",
+            "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+            "CSBx7Kq2vWm9TzR4pLnD8fYh",
+            "0f4c2a9be1d84c63",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
+            &"clientId".repeat(10),
+        ] {
+            assert!(!has_form_of_key(other), "{other}");
+        }
     }
 }

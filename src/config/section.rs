@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonc_parser::ast::{ObjectProp, Value};
 
 use crate::config::document::{Lines, kind};
-use crate::config::names::{displayed, is_name_of, last_part, nearest};
+use crate::config::names::{has_form_of_key, is_name_of, last_part, nearest};
 use crate::error::ConfigFault;
 
 /// A key and its value, from the file or from code.
@@ -212,12 +212,17 @@ impl<'d> Section<'d> {
         });
         let fault = |member: &ObjectProp<'_>| {
             let name = member.name.as_str();
+            let line = self.lines.line_of(member);
+            if !has_form_of_key(name) {
+                let problem =
+                    "has an unknown key, which is not shown as it does not look like one; remove it";
+                return ConfigFault::new(self.prefix.trim_end_matches('.'), problem).at_line(line);
+            }
             let problem = match nearest(name, known.iter().copied()) {
                 Some(path) => format!("is an unknown key; did you mean `{path}`?"),
                 None => "is an unknown key".to_owned(),
             };
-            ConfigFault::new(format!("{}{}", self.prefix, displayed(name)), problem)
-                .at_line(self.lines.line_of(member))
+            ConfigFault::new(format!("{}{name}", self.prefix), problem).at_line(line)
         };
         let mut faults: Vec<_> = strangers.clone().take(MOST_UNKNOWN_KEYS).map(fault).collect();
         let further = strangers.count().saturating_sub(MOST_UNKNOWN_KEYS);

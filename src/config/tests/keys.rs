@@ -107,6 +107,25 @@ fn keys_that_say_nothing_to_this_client_are_known_and_silent() {
 }
 
 #[test]
+fn a_secret_in_the_place_of_a_key_is_not_shown() {
+    const PEM: &str = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----";
+    for secret in [PEM, "hunter2Kq2vWm9TzR4pLnD8fYh", "hunter2 hunter2", &"hunter2.".repeat(7)] {
+        let mut config = base();
+        config[secret] = json!(1);
+        config["authnConfiguration"][secret] = json!(1);
+        let (_, warnings) = check_text(&config.to_string()).unwrap();
+        let shown = warnings.join("\n");
+        assert!(shown.contains("has an unknown key, which is not shown"), "{shown}");
+        assert!(shown.contains("`authnConfiguration` has an unknown key, which is not shown"), "{shown}");
+        assert!(warnings.len() == 2 && !shown.contains(MARKER), "{shown}");
+        config["clientId"] = Value::Null;
+        let error = check_text(&config.to_string()).unwrap_err();
+        let shown = format!("{error} {error:#} {error:?}");
+        assert!(shown.contains("which is not shown") && !shown.contains(MARKER), "{shown}");
+    }
+}
+
+#[test]
 fn a_large_file_makes_no_large_message() {
     let long = MARKER.repeat(20_000);
     let mut texts = Vec::new();

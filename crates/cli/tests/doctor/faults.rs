@@ -103,6 +103,21 @@ async fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_secret_in_the_place_of_another_value_is_not_repeated() {
+    for key in ["scope", "tokenEndpoint", "openApiEndpoint", "clientId"] {
+        let demo = Demo::start(None).await.unwrap();
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&demo.config).unwrap()).unwrap();
+        config[key] = "pasted\u{1b}secret|0123456789".into();
+        std::fs::write(&demo.config, config.to_string()).unwrap();
+        let report = demo.examine(Report::default()).await;
+        assert_eq!(finding(&report, Step::Keys).mark, Mark::Failed, "{key}");
+        let printed = printed(&report);
+        assert!(!printed.contains("pasted") && !printed.contains("0123456789"), "{key}: {printed}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_library_advises_is_repeated_to_its_end_however_long_the_path_before_it() {
     let demo = Demo::start(None).await.unwrap();
     demo.change("clientSecretFilePath", &("/nowhere".to_owned() + &"/long".repeat(100)).into()).unwrap();

@@ -26,8 +26,10 @@ pub(crate) fn examine(config: &ConfigFile, built: &Built, faults: &Faults) -> Fi
         ("scope", "scope"),
     ];
     let fact = |(key, name): (&str, _)| Some((name, config.get(key)?));
-    // A password in an endpoint is a fault, and is not repeated here; nor is a query, whatever is in it.
-    let facts = facts.into_iter().filter_map(fact).filter(|(_, value)| !value.contains('@'));
+    // A faulty value may be a misplaced secret or hold a password, and is not repeated here; nor is a query, whatever is
+    // in it.
+    let is_good = |(key, _): &(&str, _)| !built.all().iter().any(|fault| fault.key() == *key);
+    let facts = facts.into_iter().filter(is_good).filter_map(fact).filter(|(_, value)| !value.contains('@'));
     let without_query = |value: &str| display::text(value.split('?').next().unwrap_or_default());
     let finding = finding.facts(facts.map(|(name, value)| (name, without_query(value))));
     if !faults.is_empty() {
