@@ -107,7 +107,12 @@ fn from_section(
     environment: &Environment,
 ) -> Result<Lookup, NoCredential> {
     let place = path.display();
+    // Profiles of other names, of which none is chosen: the identity may well be elsewhere in the chain.
+    let is_for_others = !ini.get_map_ref().is_empty() && environment.text("ALIBABA_CLOUD_PROFILE").is_none();
     let fields = ini.get_map_ref().get(section).ok_or_else(|| {
+        if is_for_others {
+            return NoCredential::failed(format!("{place} has no section `[{section}]`; set ALIBABA_CLOUD_PROFILE"));
+        }
         // A file that is half written may not have it yet.
         NoCredential::unreadable(match looks_like_a_variable(section) {
             true => format!("{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"),
@@ -198,6 +203,18 @@ mod tests {
         };
         assert!(error.to_string().contains("which is not shown here"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+
+    #[test]
+    fn a_file_without_the_default_section_ends_the_search_unless_it_has_profiles_of_other_names() {
+        let ops = "[Ops]\ntype=sts\naccess_key_id=ops\naccess_key_secret=s\nsecurity_token=t\n";
+        for (text, variables, ends) in
+            [("", &[][..], true), (ops, &[][..], false), (ops, &[("ALIBABA_CLOUD_PROFILE", "dev")][..], true)]
+        {
+            let failure = lookup_of(text, variables).unwrap_err();
+            let NoCredential::Failed(error) = failure else { panic!("{failure:?}") };
+            assert_eq!(error.is_transient(), ends, "{text:?} {variables:?}: {error}");
+        }
     }
 
     #[test]
