@@ -54,6 +54,10 @@ fn an_id_that_would_forge_a_line_of_a_log_is_refused_with_its_character() {
     }
     let name = "authnConfiguration.applicationFederatedCredentialName";
     for (of, environment) in [("OIDC", "KUBERNETES"), ("PKCS7", "AWS_EC2")] {
+        // Without it, that is a fault as well.
+        if of == "PKCS7" && !cfg!(feature = "transport") {
+            continue;
+        }
         let authn = json!({
             "applicationFederatedCredentialName": "fed\nname",
             "clientDeployEnvironment": environment,
