@@ -118,6 +118,9 @@ impl Limiter {
     pub(crate) fn dequeue(&mut self, priority: bool) {
         let queued = self.queued.of(priority);
         *queued = queued.saturating_sub(1);
+        if self.holders.is_empty() && !self.has_queue() {
+            self.reset();
+        }
     }
 
     /// How many queued requests to wake now that this many places have become free. Further free places are not

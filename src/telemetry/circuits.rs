@@ -53,7 +53,7 @@ impl Circuits {
 
 impl fmt::Debug for Circuits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.closed()).finish()
+        f.debug_struct("Circuits").finish_non_exhaustive()
     }
 }
 
@@ -82,5 +82,28 @@ mod tests {
         drop(second);
         assert_eq!(circuits.closed(), [("a", true), ("b", false)], "reported once more");
         assert_eq!(circuits.closed(), [("b", false)]);
+    }
+
+    #[cfg(feature = "metrics")]
+    #[test]
+    fn a_circuit_that_is_gone_shows_as_closed_whichever_label_is_reported_next() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let shown = recorder.handle();
+        let gauge_of = |label: &str| {
+            let text = shown.render();
+            let line =
+                text.lines().find(|line| line.starts_with("idaas_circuit_closed") && line.contains(label));
+            line.unwrap().rsplit(' ').next().unwrap().to_owned()
+        };
+        metrics::with_local_recorder(&recorder, || {
+            let tokens = crate::telemetry::Telemetry::new("app", "TOKENS");
+            let state = Arc::new(());
+            let weak = Arc::downgrade(&state);
+            tokens.circuit((1, true), move || weak.upgrade().map(|_| false));
+            assert_eq!(gauge_of("TOKENS"), "0");
+            drop(state);
+            tokens.of("OTHERS").circuit((2, true), || Some(true));
+            assert_eq!([gauge_of("TOKENS"), gauge_of("OTHERS")], ["1", "1"]);
+        });
     }
 }

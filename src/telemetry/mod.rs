@@ -204,18 +204,14 @@ impl Telemetry {
         is_closed: impl Fn() -> Option<bool> + Send + Sync + 'static,
     ) {
         self.circuits.add(self.method, id, is_closed);
-        self.set_circuits(|method| method == self.method);
+        self.record_circuits();
     }
 
     /// Brings the gauge of each circuit of the handle up to date, if it was set before.
     #[cfg(feature = "metrics")]
     pub(crate) fn record_circuits(&self) {
-        self.set_circuits(|_| true);
-    }
-
-    #[cfg(feature = "metrics")]
-    fn set_circuits(&self, is_wanted: impl Fn(&str) -> bool) {
-        for (method, closed) in self.circuits.closed().into_iter().filter(|(method, _)| is_wanted(method)) {
+        // Of each label: a circuit that is gone is reported once more, and by this call alone.
+        for (method, closed) in self.circuits.closed() {
             let labels = Self { method, ..self.clone() }.client_labels();
             metrics::gauge!("idaas_circuit_closed", labels).set(u8::from(closed));
         }

@@ -1,4 +1,4 @@
-//! A bearer token or an API key, as `idaas token`, `api-key` and `oauth-token` print it.
+//! A bearer token as `idaas token` and `oauth-token` print it.
 
 use std::time::SystemTime;
 

@@ -18,7 +18,7 @@ pub(crate) async fn secret(file: &Path, expected: &str) -> Result<Secret, BoxErr
     if !is_stdin(file) {
         return Ok(SecretSource::file(file).read(&Environment::Process).await?);
     }
-    let mut text = String::new();
+    let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().take(LONGEST + 1).read_to_string(&mut text)?;
     let secret = Secret::new(text.trim());
     match text.len() as u64 {

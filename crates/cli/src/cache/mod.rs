@@ -112,8 +112,9 @@ impl Cache {
             (Ok(None), _) => files.wait_for_lock(&name).await,
             (lock, _) => or_warn(lock),
         };
-        // What is wrong with the file was reported before, and another process may have fetched meanwhile.
-        let record = match files.read::<T>(&name).unwrap_or_default() {
+        // Another process may have fetched meanwhile. Without `--refresh`, what is wrong with the file was reported before.
+        let read = files.read::<T>(&name);
+        let record = match if refresh { or_warn(read) } else { read.unwrap_or_default() } {
             Some(record) if record.is_served(now()) && (!refresh || record.requested_at >= begun) => {
                 return Ok(record.value);
             }

@@ -28,9 +28,22 @@ const SECRETS: [(&str, MakeSource); 4] = [
     ("privateKeyEnvVarName", |name| SecretSource::variable(name)),
     ("privateKeyFilePath", |path| SecretSource::file(path)),
 ];
-/// The methods that prove themselves with such a secret.
-const METHODS: [&str; 5] =
-    ["CLIENT_SECRET_BASIC", "CLIENT_SECRET_POST", "CLIENT_SECRET_JWT", "PRIVATE_KEY_JWT", "PCA"];
+
+/// How the keys begin that the method reads. A configuration may hold others, which the command does not use.
+fn prefix(method: &str) -> Option<&'static str> {
+    match method {
+        "CLIENT_SECRET_BASIC" | "CLIENT_SECRET_POST" | "CLIENT_SECRET_JWT" => Some("clientSecret"),
+        "PRIVATE_KEY_JWT" | "PCA" => Some("privateKey"),
+        _ => None,
+    }
+}
+
+/// The method's own secret, where the configuration names one.
+fn own<'a>(method: &str, value: impl Fn(&str) -> Option<&'a str>) -> Option<SecretSource> {
+    let prefix = prefix(method)?;
+    let mut places = SECRETS.iter().filter(|(key, _)| key.starts_with(prefix));
+    places.find_map(|(key, source)| value(key).map(source))
+}
 
 pub(super) struct Keys {
     seal: RandomizedNonceKey,
@@ -98,9 +111,7 @@ async fn secret(explanation: &Explanation) -> Result<Secret, Unusable> {
     let environment = Environment::Process;
     let is_set = environment.variable(VARIABLE).is_some_and(|value| !value.is_empty());
     let method = explanation.value("authnMethod").unwrap_or_default().to_ascii_uppercase();
-    let mut places = SECRETS.iter().filter(|_| METHODS.contains(&method.as_str()));
-    let own = places.find_map(|(key, source)| explanation.value(key).map(source));
-    let source = match (is_set, own) {
+    let source = match (is_set, own(&method, |key| explanation.value(key))) {
         (true, _) => SecretSource::variable(VARIABLE),
         (false, Some(own)) => own,
         (false, None) => {
@@ -126,6 +137,21 @@ mod tests {
 
     fn keys(secret: &str) -> Keys {
         Keys::derive(&Secret::new(secret)).unwrap()
+    }
+
+    #[test]
+    fn the_secret_is_the_one_that_the_method_reads() {
+        let both = |key: &str| match key {
+            "clientSecretEnvVarName" => Some("A_SECRET"),
+            "privateKeyEnvVarName" => Some("A_KEY"),
+            _ => None,
+        };
+        for (method, variable) in
+            [("CLIENT_SECRET_JWT", "A_SECRET"), ("PCA", "A_KEY"), ("PRIVATE_KEY_JWT", "A_KEY")]
+        {
+            assert!(format!("{:?}", own(method, both).unwrap()).contains(variable), "{method}");
+        }
+        assert!(own("OIDC", both).is_none());
     }
 
     #[test]
