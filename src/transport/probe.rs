@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{DATE, HOST, USER_AGENT};
+use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{Request, Uri};
 use http_body_util::Empty;
@@ -26,6 +26,7 @@ use crate::transport::recording_verifier::RecordingVerifier;
 use crate::transport::stream::BoxIo;
 use crate::transport::tcp;
 use crate::transport::tls::Tls;
+use crate::wire::time::date;
 
 /// How opening a connection to an endpoint went, step by step: from
 /// [`Explanation::probe`](crate::explanation::Explanation::probe).
@@ -196,8 +197,7 @@ async fn server_time(io: BoxIo, endpoint: &Uri) -> Result<(Option<ServerTime>, (
         None => response.await,
     };
     let response = response?;
-    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-    let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let date = date(response.headers());
     Ok((date.map(|date| ServerTime { date, sent, received }), ()))
 }
 
@@ -276,6 +276,20 @@ mod tests {
         let time = probe.server_time.unwrap().outcome.unwrap().unwrap();
         assert_eq!(httpdate::fmt_http_date(time.date), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert!(time.sent <= time.received);
+    }
+
+    #[tokio::test]
+    async fn the_servers_time_is_read_as_the_client_reads_it() {
+        for (fields, is_known) in [
+            ("Date: Sun, 6 Nov 1994 08:49:37 UTC\r\n", true),
+            ("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nAge: 60\r\n", false),
+        ] {
+            let response: &'static str =
+                format!("HTTP/1.1 405 No\r\n{fields}Content-Length: 0\r\n\r\n").leak();
+            let address = server(response).await;
+            let probe = probe(&format!("http://127.0.0.1:{}/token", address.port()), &[]).await;
+            assert_eq!(probe.server_time.unwrap().outcome.unwrap().is_some(), is_known, "{fields}");
+        }
     }
 
     #[tokio::test]

@@ -9,8 +9,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::environment::Environment;
 use crate::error::{BoxError, ConfigError};
+use crate::secret::bounded_read::bounded;
 use crate::transport::roots::Authorities;
-use crate::transport::tls::provider;
+use crate::transport::tls::{LOAD_LIMIT, provider};
 
 /// Decides as rustls does by default.
 #[derive(Debug)]
@@ -29,9 +30,12 @@ impl RecordingVerifier {
         environment: &Environment,
         own: &[Vec<u8>],
     ) -> Result<(ClientConfig, Arc<Self>, String), BoxError> {
-        let authorities = Authorities::of(environment, own);
+        let authorities = Arc::new(Authorities::of(environment, own));
         let provider = provider().map_err(ConfigError::one)?;
-        let roots = authorities.load().map_err(|faults| ConfigError::all(None, faults))?;
+        let read =
+            bounded(&authorities.place(), Arc::clone(&authorities), LOAD_LIMIT, |files| Ok(files.load()));
+        let read = read.map_err(|cause| ConfigError::one(authorities.unread(cause, LOAD_LIMIT)))?;
+        let roots = read.map_err(|faults| ConfigError::all(None, faults))?;
         let trusted = format!("{} from {}", roots.len(), authorities.origin());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let recording = Arc::new(Self { verifier: verifier.build()?, certificate: Mutex::default() });

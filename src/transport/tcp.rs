@@ -65,6 +65,7 @@ pub(super) fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
             }
         }
     }
+    ordered.truncate(MAX_ADDRESSES);
     ordered
 }
 
@@ -222,5 +223,8 @@ mod tests {
         assert_eq!(alternating(vec![]), []);
         let many = (0..=255).map(|last| SocketAddr::from(([10, 0, 0, last], 1))).collect();
         assert_eq!(alternating(many).len(), MAX_ADDRESSES);
+        // Of both families, with a repeat, so that their number is odd where it is cut off.
+        let more = (0..=255).map(|last| SocketAddr::from(([10, 0, 0, last], 1)));
+        assert_eq!(alternating([a, a, b, c].into_iter().chain(more).collect()).len(), MAX_ADDRESSES);
     }
 }

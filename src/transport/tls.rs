@@ -26,7 +26,7 @@ const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long it delays the building of a client. A bundle takes milliseconds, also over a network, but a process may get
 /// little of a processor while it starts.
-const LOAD_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(20);
 
 /// The configurations in use. One takes 7 ms to load and 200 KiB to hold, and a gateway has a client for each of
 /// hundreds of tenants. This list keeps nothing alive, and nothing depends on whether an entry is found.
@@ -128,7 +128,11 @@ impl Tls {
         let (stamps, config) = match read(&self.authorities, Some(known), LOAD_LIMIT) {
             Ok((stamps, config)) => {
                 self.is_unresponsive.store(false, Ordering::Relaxed);
-                let Some(config) = config else { return Ok(()) };
+                let Some(config) = config else {
+                    // What could not be used is as it was before.
+                    self.current.lock().unwrap_or_else(PoisonError::into_inner).unusable.clear();
+                    return Ok(());
+                };
                 (stamps, config)
             }
             Err(faults) => {

@@ -184,6 +184,12 @@ impl<'de> Visitor<'de> for Unique<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            // With the feature `arbitrary_precision` of serde_json, which another crate may turn on, a number comes as
+            // a map with this one name.
+            if name == "$serde_json::private::Number" && object.is_empty() {
+                let number: String = members.next_value()?;
+                return number.parse().map(Value::Number).map_err(A::Error::custom);
+            }
             let value = members.next_value_seed(Unique(&mut *self.0))?;
             if object.get(&name).is_some_and(|first| *first != value) {
                 *self.0 = Some(name);
@@ -201,6 +207,13 @@ mod tests {
 
     fn read(body: &[u8]) -> Result<Map<String, Value>, BodyFault> {
         object(&HeaderMap::new(), body)
+    }
+
+    #[test]
+    fn a_number_is_one_also_when_serde_json_keeps_its_digits() {
+        let text = r#"{"expires_in":{"$serde_json::private::Number":"3600"}}"#;
+        assert_eq!(read(text.as_bytes()).unwrap()["expires_in"].as_u64(), Some(3600));
+        assert!(read(br#"{"expires_in":{"$serde_json::private::Number":"soon"}}"#).is_err());
     }
 
     #[test]

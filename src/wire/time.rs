@@ -40,8 +40,11 @@ pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     let offset = match zone.as_bytes() {
         b"Z" | b"z" => 0,
         [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-            let hours: i64 = zone.get(1..3)?.parse().ok()?;
-            let minutes: i64 = zone.get(4..6)?.parse().ok()?;
+            // A number may have a sign of its own, two digits may not.
+            let digits =
+                |from, to| zone.get(from..to).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let hours: i64 = digits(1, 3)?.parse().ok()?;
+            let minutes: i64 = digits(4, 6)?.parse().ok()?;
             let seconds = (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) * 60)?;
             if *sign == b'-' { -seconds } else { seconds }
         }
@@ -296,6 +299,8 @@ mod tests {
             "2027-01-15T08:00:00.Z",
             "2027-01-15T08:00:00+0800",
             "2027-01-15T08:00:00+99:00",
+            "2027-01-15T08:00:00+-5:00",
+            "2027-01-15T08:00:00++1:-9",
             "2027-01-15T08:00:00Zx",
             "+027-01-15T08:00:00Z",
             "2027-01-15T08:00:0ü",

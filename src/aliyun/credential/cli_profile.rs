@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::aliyun::credential::external_process::Process;
 use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, TemporarySource, is_true};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::{Environment, looks_like_a_variable};
+use crate::secret::path::redacted_path;
 use crate::wire::json::{BodyFault, parsed};
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
@@ -44,16 +45,17 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     if is_true(environment, DISABLED) {
         return Err(NoCredential::not_configured(format!("switched off by {DISABLED}")));
     }
-    let named = environment.text(FILE).map(|path| file::named(FILE, &path, environment)).transpose()?;
+    let named = file::variable(FILE, environment)?;
+    let named = named.map(|path| file::named(FILE, &path, environment)).transpose()?;
     let default = || Some(environment.home()?.join(".aliyun").join("config.json"));
     let is_named = named.is_some();
     let path = named.or_else(default).ok_or_else(file::no_home)?;
     match file::read(&path)? {
         Some(text) => from_text(&text, &path, environment),
         None if is_named => {
-            Err(NoCredential::failed(format!("{} does not exist; check {FILE}", path.display())))
+            Err(NoCredential::failed(format!("{} does not exist; check {FILE}", redacted_path(&path))))
         }
-        None => Err(NoCredential::Missing(format!("{} does not exist", path.display()))),
+        None => Err(NoCredential::Missing(format!("{} does not exist", redacted_path(&path)))),
     }
 }
 
@@ -73,16 +75,16 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
             }
         };
         // The file may be half written.
-        NoCredential::unreadable(format!("{} {problem}; run `aliyun configure`", path.display()))
+        NoCredential::unreadable(format!("{} {problem}; run `aliyun configure`", redacted_path(path)))
     })?;
     let lookup = from_document(&document, path, environment);
-    wipe(&mut document);
+    file::wipe(&mut document);
     lookup
 }
 
 fn from_document(document: &Value, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
-    let place = path.display();
-    let wanted = environment.text("ALIBABA_CLOUD_PROFILE");
+    let place = redacted_path(path);
+    let wanted = file::variable("ALIBABA_CLOUD_PROFILE", environment)?;
     let wanted = wanted.as_deref().or_else(|| document.get("current")?.as_str());
     let wanted = wanted.filter(|name| !name.is_empty()).ok_or_else(|| {
         let message = format!("{place} names no `current` profile; set it, or ALIBABA_CLOUD_PROFILE");
@@ -102,7 +104,7 @@ impl Profiles<'_> {
     /// `length` counts the profiles of the chain so far, this one included.
     fn lookup(&self, wanted: &str, length: usize) -> Result<Lookup, NoCredential> {
         let Self { document, path, environment } = self;
-        let place = path.display();
+        let place = redacted_path(path);
         let is_wanted = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(wanted);
         let profiles = document.get("profiles").and_then(Value::as_array);
         let profile = profiles.into_iter().flatten().find(is_wanted).ok_or_else(|| {
@@ -156,15 +158,6 @@ impl Profiles<'_> {
             }
         };
         Ok(Lookup::Temporary(TemporarySource { from, provider: "cli_profile/chainable_ram_role_arn" }))
-    }
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        _ => {}
     }
 }
 

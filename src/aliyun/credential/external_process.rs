@@ -15,6 +15,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::Credential;
+use crate::aliyun::credential::file;
 use crate::cache::window::DEFAULT_LIFE;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
@@ -70,7 +71,8 @@ impl Process {
         Error::new(kind, message).with_transient(true)
     }
 
-    /// Starts the program and reads its stdout. Blocks for `limit` at most.
+    /// Starts the program and reads its stdout. Blocks for `limit` at most once the program has started, which takes as
+    /// long as the file system that it is on.
     fn run(&self, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (program, arguments) =
             self.words.split_first().ok_or_else(|| self.fault(ErrorKind::Credential, "names no program"))?;
@@ -79,12 +81,12 @@ impl Process {
         // The program gets its own process group, so that its children are stopped with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let began = Clock::System.now();
         let child = command.spawn().map_err(|cause| {
             let problem = "cannot be started; check that the program is there and may be run";
             self.fault(ErrorKind::Credential, problem).with_transient(false).with_source(cause)
         })?;
         let mut running = Running(child);
-        let began = Clock::System.now();
         let late = || {
             let problem = format!("was not done within {limit:?} and was stopped; check what it waits for");
             self.fault(ErrorKind::Timeout, &problem)
@@ -131,7 +133,7 @@ impl Process {
         // Some shells write a byte-order mark, or UTF-16.
         let text = Zeroizing::new(json::text(printed).into_owned());
         // The parser's message may quote the output.
-        let Ok(Value::Object(mut object)) = serde_json::from_str(json::without_marks(&text)) else {
+        let Ok(Value::Object(mut object)) = json::parsed(json::without_marks(&text)) else {
             let length = printed.len();
             let problem =
                 format!("printed {length} bytes that are no JSON object; it has to print a profile's JSON");
@@ -168,11 +170,7 @@ impl Process {
             }
         };
         let read = read();
-        for value in object.values_mut() {
-            if let Value::String(text) = value {
-                zeroize::Zeroize::zeroize(text);
-            }
-        }
+        object.values_mut().for_each(file::wipe);
         read
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::aliyun::credential::lookup::NoCredential;
 use crate::environment::{Environment, HomeUnknown};
@@ -15,6 +16,15 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NoCredentia
     read_if_there(path, "profile file").map_err(|error| NoCredential::Failed(error.with_transient(true)))
 }
 
+/// The variable's text, if it is set and not blank.
+///
+/// # Errors
+///
+/// When it is not Unicode: it is set for an identity, and no other one takes its place.
+pub(super) fn variable(name: &str, environment: &Environment) -> Result<Option<String>, NoCredential> {
+    environment.checked_text(name).map_err(|fault| NoCredential::failed(fault.to_string()))
+}
+
 /// The path that a variable names.
 pub(super) fn named(variable: &str, path: &str, environment: &Environment) -> Result<PathBuf, NoCredential> {
     let unknown = |problem: HomeUnknown| NoCredential::failed(format!("the path in {variable} {problem}"));
@@ -23,6 +33,16 @@ pub(super) fn named(variable: &str, path: &str, environment: &Environment) -> Re
 
 pub(super) fn no_home() -> NoCredential {
     NoCredential::not_configured("there is no home directory: environment variable HOME is not set")
+}
+
+/// Overwrites every text in the document.
+pub(super) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

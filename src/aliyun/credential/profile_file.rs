@@ -11,6 +11,7 @@ use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{Lookup, NoCredential};
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::{Environment, looks_like_a_variable};
+use crate::secret::path::redacted_path;
 
 const FILE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
 
@@ -31,9 +32,10 @@ static DIALECT: Dialect = Dialect {
 };
 
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
-    if let Some(path) = environment.text(FILE) {
+    if let Some(path) = file::variable(FILE, environment)? {
         let path = file::named(FILE, &path, environment)?;
-        let missing = || NoCredential::failed(format!("{} does not exist; check {FILE}", path.display()));
+        let missing =
+            || NoCredential::failed(format!("{} does not exist; check {FILE}", redacted_path(&path)));
         return from_file(&path, environment)?.ok_or_else(missing);
     }
     let home = environment.home().ok_or_else(file::no_home)?;
@@ -45,7 +47,7 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
     }
     Err(NoCredential::Missing(format!(
         "{} does not exist, nor does credentials.ini beside it",
-        path.display()
+        redacted_path(&path)
     )))
 }
 
@@ -56,19 +58,20 @@ fn from_file(path: &Path, environment: &Environment) -> Result<Option<Lookup>, N
 }
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
+    let chosen = file::variable("ALIBABA_CLOUD_PROFILE", environment)?;
     let mut ini = Ini::new_cs();
     // No policy contains one, and the vendor's SDKs also cut a value there.
     ini.set_inline_comment_symbols(Some(&['#']));
     // The parser's message may quote the file's content.
     let parsed = ini.read(text.to_owned());
-    let mut copy =
-        parsed.map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", path.display())))?;
-    let section = environment.text("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".into());
+    let mut copy = parsed
+        .map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", redacted_path(path))))?;
+    let section = chosen.as_deref().unwrap_or("default");
     let lookup = match repeated(text) {
-        None => from_section(&ini, &section, path, environment),
+        None => from_section(&ini, section, path, environment),
         Some((what, line)) => Err(NoCredential::unreadable(format!(
             "{} has the {what} of line {line} twice; remove one",
-            path.display()
+            redacted_path(path)
         ))),
     };
     for sections in [ini.get_mut_map(), &mut copy] {
@@ -106,7 +109,7 @@ fn from_section(
     path: &Path,
     environment: &Environment,
 ) -> Result<Lookup, NoCredential> {
-    let place = path.display();
+    let place = redacted_path(path);
     // Profiles of other names, of which none is chosen: the identity may well be elsewhere in the chain.
     let is_for_others = !ini.get_map_ref().is_empty() && environment.text("ALIBABA_CLOUD_PROFILE").is_none();
     let fields = ini.get_map_ref().get(section).ok_or_else(|| {
@@ -203,6 +206,27 @@ mod tests {
         };
         assert!(error.to_string().contains("which is not shown here"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+
+    #[test]
+    fn a_secret_in_place_of_the_path_is_not_shown_and_what_is_not_unicode_ends_the_search() {
+        let secret = "hunter2Kj3n9Zq0LmP8sVx7Rt2Yb5N";
+        let error_of = |value: &std::ffi::OsStr| {
+            let environment = ManualEnvironment::new();
+            environment.set(FILE, value);
+            let Err(NoCredential::Failed(error)) = lookup(&Environment::Manual(environment)) else {
+                panic!()
+            };
+            format!("{error} {error:?}")
+        };
+        let error = error_of(secret.as_ref());
+        assert!(error.contains("does not exist; check ALIBABA_CLOUD_CREDENTIALS_FILE"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+        #[cfg(unix)]
+        {
+            let broken = std::os::unix::ffi::OsStrExt::from_bytes(b"/credentials\xff");
+            assert!(error_of(broken).contains("is not valid Unicode"));
+        }
     }
 
     #[test]

@@ -87,7 +87,12 @@ fn from_environment(
     }
     let mut certificates = Vec::new();
     if let Some(path) = file {
-        certificates.extend(checked(FILE, load_certs_from_paths(Some(&path), None), faults));
+        // A pipe would be waited for.
+        let loaded = match path.is_file() {
+            true => load_certs_from_paths(Some(&path), None),
+            false => CertificateResult::default(),
+        };
+        certificates.extend(checked(FILE, loaded, faults));
     }
     for path in folders {
         certificates.extend(checked(FOLDERS, load_certs_from_paths(None, Some(&path)), faults));
