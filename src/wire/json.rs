@@ -201,6 +201,17 @@ impl<'de> Visitor<'de> for Unique<'_> {
     }
 }
 
+/// Overwrites every text in the value.
+#[cfg(feature = "aliyun")]
+pub(crate) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => zeroize::Zeroize::zeroize(text),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, TemporaryS
 use crate::aliyun::credential::profile::{Dialect, Profile, Spelling};
 use crate::environment::{Environment, looks_like_a_variable};
 use crate::secret::path::redacted_path;
-use crate::wire::json::{BodyFault, parsed};
+use crate::wire::json::{BodyFault, parsed, wipe};
 
 const FILE: &str = "ALIBABA_CLOUD_CONFIG_FILE";
 const DISABLED: &str = "ALIBABA_CLOUD_CLI_PROFILE_DISABLED";
@@ -78,7 +78,7 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
         NoCredential::unreadable(format!("{} {problem}; run `aliyun configure`", redacted_path(path)))
     })?;
     let lookup = from_document(&document, path, environment);
-    file::wipe(&mut document);
+    wipe(&mut document);
     lookup
 }
 

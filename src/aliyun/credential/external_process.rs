@@ -15,7 +15,6 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::Credential;
-use crate::aliyun::credential::file;
 use crate::cache::window::DEFAULT_LIFE;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
@@ -170,7 +169,7 @@ impl Process {
             }
         };
         let read = read();
-        object.values_mut().for_each(file::wipe);
+        object.values_mut().for_each(json::wipe);
         read
     }
 }

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::aliyun::credential::lookup::NoCredential;
 use crate::environment::{Environment, HomeUnknown};
@@ -33,16 +32,6 @@ pub(super) fn named(variable: &str, path: &str, environment: &Environment) -> Re
 
 pub(super) fn no_home() -> NoCredential {
     NoCredential::not_configured("there is no home directory: environment variable HOME is not set")
-}
-
-/// Overwrites every text in the document.
-pub(super) fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        _ => {}
-    }
 }
 
 #[cfg(test)]
