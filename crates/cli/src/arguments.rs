@@ -9,6 +9,7 @@ use crate::cloud_role::CloudRoleArguments;
 use crate::config::ConfigCommand;
 use crate::credentials_server::CredentialsServerArguments;
 use crate::doctor::demo::Fault;
+use crate::doctor::report::Verdict;
 use crate::doctor::{self, Subject};
 use crate::emulate::EmulateArguments;
 use crate::exec_credential::ExecCredentialArguments;
@@ -70,8 +71,9 @@ impl DoctorArguments {
             (None, None) => Subject::Found,
         };
         match doctor::run(subject, json, output::print).await? {
-            true => Ok(()),
-            false => Err(Failure::Reported),
+            Verdict::Healthy => Ok(()),
+            Verdict::Failed => Err(Failure::Reported),
+            Verdict::UnusableConfig => Err(Failure::UnusableConfig),
         }
     }
 }
@@ -118,7 +120,6 @@ mod tests {
             &["config", "check", "a.json", "--config", "a.json"],
             &["token", "--scope", "no scope"],
             &["token", "surplus"],
-            &["token", "--exchange", "-", "--cache"],
             &["token", "--refresh"],
             &["cloud-role"],
             &["api-key"],

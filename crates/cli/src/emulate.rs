@@ -219,9 +219,10 @@ impl FromStr for Host {
     type Err = &'static str;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let address = name.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-        let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        let in_brackets = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let address = match in_brackets {
+            Some(address) => address.parse().map(IpAddr::V6).ok(),
+            None => name.parse::<IpAddr>().ok(),
         };
         match address {
             Some(address) if address.is_unspecified() => {
@@ -231,12 +232,25 @@ impl FromStr for Host {
             None if name.eq_ignore_ascii_case("localhost") => {
                 Ok(Self { name: name.to_ascii_lowercase(), address: Ipv4Addr::LOCALHOST.into() })
             }
-            None if is_name(name) => {
+            None if is_host_name(name) => {
                 Ok(Self { name: name.to_owned(), address: Ipv4Addr::UNSPECIFIED.into() })
             }
             None => Err("is no host; expected a name or an address, without scheme and port"),
         }
     }
+}
+
+/// As RFC 1123 section 2.1 has it. What ends with a number would be an address, and is none.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_inside)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    name.len() <= 253 && name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number)
 }
 
 /// What a client is given.

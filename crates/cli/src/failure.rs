@@ -15,7 +15,7 @@ Exit codes:
   1  it failed: no token, no credentials, or something to correct
   2  the arguments are not understood
   3  the configuration cannot be used
-  4  a user must consent first, at the address on stderr";
+  4  a user must consent first, at the address on stderr (oauth-token)";
 
 const UNUSABLE_CONFIG: u8 = 3;
 const CONSENT_REQUIRED: u8 = 4;

@@ -18,18 +18,16 @@ pub(crate) async fn secret(file: &Path, expected: &str) -> Result<Secret, BoxErr
     if !is_stdin(file) {
         return Ok(SecretSource::file(file).read(&Environment::Process).await?);
     }
-    let mut text = zeroize::Zeroizing::new(String::new());
-    std::io::stdin().take(LONGEST + 1).read_to_string(&mut text)?;
-    let secret = Secret::new(text.trim());
-    match text.len() as u64 {
-        length if length > LONGEST => {
-            Err(format!("stdin holds more than 1 MiB; write {expected} to it").into())
-        }
-        _ if secret.expose_secret().is_empty() => {
-            Err(format!("stdin is blank; write {expected} to it").into())
-        }
-        _ => Ok(secret),
-    }
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    let read = std::io::stdin().take(LONGEST + 1).read_to_end(&mut bytes);
+    let problem = match (read, std::str::from_utf8(&bytes)) {
+        (Err(error), _) => format!("stdin cannot be read: {error}"),
+        (Ok(length), _) if length as u64 > LONGEST => "stdin holds more than 1 MiB".to_owned(),
+        (_, Err(_)) => "stdin is not UTF-8 text".to_owned(),
+        (_, Ok(text)) if text.trim().is_empty() => "stdin is blank".to_owned(),
+        (_, Ok(text)) => return Ok(Secret::new(text.trim())),
+    };
+    Err(format!("{problem}; write {expected} to it").into())
 }
 
 /// The text in a regular file of 1 MiB at most. A pipe is not waited for.

@@ -27,14 +27,23 @@ use std::io::stderr;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tower_idaas::environment::Environment;
 use tracing_subscriber::EnvFilter;
 
 use self::arguments::{Arguments, Command};
 use self::doctor::text::colours_wanted;
+use self::failure::Failure;
+use self::output::{note, print};
+
+/// The events that are shown.
+const LOG: &str = "RUST_LOG";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Arguments { command } = Arguments::parse();
+    let Arguments { command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explained(&error),
+    };
     // The doctor and the check read the library's events themselves.
     if !matches!(command, Command::Config(_) | Command::Doctor(_)) {
         log();
@@ -58,10 +67,33 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Prints what arguments alone lead to: help, the version, or what is not understood. A help that cannot be written is a
+/// failure, as all that is printed is.
+fn explained(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        note(&text);
+        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    match print(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::from(error).report(),
+    }
+}
+
 /// `RUST_LOG=debug` shows what happens, on stderr. By default a failure is reported at the end, once.
 fn log() {
-    let filter = EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,tower_idaas::refresh=off"));
+    let wanted = Environment::Process
+        .variable(LOG)
+        .filter(|wanted| !wanted.as_encoded_bytes().trim_ascii().is_empty());
+    let filter = wanted.map(|wanted| wanted.to_str().and_then(|wanted| EnvFilter::try_new(wanted).ok()));
+    // The value is not repeated: what a variable holds by mistake may be secret.
+    if matches!(filter, Some(None)) {
+        note(&format!(
+            "warning: {LOG} is not understood, and not used; set it to a level, such as debug, or to target=level\n"
+        ));
+    }
+    let filter = filter.flatten().unwrap_or_else(|| EnvFilter::new("warn,tower_idaas::refresh=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     log.with_ansi(colours_wanted(&stderr())).init();
 }

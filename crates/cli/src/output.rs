@@ -9,8 +9,8 @@ use std::io::{self, Write, stderr, stdout};
 /// When stdout is closed or cannot take it.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| io::Error::new(error.kind(), format!("stdout cannot be written: {error}")))
 }
 
 /// Writes to stderr, where nothing that goes wrong can be reported any more.

@@ -24,9 +24,8 @@ pub(crate) struct TokenArguments {
     /// How the token is printed
     #[arg(long, value_enum, default_value_t)]
     format: BearerFormat,
-    /// Exchanges the access token in this file, or on stdin with `-`, for one on behalf of its subject. It is not kept in
-    /// the cache
-    #[arg(long, value_name = "FILE|-", conflicts_with = "cache")]
+    /// Exchanges the access token in this file, or on stdin with `-`, for one on behalf of its subject
+    #[arg(long, value_name = "FILE|-")]
     exchange: Option<PathBuf>,
     #[command(flatten)]
     cache: CacheArguments,
@@ -35,16 +34,20 @@ pub(crate) struct TokenArguments {
 pub(crate) async fn run(arguments: TokenArguments) -> Result<(), Failure> {
     let TokenArguments { config, scope, format, exchange, cache } = arguments;
     let idaas = config.client()?;
-    let entry = Entry::new("token").with_optional(scope.as_ref().map(Scope::as_str));
+    let subject = match exchange {
+        Some(file) => Some(input::secret(&file, "the subject token").await?),
+        None => None,
+    };
+    let entry = match &subject {
+        Some(subject) => Entry::new("exchanged-token").with_secret(subject),
+        None => Entry::new("token"),
+    };
+    let entry = entry.with_optional(scope.as_ref().map(Scope::as_str));
+    let subject = subject.map(SubjectToken::access_token);
     let fetch = async {
-        let token = match (&exchange, &scope) {
-            (Some(file), scope) => {
-                let subject = SubjectToken::access_token(input::secret(file, "the subject token").await?);
-                match scope {
-                    Some(scope) => idaas.exchange_for(&subject, scope).await?,
-                    None => idaas.exchange(&subject).await?,
-                }
-            }
+        let token = match (&subject, &scope) {
+            (Some(subject), Some(scope)) => idaas.exchange_for(subject, scope).await?,
+            (Some(subject), None) => idaas.exchange(subject).await?,
             (None, Some(scope)) => idaas.token_for(scope).await?,
             (None, None) => idaas.token().await?,
         };

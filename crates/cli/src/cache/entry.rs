@@ -1,5 +1,7 @@
 //! What an entry of the cache is for.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use tower_idaas::Secret;
 use tower_idaas::explanation::Explanation;
 
 /// The parts that tell an entry from all others.
@@ -47,6 +49,15 @@ impl Entry {
         self
     }
 
+    /// The digest of a part that is secret: an entry is kept, and may be shown.
+    #[must_use]
+    pub(crate) fn with_secret(mut self, part: &Secret) -> Self {
+        let Self(bytes) = &mut self;
+        bytes.push(2);
+        bytes.extend_from_slice(digest(&SHA256, part.expose_secret().as_bytes()).as_ref());
+        self
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -68,10 +79,19 @@ mod tests {
             Entry::new("ab"),
             Entry::new("a").with("b").with("c"),
             Entry::new("a").with("bc"),
+            Entry::new("a").with_secret(&Secret::new("b")),
+            Entry::new("a").with_secret(&Secret::new("c")),
         ];
         for (index, entry) in entries.iter().enumerate() {
             assert_eq!(entries.iter().position(|other| other == entry), Some(index));
         }
+    }
+
+    #[test]
+    fn a_secret_part_is_not_in_the_entry() {
+        let secret = "a-secret-part";
+        let entry = Entry::new("a").with_secret(&Secret::new(secret));
+        assert!(!entry.bytes().windows(secret.len()).any(|window| window == secret.as_bytes()));
     }
 
     #[test]

@@ -28,8 +28,9 @@ use crate::client::{ConfigArguments, now};
 use crate::failure::Failure;
 use crate::output::note;
 
-/// A process that fetches takes the two time-outs and further attempts; for anything but a token it needs a token first.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long the process that fetches is waited for without a value that can be used. A fetch takes a fraction of a second;
+/// one that hangs keeps only its own caller waiting, and not one process after the other.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const LONGEST_REFRESH: Duration = Duration::from_secs(5);
 
@@ -181,7 +182,7 @@ impl SealedFiles {
                 }
             }
         }
-        warn(&Unusable(format!("another process has held its lock for {LONGEST_WAIT:?}")));
+        warn(&Unusable(format!("another process has been fetching the same for {LONGEST_WAIT:?}")));
         None
     }
 }

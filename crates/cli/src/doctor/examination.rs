@@ -20,6 +20,7 @@ const CONNECTION: [Step; 5] = [Step::Proxy, Step::Dns, Step::Tcp, Step::Tls, Ste
 pub(crate) async fn examine(mut report: Report, surroundings: &Surroundings, path: Option<&Path>) -> Report {
     let located = file::locate(path, surroundings);
     let built = Built::new(file::builder(path, surroundings), &located.path);
+    report.is_unusable = built.idaas().is_none();
     if report.take(file::examine(&located, &built)).is_none() {
         return report.skip_rest(Step::File);
     }

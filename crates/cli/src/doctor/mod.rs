@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use tower_idaas::BoxError;
 
 use self::demo::{Demo, Fault};
-use self::report::Report;
+use self::report::{Report, Verdict};
 use self::surroundings::Surroundings;
 
 /// What is examined.
@@ -34,8 +34,7 @@ pub(crate) enum Subject {
     Demo(Option<Fault>),
 }
 
-/// Examines the subject and prints each finding as soon as it is known. Returns whether a token is issued and no
-/// step has failed.
+/// Examines the subject and prints each finding as soon as it is known.
 ///
 /// # Errors
 ///
@@ -44,7 +43,7 @@ pub(crate) async fn run(
     subject: Subject,
     as_json: bool,
     print: fn(&str) -> io::Result<()>,
-) -> Result<bool, BoxError> {
+) -> Result<Verdict, BoxError> {
     let mut report = Report::default();
     if !as_json {
         let colours = text::colours_wanted(&io::stdout());
@@ -62,5 +61,5 @@ pub(crate) async fn run(
         true => print(&format!("{:#}\n", json::of(&report)))?,
         false => print(text::verdict(&report))?,
     }
-    Ok(report.is_healthy())
+    Ok(report.verdict())
 }

@@ -9,9 +9,20 @@ pub(crate) struct Report {
     findings: Vec<Finding>,
     /// Whether the examined configuration is unused.
     pub(crate) is_demo: bool,
+    /// Whether a service would not start with the configuration.
+    pub(crate) is_unusable: bool,
     listener: Listener,
     /// How many steps the listener has received.
     reported: usize,
+}
+
+/// What it all comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A token is issued, and no step has failed.
+    Healthy,
+    Failed,
+    UnusableConfig,
 }
 
 /// Receives each finding as soon as all of the steps before it are known.
@@ -81,6 +92,14 @@ impl Report {
 
     pub(crate) fn has_token(&self) -> bool {
         matches!(self.mark(Step::Token), Some(Mark::Ok | Mark::Warning))
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.is_healthy() {
+            true => Verdict::Healthy,
+            false if self.is_unusable => Verdict::UnusableConfig,
+            false => Verdict::Failed,
+        }
     }
 
     pub(crate) fn is_healthy(&self) -> bool {

@@ -222,9 +222,41 @@ async fn with_a_host_it_is_reached_there_and_its_urls_and_certificates_are_for_i
     assert!(std::net::TcpStream::connect(("127.0.0.3", port)).is_err());
     let output = running.end("-TERM").await;
     assert!(!text(&output.stderr).contains("warning"), "{}", text(&output.stderr));
+}
 
-    for host in ["0.0.0.0", "::", "", "https://idaas", "idaas:8443"] {
-        let output = run(&["emulate", "--host", host], &[]).await;
-        assert_eq!(output.status.code(), Some(2), "{host}");
+#[tokio::test]
+async fn what_is_no_host_is_refused() {
+    let long = ["a".repeat(64), ["a"; 128].join(".")];
+    for host in [
+        "0.0.0.0",
+        "::",
+        "",
+        " ",
+        "https://idaas",
+        "idaas:8443",
+        "-",
+        "-idaas",
+        "idaas-",
+        ".",
+        "idaas.",
+        ".idaas",
+        "a..b",
+        "300.1.1.1",
+        "1.2.3",
+        "7",
+        "[127.0.0.1]",
+        "[::1",
+        "::1]",
+        "[]",
+        "id aas",
+        "*.idaas",
+        "id\u{e4}s",
+        &long[0],
+        &long[1],
+    ] {
+        let output = run(&["emulate", &format!("--host={host}")], &[]).await;
+        let stderr = text(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{host}: {stderr}");
+        assert!(stderr.contains("--host") && stderr.contains("--help"), "{host}: {stderr}");
     }
 }

@@ -1,6 +1,10 @@
 //! Arguments: nothing is fetched before they are understood.
 
-use super::{Fixture, done, text};
+use std::process::Command;
+
+use tower_idaas_testing::TestIdaas;
+
+use super::{Fixture, assert_fails, closed_pipe, done, run, text};
 
 #[tokio::test]
 async fn help_and_version_fetch_nothing() {
@@ -68,7 +72,7 @@ async fn the_help_of_each_command_lists_the_exit_codes() {
         "credentials-server",
         "emulate",
     ] {
-        let output = super::run(&[command, "--help"], &[]).await;
+        let output = run(&[command, "--help"], &[]).await;
         for code in ["3  the configuration cannot be used", "4  a user must consent first"] {
             assert!(done(&output).contains(code), "{command}");
         }
@@ -76,12 +80,48 @@ async fn the_help_of_each_command_lists_the_exit_codes() {
 }
 
 #[tokio::test]
-async fn the_doctor_is_well_when_a_token_comes_and_ends_with_code_1_when_none_does() {
+async fn the_exit_code_of_the_doctor_is_that_of_the_command_that_fetches_a_token() {
     let fixture = Fixture::new().await;
     assert!(done(&fixture.run(&["doctor"]).await).ends_with("A token is issued.\n"));
-    assert!(done(&super::run(&["doctor", "--demo"], &[]).await).contains("demonstration"));
-    let output = super::run(&["doctor", "--json", "/nowhere/client-config.json"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
+    assert!(done(&run(&["doctor", "--demo"], &[]).await).contains("demonstration"));
+    let [config, roots, _] = fixture.variables("");
+    let wrong = (TestIdaas::SECRET_VARIABLE, "marker-of-a-wrong-secret");
+    let nowhere = ("CLOUD_IDAAS_CONFIG_PATH", "/nowhere/client-config.json");
+    for (variables, code) in [
+        (&[config, roots, wrong][..], 1),
+        (&[config, roots], 3),
+        (&[config, wrong, ("SSL_CERT_FILE", "/nowhere/roots.pem")], 3),
+        (&[nowhere], 3),
+    ] {
+        for command in ["doctor", "token"] {
+            let output = run(&[command], variables).await;
+            assert_eq!(output.status.code(), Some(code), "{command} {variables:?}");
+        }
+    }
+    for (fault, code) in
+        [("wrong-secret", 1), ("endpoint-down", 1), ("missing-variable", 3), ("typo-in-key", 3)]
+    {
+        let output = run(&["doctor", &format!("--demo={fault}")], &[]).await;
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(code), ""), "{fault}");
+    }
+    let output = run(&["doctor", "--json", "/nowhere/client-config.json"], &[]).await;
+    assert_eq!(output.status.code(), Some(3));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((report.get("healthy"), report.get("demo")), (Some(&false.into()), Some(&false.into())));
+}
+
+#[tokio::test]
+async fn help_that_cannot_be_written_is_a_failure_and_a_reader_that_has_gone_is_none_to_report() {
+    for arguments in [&["--help"][..], &["--version"], &["token", "--help"], &["help", "token"]] {
+        let start = |stdout: std::process::Stdio| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_idaas"));
+            command.args(arguments).env_clear().stdout(stdout).output().unwrap()
+        };
+        let output = start(closed_pipe());
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""), "{arguments:?}");
+        if cfg!(target_os = "linux") {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            assert_fails(&start(full.into()), 1, &["stdout cannot be written", "o space left"]);
+        }
+    }
 }

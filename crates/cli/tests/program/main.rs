@@ -26,16 +26,16 @@ async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     run_with(arguments, variables, "").await
 }
 
-/// The same with this text on stdin.
-async fn run_with(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
+/// The same with this on stdin.
+async fn run_with(arguments: &[&str], variables: &[(&str, &str)], input: impl AsRef<[u8]>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_idaas"));
     command.args(arguments).env_clear().envs(variables.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let input = input.to_owned();
+    let input = input.as_ref().to_vec();
     let run = move || {
         let mut child = command.spawn().unwrap();
         // A program that does not read it has ended already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let _ = child.stdin.take().unwrap().write_all(&input);
         child.wait_with_output().unwrap()
     };
     tokio::task::spawn_blocking(run).await.unwrap()
@@ -72,7 +72,6 @@ impl Fixture {
     }
 }
 
-/// A pipe whose reader has gone.
 /// The path of a named pipe in this folder, which has no writer.
 #[cfg(unix)]
 fn named_pipe(folder: &std::path::Path) -> String {
@@ -81,6 +80,7 @@ fn named_pipe(folder: &std::path::Path) -> String {
     path
 }
 
+/// A pipe whose reader has gone.
 fn closed_pipe() -> Stdio {
     let (_reader, writer) = std::io::pipe().unwrap();
     writer.into()

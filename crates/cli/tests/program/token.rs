@@ -30,6 +30,35 @@ async fn at_the_finest_log_level_stderr_has_every_step_and_no_secret() {
     assert!(!stderr.contains(stdout.trim_end()));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_filter_of_events_that_is_not_understood_is_reported_and_not_shown() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let fixture = Fixture::new().await;
+    let secret = fixture.server.secret();
+    for (filter, is_understood) in [
+        (&b"marker=loud"[..], false),
+        (b"marker\xff", false),
+        (b"tower_idaas=error", true),
+        (b"", true),
+        (b" ", true),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idaas"));
+        command.arg("token").env_clear().envs(fixture.variables(secret.expose_secret()));
+        command.env("RUST_LOG", OsStr::from_bytes(filter));
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(
+            (output.status.success(), stderr.is_empty()),
+            (true, is_understood),
+            "{filter:?}: {stderr}"
+        );
+        assert!(is_understood || stderr.starts_with("warning: RUST_LOG is not understood"), "{stderr}");
+        assert!(stderr.lines().count() <= 1 && !stderr.contains("marker"), "{stderr}");
+    }
+}
+
 #[tokio::test]
 async fn a_missing_file_is_named() {
     let output = run(&["token"], &[("CLOUD_IDAAS_CONFIG_PATH", "/nowhere/client-config.json")]).await;
@@ -133,6 +162,14 @@ async fn a_subject_token_is_exchanged_from_a_file_and_from_stdin() {
         1,
         &["stdin is blank; write the subject token to it"],
     );
+    for (input, expected) in [
+        (b"marker\xff".to_vec(), "stdin is not UTF-8 text; write the subject token to it"),
+        ("\u{e9}".repeat(1 << 20).into_bytes(), "stdin holds more than 1 MiB"),
+    ] {
+        let output = run_with(&["token", "--exchange", "-"], &variables, input).await;
+        assert_fails(&output, 1, &[expected]);
+        assert!(!text(&output.stderr).contains("marker"));
+    }
     assert_fails(&fixture.run(&["token", "--exchange", "/nowhere/subject"]).await, 1, &["/nowhere/subject"]);
 }
 
@@ -153,6 +190,6 @@ async fn a_reader_that_goes_away_is_no_panic_and_a_full_disk_is_reported() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let child = start(full.into());
         let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
-        assert_fails(&output, 1, &["o space left"]);
+        assert_fails(&output, 1, &["stdout cannot be written", "o space left"]);
     }
 }
