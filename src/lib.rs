@@ -28,7 +28,7 @@
 //!
 //! | page | |
 //! |---|---|
-//! | [Getting started](docs::getting_started) | each method, by file and in code; the order of layers |
+//! | [Getting started](docs::getting_started) | the console, each method by file and in code, each client; the order of layers |
 //! | [Features](docs::features) | what each feature of the crate turns on; which TLS and JWT backend |
 //! | [Configuration](docs::configuration) | each key and variable |
 //! | [Failures](docs::failures) | when a token is fetched, what requests see when that fails, what to do |
@@ -40,6 +40,7 @@
 //! | [Performance](docs::performance) | figures, and how to repeat them |
 //! | [Testing](docs::testing) | your own tests |
 //! | [The program `idaas`](docs::program) | tokens and credentials for shells and other programs; the doctor |
+//! | [Alibaba Cloud](docs::alibaba_cloud) | credentials of cloud roles, secrets stored in IDaaS |
 //! | [Migrating](docs::migrating) | from the Python SDK and its adapters |
 //! | [The world](docs::world) | what networks, clocks and files do, and what is done about it |
 //!
@@ -74,6 +75,7 @@ pub mod docs {
     /// file work in the repository.
     macro_rules! pages {
         ($($name:ident = $file:literal,)*) => {$(
+            #[doc = "[alibaba-cloud.md]: crate::docs::alibaba_cloud"]
             #[doc = "[configuration.md]: crate::docs::configuration"]
             #[doc = "[deploy.md]: crate::docs::deploy"]
             #[doc = "[failures.md]: crate::docs::failures"]
@@ -109,6 +111,7 @@ pub mod docs {
     }
 
     pages! {
+        alibaba_cloud = "alibaba-cloud.md",
         configuration = "configuration.md",
         deploy = "deploy.md",
         failures = "failures.md",
