@@ -18,8 +18,8 @@
 //! ```
 //!
 //! [`Idaas`] is the client: built once, from the vendor's `client-config.json` or in code ([`IdaasBuilder`]), and
-//! cloned freely; clones share the tokens. [`Idaas::layer`] wraps HTTP clients, `Idaas::send` sends requests of
-//! reqwest's, [`Idaas::token`] returns the token itself. Nothing is fetched before a request needs a token, and no task
+//! cloned freely; clones share the tokens. [`Idaas::layer`] wraps HTTP clients, `Idaas::send` sends a request of
+//! reqwest, [`Idaas::token`] returns the token itself. Nothing is fetched before a request needs a token, and no task
 //! runs between refreshes, unless [`Idaas::keep_fresh`] starts one.
 //!
 //! ![The way of a request: the layer checks the destination and adds a cached token][request.svg]
@@ -46,7 +46,7 @@
 //!
 //! # What to look up first
 //!
-//! | | |
+//! | item | for |
 //! |---|---|
 //! | [`IdaasBuilder`] | everything that can be set |
 //! | [`authn`] | one type for each method |

@@ -143,7 +143,7 @@ impl Idaas {
         self.tokens.exchange(subject, scope).await
     }
 
-    /// Sends a request of reqwest's with a token, for services that use reqwest without Tower.
+    /// Sends a request of reqwest with a token, for services that use reqwest without Tower.
     ///
     /// ```
     /// # async fn example(idaas: tower_idaas::Idaas) -> Result<(), tower_idaas::SendError> {

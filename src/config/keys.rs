@@ -62,7 +62,7 @@ text_keys! {
 }
 
 text_keys! {
-    /// How the client proves who it is.
+    /// How the client authenticates.
     AuthnKeys in "authnConfiguration." {
         identity_type = "identityType",
         authn_method = "authnMethod",

@@ -31,7 +31,7 @@ impl<P> IdaasLayer<P> {
     /// // … the client sends the request with these headers, and the response is there:
     /// let (status, response_headers) = (StatusCode::OK, HeaderMap::new());
     /// if authorized.report(status, &response_headers) {
-    ///     // The token was rejected, and another one is to be had: the request may be sent once more.
+    ///     // The token was rejected, and another one can be fetched: the request may be sent once more.
     /// }
     /// # Ok(())
     /// # }

@@ -1,4 +1,4 @@
-//! Which redirects a client of reqwest's may follow with a token.
+//! Which redirects a client of reqwest may follow with a token.
 
 use ::reqwest::redirect::{Action, Attempt, Policy};
 

@@ -72,7 +72,7 @@ impl<P: 'static> Middleware for IdaasLayer<P> {
     }
 }
 
-/// A request of reqwest's, with the extensions that the middleware passes beside it.
+/// A request of reqwest, with the extensions that the middleware passes beside it.
 struct Carried<'a> {
     request: &'a mut Request,
     extensions: &'a Extensions,

@@ -1,4 +1,4 @@
-//! For programs that use reqwest without Tower: sends a request of reqwest's with a token.
+//! For programs that use reqwest without Tower: sends a request of reqwest with a token.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -69,7 +69,7 @@ impl From<::reqwest::Error> for SendError {
 
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 impl<P> IdaasLayer<P> {
-    /// Sends a request of reqwest's as [`Idaas::send`](crate::Idaas::send) does, with this layer's scope and to
+    /// Sends a request of reqwest as [`Idaas::send`](crate::Idaas::send) does, with this layer's scope and to
     /// the destinations that it allows.
     ///
     /// ```

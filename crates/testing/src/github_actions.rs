@@ -42,7 +42,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If no port is to be had.
+    /// If no port is free.
     pub async fn start_github_actions(&self) -> io::Result<GithubActions> {
         let clock = self.service.endpoint.clock.clone();
         let token = format!("{:032x}", fastrand::u128(..));

@@ -152,9 +152,9 @@ impl IdaasBuilder {
     }
 }
 
-/// # How the client proves who it is
+/// # How the client authenticates
 impl IdaasBuilder {
-    /// How the client proves who it is: one of the methods of [`authn`](crate::authn), with its options, or one of
+    /// How the client authenticates: one of the methods of [`authn`](crate::authn), with its options, or one of
     /// your own. In place of the file's `authnConfiguration`.
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.overrides.authenticator = Some(Arc::new(authenticator));

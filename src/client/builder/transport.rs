@@ -57,7 +57,7 @@ impl IdaasBuilder {
         self
     }
 
-    /// Sends token requests over this client of reqwest's, with its TLS, proxies and authorities.
+    /// Sends token requests over this client of reqwest, with its TLS, proxies and authorities.
     ///
     /// Build it with `reqwest::redirect::Policy::none()`: a redirect would send the client's credentials elsewhere. A
     /// followed redirect is an error.

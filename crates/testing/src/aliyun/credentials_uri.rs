@@ -45,7 +45,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If no port is to be had.
+    /// If no port is free.
     pub async fn start_credentials_uri(
         &self,
         open_api: &OpenApiService,

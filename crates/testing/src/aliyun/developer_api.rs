@@ -63,7 +63,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If no port or no certificate is to be had.
+    /// If no port is free, or no certificate can be made.
     pub async fn start_developer_api(&self) -> io::Result<DeveloperApi> {
         DeveloperApi::start(Arc::clone(&self.service), self.tls()?)
     }

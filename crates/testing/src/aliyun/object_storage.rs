@@ -44,7 +44,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If no port is to be had.
+    /// If no port is free.
     pub async fn start_object_storage(&self, developer_api: &DeveloperApi) -> io::Result<ObjectStorage> {
         let clock = self.service.endpoint.clock.clone();
         let keys = developer_api.access_keys();

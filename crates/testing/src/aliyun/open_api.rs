@@ -42,7 +42,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If no port or no certificate is to be had.
+    /// If no port is free, or no certificate can be made.
     pub async fn start_open_api(&self) -> io::Result<OpenApiService> {
         let keys = Arc::new(AccessKeys::default());
         let access_key = AccessKey::new("LTAI_test", "not-a-real-access-key-secret");

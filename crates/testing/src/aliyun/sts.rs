@@ -48,7 +48,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If no port or no certificate is to be had.
+    /// If no port is free, or no certificate can be made.
     pub async fn start_sts(&self, open_api: &OpenApiService) -> io::Result<StsService> {
         let clock = self.service.endpoint.clock.clone();
         let endpoint = StsEndpoint {

@@ -81,7 +81,7 @@ pub struct ReceivedRequest {
     pub method: Method,
     /// The HTTP version.
     pub version: Version,
-    /// How the client said who it is; `None` if it did not, or in several ways at once.
+    /// The method that the client used; `None` if it used none, or several at once.
     pub client_authentication: Option<ClientAuthentication>,
     /// The form field `client_id`.
     pub client_id: Option<String>,

@@ -74,7 +74,7 @@ impl TokenEndpoint {
         std::iter::once(&self.client).chain(&self.further_clients).find(|client| client.id() == id)
     }
 
-    /// A token for this client itself, however it has proved who it is.
+    /// A token for this client itself, however it has authenticated.
     pub(crate) fn client_token(&self, client_id: &str, scope: &Scope) -> Result<IssuedToken, Refusal> {
         let holder = Holder { subject: client_id, actor: None };
         self.issue(&holder, &self.granted(scope)?, self.clock.now())

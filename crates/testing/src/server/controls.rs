@@ -116,7 +116,7 @@ impl<Request> Controls<Request> {
     ///
     /// # Errors
     ///
-    /// If the port is no longer to be had.
+    /// If the port is no longer free.
     pub async fn up(&self) -> io::Result<()> {
         self.server.up().await
     }

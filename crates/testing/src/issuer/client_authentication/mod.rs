@@ -1,4 +1,4 @@
-//! How a client proves who it is at the token endpoint.
+//! How a client authenticates at the token endpoint.
 
 mod assertion;
 mod federated;
@@ -19,7 +19,7 @@ use crate::names::{FEDERATED_CREDENTIAL, PRIVATE_KEY_VARIABLE, SECRET_VARIABLE};
 use tower_idaas::Secret;
 use tower_idaas::clock::Timestamp;
 
-/// A way for a client to prove who it is; the vendor's name for it is [`as_str`](Self::as_str).
+/// A method of client authentication; the vendor's name for it is [`as_str`](Self::as_str).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
