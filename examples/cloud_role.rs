@@ -12,7 +12,7 @@
 use std::process::ExitCode;
 
 use tower_idaas::authn::ClientSecretBasic;
-use tower_idaas::{BoxError, Idaas, SecretSource};
+use tower_idaas::{BoxError, Idaas, SecretSource, SubjectToken};
 use tower_idaas_testing::{CloudVendor, TestIdaas};
 
 const ROLE: &str = "acs:ram::1234567890123456:role/reader";
@@ -65,5 +65,12 @@ async fn main() -> Result<ExitCode, BoxError> {
     role.invalidate(&credentials);
     role.credentials().await?;
     println!("After the first set was reported as refused, there are {}.", developer_api.issued());
+
+    // On behalf of a user, whose token came with an inbound request and was verified: IDaaS decides what this user may
+    // do, and the credentials are cached apart.
+    let user = server.user_token("alice", &"api://front|call".parse()?)?;
+    let subject = SubjectToken::access_token(user);
+    idaas.cloud_role(ROLE)?.with_subject(subject).credentials().await?;
+    println!("With the token of a user, another set was issued for this user alone: {}.", developer_api.issued());
     Ok(ExitCode::SUCCESS)
 }

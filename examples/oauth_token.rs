@@ -71,6 +71,15 @@ async fn main() -> Result<(), BoxError> {
         developer_api.requests().len()
     );
     assert_eq!(developer_api.requests().len(), 3);
+
+    // Where a third party wants the program's own credentials, IDaaS keeps those: an OAuth client.
+    developer_api.store_oauth_client("crm", "client-at-the-crm", "its-secret");
+    let oauth_client = idaas.oauth_client("crm")?.credentials().await?;
+    println!(
+        "at the CRM, the program is `{}`, with a secret of {} bytes",
+        oauth_client.client_id(),
+        oauth_client.client_secret().expose_secret().len()
+    );
     Ok(())
 }
 

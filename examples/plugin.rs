@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{Request, Response, header::AUTHORIZATION};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_idaas::{BoxFuture, Error, Idaas, Scope, TokenResponse, TokenSource};
+use tower_idaas::{BoxFuture, Error, Idaas, Scope, SubjectToken, TokenResponse, TokenSource};
 
 /// Where tokens come from: a vault, a sidecar, whatever there is.
 #[derive(Debug)]
@@ -24,6 +24,18 @@ impl TokenSource for Vault {
             println!("the vault is called for `{scope}`");
             let token = format!("vault-token-for-{}", scope.audience().trim_start_matches("api://"));
             Ok(TokenResponse::bearer(&token)?.with_expires_in(Duration::from_secs(1200)))
+        })
+    }
+
+    // Without this method, the plugin gets no tokens for users: an exchange fails with `ErrorKind::Unsupported`.
+    fn exchange<'a>(
+        &'a self,
+        user: &'a SubjectToken,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
+        Box::pin(async move {
+            println!("the vault is called for `{scope}`, with a user's token of {} bytes", user.expose_token().len());
+            Ok(TokenResponse::bearer("vault-token-for-a-user")?.with_expires_in(Duration::from_secs(600)))
         })
     }
 }
@@ -45,6 +57,13 @@ async fn main() -> Result<(), BoxError> {
     let mut client = ServiceBuilder::new().layer(idaas.layer()).service(api);
     for path in ["first", "second", "third"] {
         let request = Request::get(format!("https://orders.example/{path}")).body(())?;
+        client.ready().await?.call(request).await?;
+    }
+
+    // A request on behalf of a user, whose token came with an inbound request.
+    for path in ["fourth", "fifth"] {
+        let mut request = Request::get(format!("https://orders.example/{path}")).body(())?;
+        request.extensions_mut().insert(SubjectToken::access_token("the-token-of-a-user"));
         client.ready().await?.call(request).await?;
     }
     Ok(())
