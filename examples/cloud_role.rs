@@ -71,6 +71,9 @@ async fn main() -> Result<ExitCode, BoxError> {
     let user = server.user_token("alice", &"api://front|call".parse()?)?;
     let subject = SubjectToken::access_token(user);
     idaas.cloud_role(ROLE)?.with_subject(subject).credentials().await?;
-    println!("With the token of a user, another set was issued for this user alone: {}.", developer_api.issued());
+    println!(
+        "With the token of a user, another set was issued for this user alone: {}.",
+        developer_api.issued()
+    );
     Ok(ExitCode::SUCCESS)
 }

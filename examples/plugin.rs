@@ -34,7 +34,10 @@ impl TokenSource for Vault {
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<TokenResponse, Error>> {
         Box::pin(async move {
-            println!("the vault is called for `{scope}`, with a user's token of {} bytes", user.expose_token().len());
+            println!(
+                "the vault is called for `{scope}`, with a user's token of {} bytes",
+                user.expose_token().len()
+            );
             Ok(TokenResponse::bearer("vault-token-for-a-user")?.with_expires_in(Duration::from_secs(600)))
         })
     }
