@@ -17,13 +17,15 @@ use tokio_rustls::client::TlsStream;
 use tower::{Service, service_fn};
 
 use crate::error::{BoxError, BoxFuture};
-use crate::transport::failure::{ConnectTimeout, HandshakeFailure, ProxyFailure, TcpFailure, UnusableProxy};
+use crate::transport::failure::{
+    ConnectTimeout, HandshakeFailure, ProxyFailure, ResolveFailure, TcpFailure, UnusableProxy,
+};
 use crate::transport::proxy::{self, Proxies};
 use crate::transport::silence::SilenceLimits;
 use crate::transport::stream::{BoxIo, Stream};
 use crate::transport::tcp;
 use crate::transport::tls::Tls;
-use crate::transport::tunnel::{self, TunnelError};
+use crate::transport::tunnel::{self, MAX_SOCKS, TunnelError};
 
 /// Opens connections, each with all its steps within one time-out.
 #[derive(Clone, Debug)]
@@ -52,34 +54,42 @@ impl Connector {
     }
 
     async fn connect(self, destination: Uri, proxy: Option<Intercept>) -> Result<BoxIo, BoxError> {
-        let destination = &destination;
-        let io = match &proxy {
-            None => self.tcp(destination).await?,
-            Some(proxy) => {
-                let opened = self.through(proxy, destination).await;
-                opened.map_err(|cause| ProxyFailure { proxy: proxy::redacted(proxy), cause })?
-            }
+        let hop = proxy.as_ref().map_or(&destination, Intercept::uri).clone();
+        let (timeout, name) = (self.timeout, proxy.as_ref().map(proxy::redacted));
+        let way = Arc::new((self, destination, proxy));
+        let over_tcp = move |stream| {
+            let way = Arc::clone(&way);
+            let io: BoxFuture<'static, Result<BoxIo, BoxError>> = Box::pin(async move {
+                let (connector, destination, proxy) = &*way;
+                connector.over_tcp(Box::new(stream), destination, proxy.as_ref()).await
+            });
+            io
         };
+        let connected = tcp::connect(hop.host().unwrap_or_default(), port(&hop), timeout, over_tcp).await;
+        // A proxy that cannot be reached is to blame itself.
+        connected.map_err(|cause| match name {
+            Some(proxy) if cause.is::<TcpFailure>() || cause.is::<ResolveFailure>() => {
+                ProxyFailure { proxy, cause }.into()
+            }
+            _ => cause,
+        })
+    }
+
+    /// The rest of the way to the destination: the tunnel through the proxy, if there is one, and TLS.
+    async fn over_tcp(
+        &self,
+        mut io: BoxIo,
+        destination: &Uri,
+        proxy: Option<&Intercept>,
+    ) -> Result<BoxIo, BoxError> {
+        if let Some(proxy) = proxy {
+            let opened = self.tunnel(io, proxy, destination).await;
+            io = opened.map_err(|cause| ProxyFailure { proxy: proxy::redacted(proxy), cause })?;
+        }
         match destination.scheme_str() {
             Some("https") => self.encrypt(io, destination).await,
             _ => Ok(io),
         }
-    }
-
-    async fn tcp(&self, destination: &Uri) -> Result<BoxIo, BoxError> {
-        let host = destination.host().unwrap_or_default();
-        let stream = tcp::connect(host, port(destination), self.timeout).await.map_err(|cause| {
-            match cause.downcast::<io::Error>() {
-                Ok(cause) => TcpFailure(*cause).into(),
-                Err(cause) => cause,
-            }
-        })?;
-        Ok(Box::new(stream))
-    }
-
-    async fn through(&self, proxy: &Intercept, destination: &Uri) -> Result<BoxIo, BoxError> {
-        let io = self.tcp(proxy.uri()).await?;
-        self.tunnel(io, proxy, destination).await
     }
 
     /// A tunnel to the destination, over a connection to the proxy.
@@ -139,11 +149,22 @@ async fn socks(io: BoxIo, proxy: &Intercept, destination: &Uri) -> Result<BoxIo,
         ready(io.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
     });
     let mut socks = SocksV5::new(proxy.uri().clone(), connected);
+    let (user, password) = proxy.raw_auth().unwrap_or_default();
+    if user.len() + password.len() + destination.host().unwrap_or_default().len() > MAX_SOCKS {
+        return Err(TunnelError::TooLongForSocks.into());
+    }
     if let Some((user, password)) = proxy.raw_auth() {
         socks = socks.with_auth(user.to_owned(), password.to_owned());
     }
     // Ready as soon as the connection is, which is open already.
-    Ok(socks.call(destination.clone()).await?.into_inner())
+    let connected = socks.call(destination.clone()).await;
+    // Hyper-util's error can only be compared by its words.
+    Ok(connected
+        .map_err(|error| match error.to_string().contains("io error") {
+            true => TunnelError::Closed.into(),
+            false => BoxError::from(error),
+        })?
+        .into_inner())
 }
 
 /// The port of the URI, or the default of its scheme.

@@ -40,6 +40,16 @@ pub(super) fn is_stale(cause: &(dyn StdError + 'static)) -> bool {
     find::<StaleConnection>(cause).is_some()
 }
 
+/// Whether another address of the host may do better: the connection was not made, or it broke off. What a server or a
+/// proxy has responded, it would respond at any of its addresses.
+#[cfg(feature = "transport")]
+pub(super) fn may_differ_by_address(cause: &(dyn StdError + 'static)) -> bool {
+    match find::<TunnelError>(cause) {
+        Some(failure) => matches!(failure, TunnelError::Closed | TunnelError::Io(_)),
+        None => tls_failure(cause).is_none() && find::<io::Error>(cause).is_some(),
+    }
+}
+
 fn describe(cause: &(dyn StdError + 'static), endpoint: &str) -> Error {
     let connect = |message: String| Error::new(ErrorKind::Connect, message);
     // Another request would get the same response.
@@ -140,6 +150,7 @@ fn refused_by_proxy(proxy: &str, cause: &(dyn StdError + 'static), endpoint: &st
             TunnelError::NotHttp | TunnelError::HeadTooLong | TunnelError::TooManyInterim => {
                 error(&failure.to_string(), VARIABLES).with_transient(false)
             }
+            TunnelError::TooLongForSocks => error(&failure.to_string(), CREDENTIALS).with_transient(false),
             TunnelError::Closed | TunnelError::Io(_) => error(&failure.to_string(), VARIABLES),
         };
     }
@@ -150,11 +161,21 @@ fn refused_by_proxy(proxy: &str, cause: &(dyn StdError + 'static), endpoint: &st
         return error(&format!("cannot be reached ({})", cause.kind()), VARIABLES);
     }
     let reason = root(cause).to_string();
-    match reason.contains("credentials not accepted") || reason.contains("user/pass authentication") {
-        true => error(&format!("refused: {reason}"), CREDENTIALS).with_transient(false),
-        false => error(&format!("opened no tunnel: {reason}"), VARIABLES),
+    let says_one_of = |words: &[&str]| words.iter().any(|words| reason.contains(words));
+    if says_one_of(&["credentials not accepted", "user/pass authentication"]) {
+        return error(&format!("refused: {reason}"), CREDENTIALS).with_transient(false);
     }
+    error(&format!("opened no tunnel: {reason}"), VARIABLES).with_transient(!says_one_of(&LASTING_FOR_SOCKS))
 }
+
+/// What a SOCKS5 proxy would say again. Hyper-util's error can only be compared by its words.
+const LASTING_FOR_SOCKS: [&str; 5] = [
+    "failed parsing server response",
+    "implements authentication incorrectly",
+    "connection not allowed",
+    "command not supported",
+    "address type not supported",
+];
 
 /// Whether a proxy that refuses with this status may open a tunnel later.
 #[cfg(feature = "transport")]

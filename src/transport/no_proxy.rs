@@ -22,6 +22,7 @@ impl NoProxy {
         for (index, item) in items.enumerate() {
             let (host, port) = split(item);
             let host = host.strip_prefix("*").filter(|rest| rest.starts_with('.')).unwrap_or(host);
+            let host = host.strip_suffix('.').unwrap_or(host);
             match port.map(str::parse) {
                 _ if !may_match(host) => warn(variable, index + 1),
                 None => exempt.hosts.push(host.to_owned()),
@@ -82,6 +83,12 @@ mod tests {
     #[test]
     fn a_star_before_a_name_is_as_good_as_none() {
         assert_eq!(hosts("*.example.com,.example.org,*"), [".example.com", ".example.org", "*"]);
+    }
+
+    #[test]
+    fn the_dot_at_the_end_of_a_name_that_is_complete_does_not_count() {
+        assert_eq!(hosts("a.example., .b.example."), ["a.example", ".b.example"]);
+        assert_eq!(hosts("."), [""; 0]);
     }
 
     #[test]

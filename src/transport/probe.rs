@@ -1,5 +1,6 @@
 //! A connection that is opened step by step, for programs that explain why there is none.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,10 +18,10 @@ use tokio::net::TcpStream;
 use crate::cache::sync::Runtimes;
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::error::{BoxError, ConfigError};
+use crate::error::{BoxError, BoxFuture, ConfigError};
 use crate::transport::client::USER_AGENT_VALUE;
 use crate::transport::connector::{Connector, handshake, port};
-use crate::transport::failure::{ConnectTimeout, ReadTimeout};
+use crate::transport::failure::{ConnectTimeout, ReadTimeout, TcpFailure};
 use crate::transport::proxy::Proxies;
 use crate::transport::recording_verifier::RecordingVerifier;
 use crate::transport::stream::BoxIo;
@@ -170,7 +171,12 @@ async fn resolve(hop: &Uri) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BoxErr
 }
 
 async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<(SocketAddr, TcpStream), BoxError> {
-    let stream = tcp::race(addresses, limit).await?;
+    let plain = |stream| -> BoxFuture<'static, Result<TcpStream, BoxError>> { Box::pin(ready(Ok(stream))) };
+    let stream = tcp::race(addresses, limit, plain).await;
+    let stream = stream.map_err(|cause| match cause.downcast::<TcpFailure>() {
+        Ok(failure) => failure.0.into(),
+        Err(cause) => cause,
+    })?;
     Ok((stream.peer_addr()?, stream))
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A variable is set for all programs of a machine, so a fault in it is an error only when a destination needs a proxy.
 
+use std::borrow::Cow;
+
 use http::Uri;
 use http::uri::Authority;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -74,13 +76,23 @@ impl Proxies {
             return None;
         }
         let port = destination.port_u16().unwrap_or(443);
+        let destination = without_final_dot(destination);
         let mut at_port = self.at_ports.iter().filter(|(exempt, _)| *exempt == port);
-        if at_port.any(|(_, proxy)| proxy.intercept(destination).is_none()) {
+        if at_port.any(|(_, proxy)| proxy.intercept(&destination).is_none()) {
             return None;
         }
-        let proxy = self.proxy.intercept(destination)?;
+        let proxy = self.proxy.intercept(&destination)?;
         Some(self.fault.clone().map_or(Ok(proxy), Err))
     }
+}
+
+/// The destination by the name that `NO_PROXY` has for it: a dot at the end keeps a resolver from adding domains of its
+/// own, and changes nothing else.
+fn without_final_dot(destination: &Uri) -> Cow<'_, Uri> {
+    let bare = destination.host().and_then(|host| host.strip_suffix('.'));
+    let bare =
+        bare.and_then(|host| Uri::builder().scheme("https").authority(host).path_and_query("/").build().ok());
+    bare.map_or(Cow::Borrowed(destination), Cow::Owned)
 }
 
 /// The name of the proxy in errors: its scheme, host and port alone.
@@ -160,6 +172,22 @@ mod tests {
         assert_eq!(proxy(&variables, "https://eiam.internal.example/token"), None);
         assert_eq!(proxy(&variables, "https://10.1.2.3/token"), None);
         assert_eq!(proxy(&[], "https://idaas.example/token"), None);
+    }
+
+    #[test]
+    fn a_name_is_exempt_in_whatever_case_and_with_a_dot_at_its_end_or_none() {
+        for exempt in ["IDaaS.example", ".EXAMPLE", "idaas.example.", "*.example.", "idaas.example.:8443"] {
+            let variables = [("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", exempt)];
+            for destination in [
+                "https://idaas.example:8443/",
+                "https://IDAAS.example.:8443/",
+                "https://idaas.example.:8443/",
+            ] {
+                assert_eq!(proxy(&variables, destination), None, "{exempt} {destination}");
+            }
+        }
+        let variables = [("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "other.example")];
+        assert!(proxy(&variables, "https://idaas.example./").is_some());
     }
 
     #[test]

@@ -19,6 +19,8 @@ const MAX_FIELDS: usize = 256;
 /// The most interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
 const MAX_REASON: usize = 100;
+/// What is left for the login and the host of the 262 bytes in which hyper-util writes all messages of a handshake.
+pub(super) const MAX_SOCKS: usize = 249;
 
 /// Why a proxy opens no tunnel.
 #[derive(Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub(super) enum TunnelError {
     NotHttp,
     HeadTooLong,
     TooManyInterim,
+    /// The login and the name of the host are longer than a message of SOCKS5 gets here.
+    TooLongForSocks,
     /// The proxy closed the connection before its response was complete.
     Closed,
     Io(std::io::ErrorKind),
@@ -74,7 +78,9 @@ where
         while let Some((length, response)) = parse(&head, authorization)? {
             match response {
                 Ok(()) => return Ok(()),
-                Err(TunnelError::Refused { status, .. }) if status.is_informational() => {
+                Err(TunnelError::Refused { status, .. })
+                    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS =>
+                {
                     interim += 1;
                     if interim > MAX_INTERIM {
                         return Err(TunnelError::TooManyInterim);
@@ -169,6 +175,12 @@ impl fmt::Display for TunnelError {
             Self::NotHttp => f.write_str("sent something that is no HTTP response"),
             Self::HeadTooLong => write!(f, "sent a response head of more than {MAX_HEAD} bytes"),
             Self::TooManyInterim => write!(f, "sent more than {MAX_INTERIM} interim responses"),
+            Self::TooLongForSocks => {
+                write!(
+                    f,
+                    "cannot be given a user name, a password and a host name of more than {MAX_SOCKS} bytes in all"
+                )
+            }
             Self::Closed => f.write_str("closed the connection before its response was complete"),
             Self::Io(kind) => write!(f, "broke the connection off ({kind})"),
         }
@@ -229,6 +241,8 @@ mod tests {
             ("503 \r\nRetry-After: 1e300\r\n\r\n", "503 Service Unavailable", Some(86_400)),
             ("429 pa55word\r\nretry-after: soon\r\n\r\n", "429 Too Many Requests", None),
             ("301 Moved\r\nLocation: http://x\r\n\r\n", "301 Moved", None),
+            // Of another protocol there is nothing to wait for.
+            ("101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", "101 Switching Protocols", None),
             (
                 "503 x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:47 GMT\r\n\r\n",
                 "503 x",

@@ -7,6 +7,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "transport")]
+mod addresses;
 mod hostile_input;
 mod own_transport;
 #[cfg(feature = "transport")]

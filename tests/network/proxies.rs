@@ -161,6 +161,37 @@ async fn a_login_that_a_socks_proxy_refuses_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn what_a_socks_proxy_would_say_again_is_not_tried_again() {
+    let issuer = issuer().start().await.unwrap();
+    for (says, reason, connections) in [
+        (&b"\x05\x00\x05\x02\x00\x01\0\0\0\0\0\0"[..], "connection not allowed", 1),
+        (b"\x05\x00\x05\x08\x00\x01\0\0\0\0\0\0", "address type not supported", 1),
+        (b"\x05\x00\x05\x04\x00\x01\0\0\0\0\0\0", "host unreachable", 3),
+        (b"\x05\xff", "user/pass authentication", 1),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "failed parsing server response", 1),
+    ] {
+        let server = RawServer::start(Manner::SaysBytes(says)).await;
+        let proxy = format!("socks5://127.0.0.1:{}", server.port());
+        let error = idaas(&issuer, &[("ALL_PROXY", &proxy)]).unwrap().token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, connections > 1), "{error}");
+        assert!(error.to_string().contains(reason) && error.to_string().contains(&proxy), "{error}");
+        assert_eq!(server.connections(), connections, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_too_long_for_socks_is_called_that() {
+    let issuer = issuer().start().await.unwrap();
+    let proxy = Proxy::start_socks(Some(("user", "right")), port(&issuer)).await;
+    let url = proxy.url_with("user", &"hunter2".repeat(35)).replace("http", "socks5");
+    let error = idaas(&issuer, &[("ALL_PROXY", &url)]).unwrap().token().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Connect, false), "{error}");
+    assert!(error.to_string().contains("more than 249 bytes in all"), "{error}");
+    assert!(!format!("{} {error:?}", chain(&error)).contains("hunter2"), "{error:?}");
+    assert_eq!(proxy.tunnels(), []);
+}
+
+#[tokio::test]
 async fn a_proxy_is_judged_when_it_is_needed() {
     let unusable = "gopher://user:hunter2@proxy:70";
     // A host on loopback needs none.
@@ -218,7 +249,7 @@ async fn hosts_in_no_proxy_and_loopback_hosts_go_straight() {
     let proxy = Proxy::start("200 OK", port(&issuer)).await;
     let at_port = format!("{HOST}:{}", port(&issuer));
     for exempt in
-        [HOST, "example.test", ".test", "*", "*.example.test", "other.example idaas.example.test", &at_port]
+        [HOST, "example.test", ".test", "*", "*.example.test", "other.example IDAAS.example.test.", &at_port]
     {
         let environment =
             ManualEnvironment::from_iter([("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", exempt)]);

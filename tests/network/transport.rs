@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::raw::{Blackhole, Manner, RawServer};
+use crate::support::raw::{Manner, RawServer};
 use crate::support::{builder, chain};
 use http::Version;
 use tower_idaas::authn::{ClientSecretPost, PrivateKeyJwt};
@@ -235,17 +235,6 @@ async fn a_flood_of_interim_responses_ends() {
     assert!(start.elapsed() < AMPLE / 2);
     server.wait_for_cut_offs(1).await;
     assert_eq!(server.connections(), 1);
-}
-
-#[tokio::test]
-async fn an_address_that_drops_packets_does_not_take_the_time_of_the_other() {
-    let issuer = TestIdaas::start().await.unwrap();
-    let port = issuer.token_endpoint().split([':', '/']).nth(4).unwrap().parse().unwrap();
-    // The other address of `localhost`.
-    let _hole = Blackhole::dig((std::net::Ipv6Addr::LOCALHOST, port).into()).await;
-    let start = Instant::now();
-    builder(&issuer).connect_timeout(AMPLE).build().unwrap().token().await.unwrap();
-    assert!(start.elapsed() < AMPLE / 4, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -41,7 +41,11 @@ pub struct RawServer {
 
 impl RawServer {
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), manner).await
+    }
+
+    pub async fn start_at(address: SocketAddr, manner: Manner) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let [connections, written, cut_off] = std::array::from_fn(|_| Arc::<AtomicUsize>::default());
         let counts = [&connections, &written, &cut_off].map(Arc::clone);
@@ -61,6 +65,13 @@ impl RawServer {
 
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Gives the address back, and says how many connections there were.
+    pub async fn stop(mut self) -> usize {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
+        self.connections()
     }
 
     /// The bytes that the other sides took, or their systems for them.
@@ -104,6 +115,7 @@ impl RefusingPort {
 /// An address that drops packets: the queue of its listener is full, so that the system ignores who connects.
 #[derive(Debug)]
 pub struct Blackhole {
+    address: SocketAddr,
     _listener: TcpListener,
     _queued: Vec<TcpStream>,
 }
@@ -116,13 +128,18 @@ impl Blackhole {
         };
         socket.bind(address).unwrap();
         let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
         let mut queued = Vec::new();
         while let Ok(stream) =
             tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await
         {
             queued.push(stream.unwrap());
         }
-        Self { _listener: listener, _queued: queued }
+        Self { address, _listener: listener, _queued: queued }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 

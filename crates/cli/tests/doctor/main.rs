@@ -7,6 +7,9 @@ mod methods;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../tests/support/proxy.rs"]
 mod proxy;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/support/raw.rs"]
+mod raw;
 
 /// The program's own modules: a program cannot be linked to.
 #[path = "../../src/doctor/mod.rs"]

@@ -1,5 +1,6 @@
 //! Each method, when nothing is wrong, and what may be wrong with its credential.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use tower_idaas_testing::{ClientAuthentication, TestIdaas};
@@ -7,6 +8,7 @@ use tower_idaas_testing::{ClientAuthentication, TestIdaas};
 use super::doctor::demo::Demo;
 use super::doctor::finding::Step;
 use super::doctor::report::Report;
+use super::raw::Blackhole;
 use super::{assert_fails, assert_holds_no_secret, fact, finding};
 
 async fn demo(method: ClientAuthentication) -> Demo {
@@ -66,6 +68,20 @@ async fn a_metadata_service_out_of_reach_is_the_credentials_fault() {
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     demo.surroundings.metadata_address = Some(format!("http://{}", socket.local_addr().unwrap()));
     assert_fails(&demo.examine(Report::default()).await, Step::Credential, "not an instance of the cloud");
+}
+
+#[tokio::test]
+async fn a_host_is_in_reach_by_any_of_its_addresses_though_another_drops_packets() {
+    let mut demo = demo(ClientAuthentication::Pkcs7).await;
+    let metadata = demo.server.start_metadata_service().await.unwrap();
+    let ports = [metadata.port(), demo.server.port()];
+    let mut holes = Vec::new();
+    for port in ports {
+        holes.push(Blackhole::dig((Ipv6Addr::LOCALHOST, port).into()).await);
+    }
+    demo.surroundings.metadata_address = Some(format!("http://localhost:{}", metadata.port()));
+    let report = demo.examine(Report::default()).await;
+    assert!(report.is_healthy(), "{report:#?}");
 }
 
 #[tokio::test]

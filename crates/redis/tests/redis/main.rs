@@ -3,6 +3,7 @@
 //! Where `redis-server` is not installed, these tests say so and pass.
 #![allow(missing_docs)]
 
+mod addresses;
 mod client;
 mod clusters;
 mod contract;
@@ -17,6 +18,10 @@ mod nodes;
 mod outages;
 mod processes;
 mod public;
+#[allow(dead_code, unreachable_pub)]
+#[allow(clippy::unwrap_used)]
+#[path = "../../../../tests/support/raw.rs"]
+mod raw;
 mod runtimes;
 mod secrecy;
 mod server;

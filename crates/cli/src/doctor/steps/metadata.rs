@@ -1,9 +1,11 @@
 //! PKCS7: the requests to the cloud's metadata service, and whether it is within reach.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::Uri;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::super::config_file::ConfigFile;
@@ -47,6 +49,22 @@ pub(super) async fn is_in_reach(address: &str) -> bool {
         return false;
     };
     let host = authority.host().trim_matches(['[', ']']);
-    let connecting = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
-    matches!(timeout(LIMIT, connecting).await, Ok(Ok(_)))
+    let connects = connects(host, authority.port_u16().unwrap_or(80));
+    timeout(LIMIT, connects).await.unwrap_or(false)
+}
+
+/// Whether one of the host's addresses accepts a connection. They are tried side by side, because the time is short.
+/// As for the crate, `localhost` is this machine, whatever a resolver says.
+async fn connects(host: &str, port: u16) -> bool {
+    let addresses: Vec<SocketAddr> = match host.eq_ignore_ascii_case("localhost") {
+        true => vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()],
+        false => lookup_host((host, port)).await.map(Iterator::collect).unwrap_or_default(),
+    };
+    let mut attempts: JoinSet<_> = addresses.into_iter().map(TcpStream::connect).collect();
+    while let Some(ended) = attempts.join_next().await {
+        if matches!(ended, Ok(Ok(_))) {
+            return true;
+        }
+    }
+    false
 }
