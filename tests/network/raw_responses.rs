@@ -57,6 +57,11 @@ async fn a_token_is_read_from_whatever_http_1_holds_it() {
         ("200 fields", plain(&format!("HTTP/1.1 200 OK\r\n{}", "X-A: b\r\n".repeat(200)))),
         ("the length twice", plain(&format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n"))),
         ("201", plain("HTTP/1.1 201 Created\r\n")),
+        (
+            "the number of no error",
+            with_length("HTTP/1.1 200 OK\r\n", BODY.replace('{', r#"{"error":0,"code":0,"message":"ok","#)),
+        ),
+        ("no errors", with_length("HTTP/1.1 200 OK\r\n", BODY.replace('{', r#"{"error":[],"#))),
         ("HTTP/1.0 without a length", format!("HTTP/1.0 200 OK\r\n\r\n{BODY}").into()),
         ("HTTP/1.0 that keeps the connection", plain("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n")),
         (

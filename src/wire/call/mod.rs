@@ -149,7 +149,8 @@ impl<'a> ApiResponse<'a> {
         let status = response.status();
         let mut head = Head { call, status, headers: response.headers().clone(), exchange, request_id: None };
         let length = response.body().len();
-        let body = match status.is_redirection() {
+        // A 304 leads nowhere else: a cache in between takes the client to have a response already.
+        let body = match status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             true => None,
             false => Some(json::object(&head.headers, response.body())),
         };
@@ -339,10 +340,17 @@ impl Head<'_> {
     }
 }
 
-/// A non-empty `error` means a failure under any status. `Code` is the OpenAPI's field; some gateways also send
-/// `Code: "Success"`, and some write it in lower case, with a message.
+/// A non-empty `error` means a failure under any status; zero is the number of no error. `Code` is the OpenAPI's field;
+/// some gateways also send `Code: "Success"`, and some write it in lower case, with a message.
 fn names_failure(status: StatusCode, object: &Map<String, Value>) -> bool {
-    let is_empty = |error: &Value| matches!(error, Value::Null | Value::Bool(false)) || *error == "";
+    let is_empty = |error: &Value| match error {
+        Value::Null => true,
+        Value::Bool(error) => !error,
+        Value::Number(error) => error.as_f64() == Some(0.0),
+        Value::String(error) => error.is_empty(),
+        Value::Array(errors) => errors.is_empty(),
+        Value::Object(error) => error.is_empty(),
+    };
     let is_failure = |code: &str| !["success", "ok", "200"].contains(&code.to_ascii_lowercase().as_str());
     let names = if object.contains_key("message") { &["Code", "code"][..] } else { &["Code"] };
     !status.is_success()

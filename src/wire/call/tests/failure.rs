@@ -109,13 +109,24 @@ fn a_deeply_nested_response_is_an_error_and_no_stack_overflow() {
 
 #[test]
 fn redirects_are_refused_and_their_target_is_not_shown() {
-    for status in [300, 301, 302, 303, 304, 307, 308] {
+    for status in [300, 301, 302, 303, 307, 308] {
         let error = failure(status, &[("location", "https://evil.example/?MARKER")], "");
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidResponse, false));
         let text = error.to_string();
         assert!(text.contains("redirects of the token endpoint are refused"), "{text}");
         assert!(!text.contains("evil.example"), "{text}");
     }
+}
+
+#[test]
+fn a_304_redirects_nowhere() {
+    let error = failure(304, &[], "");
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
+    let text = error.to_string();
+    assert!(
+        text.contains("responded with 304 Not Modified and 0 bytes") && !text.contains("redirect"),
+        "{text}"
+    );
 }
 
 #[test]
