@@ -59,8 +59,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, ConfigFault> {
     if bytes.len() > regular_file::SIZE_LIMIT {
         return Err(ConfigFault::new("", "is larger than 1 MiB; expected a client-config.json"));
     }
-    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes {
-        return Err(ConfigFault::new("", "is not UTF-8 text but UTF-16; save it as UTF-8"));
+    if text_file::is_utf16(bytes) {
+        return Err(ConfigFault::new("", text_file::IS_UTF16));
     }
     let text = std::str::from_utf8(bytes).map_err(|cause| {
         let before = bytes.iter().take(cause.valid_up_to());

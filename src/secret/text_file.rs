@@ -35,6 +35,9 @@ pub(crate) fn read_if_there(path: &Path, what: &str) -> Result<Option<Zeroizing<
 
 /// The bytes as text, without a byte-order mark.
 pub(super) fn text_of(bytes: &[u8], path: &Path, what: &str) -> Result<Zeroizing<String>, Error> {
+    if is_utf16(bytes) {
+        return Err(fault(path, what, IS_UTF16));
+    }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| fault(path, what, "is not UTF-8 text; give the path of the right file"))?;
     Ok(Zeroizing::new(without_mark(text).to_owned()))
@@ -73,6 +76,14 @@ pub(super) fn warn_of_mode(path: &Path, what: &str, mode: Option<u32>, is_public
     );
 }
 
+/// The problem with text in UTF-16, as it follows a file's name.
+pub(crate) const IS_UTF16: &str = "is not UTF-8 text but UTF-16; save it as UTF-8";
+
+/// Whether the bytes are text in UTF-16, as PowerShell and some editors write it.
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
+}
+
 /// The text without a byte-order mark, which some editors add.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
@@ -105,6 +116,22 @@ mod tests {
         for (path, problem) in cases {
             let error = read(path, "file").unwrap_err();
             assert!(!error.is_transient() && error.to_string().contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn text_in_utf_16_is_called_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        for (mark, bytes) in [
+            ("\u{feff}", u16::to_le_bytes as fn(u16) -> [u8; 2]),
+            ("\u{feff}", u16::to_be_bytes),
+            ("", u16::to_le_bytes),
+        ] {
+            let text: Vec<u8> = format!("{mark}hunter2").encode_utf16().flat_map(bytes).collect();
+            std::fs::write(&path, text).unwrap();
+            let error = read(&path, "secret file").unwrap_err().to_string();
+            assert!(error.contains("is not UTF-8 text but UTF-16; save it as UTF-8"), "{error}");
         }
     }
 

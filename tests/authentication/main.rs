@@ -14,7 +14,11 @@ mod attested_methods;
 #[cfg(feature = "transport")]
 mod configuration;
 mod conformance;
+#[cfg(all(target_os = "linux", feature = "transport"))]
+mod hanging_files;
 #[cfg(feature = "transport")]
 mod rotation;
 #[cfg(feature = "transport")]
 mod secrets;
+#[cfg(feature = "transport")]
+mod surroundings;

@@ -50,6 +50,24 @@ async fn file_and_folders_add_up() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_is_too_large_is_named_and_not_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = TestIdaas::start().await.unwrap();
+    let file = issuer.write_root_certificate(folder.path()).unwrap();
+    let large = folder.path().join("large.pem");
+    std::fs::copy(&file, &large).unwrap();
+    // What follows is zeros, which take no room on the disk.
+    std::fs::File::options().write(true).open(&large).unwrap().set_len((16 << 20) + 1).unwrap();
+    let error = idaas(&issuer, &[("SSL_CERT_FILE", &large)]).unwrap_err();
+    let [fault] = error.faults() else { panic!("{error}") };
+    assert_eq!(fault.key(), "SSL_CERT_FILE");
+    let problem = format!("{}, which is larger than 16 MiB", large.display());
+    assert!(error.to_string().contains(&problem), "{error}");
+    // In a folder it hides no other.
+    idaas(&issuer, &[("SSL_CERT_DIR", folder.path())]).unwrap().token().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_variable_that_leads_to_no_certificate_is_named_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = TestIdaas::start().await.unwrap();

@@ -24,6 +24,8 @@ mod grpc_status;
 mod layer;
 #[cfg(feature = "transport")]
 mod origins;
+#[cfg(all(feature = "reqwest", feature = "transport"))]
+mod plaintext;
 #[cfg(feature = "transport")]
 mod redirects;
 #[cfg(all(feature = "reqwest", feature = "transport"))]

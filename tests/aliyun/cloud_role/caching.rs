@@ -3,8 +3,8 @@
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION};
 use tokio::task::JoinSet;
-use tower_idaas::Scope;
 use tower_idaas::aliyun::{CloudStsToken, StsToken};
+use tower_idaas::{Scope, SubjectToken};
 use tower_idaas_testing::{Behaviour, CloudVendor};
 
 use crate::cloud_role::support::{Outcome, PAM, ROLE, SESSION, World, key_id, seconds};
@@ -36,6 +36,26 @@ async fn a_role_for_a_user_has_credentials_of_its_own_with_the_users_exchanged_t
     assert!(own != of_alice && own != of_bob && of_alice != of_bob);
     assert_eq!(key_id(&world.role()?.with_subject(alice).credentials().await?), of_alice);
     assert_eq!((world.calls(), world.issuer.token_requests()), (3, 3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn bogus_subjects_evict_no_credentials_of_a_user() -> Outcome {
+    let world = World::new().await?;
+    let token = world.issuer.user_token("alice", &"api://front|call".parse()?)?;
+    let alice = SubjectToken::access_token(token.expose_secret().to_owned());
+    let before = key_id(&world.role()?.with_subject(alice.clone()).credentials().await?);
+    // More than are kept.
+    let mut bogus = JoinSet::new();
+    for number in 0..1_100 {
+        let subject = SubjectToken::access_token(format!("bogus-{number}"));
+        let role = world.role()?.with_subject(subject);
+        bogus.spawn(async move { role.credentials().await.is_err() });
+    }
+    assert!(bogus.join_all().await.into_iter().all(|failed| failed));
+    let calls = world.calls();
+    assert_eq!(key_id(&world.role()?.with_subject(alice).credentials().await?), before);
+    assert_eq!(world.calls(), calls);
     Ok(())
 }
 
