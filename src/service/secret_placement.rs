@@ -74,7 +74,10 @@ impl SecretShared {
             Placement::Header(name) => {
                 let value = HeaderValue::from_str(secret.expose_token());
                 let mut value = value.map_err(|_invalid| {
-                    Error::new(ErrorKind::Credential, "the secret cannot stand in a header")
+                    Error::new(
+                        ErrorKind::Credential,
+                        "the secret does not fit into a header; set another one",
+                    )
                 })?;
                 value.set_sensitive(true);
                 headers.insert(name.clone(), value);

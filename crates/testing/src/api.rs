@@ -112,7 +112,7 @@ pub struct ProtectedApi {
 }
 
 impl ProtectedApi {
-    /// The API's URL; any path below it will do.
+    /// The API's URL, with a slash at its end; any path below it will do.
     pub fn url(&self) -> &str {
         &self.url
     }
