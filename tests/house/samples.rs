@@ -107,7 +107,7 @@ fn the_manifests_name_files_that_they_mount_and_volumes_and_ports_that_they_have
 
 #[test]
 fn the_compose_file_runs_a_command_of_the_program_with_arguments_that_it_has() {
-    let (compose, source) = (text("docs/samples/compose.yaml"), text("crates/cli/src/emulate.rs"));
+    let (compose, source) = (text("docs/samples/compose.yaml"), text("crates/cli/src/emulate/mod.rs"));
     let command = compose.lines().find_map(|line| line.trim().strip_prefix("command: [emulate, ")).unwrap();
     let options = command.split([',', ']']).filter_map(|word| word.trim().strip_prefix("--"));
     assert!(options.clone().count() > 2);

@@ -17,6 +17,7 @@ use crate::failure::{EXIT_CODES, Failure};
 use crate::generated::{CompletionsArguments, ManArguments};
 use crate::oauth_token::OauthTokenArguments;
 use crate::output;
+use crate::shutdown;
 use crate::token::TokenArguments;
 
 /// Tokens of Alibaba Cloud IDaaS for shells and for other programs.
@@ -70,7 +71,22 @@ impl DoctorArguments {
             (None, Some(fault)) => Subject::Demo(fault),
             (None, None) => Subject::Found,
         };
-        match doctor::run(subject, json, output::print).await? {
+        // A demonstration has files to remove.
+        let stop = match subject {
+            Subject::Demo(_) => Some(shutdown::requested()?),
+            _ => None,
+        };
+        let stop = async {
+            match stop {
+                Some(stop) => stop.await,
+                None => std::future::pending().await,
+            }
+        };
+        let verdict = tokio::select! {
+            verdict = doctor::run(subject, json, output::print) => verdict?,
+            code = stop => return Err(Failure::Signal(code)),
+        };
+        match verdict {
             Verdict::Healthy => Ok(()),
             Verdict::Failed => Err(Failure::Reported),
             Verdict::UnusableConfig => Err(Failure::UnusableConfig),

@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: CredentialsServerArguments) -> Result<(), Fai
     note(&format!("serving credentials of {} until interrupted\n", role.arn()));
     tokio::select! {
         failed = serve(listener, Arc::new(Served { role, path })) => Ok(failed?),
-        () = stop => Ok(()),
+        _ = stop => Ok(()),
     }
 }
 

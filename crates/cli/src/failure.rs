@@ -24,6 +24,8 @@ const CONSENT_REQUIRED: u8 = 4;
 pub(crate) enum Failure {
     /// What failed is reported already, or stdout is closed and its reader has gone.
     Reported,
+    /// A signal has ended the command: the exit code that a shell shows then.
+    Signal(u8),
     /// What keeps the configuration from use is reported already.
     UnusableConfig,
     Error(BoxError),
@@ -34,6 +36,7 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         let error = match self {
             Self::Reported => return ExitCode::FAILURE,
+            Self::Signal(code) => return ExitCode::from(*code),
             Self::UnusableConfig => return ExitCode::from(UNUSABLE_CONFIG),
             Self::Error(error) => error,
         };
@@ -52,7 +55,7 @@ impl Failure {
     /// Whether the same may work in a moment.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Reported | Self::UnusableConfig => false,
+            Self::Reported | Self::Signal(_) | Self::UnusableConfig => false,
             Self::Error(error) => error.downcast_ref().is_some_and(tower_idaas::Error::is_transient),
         }
     }
@@ -93,6 +96,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reported => f.write_str("it failed"),
+            Self::Signal(_) => f.write_str("it was interrupted"),
             Self::UnusableConfig => f.write_str("the configuration cannot be used"),
             Self::Error(error) => error.fmt(f),
         }

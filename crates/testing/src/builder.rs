@@ -85,16 +85,17 @@ impl TestIdaasBuilder {
         self
     }
 
-    /// The address to listen on, for this server and its [`api`](TestIdaas::api)s: for clients on other machines, with a
-    /// [`host`](Self::host) that they know. Default: that of the loopback interface.
+    /// The address to listen on, for this server, its [`api`](TestIdaas::api)s, OpenAPI, DeveloperAPI and metadata
+    /// service: for clients on other machines, with a [`host`](Self::host) that they know. Default: that of the loopback
+    /// interface.
     #[must_use]
     pub fn listen_on(mut self, address: IpAddr) -> Self {
         self.place.address = address;
         self
     }
 
-    /// The name or address in the URLs of this server and its [`api`](TestIdaas::api)s, for which their certificates are
-    /// as well. Default: `localhost`.
+    /// The name or address in the URLs of these servers, for which their certificates are as well. Default:
+    /// `localhost`.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.place.host = host.into();

@@ -59,7 +59,8 @@ impl Demo {
 
     /// With nothing wrong.
     pub(crate) fn with(server: TestIdaas, method: ClientAuthentication) -> Result<Self, BoxError> {
-        let folder = tempfile::tempdir()?;
+        let folder = tempfile::tempdir()
+            .map_err(|error| format!("{error}; set TMPDIR to a directory that can be written"))?;
         let config = server.write_config(folder.path(), method)?;
         let roots = server.write_root_certificate(folder.path())?;
         let token_file = server.write_service_account_token(folder.path())?;

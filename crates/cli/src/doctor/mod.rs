@@ -44,18 +44,22 @@ pub(crate) async fn run(
     as_json: bool,
     print: fn(&str) -> io::Result<()>,
 ) -> Result<Verdict, BoxError> {
+    let demo = match &subject {
+        Subject::Demo(fault) => Some(Demo::start(*fault).await?),
+        _ => None,
+    };
     let mut report = Report::default();
     if !as_json {
         let colours = text::colours_wanted(&io::stdout());
-        print(&text::head(matches!(subject, Subject::Demo(_))))?;
+        print(&text::head(demo.is_some()))?;
         // A reader that goes away is noticed at the end.
         report = Report::with_listener(move |finding| drop(print(&text::finding(finding, colours))));
     }
     let surroundings = Surroundings::of_process();
-    let report = match subject {
-        Subject::Demo(fault) => Demo::start(fault).await?.examine(report).await,
-        Subject::File(path) => examination::examine(report, &surroundings, Some(&path)).await,
-        Subject::Found => examination::examine(report, &surroundings, None).await,
+    let report = match (demo, subject) {
+        (Some(demo), _) => demo.examine(report).await,
+        (None, Subject::File(path)) => examination::examine(report, &surroundings, Some(&path)).await,
+        (None, _) => examination::examine(report, &surroundings, None).await,
     };
     match as_json {
         true => print(&format!("{:#}\n", json::of(&report)))?,

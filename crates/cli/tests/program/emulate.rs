@@ -5,11 +5,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::cloud_role::{ALIBABA, AWS};
 use super::server::Running;
-use super::{assert_fails, done, named_pipe, run, text};
+use super::{assert_fails, done, named_pipe, run, run_with, text};
 
 /// The JSON object on stdout.
-async fn report(mut running: Running) -> (Running, Value) {
+pub(crate) async fn report(mut running: Running) -> (Running, Value) {
     let mut json = String::new();
     loop {
         let (next, line) = running.line().await;
@@ -22,15 +23,22 @@ async fn report(mut running: Running) -> (Running, Value) {
 }
 
 /// The variables that the emulator gives its clients.
-fn variables(report: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn variables(report: &Value) -> Vec<(&str, &str)> {
     let variables = report.get("environment").unwrap().as_object().unwrap();
     variables.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect()
 }
 
 #[tokio::test]
 async fn a_client_with_the_printed_configuration_gets_tokens_by_each_method() {
-    for method in ["client-secret-basic", "client-secret-post", "client-secret-jwt", "private-key-jwt", "pca"]
-    {
+    for method in [
+        "client-secret-basic",
+        "client-secret-post",
+        "client-secret-jwt",
+        "private-key-jwt",
+        "pca",
+        "oidc",
+        "plugin",
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("made/by/it");
         let arguments =
@@ -39,6 +47,8 @@ async fn a_client_with_the_printed_configuration_gets_tokens_by_each_method() {
         let output = run(&["token", "--format", "json"], &variables(&report)).await;
         let token: Value = serde_json::from_str(done(&output)).unwrap();
         assert_eq!(token.get("scope").unwrap(), "api://tea|pour", "{method}");
+        let output = run(&["doctor"], &variables(&report)).await;
+        assert!(done(&output).ends_with("A token is issued.\n"), "{method}: {}", done(&output));
         let config: Value =
             serde_json::from_slice(&std::fs::read(dir.join("client-config.json")).unwrap()).unwrap();
         assert_eq!(Some(&config), report.get("config"));
@@ -258,5 +268,150 @@ async fn what_is_no_host_is_refused() {
         let stderr = text(&output.stderr);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{host}: {stderr}");
         assert!(stderr.contains("--host") && stderr.contains("--help"), "{host}: {stderr}");
+    }
+}
+
+/// Programs in one network namespace that has the address at which the metadata service of Alibaba Cloud is. `None` where
+/// the system allows no namespace.
+#[cfg(target_os = "linux")]
+async fn where_the_metadata_service_is(
+    script: &str,
+    directory: &std::path::Path,
+) -> Option<std::process::Output> {
+    let setup = "ip link set lo up && ip addr add 100.100.100.200/32 dev lo";
+    let inside = |script: String| {
+        let mut command = Command::new("unshare");
+        command.args(["-rn", "sh", "-ec", &script]).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("IDAAS", env!("CARGO_BIN_EXE_idaas")).env("DIRECTORY", directory);
+        command
+    };
+    if !inside(setup.to_owned()).output().is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let mut command = inside(format!("{setup}\n{script}"));
+    Some(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_client_gets_documents_from_the_emulator_at_the_address_of_the_metadata_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"
+        mkfifo "$DIRECTORY/report"
+        "$IDAAS" emulate --method pkcs7 --host 100.100.100.200 --method-port 80 --dir "$DIRECTORY" \
+            >"$DIRECTORY/report" 2>"$DIRECTORY/stderr" &
+        emulator=$!
+        read -r _ <"$DIRECTORY/report"
+        set -a; . "$DIRECTORY/idaas.env"
+        "$IDAAS" token && "$IDAAS" doctor >&2
+        kill "$emulator"
+    "#;
+    let Some(output) = where_the_metadata_service_is(script, folder.path()).await else { return };
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && stdout.trim_end().split('.').count() == 3, "{stdout} {stderr}");
+    assert!(stderr.ends_with("A token is issued.\n"), "{stderr}");
+    let emulator = std::fs::read_to_string(folder.path().join("stderr")).unwrap();
+    assert!(emulator.contains("the metadata service is at http://100.100.100.200:80;"), "{emulator}");
+}
+
+#[tokio::test]
+async fn what_is_stored_is_had_by_other_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stored.json");
+    let stored = serde_json::json!({
+        "api_keys": { "model": "sk-stored" },
+        "oauth_clients": { "crm": { "id": "client", "secret": "a-secret" } },
+        "providers": {
+            "forge": { "scope": "read write", "token_life": "90s" },
+            "mail": { "consent": true },
+            "shop": { "parameters": ["tenant"] },
+        },
+        "roles": [ALIBABA, AWS],
+    });
+    std::fs::write(&file, stored.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    for (method, host) in [("client-secret-post", "localhost"), ("plugin", "127.0.0.1")] {
+        let arguments = ["emulate", "--stored", file, "--method", method, "--host", host];
+        let (running, report) = report(Running::start(&arguments, &[])).await;
+        let variables = variables(&report);
+        assert_eq!(done(&run(&["api-key", "model"], &variables).await), "sk-stored\n");
+        let token = run(&["oauth-token", "forge", "--scope", "read", "--format", "json"], &variables).await;
+        let token: Value = serde_json::from_str(done(&token)).unwrap();
+        assert!((80..=90).contains(&token.get("expires_in").unwrap().as_u64().unwrap()), "{token}");
+        assert_fails(&run(&["oauth-token", "mail"], &variables).await, 4, &["a user must consent"]);
+        let parameters = r#"{"tenant": "x"}"#;
+        done(&run_with(&["oauth-token", "shop", "--parameters", "-"], &variables, parameters).await);
+        assert!(
+            done(&run(&["cloud-role", AWS, "--format", "aws"], &variables).await).contains("SessionToken")
+        );
+        assert!(done(&run(&["cloud-role", ALIBABA], &variables).await).contains("alibaba-cloud"));
+        let output = run(&["doctor"], &variables).await;
+        assert!(done(&output).ends_with("A token is issued.\n"), "{}", done(&output));
+        drop(running);
+    }
+    assert_eq!(run(&["emulate", "--developer-api-port", "1"], &[]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_file_of_what_is_stored_that_is_none_is_refused_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stored.json");
+    for (stored, line) in [
+        ("[", 1),
+        ("{\n\"api_keys\": [\"marker\"]}", 2),
+        ("{\"api_keys\": {\n\"marker\": 1}}", 2),
+        ("{\"marker\": {}}", 1),
+        ("{\"oauth_clients\": {\"a\": {\"secret\": \"marker\"}}}", 1),
+        ("{\"roles\": [\"marker\"]}", 1),
+        ("{\"providers\": {\"a\": {\"token_life\": \"marker\"}}}", 1),
+    ] {
+        std::fs::write(&file, stored).unwrap();
+        let output = Running::start(&["emulate", "--stored", file.to_str().unwrap()], &[]).ended().await;
+        assert_fails(&output, 1, &[&format!("is not understood (line {line}); expected a JSON object")]);
+        assert!(!text(&output.stderr).contains("marker"), "{stored}: {}", text(&output.stderr));
+    }
+}
+
+#[tokio::test]
+async fn ports_are_those_that_are_chosen_and_one_that_is_taken_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = folder.path().join("stored.json");
+    std::fs::write(&stored, "{}").unwrap();
+    let stored = ["--stored", stored.to_str().unwrap()];
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for arguments in [
+        &["--port", &port][..],
+        &["--api-port", &port],
+        &["--method", "plugin", "--method-port", &port],
+        &["--method", "pkcs7", "--method-port", &port],
+        &[&stored[..], &["--developer-api-port", &port]].concat(),
+    ] {
+        let output = Running::start(&[&["emulate"], arguments].concat(), &[]).ended().await;
+        assert_fails(&output, 1, &[&format!("port {port} of 127.0.0.1 cannot be used")]);
+    }
+    for arguments in [
+        &["emulate", "--method-port", "1"][..],
+        &["emulate", "--method", "plugin", "--fault", "expired-certificate"],
+    ] {
+        let output = run(arguments, &[]).await;
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("idaas emulate"), "{}", text(&output.stderr));
+    }
+}
+
+#[tokio::test]
+async fn a_fault_is_met_by_a_client_of_the_open_api_as_well() {
+    for (fault, expected) in [
+        ("unavailable", "503"),
+        ("throttled", "429"),
+        ("invalid-client", "InvalidAccessKeyId.NotFound"),
+        ("cut-off", "broke before"),
+    ] {
+        let arguments = ["emulate", "--method", "plugin", "--fault", fault];
+        let (running, report) = report(Running::start(&arguments, &[])).await;
+        let output = run(&["token"], &variables(&report)).await;
+        assert_fails(&output, 1, &[expected]);
+        drop(running);
     }
 }

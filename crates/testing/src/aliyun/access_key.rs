@@ -43,6 +43,11 @@ impl AccessKey {
         &self.id
     }
 
+    /// The secret.
+    pub fn secret(&self) -> Secret {
+        self.secret.clone()
+    }
+
     /// New environment variables that hold the key, as the vendor's clients read it, and nothing else.
     pub fn environment(&self) -> ManualEnvironment {
         let environment = ManualEnvironment::from_iter([

@@ -23,7 +23,6 @@ use crate::names::INSTANCE_ID;
 use crate::server::behaviour::ResponseChange;
 use crate::server::controls::Controls;
 use crate::server::endpoint::{Call, Endpoint};
-use crate::server::listener::reserve;
 use crate::server::response::{self, Refused};
 
 const AUDIENCE: &str = "urn:cloud:idaas:pam";
@@ -35,7 +34,7 @@ const PERMISSIONS: [&str; 2] =
 /// In seconds, what a session may last.
 const SESSION: std::ops::RangeInclusive<u64> = 900..=43_200;
 
-/// A DeveloperAPI on the loopback interface that hands out STS credentials of cloud roles, stored credentials, and
+/// A DeveloperAPI beside the IDaaS that hands out STS credentials of cloud roles, stored credentials, and
 /// tokens of third parties, for tokens of one [`TestIdaas`]; started by [`TestIdaas::start_developer_api`].
 ///
 /// It speaks HTTPS under the authority of the IDaaS, and wants a live token of it for `urn:cloud:idaas:pam`.
@@ -65,12 +64,22 @@ impl TestIdaas {
     ///
     /// If no port is free, or no certificate can be made.
     pub async fn start_developer_api(&self) -> io::Result<DeveloperApi> {
-        DeveloperApi::start(Arc::clone(&self.service), self.tls()?)
+        self.start_developer_api_on(0).await
+    }
+
+    /// The same on this port, for clients in other processes; 0 is a free one. It listens where the IDaaS does.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken, or no certificate is to be had.
+    pub async fn start_developer_api_on(&self, port: u16) -> io::Result<DeveloperApi> {
+        DeveloperApi::start(Arc::clone(&self.service), port, self.tls()?)
     }
 }
 
 impl DeveloperApi {
-    fn start(idaas: Arc<IdaasService>, tls: Arc<ServerConfig>) -> io::Result<Self> {
+    fn start(idaas: Arc<IdaasService>, port: u16, tls: Arc<ServerConfig>) -> io::Result<Self> {
+        let place = idaas.place.clone();
         let permissions = PERMISSIONS.map(str::to_owned).to_vec();
         let clock = idaas.endpoint.clock.clone();
         let state = State {
@@ -82,13 +91,13 @@ impl DeveloperApi {
             bearer: BearerVerifier::new(idaas, AUDIENCE.to_owned(), permissions),
             state: Mutex::new(state),
         });
-        let controls = Controls::start(reserve(0)?, Arc::clone(&endpoint), clock, Some(tls))?;
+        let controls = Controls::start(place.reserve(port)?, Arc::clone(&endpoint), clock, Some(tls))?;
         Ok(Self { controls, endpoint })
     }
 
     /// Where it is, as the configuration has it: a host, with its port and without a scheme.
     pub fn endpoint(&self) -> String {
-        format!("localhost:{}", self.controls.port())
+        self.endpoint.bearer.idaas.place.authority(self.controls.port())
     }
 
     /// Hands out credentials of this role from now on, in the shape of this cloud.

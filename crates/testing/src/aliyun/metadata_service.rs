@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,6 @@ use crate::issuer::service_account::{Platform, ServiceAccounts};
 use crate::server::behaviour::ResponseChange;
 use crate::server::controls::Controls;
 use crate::server::endpoint::{Call, Endpoint};
-use crate::server::listener::reserve;
 use crate::server::response::{self, Refused};
 use tower_idaas::clock::Clock;
 
@@ -40,7 +40,7 @@ const ECS_TOKEN: HeaderName = HeaderName::from_static("x-aliyun-ecs-metadata-tok
 const EC2_LIFE: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const EC2_TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 
-/// A metadata service on the loopback interface, of Alibaba Cloud ECS, AWS EC2, Azure and Google Cloud at once; started by
+/// A metadata service beside the IDaaS, of Alibaba Cloud ECS, AWS EC2, Azure and Google Cloud at once; started by
 /// [`TestIdaas::start_metadata_service`](crate::TestIdaas::start_metadata_service).
 ///
 /// It speaks plain HTTP, wants what its cloud wants before it sends anything, a token or a header, and gives documents
@@ -80,21 +80,35 @@ impl TestIdaas {
     ///
     /// If there is no free port.
     pub async fn start_metadata_service(&self) -> io::Result<MetadataService> {
-        MetadataService::start(Arc::clone(&self.service))
+        self.start_metadata_service_on(0).await
+    }
+
+    /// The same on this port, for clients in other processes; 0 is a free one. It listens where the IDaaS does.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken.
+    pub async fn start_metadata_service_on(&self, port: u16) -> io::Result<MetadataService> {
+        MetadataService::start(Arc::clone(&self.service), port)
     }
 }
 
 impl MetadataService {
-    fn start(idaas: Arc<IdaasService>) -> io::Result<Self> {
+    fn start(idaas: Arc<IdaasService>, port: u16) -> io::Result<Self> {
         let clock = idaas.endpoint.client.federation().clock.clone();
+        let socket = idaas.place.reserve(port)?;
         let endpoint = Arc::new(MetadataEndpoint { idaas, clock: clock.clone(), state: Mutex::default() });
-        let controls = Controls::start(reserve(0)?, Arc::clone(&endpoint), clock, None)?;
+        let controls = Controls::start(socket, Arc::clone(&endpoint), clock, None)?;
         Ok(Self { controls, endpoint })
     }
 
     /// Where it is: what [`IdaasBuilder::metadata_address`](tower_idaas::IdaasBuilder::metadata_address) takes.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.controls.port())
+        let (place, port) = (&self.endpoint.idaas.place, self.controls.port());
+        match place.address.is_unspecified() {
+            true => format!("http://{}", place.authority(port)),
+            false => format!("http://{}", SocketAddr::new(place.address, port)),
+        }
     }
 
     /// Attaches a RAM role to the instance, in place of an earlier one: credentials of it, which live for an

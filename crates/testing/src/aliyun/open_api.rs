@@ -17,10 +17,9 @@ use crate::idaas::TestIdaas;
 use crate::server::behaviour::ResponseChange;
 use crate::server::controls::Controls;
 use crate::server::endpoint::{Call, Endpoint};
-use crate::server::listener::reserve;
 use crate::server::response::{self, Refused};
 
-/// The EIAM OpenAPI on the loopback interface, which hands out tokens of a [`TestIdaas`] for signatures with an
+/// The EIAM OpenAPI beside the IDaaS, which hands out tokens of a [`TestIdaas`] for signatures with an
 /// Alibaba Cloud access key; started by [`TestIdaas::start_open_api`].
 ///
 /// It speaks HTTPS, verifies each signature anew from what it received, and refuses used nonces and dates
@@ -28,6 +27,7 @@ use crate::server::response::{self, Refused};
 pub struct OpenApiService {
     controls: Controls,
     endpoint: Arc<OpenApiEndpoint>,
+    address: String,
     config: String,
     access_key: AccessKey,
 }
@@ -44,19 +44,31 @@ impl TestIdaas {
     ///
     /// If no port is free, or no certificate can be made.
     pub async fn start_open_api(&self) -> io::Result<OpenApiService> {
+        self.start_open_api_on(0).await
+    }
+
+    /// The same on this port, for clients in other processes; 0 is a free one. It listens where the IDaaS does.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken, or no certificate is to be had.
+    pub async fn start_open_api_on(&self, port: u16) -> io::Result<OpenApiService> {
         let keys = Arc::new(AccessKeys::default());
         let access_key = AccessKey::new("LTAI_test", "not-a-real-access-key-secret");
         keys.add(access_key.clone());
         let api = GenerateOauthToken::new(Arc::clone(&self.service), Arc::clone(&keys));
         let endpoint = Arc::new(OpenApiEndpoint { api, keys });
         let clock = self.service.endpoint.clock.clone();
-        let controls = Controls::start(reserve(0)?, Arc::clone(&endpoint), clock, Some(self.tls()?))?;
+        let place = &self.service.place;
+        let controls =
+            Controls::start(place.reserve(port)?, Arc::clone(&endpoint), clock, Some(self.tls()?))?;
+        let address = place.authority(controls.port());
         let config = json!({
             "idaasInstanceId": Self::INSTANCE_ID,
             "clientId": self.client_id(),
             "issuer": self.issuer(),
             "tokenEndpoint": self.token_endpoint(),
-            "openApiEndpoint": format!("localhost:{}", controls.port()),
+            "openApiEndpoint": address,
             "scope": self.scope().as_str(),
             "authnConfiguration": {
                 "identityType": "CLIENT",
@@ -64,7 +76,7 @@ impl TestIdaas {
                 "pluginName": "alibabacloudPluginCredentialProvider",
             },
         });
-        Ok(OpenApiService { controls, endpoint, config: format!("{config:#}"), access_key })
+        Ok(OpenApiService { controls, endpoint, address, config: format!("{config:#}"), access_key })
     }
 }
 
@@ -72,7 +84,7 @@ impl TestIdaas {
 impl OpenApiService {
     /// Where it is, without a scheme, as in key `openApiEndpoint`.
     pub fn endpoint(&self) -> String {
-        format!("localhost:{}", self.controls.port())
+        self.address.clone()
     }
 
     /// The text of a `client-config.json` with PLUGIN.
