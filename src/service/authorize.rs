@@ -37,8 +37,8 @@ impl<P> IdaasLayer<P> {
     /// # }
     /// ```
     ///
-    /// A client that follows redirects must remove the header on the way to another origin, and for good. Reqwest's own
-    /// policy does not: see `Idaas::redirect_policy`.
+    /// A client that follows redirects must remove the header on the way to another origin, and must not put it back on.
+    /// Reqwest's own policy does: see `Idaas::redirect_policy`.
     ///
     /// # Errors
     ///

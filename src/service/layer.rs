@@ -38,8 +38,8 @@ use crate::token::TokenCache;
 ///
 /// A layer *around* this one that follows redirects asks for a token at each of them: list the
 /// [origins](Self::allow_origins) that may have one. A client *inside* that follows them must remove the token on the
-/// way to another origin, and for good: over reqwest, build it with `Idaas::redirect_policy()`, because its own policy
-/// can send the token there at the second redirect, whatever the list says.
+/// way to another origin, and must not put it back on. Reqwest's own policy does, whatever the list says: build its
+/// client with `Idaas::redirect_policy()`.
 ///
 /// # Which responses reject the token
 ///

@@ -31,9 +31,9 @@ use crate::token::Token;
 ///
 /// # Redirects
 ///
-/// An inner client that follows redirects must remove `Authorization` on the way to another origin, and for good: over
-/// reqwest, build it with `Idaas::redirect_policy()`, which keeps to the origin. Most other clients remove no other
-/// header: with [`header`](Self::header) or [`with`](Self::with), use that policy, or a client that follows none.
+/// An inner client that follows redirects must remove `Authorization` on the way to another origin, and must not put it
+/// back on: build that of reqwest with `Idaas::redirect_policy()`, which keeps to the origin. Most other clients remove no
+/// other header: with [`header`](Self::header) or [`with`](Self::with), use that policy, or a client that follows none.
 #[derive(Clone, Debug)]
 pub struct SecretLayer {
     shared: SecretShared,

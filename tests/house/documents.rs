@@ -42,7 +42,8 @@ pub(super) fn name_of(path: &Path) -> String {
 /// README and all that it leads to.
 fn documents() -> Vec<PathBuf> {
     let others = ["README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "fuzz/README.md"];
-    others.iter().map(|name| root().join(name)).chain(files_in("docs", "md")).collect()
+    let crates = files_in("crates", "md");
+    others.iter().map(|name| root().join(name)).chain(files_in("docs", "md")).chain(crates).collect()
 }
 
 /// The lines outside of code blocks, without code spans.
