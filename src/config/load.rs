@@ -1,6 +1,5 @@
 //! Finds the configuration file and reads its text.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,11 +19,7 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
             return Err(ConfigError::one(ConfigFault::new("", problem)));
         }
         Some(path) => path.to_owned(),
-        None => environment
-            .variable(PATH_VARIABLE)
-            .map(trimmed)
-            .filter(|path| !is_blank(path))
-            .unwrap_or_else(|| DEFAULT_PATH.into()),
+        None => environment.path(PATH_VARIABLE).unwrap_or_else(|| DEFAULT_PATH.into()),
     };
     environment.expand(&path).map_err(|problem| {
         let problem = format!("{} {problem}, also in {PATH_VARIABLE}", origin(&path));
@@ -34,10 +29,6 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
 
 fn is_blank(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.trim().is_empty())
-}
-
-fn trimmed(path: OsString) -> PathBuf {
-    path.to_str().map(|path| path.trim().into()).unwrap_or_else(|| path.into())
 }
 
 /// The file's text, without a byte-order mark.

@@ -51,6 +51,12 @@ impl Environment {
         }
     }
 
+    /// The variable's value as a path without white space around it, when it is set and not blank. A file of variables may
+    /// end its lines as Windows does.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.variable(name).map(trimmed).filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// The user's home directory, if it is known.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         let home = match self {
@@ -72,6 +78,11 @@ impl Environment {
             Err(_) => Ok(path.to_owned()),
         }
     }
+}
+
+/// The path without white space around it.
+pub(crate) fn trimmed(path: OsString) -> PathBuf {
+    path.to_str().map(|path| path.trim().into()).unwrap_or_else(|| path.into())
 }
 
 /// A path begins with `~`, and the home directory is not known. `Display` is what follows the path in a message.

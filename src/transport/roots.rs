@@ -1,6 +1,5 @@
 //! The certificate authorities that are trusted: where they are, what they are, and whether they have changed.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, trimmed};
 use crate::error::ConfigFault;
 use crate::secret::path::redacted_path;
 use crate::secret::pem;
@@ -35,10 +34,11 @@ pub(super) type Stamped = (PathBuf, Stamp);
 
 impl Authorities {
     pub(super) fn of(environment: &Environment, in_code: &[Vec<u8>]) -> Self {
-        let file = environment.variable(FILE).filter(|path| !is_blank(path)).map(PathBuf::from);
+        let file = environment.path(FILE);
         let folders = environment.variable(FOLDERS);
         let folders = folders.iter().flat_map(std::env::split_paths);
-        let folders = folders.filter(|path| !is_blank(path.as_os_str())).collect();
+        let folders = folders.map(|path| trimmed(path.into_os_string()));
+        let folders = folders.filter(|path| !path.as_os_str().is_empty()).collect();
         Self { file, folders, in_code: in_code.to_vec() }
     }
 
@@ -202,11 +202,6 @@ fn unreadable(variable: &str, path: &Path, problem: &str) -> ConfigFault {
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect())
-}
-
-/// A variable may be set and blank, as a compose file sets one that its environment lacks.
-fn is_blank(path: &OsStr) -> bool {
-    path.to_string_lossy().trim().is_empty()
 }
 
 /// The files and folders of the platform's store, where it consists of files.

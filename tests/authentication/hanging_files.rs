@@ -1,11 +1,9 @@
-//! A file system that hangs, a real one: FUSE whose server never responds, as when a network share or a CSI driver is
-//! gone. It is mounted for a process of its own, and nothing else sees it.
+//! Secrets, configurations and authorities on a file system that hangs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::builder_without_secret;
+use crate::support::{builder_without_secret, hanging};
 use tower_idaas::authn::ClientSecretPost;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Idaas, Scope, SecretSource};
@@ -14,31 +12,18 @@ use tower_idaas_testing::TestIdaas;
 /// The folder in which every access hangs; set in the process that has one.
 const HANGS: &str = "IDAAS_TEST_HANGING_FOLDER";
 
-const MOUNT: &str = "exec 3<>/dev/fuse && \
-    mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hangs \"$0\" && exec \"$@\"";
-
 /// Longer than a read may take, with some time for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// The folder in which every access hangs. In the process that has none, runs the test in one that does, or says that
-/// this machine allows no such mount.
+/// The folder in which every access hangs. In the process that has none, runs the test in one that has one, if this
+/// machine allows that.
 fn where_files_hang(test: &str) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os(HANGS) {
         return Some(folder.into());
     }
     let folder = tempfile::tempdir().unwrap();
-    let shell = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(folder.path());
-        command
-    };
-    if !shell(MOUNT).arg("true").output().is_ok_and(|output| output.status.success()) {
-        println!("{test} did not run: no file system can be mounted here");
-        return None;
-    }
-    let binary = std::env::current_exe().unwrap();
-    let mut child = shell(MOUNT);
-    child.arg(binary).args(["--exact", test, "--nocapture"]).env(HANGS, folder.path());
+    let mut child = hanging::command(folder.path(), std::env::current_exe().unwrap())?;
+    child.args(["--exact", test, "--nocapture"]).env(HANGS, folder.path());
     let output = child.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && printed.contains("1 passed"), "{printed}");

@@ -16,6 +16,7 @@ const NOBODY: u32 = 1_000_612_345;
 
 #[cfg(unix)]
 #[test]
+#[allow(clippy::print_stdout, reason = "read by the process that started this one")]
 fn a_process_whose_home_directory_is_not_known_learns_the_way_out() {
     use std::os::unix::process::CommandExt;
 

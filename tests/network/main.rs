@@ -9,6 +9,8 @@ mod support;
 
 #[cfg(feature = "transport")]
 mod addresses;
+#[cfg(all(feature = "aliyun", feature = "transport"))]
+mod forgotten_connections;
 mod hostile_input;
 mod own_transport;
 #[cfg(feature = "transport")]

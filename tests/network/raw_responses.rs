@@ -6,7 +6,7 @@ use crate::support::raw::{Manner, RawServer};
 use tower_idaas::authn::{Authenticator, AzureIdentity, ClientSecretBasic, ClientSecretPost, Oidc};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::environment::ManualEnvironment;
-use tower_idaas::{Error, ErrorKind, Idaas, SecretSource, Token};
+use tower_idaas::{Error, ErrorKind, Idaas, SecretSource, SubjectToken, Token};
 
 const BODY: &str = r#"{"access_token":"t","expires_in":1200}"#;
 
@@ -229,4 +229,24 @@ async fn the_life_of_a_token_is_read_in_every_form() {
         let left = token.expires_at().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().abs_diff(now);
         assert!(left.abs_diff(seconds) <= 30, "{fields}: {left} s");
     }
+}
+
+#[tokio::test]
+async fn a_response_counts_though_the_server_reads_nothing_of_the_request_and_resets_the_connection() {
+    let refusal = with_length(
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n",
+        r#"{"error":"invalid_request","error_description":"too long"}"#,
+    );
+    let server = RawServer::start(Manner::SaysUnasked(refusal.leak())).await;
+    let idaas = idaas(&server, ClientSecretPost::new(secret()));
+    for length in [10, 5_000, SubjectToken::MAX_LENGTH] {
+        let subject = SubjectToken::access_token("x".repeat(length));
+        let error = idaas.exchange(&subject).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Refused, Some("invalid_request")),
+            "{length}: {error}"
+        );
+    }
+    assert_eq!(server.connections(), 3);
 }

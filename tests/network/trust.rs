@@ -29,6 +29,12 @@ async fn a_file_or_a_folder_of_authorities_replaces_the_platforms() {
     idaas(&issuer, &[("SSL_CERT_FILE", &file)]).unwrap().token().await.unwrap();
     idaas(&issuer, &[("SSL_CERT_DIR", folder.path())]).unwrap().token().await.unwrap();
 
+    // A file of variables may end its lines as Windows does.
+    for (variable, path) in [("SSL_CERT_FILE", &*file), ("SSL_CERT_DIR", folder.path())] {
+        let path = format!("{}\r\n", path.display());
+        idaas(&issuer, &[(variable, Path::new(&path))]).unwrap().token().await.unwrap();
+    }
+
     // The authority of another issuer does not do.
     let other = TestIdaas::start().await.unwrap();
     let error = idaas(&other, &[("SSL_CERT_FILE", &file)]).unwrap().token().await.unwrap_err();

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[cfg(target_os = "linux")]
+pub mod hanging;
 pub mod log;
 pub mod proxy;
 pub mod raw;

@@ -18,6 +18,8 @@ pub enum Manner {
     Says(&'static str),
     /// The same with what may be no text.
     SaysBytes(&'static [u8]),
+    /// Writes this at the first byte of the request, and resets the connection without reading more of it.
+    SaysUnasked(&'static [u8]),
     /// Reads the request, then writes this with the request's body in place of each `$`, and closes.
     Echoes(&'static str),
     /// Reads the request, then writes the first, and this piece again and again with this pause.
@@ -162,6 +164,12 @@ async fn serve(mut stream: TcpStream, manner: Manner, written: Arc<AtomicUsize>,
         Manner::Silent => while matches!(stream.read(&mut request).await, Ok(1..)) {},
         Manner::Says(answer) => say(&mut stream, answer.as_bytes()).await,
         Manner::SaysBytes(answer) => say(&mut stream, answer).await,
+        Manner::SaysUnasked(answer) => {
+            let _ = stream.readable().await;
+            let _ = stream.write_all(answer).await;
+            // Time for it to arrive; with a request unread, closing resets.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Manner::SaysOnce(answer) => {
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(answer.as_bytes()).await;

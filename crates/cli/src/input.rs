@@ -3,11 +3,17 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use tower_idaas::environment::Environment;
 use tower_idaas::{BoxError, Secret, SecretSource};
 
 const LONGEST: u64 = 1 << 20;
+
+/// A file system that has not responded by then hangs.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// The text in the file, or on stdin with `-`, without white space around it.
 ///
@@ -30,12 +36,33 @@ pub(crate) async fn secret(file: &Path, expected: &str) -> Result<Secret, BoxErr
     Err(format!("{problem}; write {expected} to it").into())
 }
 
-/// The text in a regular file of 1 MiB at most. A pipe is not waited for.
+/// The text in a regular file of 1 MiB at most. Neither a pipe nor a file system that hangs is waited for.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] for what is no regular file, [`io::ErrorKind::FileTooLarge`], and those of reading.
+/// [`io::ErrorKind::Unsupported`] for what is no regular file, [`io::ErrorKind::FileTooLarge`],
+/// [`io::ErrorKind::TimedOut`], and those of reading.
 pub(crate) fn text(path: &Path) -> io::Result<String> {
+    let path = path.to_owned();
+    within_limit(move || whole_text(&path))?
+}
+
+/// Whether the path leads to a regular file, on a file system that responds.
+pub(crate) fn is_file(path: &Path) -> bool {
+    let path = path.to_owned();
+    within_limit(move || path.is_file()).unwrap_or(false)
+}
+
+/// Looks at a file on a thread of its own, which is left behind if the file system hangs.
+fn within_limit<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::Builder::new().spawn(move || drop(sender.send(look())))?;
+    let late =
+        || io::Error::new(io::ErrorKind::TimedOut, "does not respond; check the file system that it is on");
+    receiver.recv_timeout(LIMIT).map_err(|_| late())
+}
+
+fn whole_text(path: &Path) -> io::Result<String> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]

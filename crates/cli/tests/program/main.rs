@@ -9,6 +9,12 @@ mod credentials_server;
 mod emulate;
 mod exec_credential;
 mod generated;
+#[cfg(target_os = "linux")]
+#[allow(unreachable_pub)]
+#[path = "../../../../tests/support/hanging.rs"]
+mod hanging;
+#[cfg(target_os = "linux")]
+mod hanging_files;
 mod help;
 mod samples;
 mod server;

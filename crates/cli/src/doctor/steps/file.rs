@@ -45,18 +45,20 @@ pub(crate) fn examine(located: &Located, built: &Built) -> (Finding, Option<()>)
         }
         None => {
             let finding = Finding::failed(Step::File, path.display().to_string()).fact("found", by);
-            let finding = finding.notes(built.faults_of_file());
-            (finding.advise("there is no configuration to work with", remedy(path)), None)
+            let faults = built.faults_of_file();
+            let remedy = remedy(&faults);
+            (finding.notes(faults).advise("there is no configuration to work with", remedy), None)
         }
     }
 }
 
-fn remedy(path: &Path) -> String {
-    match path.exists() {
-        false => format!(
+/// By what the library says: the file system may not respond to another question.
+fn remedy(faults: &[String]) -> String {
+    match faults.iter().any(|fault| fault.contains("does not exist")) {
+        true => format!(
             "put the file there, or set {PATH_VARIABLE} to its path, in the environment of the service itself, or \
              give the path of another with `--config`"
         ),
-        true => "make it a text file in UTF-8 that this user may read".to_owned(),
+        false => "make it a text file in UTF-8 that this user may read".to_owned(),
     }
 }

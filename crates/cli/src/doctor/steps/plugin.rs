@@ -3,6 +3,7 @@
 use super::super::finding::{Finding, Step};
 use super::super::surroundings::Surroundings;
 use super::metadata;
+use crate::input;
 
 /// What each source of the vendor's chain needs, in its order.
 const SOURCES: [(&str, &[&str]); 5] = [
@@ -77,7 +78,7 @@ fn file_of(name: &str, surroundings: &Surroundings) -> Result<String, String> {
         None => (default.to_owned(), other),
     };
     let mut paths = [Some(first.as_str()), other].into_iter().flatten();
-    match paths.find(|path| surroundings.expand(path.as_ref()).is_file()) {
+    match paths.find(|path| input::is_file(&surroundings.expand(path.as_ref()))) {
         Some(path) => Ok(format!("{path} is there")),
         None => Err(format!("{first} is not there")),
     }
