@@ -50,7 +50,7 @@ impl Proxies {
         let address = first(environment, &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]);
         let address = address.and_then(|variable| match variable {
             Some((name, address)) => match check(&address) {
-                Ok(()) => Ok(address),
+                Ok(address) => Ok(address),
                 Err(problem) => Err(ConfigFault::new(name, problem)),
             },
             None => Ok(String::new()),
@@ -118,14 +118,17 @@ fn first(
     Ok(None)
 }
 
+/// The address with its scheme in lower case, which hyper-util demands of SOCKS.
+///
 /// URL parsers disagree on where an unencoded password ends, and each may take a part of it for the host: such an
 /// address is refused.
-fn check(address: &str) -> Result<(), &'static str> {
-    let rest = match address.split_once("://") {
-        Some((scheme, rest)) if SCHEMES.contains(&&*scheme.to_ascii_lowercase()) => rest,
-        Some(_) => return Err(NO_ADDRESS),
-        None => address,
-    };
+fn check(address: &str) -> Result<String, &'static str> {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let scheme = scheme.to_ascii_lowercase();
+    if !SCHEMES.contains(&scheme.as_str()) {
+        return Err(NO_ADDRESS);
+    }
+    let address = format!("{scheme}://{rest}");
     let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if after.contains('@') || authority.matches('@').count() > 1 {
         return Err(NOT_ENCODED);
@@ -140,10 +143,10 @@ fn check(address: &str) -> Result<(), &'static str> {
         _ if host.port_u16().is_some_and(|port| port != 0) => {}
         _ => return Err(BAD_PORT),
     }
-    let probe = Matcher::builder().https(address).build();
+    let probe = Matcher::builder().https(address.as_str()).build();
     let proxy = probe.intercept(&Uri::from_static("https://probe.invalid/")).ok_or(NO_ADDRESS)?;
     let (user, password) = proxy.raw_auth().unwrap_or_default();
-    if user.len().max(password.len()) > 255 { Err(TOO_LONG) } else { Ok(()) }
+    if user.len().max(password.len()) > 255 { Err(TOO_LONG) } else { Ok(address) }
 }
 
 #[cfg(test)]

@@ -45,6 +45,17 @@ async fn token_requests_go_through_a_tunnel_and_share_it() {
 }
 
 #[tokio::test]
+async fn a_host_whose_name_ends_with_a_dot_is_the_same_host() {
+    let issuer = issuer().start().await.unwrap();
+    let proxy = Proxy::start("200 OK", port(&issuer)).await;
+    let environment = ManualEnvironment::from_iter([("HTTPS_PROXY", proxy.url())]);
+    let endpoint = issuer.token_endpoint().replace("localhost", &format!("{HOST}."));
+    let idaas = builder(&issuer).token_endpoint(endpoint).environment(environment).build().unwrap();
+    idaas.token().await.unwrap();
+    assert_eq!(proxy.tunnels()[0].target, format!("{HOST}.:{}", port(&issuer)));
+}
+
+#[tokio::test]
 async fn a_proxy_is_given_the_password_in_its_variable_decoded() {
     let issuer = issuer().start().await.unwrap();
     let proxy = Proxy::start("200 OK", port(&issuer)).await;
@@ -139,7 +150,9 @@ async fn a_socks_proxy_is_given_the_name_of_the_host_and_the_login() {
             Some(_) => proxy.url_with("us%40er", "pass%3Aword"),
             None => proxy.url(),
         };
-        let idaas = idaas(&issuer, &[("ALL_PROXY", &url.replace("http", scheme))]).unwrap();
+        // A scheme is one in whatever case (RFC 3986 section 3.1).
+        let url = url.replace("http", &scheme.to_ascii_uppercase());
+        let idaas = idaas(&issuer, &[("ALL_PROXY", &url)]).unwrap();
         idaas.token().await.unwrap();
         let [tunnel] = &proxy.tunnels()[..] else { panic!("{scheme}: {:?}", proxy.tunnels()) };
         assert_eq!(tunnel.target, format!("{HOST}:{}", port(&issuer)));
