@@ -19,7 +19,7 @@ mod outages;
 mod processes;
 mod public;
 #[allow(dead_code, unreachable_pub)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 #[path = "../../../../tests/support/raw.rs"]
 mod raw;
 mod runtimes;
