@@ -145,6 +145,12 @@ fn diagrams_fit_a_narrow_window_and_code_hides_no_line() {
                 None if language.as_deref() == Some("text") => {
                     assert!(line.chars().count() <= 80, "{}: {line}", path.display());
                 }
+                // A wider line is cut off in a window of 1280 pixels. Only TOML has values that cannot be wrapped.
+                None if language.as_deref().is_some_and(|language| language != "toml")
+                    && line.chars().count() > 100 =>
+                {
+                    panic!("{}: wider than 100 columns: {line}", path.display());
+                }
                 // What rustdoc hides shows in the repository.
                 None if language.as_deref().is_some_and(|language| language.starts_with("rust")) => {
                     assert!(!line.starts_with("# ") && line != "#", "{}: {line}", path.display());
