@@ -17,6 +17,9 @@ use crate::secret::{Content, Expected, SecretSource};
 /// place of a private key. It is called once per attempt at a token, and never for a request that is served from the
 /// cache. [`assertion_signer_fn`] makes one from a function.
 ///
+/// It must not block the thread: a worker of the runtime waits meanwhile. A synchronous client belongs in
+/// `tokio::task::spawn_blocking`.
+///
 /// ```
 /// use tower_idaas::authn::{AssertionSigner, SigningAlgorithm};
 /// use tower_idaas::{BoxFuture, Error, ErrorKind};

@@ -18,6 +18,9 @@ use crate::secret::Secret;
 /// token is noticed; a source with a slow origin may cache the text, and then checks [`TokenRequest::was_refused`]
 /// before it returns the same text again. [`assertion_source_fn`] makes one from a function.
 ///
+/// It must not block the thread: a worker of the runtime waits meanwhile. A synchronous client belongs in
+/// `tokio::task::spawn_blocking`.
+///
 /// ```
 /// use tower_idaas::authn::{AssertionSource, TokenRequest};
 /// use tower_idaas::{BoxFuture, Error, Secret};

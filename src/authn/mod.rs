@@ -77,6 +77,9 @@ use crate::error::{BoxFuture, ConfigFault, Error};
 /// an assertion is never sent twice. Give one of your own to
 /// [`IdaasBuilder::authenticator`](crate::IdaasBuilder::authenticator); [`authenticator_fn`] makes one from a function.
 ///
+/// It must not block the thread: a worker of the runtime waits meanwhile. A synchronous client belongs in
+/// `tokio::task::spawn_blocking`.
+///
 /// ```
 /// use tower_idaas::authn::{Authenticator, CheckContext, TokenRequest};
 /// use tower_idaas::{BoxFuture, ConfigFault, Error, SecretSource};

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::cache::circuit_breaker::{CircuitBreaker, Failed, Refused};
-use crate::cache::limiter::{DEFAULT_LIMIT, Heartbeat, Limiter, Queued};
+use crate::cache::heartbeat::Heartbeat;
+use crate::cache::limiter::{DEFAULT_LIMIT, Limiter, Queued};
 use crate::cache::loader::Evidence;
 use crate::cache::sync::{Mutex, MutexGuard, timeout};
 use crate::clock::{Clock, Timestamp};

@@ -2,13 +2,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::cache::entry::CacheEntry;
-use crate::cache::limiter::Heartbeat;
+use crate::cache::heartbeat::Heartbeat;
 use crate::cache::sync::timeout;
 use crate::error::Error;
 
@@ -53,7 +52,7 @@ pub(crate) struct InFlight<V> {
 
 impl<V> Clone for InFlight<V> {
     fn clone(&self) -> Self {
-        Self { id: self.id, outcome: self.outcome.clone(), heartbeat: Arc::clone(&self.heartbeat) }
+        Self { id: self.id, outcome: self.outcome.clone(), heartbeat: self.heartbeat.clone() }
     }
 }
 
@@ -62,7 +61,7 @@ impl<V> InFlight<V> {
     pub(crate) fn new(id: u64) -> (watch::Sender<Option<Outcome<V>>>, Heartbeat, Self) {
         let (sender, outcome) = watch::channel(None);
         let heartbeat = Heartbeat::default();
-        (sender, Arc::clone(&heartbeat), Self { id, outcome, heartbeat })
+        (sender, heartbeat.clone(), Self { id, outcome, heartbeat })
     }
 
     /// Waits for the outcome.
@@ -75,15 +74,15 @@ impl<V> InFlight<V> {
 
     /// Waits for the outcome; `None` when the runtime of the refresh is not driven.
     pub(crate) async fn wait_while_running(self) -> Option<Outcome<V>> {
-        let heartbeat = Arc::clone(&self.heartbeat);
+        let heartbeat = self.heartbeat.clone();
         let mut outcome = pin!(self.wait());
-        let (mut seen, mut missed) = (heartbeat.load(Ordering::Relaxed), 0);
+        let (mut seen, mut missed) = (heartbeat.count(), 0);
         while missed < 2 {
             if let Ok(outcome) = timeout(CHECK_INTERVAL, outcome.as_mut()).await {
                 return Some(outcome);
             }
-            let beats = heartbeat.load(Ordering::Relaxed);
-            missed = if beats == seen { missed + 1 } else { 0 };
+            let beats = heartbeat.count();
+            missed = if beats.is_some() && beats == seen { missed + 1 } else { 0 };
             seen = beats;
         }
         None
@@ -92,5 +91,21 @@ impl<V> InFlight<V> {
     /// Whether the refresh ended without a result.
     pub(crate) fn is_lost(&self) -> bool {
         self.outcome.has_changed().is_err() && self.outcome.borrow().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_that_blocks_its_worker_is_waited_for_and_one_that_is_not_driven_is_not() {
+        let (_sender, heartbeat, in_flight) = InFlight::<()>::new(1);
+        heartbeat.set_polled(true);
+        let mut waiting = pin!(in_flight.wait_while_running());
+        assert!(timeout(Duration::from_secs(60), waiting.as_mut()).await.is_err());
+        heartbeat.set_polled(false);
+        assert!(timeout(CHECK_INTERVAL * 2, waiting.as_mut()).await.is_err(), "it may just have ended its poll");
+        assert!(matches!(timeout(CHECK_INTERVAL * 2, waiting).await, Ok(None)));
     }
 }

@@ -5,10 +5,9 @@
 //! in eight is reserved for requests with priority.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::cache::heartbeat::Heartbeat;
 use crate::clock::{Timestamp, nanos};
 
 /// How many requests are in flight at most before the first response.
@@ -22,9 +21,6 @@ const QUEUED_PER_PLACE: usize = 16;
 
 /// A holder whose heartbeat stands still for this long loses its place.
 pub(crate) const STALLED: Duration = Duration::from_millis(1_500);
-
-/// Counted up by a running refresh several times a second; on a runtime that is not driven it stands still.
-pub(crate) type Heartbeat = Arc<AtomicU64>;
 
 /// The requests in flight, and how many are queued.
 #[derive(Debug)]
@@ -43,7 +39,7 @@ struct Holder {
     priority: bool,
     heartbeat: Heartbeat,
     /// The heartbeat at the last check, and when it was first seen at that count.
-    seen: Option<(u64, Timestamp)>,
+    seen: Option<(Option<u64>, Timestamp)>,
 }
 
 /// How many requests wait, by priority.
@@ -91,7 +87,7 @@ impl Limiter {
 
     pub(crate) fn acquire(&mut self, permit: u64, priority: bool, heartbeat: &Heartbeat) {
         self.ordinary += usize::from(!priority);
-        self.holders.insert(permit, Holder { priority, heartbeat: Arc::clone(heartbeat), seen: None });
+        self.holders.insert(permit, Holder { priority, heartbeat: heartbeat.clone(), seen: None });
     }
 
     pub(crate) fn release(&mut self, permit: u64) {
@@ -146,9 +142,9 @@ impl Limiter {
     /// Removes stalled holders, and returns their permits.
     pub(crate) fn remove_stalled(&mut self, now: Timestamp) -> Vec<u64> {
         let stalled = |holder: &mut Holder| {
-            let beats = holder.heartbeat.load(Ordering::Relaxed);
+            let beats = holder.heartbeat.count();
             match holder.seen {
-                Some((seen, since)) if seen == beats => {
+                Some((seen, since)) if beats.is_some() && seen == beats => {
                     now.monotonic.saturating_sub(since.monotonic) >= nanos(STALLED)
                 }
                 _ => {
@@ -262,7 +258,7 @@ mod tests {
         limiter.acquire(2, true, &running);
         // The first check only notes the heartbeat, however long the request has been in flight.
         assert!(limiter.remove_stalled(NOW.after(Duration::from_secs(60))).is_empty());
-        running.fetch_add(1, Ordering::Relaxed);
+        running.beat();
         assert_eq!(limiter.remove_stalled(NOW.after(Duration::from_secs(62))), [1]);
         assert_eq!(limiter.holders.len(), 1);
     }

@@ -5,6 +5,7 @@ pub(crate) mod admission;
 pub(crate) mod backoff;
 pub(crate) mod circuit_breaker;
 pub(crate) mod entry;
+pub(crate) mod heartbeat;
 pub(crate) mod in_flight;
 pub(crate) mod limiter;
 pub(crate) mod loader;

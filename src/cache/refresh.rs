@@ -11,7 +11,6 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,7 +21,7 @@ use crate::cache::backoff::{ATTEMPTS, RETRY_BUDGET, pause_between_attempts};
 use crate::cache::circuit_breaker::Refused;
 use crate::cache::entry::CacheEntry;
 use crate::cache::in_flight::{InFlight, Outcome};
-use crate::cache::limiter::Heartbeat;
+use crate::cache::heartbeat::Heartbeat;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::sync::{Handle, Runtimes, sleep, timeout};
 use crate::clock::{Clock, Timestamp};
@@ -117,8 +116,6 @@ pub(crate) struct Refresh<V: Debug + Send + Sync + 'static> {
     started: Timestamp,
     /// How many attempts it has made.
     attempt: u32,
-    /// Whether the task is being polled; stays true when a panic ends the poll.
-    polled: Arc<AtomicBool>,
     completed: bool,
 }
 
@@ -140,7 +137,6 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
             outcome,
             heartbeat,
             attempt: 0,
-            polled: Arc::default(),
             completed: false,
         };
         (refresh, in_flight)
@@ -150,24 +146,24 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
     /// ends the refresh.
     pub(crate) fn spawn(self, runtime: &Handle) {
         let span = self.settings.telemetry.refresh_span(self.loader.label(), self.cause());
-        let polled = Arc::clone(&self.polled);
+        let heartbeat = self.heartbeat.clone();
         let mut run = Box::pin(self.run().instrument(span));
         runtime.spawn(poll_fn(move |context| {
-            polled.store(true, Ordering::Relaxed);
+            heartbeat.set_polled(true);
             let poll = run.as_mut().poll(context);
-            polled.store(false, Ordering::Relaxed);
+            heartbeat.set_polled(false);
             poll
         }));
     }
 
     async fn run(mut self) {
-        let heartbeat = Arc::clone(&self.heartbeat);
+        let heartbeat = self.heartbeat.clone();
         let result = {
             let mut fetch = pin!(self.fetch());
             loop {
                 match timeout(HEARTBEAT_INTERVAL, fetch.as_mut()).await {
                     Ok(result) => break result,
-                    Err(_elapsed) => heartbeat.fetch_add(1, Ordering::Relaxed),
+                    Err(_elapsed) => heartbeat.beat(),
                 };
             }
         };
@@ -327,7 +323,7 @@ impl<V: Debug + Send + Sync + 'static> Drop for Refresh<V> {
         if self.completed {
             return;
         }
-        if self.polled.load(Ordering::Relaxed) {
+        if self.heartbeat.is_polled() {
             let message =
                 format!("the fetch of {} panicked; the panic's own message says where", self.loader.label());
             let error = Error::new(ErrorKind::Runtime, message);

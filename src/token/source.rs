@@ -21,6 +21,9 @@ use crate::token::token::Token;
 /// back-off are the same for all sources: a source is called once per token life and scope, and once per attempt after
 /// a failure. It need not cache, retry or guard against concurrency.
 ///
+/// It must not block the thread: a worker of the runtime waits meanwhile. A synchronous client belongs in
+/// `tokio::task::spawn_blocking`.
+///
 /// Where a closure is enough, [`token_source_fn`](crate::token::token_source_fn) makes a source of it.
 ///
 /// ```

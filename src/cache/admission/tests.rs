@@ -182,7 +182,7 @@ async fn a_probe_on_a_runtime_that_is_not_driven_is_taken_over_and_does_not_coun
     let mut waiter = fixture.waiter(Party::Own);
     for _ in 0..10 {
         // A request whose heartbeat advances may just be slow.
-        fixture.heartbeat.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        fixture.heartbeat.beat();
         fixture.manual.advance(STALLED);
         tokio::time::advance(CHECK_INTERVAL).await;
         assert_pending!(waiter.poll());
