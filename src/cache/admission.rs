@@ -3,7 +3,8 @@
 //! It has two circuit breakers. The one for connections opens when no connection can be made, and refuses all requests.
 //! The one for the handle's own requests opens when the server does not respond to them, or cannot serve them, and
 //! refuses own requests alone. The response to a request for another party, or the lack of one, opens neither: it says
-//! something about that party only, and only its slot backs off. The limiter bounds how many requests are in flight.
+//! something about that party only, and only its slot backs off. So does one of several labels of own requests that
+//! fails alone. The limiter bounds how many requests are in flight.
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -11,16 +12,16 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::cache::circuit_breaker::{CircuitBreaker, Failed, Refused};
+use crate::cache::circuit_breaker::{CircuitBreaker, Failed, Label, Refused};
 use crate::cache::heartbeat::Heartbeat;
-use crate::cache::limiter::{DEFAULT_LIMIT, Limiter, Queued};
+use crate::cache::limiter::{Counts, DEFAULT_LIMIT, Limiter, Priority};
 use crate::cache::loader::Evidence;
 use crate::cache::sync::{Mutex, MutexGuard, timeout};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, nanos};
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::{Gauged, Telemetry};
 
-/// How often a queued request checks whether requests in flight have stalled.
+/// How often queued requests check whether requests in flight have stalled.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The party that a request is made for.
@@ -36,9 +37,9 @@ pub(crate) enum Party {
 /// What the admission needs to know of a request.
 #[derive(Debug)]
 pub(crate) struct AdmissionRequest<'a> {
-    pub(crate) party: Party,
-    /// Whether it precedes requests without priority, and may use the places reserved for priority.
-    pub(crate) priority: bool,
+    pub(crate) priority: Priority,
+    /// What it is for: see [`Loader::label`](crate::cache::loader::Loader::label).
+    pub(crate) label: &'a str,
     pub(crate) heartbeat: &'a Heartbeat,
 }
 
@@ -46,17 +47,21 @@ pub(crate) struct AdmissionRequest<'a> {
 #[derive(Debug)]
 pub(crate) struct Admission {
     state: Mutex<State>,
-    priority: Notify,
-    ordinary: Notify,
+    own: Notify,
+    renewals: Notify,
+    first: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     connection: CircuitBreaker,
     own: CircuitBreaker,
-    /// The only label whose requests have failed with doubtful evidence since the server last responded.
-    doubtful_label: Option<String>,
+    /// The label of the first own request, and whether there has been one for another label.
+    first_label: Option<Label>,
+    several_labels: bool,
     limiter: Limiter,
+    /// The next check for stalled requests, on the monotonic clock.
+    next_check: u64,
     next_permit: u64,
 }
 
@@ -90,11 +95,14 @@ impl Admission {
         let state = State {
             connection: CircuitBreaker::default(),
             own: CircuitBreaker::default(),
-            doubtful_label: None,
+            first_label: None,
+            several_labels: false,
             limiter: Limiter::new(limit),
+            next_check: 0,
             next_permit: 1,
         };
-        Self { state: Mutex::new(state), priority: Notify::new(), ordinary: Notify::new() }
+        let state = Mutex::new(state);
+        Self { state, own: Notify::new(), renewals: Notify::new(), first: Notify::new() }
     }
 
     /// Waits for a permit to send the request.
@@ -141,9 +149,28 @@ impl Admission {
         }
     }
 
-    /// Removes stalled requests, and gives their places to queued ones.
+    /// The failure of a request that has waited for its turn in vain.
+    pub(crate) fn waited_in_vain(&self, priority: Priority, limit: Duration) -> Error {
+        let state = self.state();
+        let own = || state.own.error().filter(|_| priority == Priority::Own);
+        let error = state.connection.error().or_else(own).cloned();
+        drop(state);
+        error.unwrap_or_else(|| {
+            let message = format!(
+                "too many requests are in flight and this one was not sent: it waited {limit:?} for its turn; try \
+                 again later, or raise the limit of requests in flight"
+            );
+            Error::new(ErrorKind::Overloaded, message)
+        })
+    }
+
+    /// Removes stalled requests, and gives their places to queued ones. One check serves all queued requests.
     fn remove_stalled(&self, now: Timestamp) {
         let mut state = self.state();
+        if now.monotonic < state.next_check {
+            return;
+        }
+        state.next_check = now.monotonic.saturating_add(nanos(CHECK_INTERVAL));
         let permits = state.limiter.remove_stalled(now);
         let freed = permits.len();
         let probe_lost = permits.into_iter().fold(false, |lost, permit| state.release(permit) | lost);
@@ -153,15 +180,18 @@ impl Admission {
     }
 
     fn decide(self: &Arc<Self>, request: &AdmissionRequest<'_>, queued: bool, now: Timestamp) -> Decision {
-        let AdmissionRequest { party, priority, .. } = *request;
+        let AdmissionRequest { priority, label, heartbeat } = *request;
+        let (label, is_own) = (Label::of(label), priority == Priority::Own);
         let mut state = self.state();
-        let State { connection, own, limiter, next_permit, .. } = &mut *state;
-        let mut circuits = [connection, own];
-        let depends_on = if party == Party::Own { 2 } else { 1 };
-        if let Some(refused) = circuits.iter().take(depends_on).find_map(|circuit| circuit.refusal(now)) {
+        let State { connection, own, first_label, several_labels, limiter, next_permit, .. } = &mut *state;
+        *several_labels |= is_own && *first_label.get_or_insert(label) != label;
+        // What the circuit of own requests says to this one, if it depends on it.
+        let depends_on_own = is_own && !own.exempts(label, now);
+        let own_refusal = || if depends_on_own { own.refusal(now) } else { None };
+        if let Some(refused) = connection.refusal(now).or_else(own_refusal) {
             return Decision::Refused(refused);
         }
-        let probed = circuits.iter().take(depends_on).any(|circuit| circuit.is_probed());
+        let probed = connection.is_probed() || (depends_on_own && own.is_probed());
         // Queued requests precede new ones.
         let has_room =
             if queued { limiter.has_room(priority) } else { limiter.has_room_beside_queue(priority) };
@@ -173,12 +203,21 @@ impl Admission {
         }
         let id = *next_permit;
         *next_permit += 1;
-        let circuits = circuits.iter_mut().take(depends_on);
-        let probes = circuits.fold(false, |probes, circuit| circuit.start(id) | probes);
-        limiter.acquire(id, priority, request.heartbeat);
+        let probes = connection.start(id, now) | (is_own && own.start(id, now));
+        limiter.acquire(id, priority, heartbeat);
         drop(state);
         let admission = Arc::clone(self);
-        Decision::Granted(Permit { admission, id, party, probes, counted: false, frees: 1, in_flight: None })
+        let party = if is_own { Party::Own } else { Party::Other };
+        Decision::Granted(Permit {
+            admission,
+            id,
+            party,
+            label,
+            probes,
+            counted: false,
+            frees: 1,
+            in_flight: None,
+        })
     }
 
     /// Whether the circuits that requests for this party depend on admit one now: they are closed, or half-open
@@ -199,18 +238,22 @@ impl Admission {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn notify(&self, priority: bool) -> &Notify {
-        if priority { &self.priority } else { &self.ordinary }
+    fn notify(&self, priority: Priority) -> &Notify {
+        match priority {
+            Priority::Own => &self.own,
+            Priority::Renewal => &self.renewals,
+            Priority::First => &self.first,
+        }
     }
 
     /// Wakes as many queued requests as there are places now, or all of them, so that each decides again.
-    fn wake(&self, all: bool, admissible: Queued) {
-        for (notify, count) in [(&self.priority, admissible.priority), (&self.ordinary, admissible.ordinary)]
-        {
+    fn wake(&self, all: bool, mut admissible: Counts) {
+        for priority in Priority::ALL {
+            let notify = self.notify(priority);
             if all {
                 notify.notify_waiters();
             } else {
-                (0..count).for_each(|_| notify.notify_one());
+                (0..*admissible.of(priority)).for_each(|_| notify.notify_one());
             }
         }
     }
@@ -230,7 +273,6 @@ impl State {
         if party == Party::Other {
             return was_open;
         }
-        self.doubtful_label = None;
         self.own.close(next) || was_open
     }
 }
@@ -238,7 +280,7 @@ impl State {
 /// A position in the queue, given up when dropped.
 struct InQueue<'a> {
     admission: &'a Admission,
-    priority: bool,
+    priority: Priority,
     queued: Option<Gauged>,
 }
 
@@ -254,6 +296,7 @@ pub(crate) struct Permit {
     admission: Arc<Admission>,
     id: u64,
     party: Party,
+    label: Label,
     probes: bool,
     /// Whether a failure under this permit was counted.
     counted: bool,
@@ -276,24 +319,19 @@ impl Permit {
         drop(state);
         self.frees += grown;
         if was_open {
-            self.admission.wake(true, Queued::default());
+            self.admission.wake(true, Counts::default());
         }
     }
 
     /// The request failed. `again` says whether the refresh would make another attempt at once.
-    pub(crate) fn failed(
-        &mut self,
-        label: &str,
-        error: &Error,
-        again: bool,
-        now: Timestamp,
-        jitter: f64,
-    ) -> Effect {
+    pub(crate) fn failed(&mut self, error: &Error, again: bool, now: Timestamp, jitter: f64) -> Effect {
         let evidence = Evidence::of(error);
         let mut guard = self.admission.state();
         let state = &mut *guard;
         let next = state.next_permit;
         let mut was_open = false;
+        // Not by a user's own source that cannot connect for this label.
+        let reached = !error.is_unreachable();
         let breaker = match (evidence, self.party) {
             (Evidence::Nothing, _) => return Effect::Isolated,
             (Evidence::Unreachable, _) => Some(&mut state.connection),
@@ -303,18 +341,18 @@ impl Permit {
                 None
             }
             (Evidence::Unavailable, Party::Other) => {
-                was_open = state.connection.close(next);
+                was_open = reached && state.connection.close(next);
                 None
             }
             (Evidence::Doubtful | Evidence::Unavailable, Party::Own) => {
-                was_open = state.connection.close(next);
-                let alone = evidence == Evidence::Doubtful
-                    && state.own.is_closed()
-                    && state.doubtful_label.get_or_insert_with(|| label.to_owned()) == label;
-                (!alone).then_some(&mut state.own)
+                was_open = reached && state.connection.close(next);
+                let alone = state.own.note(self.label, error, now) && state.own.is_closed();
+                let isolated = alone && (state.several_labels || evidence == Evidence::Doubtful);
+                (!isolated).then_some(&mut state.own)
             }
         };
-        let failed = Failed { permit: self.id, error, again, counted: self.counted };
+        let Self { id: permit, label, counted, .. } = *self;
+        let failed = Failed { permit, label, error, again, counted };
         let result = breaker.and_then(|breaker| breaker.fail(failed, next, now, jitter));
         let opened = matches!(result, Some((_, true)));
         if opened {
@@ -324,7 +362,7 @@ impl Permit {
         drop(guard);
         // Queued requests may be sent once a circuit is closed, and are refused once one is open.
         if was_open || (opened && !again) {
-            self.admission.wake(true, Queued::default());
+            self.admission.wake(true, Counts::default());
         }
         match result {
             None => Effect::Isolated,

@@ -105,7 +105,10 @@ mod tests {
         let mut waiting = pin!(in_flight.wait_while_running());
         assert!(timeout(Duration::from_secs(60), waiting.as_mut()).await.is_err());
         heartbeat.set_polled(false);
-        assert!(timeout(CHECK_INTERVAL * 2, waiting.as_mut()).await.is_err(), "it may just have ended its poll");
+        assert!(
+            timeout(CHECK_INTERVAL * 2, waiting.as_mut()).await.is_err(),
+            "it may just have ended its poll"
+        );
         assert!(matches!(timeout(CHECK_INTERVAL * 2, waiting).await, Ok(None)));
     }
 }

@@ -1,8 +1,8 @@
 //! How many requests may be in flight: arithmetic alone, no lock, no waiting.
 //!
 //! A slow start, as in TCP: the window begins at [`START`] requests, and each response widens it by as many, up to the
-//! limit. It begins again once no request is in flight or queued, and after a failure that opens a circuit. One place
-//! in eight is reserved for requests with priority.
+//! limit. It begins again once no request is in flight or queued, and after a failure that opens a circuit. Some places
+//! are reserved by [`Priority`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,11 +16,51 @@ pub(crate) const START: usize = 8;
 /// How many requests are in flight at most unless set otherwise: leaves room under 1,024 file descriptors.
 pub(crate) const DEFAULT_LIMIT: usize = 256;
 
-/// How many requests without priority may be queued for each place.
+/// Of this many places, one is reserved for own requests, and another one for those and for renewals.
+const RESERVED: usize = 16;
+
+/// How many requests for a first value may be queued for each place.
 const QUEUED_PER_PLACE: usize = 16;
 
 /// A holder whose heartbeat stands still for this long loses its place.
 pub(crate) const STALLED: Duration = Duration::from_millis(1_500);
+
+/// What a request is for. What comes first here leaves the queue first, and has places that the others may not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// A value of the handle itself.
+    Own,
+    /// The next value of another party that has had one.
+    Renewal,
+    /// The first value of another party.
+    First,
+}
+
+impl Priority {
+    pub(crate) const ALL: [Self; 3] = [Self::Own, Self::Renewal, Self::First];
+}
+
+/// A number of requests for each priority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    own: usize,
+    renewals: usize,
+    first: usize,
+}
+
+impl Counts {
+    pub(crate) fn of(&mut self, priority: Priority) -> &mut usize {
+        match priority {
+            Priority::Own => &mut self.own,
+            Priority::Renewal => &mut self.renewals,
+            Priority::First => &mut self.first,
+        }
+    }
+
+    fn all(self) -> usize {
+        self.own + self.renewals + self.first
+    }
+}
 
 /// The requests in flight, and how many are queued.
 #[derive(Debug)]
@@ -29,103 +69,97 @@ pub(crate) struct Limiter {
     /// How many may be in flight now, at most `limit`.
     window: usize,
     holders: BTreeMap<u64, Holder>,
-    /// How many of them have no priority.
-    ordinary: usize,
-    queued: Queued,
+    /// How many of them there are of each priority.
+    held: Counts,
+    queued: Counts,
 }
 
 #[derive(Debug)]
 struct Holder {
-    priority: bool,
+    priority: Priority,
     heartbeat: Heartbeat,
     /// The heartbeat at the last check, and when it was first seen at that count.
     seen: Option<(Option<u64>, Timestamp)>,
 }
 
-/// How many requests wait, by priority.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Queued {
-    pub(crate) priority: usize,
-    pub(crate) ordinary: usize,
-}
-
-impl Queued {
-    fn of(&mut self, priority: bool) -> &mut usize {
-        if priority { &mut self.priority } else { &mut self.ordinary }
-    }
-}
-
 impl Limiter {
-    /// A limit below two counts as two: one place is reserved for priority.
+    /// A limit below two counts as two: one place is reserved for own requests.
     pub(crate) fn new(limit: usize) -> Self {
         let limit = limit.max(2);
         let holders = BTreeMap::new();
-        Self { limit, window: START.min(limit), holders, ordinary: 0, queued: Queued::default() }
+        Self { limit, window: START.min(limit), holders, held: Counts::default(), queued: Counts::default() }
     }
 
-    pub(crate) fn has_room(&self, priority: bool) -> bool {
-        self.room(priority) > 0
+    pub(crate) fn has_room(&self, priority: Priority) -> bool {
+        self.room_beside(self.held, priority) > 0
     }
 
     /// Whether there is room for a new request as well as for each queued one. Those have been woken then, and take
     /// their places when they run.
-    pub(crate) fn has_room_beside_queue(&self, priority: bool) -> bool {
-        let queued = if priority { self.queued.priority } else { self.queued.ordinary };
-        self.room(priority) > queued
+    pub(crate) fn has_room_beside_queue(&self, priority: Priority) -> bool {
+        let mut queued = self.queued;
+        self.room_beside(self.held, priority) > *queued.of(priority)
     }
 
-    fn room(&self, priority: bool) -> usize {
-        let free = self.window.saturating_sub(self.holders.len());
-        if priority { free } else { free.min(self.ordinary_room()) }
+    /// How many more requests of a priority may be in flight beside these.
+    fn room_beside(&self, held: Counts, priority: Priority) -> usize {
+        let reserved = (self.window / RESERVED).max(1);
+        let for_others = self.window.saturating_sub(reserved);
+        let for_first = self.window.saturating_sub(2 * reserved).max(1);
+        let own = self.window.saturating_sub(held.all());
+        let renewals = own.min(for_others.saturating_sub(held.renewals + held.first));
+        match priority {
+            Priority::Own => own,
+            Priority::Renewal => renewals,
+            Priority::First => renewals.min(for_first.saturating_sub(held.first)),
+        }
     }
 
-    /// How many more requests without priority the reserved places allow.
-    fn ordinary_room(&self) -> usize {
-        let reserved = (self.window / 8).max(1);
-        (self.window - reserved).saturating_sub(self.ordinary)
-    }
-
-    pub(crate) fn acquire(&mut self, permit: u64, priority: bool, heartbeat: &Heartbeat) {
-        self.ordinary += usize::from(!priority);
+    pub(crate) fn acquire(&mut self, permit: u64, priority: Priority, heartbeat: &Heartbeat) {
+        *self.held.of(priority) += 1;
         self.holders.insert(permit, Holder { priority, heartbeat: heartbeat.clone(), seen: None });
     }
 
     pub(crate) fn release(&mut self, permit: u64) {
         let Some(holder) = self.holders.remove(&permit) else { return };
-        self.ordinary -= usize::from(!holder.priority);
-        if self.holders.is_empty() && !self.has_queue() {
-            self.reset();
-        }
+        *self.held.of(holder.priority) -= 1;
+        self.reset_if_idle();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_holders(&self) -> bool {
+        !self.holders.is_empty()
     }
 
     /// Joins the queue; false when it is full.
-    pub(crate) fn enqueue(&mut self, priority: bool) -> bool {
-        let full = !priority && self.queued.ordinary >= self.limit.saturating_mul(QUEUED_PER_PLACE);
-        if !full {
-            *self.queued.of(priority) += 1;
-        }
+    pub(crate) fn enqueue(&mut self, priority: Priority) -> bool {
+        let queued = self.queued.of(priority);
+        let full = priority == Priority::First && *queued >= self.limit.saturating_mul(QUEUED_PER_PLACE);
+        *queued += usize::from(!full);
         !full
     }
 
     pub(crate) fn has_queue(&self) -> bool {
-        self.queued.priority + self.queued.ordinary > 0
+        self.queued.all() > 0
     }
 
-    pub(crate) fn dequeue(&mut self, priority: bool) {
+    pub(crate) fn dequeue(&mut self, priority: Priority) {
         let queued = self.queued.of(priority);
         *queued = queued.saturating_sub(1);
-        if self.holders.is_empty() && !self.has_queue() {
-            self.reset();
-        }
+        self.reset_if_idle();
     }
 
-    /// How many queued requests to wake now that this many places have become free. Further free places are not
-    /// counted: requests woken before are about to take them.
-    pub(crate) fn admissible(&self, freed: usize) -> Queued {
-        let free = self.window.saturating_sub(self.holders.len()).min(freed);
-        let priority = free.min(self.queued.priority);
-        let ordinary = (free - priority).min(self.ordinary_room()).min(self.queued.ordinary);
-        Queued { priority, ordinary }
+    /// How many queued requests of each priority to wake now that this many places have become free. Places that were
+    /// free before are not given away again: requests woken for them are about to take them.
+    pub(crate) fn admissible(&self, freed: usize) -> Counts {
+        let (mut woken, mut queued, mut held, mut free) = (Counts::default(), self.queued, self.held, freed);
+        for priority in Priority::ALL {
+            let count = free.min(*queued.of(priority)).min(self.room_beside(held, priority));
+            *woken.of(priority) = count;
+            *held.of(priority) += count;
+            free -= count;
+        }
+        woken
     }
 
     /// The server responded: widens the window, and returns by how much.
@@ -139,7 +173,14 @@ impl Limiter {
         self.window = START.min(self.limit);
     }
 
-    /// Removes stalled holders, and returns their permits.
+    fn reset_if_idle(&mut self) {
+        if self.holders.is_empty() && !self.has_queue() {
+            self.reset();
+        }
+    }
+
+    /// Removes stalled holders, and returns their permits. A holder is stalled when its heartbeat was the same at two
+    /// calls that are at least [`STALLED`] apart, and at each one in between.
     pub(crate) fn remove_stalled(&mut self, now: Timestamp) -> Vec<u64> {
         let stalled = |holder: &mut Holder| {
             let beats = holder.heartbeat.count();
@@ -167,24 +208,31 @@ mod tests {
 
     const NOW: Timestamp = Timestamp { monotonic: 1_000_000_000_000, wall: 1_700_000_000_000_000_000 };
 
-    fn filled(limit: usize, ordinary: u64) -> Limiter {
-        let mut limiter = Limiter::new(limit);
-        (0..ordinary).for_each(|permit| limiter.acquire(permit, false, &Heartbeat::default()));
-        limiter
+    /// With as many requests of this priority in flight as there is room for, and how many that are.
+    fn filled(limiter: &mut Limiter, priority: Priority) -> usize {
+        let mut taken = 0;
+        while limiter.has_room(priority) {
+            let permit = limiter.holders.len() as u64;
+            limiter.acquire(permit, priority, &Heartbeat::default());
+            taken += 1;
+        }
+        taken
     }
 
     #[test]
     fn each_response_lets_eight_more_go_and_those_add_up_to_the_limit() {
         let mut limiter = Limiter::new(256);
         // With a queued request, the window does not begin again.
-        assert!(limiter.enqueue(true));
+        assert!(limiter.enqueue(Priority::Own));
         let mut permits = 0..;
         let rounds: Vec<usize> = (0..4)
             .map(|_| {
                 let mut sent = Vec::new();
-                while limiter.has_room(true) {
+                while limiter.has_room(Priority::Own) {
                     sent.extend(permits.next());
-                    sent.last().iter().for_each(|id| limiter.acquire(**id, true, &Heartbeat::default()));
+                    sent.last()
+                        .iter()
+                        .for_each(|id| limiter.acquire(**id, Priority::Own, &Heartbeat::default()));
                 }
                 sent.iter().for_each(|permit| {
                     limiter.grow();
@@ -194,44 +242,56 @@ mod tests {
             })
             .collect();
         assert_eq!(rounds, [8, 72, 256, 256]);
-        limiter.dequeue(true);
-        limiter.acquire(u64::MAX, true, &Heartbeat::default());
+        limiter.dequeue(Priority::Own);
+        limiter.acquire(u64::MAX, Priority::Own, &Heartbeat::default());
         limiter.release(u64::MAX);
         assert_eq!(limiter.window, START, "once idle, it begins again");
     }
 
     #[test]
-    fn one_place_in_eight_is_kept_for_priority() {
-        let mut limiter = filled(256, 7);
-        assert!(!limiter.has_room(false));
-        assert!(limiter.has_room(true));
-        limiter.acquire(7, true, &Heartbeat::default());
-        assert!(!limiter.has_room(true));
+    fn one_place_in_sixteen_is_kept_for_own_requests_and_another_one_for_those_and_renewals() {
+        for (limit, own, renewals) in [(2, 1, 0), (START, 1, 1), (64, 4, 4), (256, 16, 16)] {
+            let mut limiter = Limiter::new(limit);
+            while limiter.grow() > 0 {}
+            assert_eq!(filled(&mut limiter, Priority::First), limit - own - renewals, "of {limit}");
+            assert_eq!(filled(&mut limiter, Priority::Renewal), renewals, "of {limit}");
+            assert_eq!(filled(&mut limiter, Priority::Own), own, "of {limit}");
+        }
     }
 
     #[test]
-    fn requests_with_priority_leave_the_queue_first() {
-        let mut limiter = filled(256, 7);
-        limiter.acquire(7, true, &Heartbeat::default());
-        for priority in [false, false, true] {
+    fn renewals_alone_leave_the_places_of_own_requests_free() {
+        let mut limiter = Limiter::new(256);
+        assert_eq!(filled(&mut limiter, Priority::Renewal), START - 1);
+        assert_eq!(filled(&mut limiter, Priority::Own), 1);
+    }
+
+    #[test]
+    fn own_requests_leave_the_queue_first_then_renewals() {
+        let mut limiter = Limiter::new(256);
+        filled(&mut limiter, Priority::Own);
+        for priority in [Priority::First, Priority::First, Priority::Renewal, Priority::Own] {
             assert!(limiter.enqueue(priority));
         }
-        limiter.release(0);
-        let Queued { priority, ordinary } = limiter.admissible(1);
-        assert_eq!((priority, ordinary), (1, 0));
-        limiter.release(1);
-        let Queued { priority, ordinary } = limiter.admissible(2);
-        assert_eq!((priority, ordinary), (1, 1));
+        let woken = [1, 2, 3, 4].map(|freed| {
+            limiter.release(freed as u64 - 1);
+            limiter.admissible(freed)
+        });
+        let counts = |own, renewals, first| Counts { own, renewals, first };
+        assert_eq!(woken, [counts(1, 0, 0), counts(1, 1, 0), counts(1, 1, 1), counts(1, 1, 2)]);
     }
 
     #[test]
-    fn a_free_place_that_is_kept_for_priority_wakes_no_request_without() {
+    fn a_free_place_that_is_reserved_wakes_no_request_that_may_not_take_it() {
         for responses in 0..3 {
-            let mut limiter = filled(256, 7 * (responses + 1));
+            let mut limiter = Limiter::new(256);
             (0..responses).for_each(|_| _ = limiter.grow());
-            assert!(limiter.enqueue(false) && limiter.has_queue());
-            let Queued { priority, ordinary } = limiter.admissible(1);
-            assert_eq!((priority, ordinary), (0, 0), "after {responses}");
+            filled(&mut limiter, Priority::First);
+            assert!(limiter.enqueue(Priority::First));
+            assert_eq!(limiter.admissible(1), Counts::default(), "after {responses}");
+            filled(&mut limiter, Priority::Renewal);
+            assert!(limiter.enqueue(Priority::Renewal));
+            assert_eq!(limiter.admissible(1), Counts::default(), "after {responses}");
         }
     }
 
@@ -244,18 +304,18 @@ mod tests {
     #[test]
     fn the_queue_of_requests_without_priority_is_bounded() {
         let mut limiter = Limiter::new(2);
-        let joined = (0..100).filter(|_| limiter.enqueue(false)).count();
+        let joined = (0..100).filter(|_| limiter.enqueue(Priority::First)).count();
         assert_eq!(joined, 2 * QUEUED_PER_PLACE);
         assert!(limiter.has_queue());
-        assert!(limiter.enqueue(true));
+        assert!(limiter.enqueue(Priority::Own));
     }
 
     #[test]
     fn a_holder_whose_heartbeat_stands_still_loses_its_place() {
         let mut limiter = Limiter::new(256);
         let (still, running) = (Heartbeat::default(), Heartbeat::default());
-        limiter.acquire(1, true, &still);
-        limiter.acquire(2, true, &running);
+        limiter.acquire(1, Priority::Own, &still);
+        limiter.acquire(2, Priority::Own, &running);
         // The first check only notes the heartbeat, however long the request has been in flight.
         assert!(limiter.remove_stalled(NOW.after(Duration::from_secs(60))).is_empty());
         running.beat();

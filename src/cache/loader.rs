@@ -62,7 +62,7 @@ pub(crate) enum Evidence {
     Doubtful,
     /// It does not respond in time, or says that it cannot serve now.
     Unavailable,
-    /// No connection to it can be made, whatever the request.
+    /// No connection to it can be made, whatever the request: so says the built-in client.
     Unreachable,
 }
 
@@ -71,7 +71,8 @@ impl Evidence {
         match error.kind() {
             _ if error.is_of_another_server() => Self::Nothing,
             _ if error.is_refusal_of_issuer() => Self::Responds,
-            _ if error.is_unreachable() => Self::Unreachable,
+            // A user's own source may have a server for each label.
+            _ if error.is_unreachable() && error.is_of_issuer() => Self::Unreachable,
             // The page of a gateway, or its redirect to one.
             ErrorKind::InvalidResponse => Self::Doubtful,
             ErrorKind::Credential

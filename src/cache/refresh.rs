@@ -20,8 +20,9 @@ use crate::cache::admission::{Admission, AdmissionRequest, Effect, Party, Permit
 use crate::cache::backoff::{ATTEMPTS, RETRY_BUDGET, pause_between_attempts};
 use crate::cache::circuit_breaker::Refused;
 use crate::cache::entry::CacheEntry;
-use crate::cache::in_flight::{InFlight, Outcome};
 use crate::cache::heartbeat::Heartbeat;
+use crate::cache::in_flight::{InFlight, Outcome};
+use crate::cache::limiter::Priority;
 use crate::cache::loader::{Loaded, Loader};
 use crate::cache::sync::{Handle, Runtimes, sleep, timeout};
 use crate::clock::{Clock, Timestamp};
@@ -64,13 +65,15 @@ pub(crate) enum Cause {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// When to try again, if a circuit is open; otherwise the slot decides.
+    /// When to try again at the earliest, if the admission says it.
     pub(crate) until: Option<Timestamp>,
+    /// Whether the refresh made an attempt. If not, the failure says nothing about the slot.
+    pub(crate) attempted: bool,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, until: None }
+        Self { error, until: None, attempted: true }
     }
 }
 
@@ -93,8 +96,7 @@ pub(crate) struct Plan<V> {
     pub(crate) cause: Cause,
     /// Whether requests wait and nothing has failed before: then the refresh makes further attempts.
     pub(crate) retries: bool,
-    /// See [`AdmissionRequest`].
-    pub(crate) priority: bool,
+    pub(crate) priority: Priority,
     pub(crate) start_delay: Duration,
     /// The value that was rejected, for the loader.
     pub(crate) rejected: Option<Arc<CacheEntry<V>>>,
@@ -203,10 +205,12 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
                 && self.is_awaited()
                 // Requests for different parties do not wait for each other's further attempts.
                 && !(party == Party::Other && self.settings.admission.is_busy());
-            let effect = permit.failed(self.loader.label(), &error, again, now, fastrand::f64());
+            let effect = permit.failed(&error, again, now, fastrand::f64());
             self.report_circuit();
             match effect {
-                Effect::Open(until) if !again => return Err(Failure { error, until: Some(until) }),
+                Effect::Open(until) if !again => {
+                    return Err(Failure { error, until: Some(until), attempted: true });
+                }
                 Effect::Isolated if !again => return Err(error.into()),
                 Effect::Open(_) => {
                     // Another refresh probes.
@@ -228,16 +232,20 @@ impl<V: Debug + Send + Sync + 'static> Refresh<V> {
 
     /// Waits for a permit. A refresh that was replaced meanwhile sends no request: its result would not count.
     async fn acquire_permit(&self) -> Result<Permit, Failure> {
-        let Settings { clock, telemetry, attempt_timeout, admission, party, .. } = &self.settings;
-        let priority = self.plan.priority;
-        let request = AdmissionRequest { party: *party, priority, heartbeat: &self.heartbeat };
+        let Settings { clock, telemetry, attempt_timeout, admission, .. } = &self.settings;
+        let (priority, label) = (self.plan.priority, self.loader.label());
+        let request = AdmissionRequest { priority, label, heartbeat: &self.heartbeat };
+        let attempted = self.attempt > 0;
         match timeout(*attempt_timeout, admission.acquire(request, clock, telemetry)).await {
             Ok(Ok(permit)) if self.is_awaited() => Ok(permit),
             Ok(Ok(_)) => {
                 Err(Error::new(ErrorKind::Timeout, "replaced by another refresh while it waited").into())
             }
-            Ok(Err(Refused { error, until })) => Err(Failure { error, until: Some(until) }),
-            Err(_elapsed) => Err(self.no_response().into()),
+            Ok(Err(Refused { error, until })) => Err(Failure { error, until: Some(until), attempted }),
+            Err(_elapsed) => {
+                let error = admission.waited_in_vain(priority, *attempt_timeout);
+                Err(Failure { error, until: Some(clock.now()), attempted })
+            }
         }
     }
 

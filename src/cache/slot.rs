@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::cache::admission::Party;
 use crate::cache::entry::CacheEntry;
 use crate::cache::in_flight::{InFlight, Outcome};
+use crate::cache::limiter::Priority;
 use crate::cache::loader::{Loaded, Loader};
 pub(crate) use crate::cache::refresh::Settings;
 use crate::cache::refresh::{Cause, Completion, Failure, Plan, Refresh};
@@ -18,7 +19,7 @@ use crate::cache::slot::state::{FORCED_INTERVAL, State};
 use crate::cache::sync::{ArcSwapOption, Handle, Mutex, MutexGuard, no_runtime};
 use crate::cache::window::{Stage, Window};
 use crate::clock::{Clock, Timestamp, nanos};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// [`FORCED_INTERVAL`] of slots that are each another party's, for the first two refreshes that a consumer forces.
 const FORCED_INTERVAL_OF_OTHERS: Duration = Duration::from_secs(60);
@@ -182,7 +183,11 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
             id: state.last_id,
             cause: if state.forced { Cause::Invalidated } else { cause },
             retries: cause != Cause::Advisory && state.failures == 0,
-            priority: self.settings.party == Party::Own || state.has_had_value,
+            priority: match self.settings.party {
+                Party::Own => Priority::Own,
+                Party::Other if state.has_had_value => Priority::Renewal,
+                Party::Other => Priority::First,
+            },
             start_delay,
             rejected: state.rejected.clone(),
             now,
@@ -313,13 +318,8 @@ impl<V: Debug + Send + Sync + 'static> Slot<V> {
     }
 
     fn remember(&self, state: &mut State<V>, failure: Failure, now: Timestamp) -> Outcome<V> {
-        // The full queue of the admission, which says when to try again, says nothing about the server or the value, and
-        // may have room for the next request. That of a source is a failure like any other.
-        let queue_is_full = failure.error.kind() == ErrorKind::Overloaded && failure.until.is_some();
-        if !queue_is_full {
-            let until = state.fail(&failure, now, fastrand::f64());
-            self.recheck_at(state, until, now);
-        }
+        let until = state.fail(&failure, now, fastrand::f64());
+        self.recheck_at(state, until, now);
         Outcome::Failed(failure.error)
     }
 

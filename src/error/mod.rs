@@ -151,10 +151,16 @@ impl Error {
         self.0.unreachable || self.0.kind == ErrorKind::Connect
     }
 
-    /// Whether the issuer itself refused: to the circuit breaker that shows an issuer that responds.
+    /// Whether the issuer itself failed, as far as the built-in client knows.
+    pub(crate) fn is_of_issuer(&self) -> bool {
+        self.0.server == Server::Issuer
+    }
+
+    /// Whether the issuer itself refused: to the circuit breaker that shows an issuer that responds. Its status alone
+    /// may say so.
     pub(crate) fn is_refusal_of_issuer(&self) -> bool {
-        let Inner { server, code, transient, .. } = &*self.0;
-        *server == Server::Issuer && code.is_some() && !transient
+        let refused = matches!(self.0.kind, ErrorKind::Refused | ErrorKind::ConsentRequired);
+        self.is_of_issuer() && !self.0.transient && (refused || self.0.code.is_some())
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {

@@ -73,17 +73,17 @@ impl<V> State<V> {
         self.in_flight.take_if(|in_flight| in_flight.id == refresh).is_some()
     }
 
-    /// Remembers the failure until the next refresh is allowed, and returns that time.
-    pub(super) fn fail(
-        &mut self,
-        Failure { error, until }: &Failure,
-        now: Timestamp,
-        jitter: f64,
-    ) -> Timestamp {
-        self.failures = self.failures.saturating_add(1);
-        let until = until.unwrap_or_else(|| now.after(pause_after(self.failures, error, jitter)));
-        self.failure = Some((until, error.clone()));
-        until
+    /// Remembers the failure until the next refresh is allowed, and returns that time. That of a refresh that made no
+    /// attempt counts for no longer than the admission says, and lengthens no pause.
+    pub(super) fn fail(&mut self, failure: &Failure, now: Timestamp, jitter: f64) -> Timestamp {
+        let Failure { error, until, attempted } = failure;
+        let mut retry_at = until.unwrap_or(now);
+        if *attempted {
+            self.failures = self.failures.saturating_add(1);
+            retry_at = retry_at.max(now.after(pause_after(self.failures, error, jitter)));
+        }
+        self.failure = Some((retry_at, error.clone()));
+        retry_at
     }
 
     /// The value was invalidated: a refresh begun before is void, and the next one begins at once unless another was

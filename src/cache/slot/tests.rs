@@ -1,10 +1,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::cache::admission::{Admission, AdmissionRequest};
+use crate::cache::heartbeat::Heartbeat;
 use crate::cache::recheck::Recheck;
 use crate::cache::slot::*;
 use crate::cache::window::RefreshAhead;
 use crate::clock::ManualClock;
-use crate::error::BoxFuture;
+use crate::error::{BoxFuture, ErrorKind};
 use crate::telemetry::Telemetry;
 
 /// Loads the numbers 1, 2, 3 …, while it does not fail.
@@ -50,14 +52,21 @@ impl Loader<u64> for Numbers {
 }
 
 fn slot() -> (Arc<Slot<u64>>, Arc<Numbers>, ManualClock) {
+    slot_of(Arc::default(), Duration::from_secs(20))
+}
+
+fn slot_of(
+    admission: Arc<Admission>,
+    attempt_timeout: Duration,
+) -> (Arc<Slot<u64>>, Arc<Numbers>, ManualClock) {
     let clock = ManualClock::new();
     let numbers =
         Arc::new(Numbers { clock: clock.clone(), fetches: AtomicU64::new(0), failure: Mutex::default() });
     let settings = Settings {
         clock: Clock::Manual(clock.clone()),
         wait: Duration::from_secs(20),
-        attempt_timeout: Duration::from_secs(20),
-        admission: Arc::default(),
+        attempt_timeout,
+        admission,
         party: Party::Own,
         runtimes: Arc::default(),
         telemetry: Telemetry::new("app", "test"),
@@ -117,4 +126,25 @@ async fn a_refresh_ahead_that_met_an_overloaded_source_is_begun_again_after_a_pa
     clock.advance(Duration::from_secs(2));
     assert_eq!((served(&slot).await.value, numbers.fetches()), (1, 3));
     assert_eq!(served(&slot).await.value, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_waits_for_its_turn_in_vain_is_no_failure_of_the_slot() {
+    let admission: Arc<Admission> = Arc::new(Admission::new(2));
+    let (slot, numbers, _) = slot_of(Arc::clone(&admission), Duration::from_secs(5));
+    // Requests that hang, on a runtime that is driven.
+    let heartbeat = Heartbeat::default();
+    heartbeat.set_polled(true);
+    let (clock, telemetry) = (&slot.settings.clock, &slot.settings.telemetry);
+    let request = || AdmissionRequest { priority: Priority::Own, label: "other", heartbeat: &heartbeat };
+    let mut hanging = Vec::new();
+    for _ in 0..2 {
+        hanging.push(admission.acquire(request(), clock, telemetry).await.unwrap());
+    }
+    for _ in 0..3 {
+        let error = Arc::clone(&slot).acquire().await.unwrap_err();
+        assert_eq!((error.kind(), numbers.fetches()), (ErrorKind::Overloaded, 0), "{error}");
+    }
+    hanging.clear();
+    assert_eq!(served(&slot).await.value, 1, "there is no pause");
 }

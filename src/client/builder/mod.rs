@@ -216,8 +216,9 @@ impl IdaasBuilder {
     }
 
     /// How many token requests may be in flight at the same time: 256 by default, which leaves room under 1,024 file
-    /// descriptors, and two at least. One in eight is reserved for the client's own tokens and for refreshes of
-    /// exchanged tokens. Beyond it, up to sixteen times as many exchanges queue; others fail with
+    /// descriptors, and two at least. One in sixteen, and one at least, is reserved for the client's own tokens, which
+    /// also leave the queue first; as many more are reserved for those and for refreshes of exchanged tokens. Beyond it,
+    /// up to sixteen times as many first exchanges queue; others fail with
     /// [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) because the queue is full.
     pub fn max_token_requests_in_flight(mut self, requests: usize) -> Self {
         self.max_token_requests_in_flight = requests;
