@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use tower_idaas::aliyun::ConsentRequired;
 use tower_idaas::{BoxError, ConfigError, ConfigFault};
 
+use crate::output::{note, print};
+
 /// What the help says of exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -28,6 +30,8 @@ pub(crate) enum Failure {
     Signal(u8),
     /// What keeps the configuration from use is reported already.
     UnusableConfig,
+    /// The arguments are not understood, or ask for help.
+    Usage(clap::Error),
     Error(BoxError),
 }
 
@@ -36,6 +40,7 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         let error = match self {
             Self::Reported => return ExitCode::FAILURE,
+            Self::Usage(error) => return explained(error),
             Self::Signal(code) => return ExitCode::from(*code),
             Self::UnusableConfig => return ExitCode::from(UNUSABLE_CONFIG),
             Self::Error(error) => error,
@@ -55,7 +60,7 @@ impl Failure {
     /// Whether the same may work in a moment.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Reported | Self::Signal(_) | Self::UnusableConfig => false,
+            Self::Reported | Self::Signal(_) | Self::UnusableConfig | Self::Usage(_) => false,
             Self::Error(error) => error.downcast_ref().is_some_and(tower_idaas::Error::is_transient),
         }
     }
@@ -98,8 +103,25 @@ impl fmt::Display for Failure {
             Self::Reported => f.write_str("it failed"),
             Self::Signal(_) => f.write_str("it was interrupted"),
             Self::UnusableConfig => f.write_str("the configuration cannot be used"),
+            Self::Usage(error) => error.fmt(f),
             Self::Error(error) => error.fmt(f),
         }
+    }
+}
+
+/// Prints what arguments alone lead to: help, the version, or what is not understood. A help that cannot be written is a
+/// failure, as all that is printed is.
+fn explained(error: &clap::Error) -> ExitCode {
+    // An argument that another program has passed on must not steer the terminal.
+    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = error.render().to_string().chars().map(shown).collect();
+    if error.use_stderr() {
+        note(&text);
+        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    match print(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::from(error).report(),
     }
 }
 

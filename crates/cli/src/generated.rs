@@ -34,7 +34,7 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<(), Failure> {
     if let Some(name) = &arguments.command {
         let Some(found) = command.find_subcommand(name) else {
             let problem = format!("`{name}` is not a command of idaas");
-            Arguments::command().error(ErrorKind::InvalidSubcommand, problem).exit();
+            return Err(Failure::Usage(Arguments::command().error(ErrorKind::InvalidSubcommand, problem)));
         };
         command = found.clone();
     }

@@ -33,7 +33,7 @@ use tracing_subscriber::EnvFilter;
 use self::arguments::{Arguments, Command};
 use self::doctor::text::colours_wanted;
 use self::failure::Failure;
-use self::output::{note, print};
+use self::output::note;
 
 /// The events that are shown.
 const LOG: &str = "RUST_LOG";
@@ -42,7 +42,7 @@ const LOG: &str = "RUST_LOG";
 async fn main() -> ExitCode {
     let Arguments { command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return explained(&error),
+        Err(error) => return Failure::Usage(error).report(),
     };
     // The doctor and the check read the library's events themselves.
     if !matches!(command, Command::Config(_) | Command::Doctor(_)) {
@@ -64,20 +64,6 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
-    }
-}
-
-/// Prints what arguments alone lead to: help, the version, or what is not understood. A help that cannot be written is a
-/// failure, as all that is printed is.
-fn explained(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if error.use_stderr() {
-        note(&text);
-        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-    }
-    match print(&text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => Failure::from(error).report(),
     }
 }
 

@@ -16,6 +16,9 @@ use crate::token::SubjectToken;
 /// The session durations that the DeveloperAPI accepts, in seconds: from 15 minutes to 12 hours.
 const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;
 
+/// As long as an ARN may be, and no longer: it is in the URL of each request, and in errors.
+const LONGEST_ARN: usize = 2048;
+
 /// A role of a cloud account whose STS credentials IDaaS issues; made by
 /// [`Idaas::cloud_role`](crate::Idaas::cloud_role).
 ///
@@ -48,14 +51,14 @@ impl CloudRole {
         let api = Arc::clone(roles.api()?);
         let roles = Arc::clone(roles);
         let arn = arn.trim();
-        let fault = |problem| Err(ConfigError::one(ConfigFault::new("roleArn", problem)));
-        if arn.is_empty() {
-            return fault(
-                "is blank; expected the role's ARN, such as `acs:ram::1234567890123456:role/reader`",
-            );
-        }
-        if arn.contains(char::is_control) {
-            return fault("has a control character; expected the role's ARN");
+        let problem = match arn {
+            "" => Some("is blank; expected the role's ARN, such as `acs:ram::1234567890123456:role/reader`"),
+            _ if arn.len() > LONGEST_ARN => Some("is longer than 2048 bytes; expected the role's ARN"),
+            _ if arn.contains(char::is_control) => Some("has a control character; expected the role's ARN"),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(ConfigError::one(ConfigFault::new("roleArn", problem)));
         }
         let scope = default_scope(roles.configured_scope())?;
         let key = RoleKey { arn: arn.into(), scope, session_seconds: None, exchange: None };

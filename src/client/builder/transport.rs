@@ -42,6 +42,8 @@ impl IdaasBuilder {
     /// It must not follow redirects (`reqwest` does by default): a redirect that it returns is refused, but one that it
     /// follows is not seen, and may send the client's credentials elsewhere.
     ///
+    /// A `reqwest::Client` is not such a service: give it to `transport_reqwest`, with the feature `reqwest`.
+    ///
     /// The service may be the one that the layer wraps, with its limits and buffers: a request that waits for a token
     /// holds nothing of the service that the token request needs. It must not contain the layer: a token request would
     /// wait for the token that it fetches.

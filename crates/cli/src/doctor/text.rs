@@ -13,9 +13,10 @@ const DEMO: &str =
 ";
 const RESET: &str = "\x1b[0m";
 
-/// <https://no-color.org>: any value but an empty one.
+/// <https://no-color.org>: any value but an empty one. A terminal that calls itself dumb has none.
 pub(crate) fn colours_wanted(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_off && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 pub(crate) fn head(is_demo: bool) -> String {

@@ -21,7 +21,7 @@ impl FromStr for Host {
             None => name.parse::<IpAddr>().ok(),
         };
         match address {
-            Some(address) if address.is_unspecified() => {
+            Some(address) if address.is_unspecified() || is_of_several(address) => {
                 Err("is no address that a client can reach; give the name or address that clients use")
             }
             Some(address) => Ok(Self { name: address.to_string(), address }),
@@ -34,6 +34,11 @@ impl FromStr for Host {
             None => Err("is no host; expected a name or an address, without scheme and port"),
         }
     }
+}
+
+/// Whether it is one of a group, or of a whole network.
+fn is_of_several(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// As RFC 1123 section 2.1 has it. What ends with a number would be an address, and is none.

@@ -79,7 +79,7 @@ pub(crate) struct EmulateArguments {
 }
 
 pub(crate) async fn run(arguments: EmulateArguments) -> Result<(), Failure> {
-    arguments.check();
+    arguments.check()?;
     let EmulateArguments { host, port, api_port, method_port, developer_api_port, .. } = arguments;
     let EmulateArguments { scope, method, clients, stored, token_life, fault, dir, .. } = arguments;
     let clients = clients.map(|file| clients::read(&file)).transpose()?.unwrap_or_default();
@@ -118,19 +118,21 @@ pub(crate) async fn run(arguments: EmulateArguments) -> Result<(), Failure> {
 }
 
 impl EmulateArguments {
-    /// Ends the program if two arguments make no sense together.
-    fn check(&self) {
+    /// # Errors
+    ///
+    /// When two arguments make no sense together.
+    fn check(&self) -> Result<(), Failure> {
         let problem = match (self.method, self.method_port, self.fault) {
             (Method::Plugin, _, Some(fault)) if fault.certificate().is_some() => {
                 "this --fault is one of the token endpoint, which --method plugin does not call"
             }
-            (Method::Plugin | Method::Pkcs7, ..) | (_, None, _) => return,
+            (Method::Plugin | Method::Pkcs7, ..) | (_, None, _) => return Ok(()),
             (_, Some(_), _) => "--method-port is for --method plugin and --method pkcs7 alone",
         };
         let mut command = Arguments::command();
         command.build();
         let emulate = command.find_subcommand("emulate").cloned();
-        emulate.unwrap_or(command).error(ErrorKind::ArgumentConflict, problem).exit();
+        Err(Failure::Usage(emulate.unwrap_or(command).error(ErrorKind::ArgumentConflict, problem)))
     }
 }
 

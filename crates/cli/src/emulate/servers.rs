@@ -103,7 +103,7 @@ impl Servers {
 impl Ports {
     fn problem(&self, port: u16, error: &io::Error) -> BoxError {
         match port {
-            0 => format!("the emulator cannot be started: {error}").into(),
+            0 => format!("the emulator cannot be started on {}: {error}", self.at).into(),
             port => format!("port {port} of {} cannot be used: {error}; choose another one", self.at).into(),
         }
     }

@@ -68,3 +68,14 @@ async fn a_format_of_another_cloud_and_a_role_that_is_not_there_fail() {
     assert_fails(&fixture.run(&["cloud-role", ALIBABA, "--format", "aws"]).await, 1, &["not one of AWS"]);
     assert_fails(&fixture.run(&["cloud-role", "acs:ram::1:role/none"]).await, 1, &["role"]);
 }
+
+#[tokio::test]
+async fn what_is_no_arn_is_refused_before_anything_is_sent() {
+    let (fixture, _api) = fixture().await;
+    for (role, expected) in
+        [(" ", "is blank"), ("a\nb", "control character"), (&*"a".repeat(2049), "longer than 2048")]
+    {
+        assert_fails(&fixture.run(&["cloud-role", role]).await, 3, &[expected]);
+    }
+    assert_eq!(fixture.server.token_requests(), 0);
+}

@@ -239,6 +239,9 @@ async fn what_is_no_host_is_refused() {
     let long = ["a".repeat(64), ["a"; 128].join(".")];
     for host in [
         "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "ff02::1",
         "::",
         "",
         " ",

@@ -125,3 +125,14 @@ async fn help_that_cannot_be_written_is_a_failure_and_a_reader_that_has_gone_is_
         }
     }
 }
+
+#[tokio::test]
+async fn an_argument_that_is_not_understood_does_not_steer_the_terminal() {
+    for arguments in
+        [&["config", "explain", "a\u{1b}[2Jb"][..], &["token", "\u{1b}]0;x\u{7}"], &["man", "\u{9b}c"]]
+    {
+        let output = run(arguments, &[]).await;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!text(&output.stderr).contains(|c: char| c.is_control() && c != '\n'), "{arguments:?}");
+    }
+}

@@ -86,8 +86,11 @@ async fn the_files_of_the_page_are_understood() {
     let (running, report) = report(Running::start(&arguments, &[])).await;
     let variables = variables(&report);
     assert_eq!(done(&run(&["api-key", "model"], &variables).await), "sk-for-tests\n");
-    for line in PAGE.lines().filter_map(|line| line.split_once("idaas cloud-role ")) {
-        let words = line.1.split('"').next().unwrap().split_whitespace().filter(|word| *word != "--cache");
+    let lines = PAGE.lines().filter(|line| line.contains(":role/"));
+    let lines: Vec<_> = lines.filter_map(|line| line.split_once("idaas cloud-role ")).collect();
+    assert_eq!(lines.len(), 2);
+    for (_, line) in lines {
+        let words = line.split('"').next().unwrap().split_whitespace().filter(|word| *word != "--cache");
         let words: Vec<&str> = ["cloud-role"].into_iter().chain(words).collect();
         assert!(done(&run(&words, &variables).await).contains('{'), "{words:?}");
     }

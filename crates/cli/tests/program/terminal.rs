@@ -43,7 +43,8 @@ async fn run_in_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> (Exi
 async fn the_doctor_is_coloured_in_a_terminal_unless_colours_are_turned_off() {
     let (status, shown) = run_in_terminal(&["doctor", "--demo"], &[]).await;
     assert!(status.success() && shown.contains("\u{1b}[32mok"), "{shown}");
-    for variables in [&[("NO_COLOR", "1")][..], &[("NO_COLOR", "1"), ("TERM", "xterm")]] {
+    for variables in [&[("NO_COLOR", "1")][..], &[("NO_COLOR", "1"), ("TERM", "xterm")], &[("TERM", "dumb")]]
+    {
         let (_, shown) = run_in_terminal(&["doctor", "--demo"], variables).await;
         assert!(!shown.contains('\u{1b}') && shown.contains("A token is issued."), "{shown}");
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::header::DATE;
 use http::{HeaderValue, Request, Response};
@@ -23,6 +24,9 @@ use crate::server::body::ResponseBody;
 use crate::server::connection::{Connection, ScriptedStream};
 use tower_idaas::BoxFuture;
 use tower_idaas::clock::Clock;
+
+/// From a connection that could not be accepted to the next one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a server serves.
 pub(crate) trait Handler: Send + Sync + 'static {
@@ -195,7 +199,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => {} // frees what is left of a finished one
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+                let Ok((stream, _)) = accepted else {
+                    // Such as too many open files: they are fewer later.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
                 shared.accepted.fetch_add(1, Ordering::SeqCst);
                 connections.spawn(serve(stream, Arc::clone(&shared), shared.close_all.subscribe()));
             }
