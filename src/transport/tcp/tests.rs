@@ -114,6 +114,20 @@ async fn an_address_that_is_slow_after_tcp_is_not_given_up_for_one_that_refuses(
 }
 
 #[tokio::test]
+async fn a_host_of_many_addresses_that_takes_several_round_trips_gets_one_connection() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let other = tokio::time::timeout(2 * ATTEMPT_DELAY, listener.accept()).await;
+        stream.write_all(b"!").await.unwrap();
+        other.is_ok()
+    });
+    race(&[address; 16], WITHIN, greeted).await.unwrap();
+    assert!(!serving.await.unwrap(), "another connection");
+}
+
+#[tokio::test]
 async fn an_address_that_breaks_off_hands_over_at_once_and_is_what_is_reported_when_there_is_no_other() {
     let (broken, good) = (server(Some(b"")).await, server(Some(b"!")).await);
     let (_taken, refused) = refusing().await;
