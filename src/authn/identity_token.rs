@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::Full;
-use serde_json::Value;
 
 use crate::authn::{AssertionSource, CheckContext, TokenRequest};
 use crate::environment::Environment;
@@ -15,7 +14,7 @@ use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::host::is_loopback;
 use crate::secret::Secret;
 use crate::transport::metadata::{AZURE, GOOGLE_CLOUD, MetadataService, Provider};
-use crate::wire::percent;
+use crate::wire::{json, percent, time};
 
 /// The audience that the vendor's own client requests.
 const AUDIENCE: &str = "alibaba-cloud-idaas-v2";
@@ -218,9 +217,14 @@ impl AssertionSource for GithubActionsIdentity {
                 };
                 let problem =
                     format!("GitHub's OIDC provider responded with {status}; check the job's permissions");
-                return Err(Error::new(kind, problem).with_status(status));
+                let error = Error::new(kind, problem).with_status(status);
+                let now = request.timestamp().system_time();
+                return Err(match time::retry_after(response.headers(), now) {
+                    Some(pause) => error.with_retry_after(pause),
+                    None => error,
+                });
             }
-            member(&String::from_utf8_lossy(response.body()), "value", "GitHub's OIDC provider")
+            member(&json::text(response.body()), "value", "GitHub's OIDC provider")
         })
     }
 
@@ -247,7 +251,7 @@ fn blank(option: &str, value: &str) -> Option<ConfigFault> {
 
 /// A member of a JSON object. Nothing else of the response is shown.
 fn member(response: &str, name: &str, from: impl fmt::Display) -> Result<Secret, Error> {
-    let value: Option<Value> = serde_json::from_str(response).ok();
+    let value = json::parsed(json::without_marks(response)).ok();
     let value = value.as_ref().and_then(|value| value.get(name)?.as_str()).filter(|token| !token.is_empty());
     value.map(Secret::new).ok_or_else(|| {
         let problem = format!("the response of {from} has no `{name}`; check that nothing is in front of it");

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
 use crate::secret::Secret;
 use crate::transport::metadata::{ALIBABA_CLOUD_ECS, AWS_EC2, AZURE, MetadataService};
-use crate::wire::percent;
+use crate::wire::{json, percent};
 
 /// How long IDaaS accepts a document from its signing time, unless its trust source says otherwise.
 const LIFE: Duration = Duration::from_secs(3_600);
@@ -171,7 +171,7 @@ fn service(cloud: Cloud, address: Option<&str>) -> Result<Arc<MetadataService>, 
 
 /// The signature in Azure's response, `{"encoding":"pkcs7","signature":"…"}`.
 fn signature(response: &Secret) -> Option<String> {
-    let response: Value = serde_json::from_str(response.expose_secret()).ok()?;
+    let response = json::parsed(json::without_marks(response.expose_secret())).ok()?;
     let is_pkcs7 = response.get("encoding").and_then(Value::as_str) == Some("pkcs7");
     response.get("signature").and_then(Value::as_str).filter(|_| is_pkcs7).map(str::to_owned)
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use crate::support::raw::{Manner, RawServer};
-use tower_idaas::authn::{Authenticator, AzureIdentity, ClientSecretBasic, ClientSecretPost, Oidc};
+use tower_idaas::authn::{
+    Authenticator, AzureIdentity, ClientSecretBasic, ClientSecretPost, GithubActionsIdentity, Oidc,
+};
 use tower_idaas::clock::ManualClock;
 use tower_idaas::environment::ManualEnvironment;
 use tower_idaas::{Error, ErrorKind, Idaas, SecretSource, SubjectToken, Token};
@@ -15,6 +17,10 @@ fn secret() -> SecretSource {
 }
 
 fn idaas(server: &RawServer, method: impl Authenticator) -> Idaas {
+    idaas_with(server, method, ManualEnvironment::new())
+}
+
+fn idaas_with(server: &RawServer, method: impl Authenticator, environment: ManualEnvironment) -> Idaas {
     Idaas::builder()
         .instance_id("idaas_1")
         .client_id("app_1")
@@ -23,7 +29,7 @@ fn idaas(server: &RawServer, method: impl Authenticator) -> Idaas {
         .scope("api://x|read")
         .authenticator(method)
         .clock(ManualClock::new())
-        .environment(ManualEnvironment::new())
+        .environment(environment)
         .build()
         .unwrap()
 }
@@ -189,18 +195,48 @@ async fn a_pause_in_whatever_spelling_is_kept_and_of_several_the_longest() {
     }
 }
 
+/// The variables of a job of GitHub Actions whose provider of tokens is this server.
+fn of_a_job(server: &RawServer) -> ManualEnvironment {
+    let url = format!("http://127.0.0.1:{}/token", server.port());
+    ManualEnvironment::from_iter([
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", url.as_str()),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t0ken"),
+    ])
+}
+
+/// Methods whose credential comes from this server.
+fn with_identity(server: &RawServer) -> [(&'static str, Oidc); 2] {
+    let address = format!("http://127.0.0.1:{}", server.port());
+    let azure = AzureIdentity::new("api://x").metadata_address(address);
+    [
+        ("Azure", Oidc::from_source("credential", azure)),
+        ("GitHub", Oidc::from_source("credential", GithubActionsIdentity::new())),
+    ]
+}
+
 #[tokio::test]
-async fn a_metadata_service_that_is_busy_gets_no_request_during_the_pause_that_it_sets() {
-    let bytes = with_length("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n", "{}");
-    let server = RawServer::start(Manner::SaysBytes(bytes.leak())).await;
-    let identity =
-        AzureIdentity::new("api://x").metadata_address(format!("http://127.0.0.1:{}", server.port()));
-    let idaas = idaas(&server, Oidc::from_source("credential", identity));
-    for _ in 0..2 {
-        let error = idaas.token().await.unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{error}");
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{error}");
-        assert_eq!(server.connections(), 1, "{error}");
+async fn a_source_of_identities_that_is_busy_gets_no_request_during_the_pause_that_it_sets() {
+    let bytes: &[u8] = with_length("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n", "{}").leak();
+    let server = RawServer::start(Manner::SaysBytes(bytes)).await;
+    for (number, (what, method)) in with_identity(&server).into_iter().enumerate() {
+        let idaas = idaas_with(&server, method, of_a_job(&server));
+        for _ in 0..2 {
+            let error = idaas.token().await.unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{error}");
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{what}: {error}");
+            assert_eq!(server.connections(), number + 1, "{what}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_identity_is_read_from_json_with_a_mark_before_it() {
+    // The same for the source of the identity and for the token endpoint.
+    let body = "\u{feff}\r\n{\"value\":\"a.b.c\",\"access_token\":\"t\",\"expires_in\":1200}";
+    let server = RawServer::start(Manner::SaysBytes(with_length("HTTP/1.1 200 OK\r\n", body).leak())).await;
+    for (what, method) in with_identity(&server) {
+        let token = idaas_with(&server, method, of_a_job(&server)).token().await;
+        assert_eq!(token.unwrap_or_else(|error| panic!("{what}: {error}")).expose_token(), "t");
     }
 }
 
