@@ -12,6 +12,7 @@ use crate::error::ConfigFault;
 use crate::secret::path::redacted_path;
 use crate::secret::pem;
 use crate::secret::regular_file::{self, Stamp};
+use crate::secret::text_file;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
@@ -147,6 +148,7 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), ConfigFault> {
     })?;
     let blocks = Blocks::of(&content.bytes);
     match blocks.add_to(roots) {
+        0 if text_file::is_utf16(&content.bytes) => Err(unreadable(FILE, path, text_file::IS_UTF16)),
         0 => Err(unreadable(FILE, path, &format!("holds {}", blocks.problem()))),
         usable => {
             blocks.warn(usable, &format!("{FILE} ({})", redacted_path(path)));

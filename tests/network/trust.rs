@@ -56,6 +56,17 @@ async fn file_and_folders_add_up() {
 }
 
 #[tokio::test]
+async fn a_bundle_in_utf_16_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = TestIdaas::start().await.unwrap();
+    let text = format!("\u{feff}{}", issuer.root_certificate_pem());
+    let path = folder.path().join("roots.pem");
+    std::fs::write(&path, text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()).unwrap();
+    let error = idaas(&issuer, &[("SSL_CERT_FILE", &path)]).unwrap_err();
+    assert!(error.to_string().contains("is not UTF-8 text but UTF-16; save it as UTF-8"), "{error}");
+}
+
+#[tokio::test]
 async fn a_bundle_that_is_too_large_is_named_and_not_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = TestIdaas::start().await.unwrap();
