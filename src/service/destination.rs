@@ -161,6 +161,28 @@ mod tests {
     }
 
     #[test]
+    fn a_plaintext_entry_with_a_port_admits_that_port_and_none_that_is_guessed() {
+        for (entry, uri, allowed) in [
+            ("orders.internal:8080", "http://orders.internal:8080/", true),
+            ("orders.internal:8080", "http://user@orders.internal:8080/", true),
+            ("orders.internal:8080", "orders.internal:8080", true),
+            ("orders.internal:80", "http://orders.internal/", true),
+            ("orders.internal:80", "http://orders.internal:/", true),
+            ("orders.internal:443", "http://orders.internal/", false),
+            // A scheme that has no port of its own, ports that are none, and no scheme.
+            ("orders.internal:443", "other://orders.internal/", false),
+            ("orders.internal:80", "other://orders.internal/", false),
+            ("orders.internal:80", "http://orders.internal:99999/", false),
+            ("orders.internal:80", "orders.internal", false),
+            ("orders.internal", "other://orders.internal/", true),
+        ] {
+            let mut destinations = Destinations::default();
+            destinations.allow_plaintext(entry).unwrap();
+            assert_eq!(destinations.check(&Uri::from_static(uri)).is_ok(), allowed, "{entry} {uri}");
+        }
+    }
+
+    #[test]
     fn with_a_list_plain_text_needs_an_entry_and_the_permission() {
         let mut destinations = Destinations::default();
         destinations.allow_plaintext("orders.internal").unwrap();

@@ -29,6 +29,8 @@ enum Host {
     Address(Ipv6Addr),
 }
 
+const OTHER_SCHEME: &str = "has another scheme than `https` and `http`";
+
 impl Origin {
     /// Parses an entry, or says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
@@ -36,7 +38,7 @@ impl Origin {
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("https") => Scheme::HTTPS,
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::HTTP,
-            _ => return Err("has another scheme than `https` and `http`"),
+            _ => return Err(OTHER_SCHEME),
         };
         if rest.contains(['/', '?', '#']) {
             return Err("has a path; expected scheme, host and port alone");
@@ -49,11 +51,11 @@ impl Origin {
         }
         let (host, port) = split_port(rest);
         let port = match port {
-            None => default_port(&scheme),
+            None => default_port(&scheme).ok_or(OTHER_SCHEME)?,
             Some(digits) => parse_port(digits).ok_or("has no number from 0 to 65535 for its port")?,
         };
         let (host, name) = (Host::parse(host)?, host);
-        let usual = match (&host, port == default_port(&scheme)) {
+        let usual = match (&host, Some(port) == default_port(&scheme)) {
             (Host::Subdomains(_), _) => None,
             (_, true) => Some(name.to_ascii_lowercase().into()),
             (_, false) => Some(format!("{}:{port}", name.to_ascii_lowercase()).into()),
@@ -155,8 +157,8 @@ impl PlaintextHost {
 
     /// Whether the entry matches the target.
     pub(super) fn admits(&self, target: Target<'_>) -> bool {
-        let port = target.port().or(target.scheme().map(default_port));
-        self.host.admits(target.host().unwrap_or_default()) && (self.port.is_none() || self.port == port)
+        let is_port = self.port.is_none_or(|port| port_of(target) == Some(port));
+        is_port && self.host.admits(target.host().unwrap_or_default())
     }
 }
 
@@ -180,15 +182,18 @@ struct Destination<'a> {
 
 impl<'a> Destination<'a> {
     fn new(target: Target<'a>) -> Option<Self> {
-        let (scheme, authority, host) = (target.scheme()?, target.authority()?, target.host()?);
-        // The text before the host does not change where the request goes. The host may be followed only by a port,
-        // because clients differ in how they read anything else.
-        let after_user = authority.rsplit('@').next()?;
-        let port = match after_user.strip_prefix(host)? {
-            "" | ":" => default_port(scheme),
-            rest => parse_port(rest.strip_prefix(':')?)?,
-        };
-        Some(Self { scheme, host, port })
+        Some(Self { scheme: target.scheme()?, host: target.host()?, port: port_of(target)? })
+    }
+}
+
+/// The port to which a request goes, if all clients read it alike.
+fn port_of(target: Target<'_>) -> Option<u16> {
+    // The text before the host does not change where the request goes. The host may be followed only by a port,
+    // because clients differ in how they read anything else.
+    let after_user = target.authority()?.rsplit('@').next()?;
+    match after_user.strip_prefix(target.host()?)? {
+        "" | ":" => default_port(target.scheme()?),
+        rest => parse_port(rest.strip_prefix(':')?),
     }
 }
 

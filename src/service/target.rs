@@ -134,8 +134,13 @@ impl<'a> From<&'a ::reqwest::Url> for Target<'a> {
     }
 }
 
-pub(super) fn default_port(scheme: &Scheme) -> u16 {
-    if *scheme == Scheme::HTTP { 80 } else { 443 }
+/// The port of a target that names none. Where requests of other schemes go, only the inner service knows.
+pub(super) fn default_port(scheme: &Scheme) -> Option<u16> {
+    match scheme {
+        scheme if *scheme == Scheme::HTTPS => Some(443),
+        scheme if *scheme == Scheme::HTTP => Some(80),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
