@@ -23,18 +23,27 @@ pub(crate) fn odd_character(text: &str) -> Option<String> {
 }
 
 fn is_odd(letter: char) -> bool {
+    is_unfit_for_a_line(letter) || letter == char::REPLACEMENT_CHARACTER
+}
+
+/// Whether the character ends a line, cannot be seen, or changes the direction or the look of what is beside it.
+pub(crate) fn is_unfit_for_a_line(letter: char) -> bool {
     letter.is_control() || letter.is_whitespace() && letter != ' ' || is_invisible(letter)
 }
 
-/// The code points that Unicode calls default ignorable, and those of the block "Specials".
+/// The code points that Unicode calls default ignorable or format characters (`Cf`), the empty pattern of Braille, the
+/// code points that are no characters, and those of the block "Specials" that have no look of their own.
 fn is_invisible(letter: char) -> bool {
-    matches!(letter,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffd}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}'
-    )
+    let is_noncharacter = u32::from(letter) & 0xfffe == 0xfffe;
+    is_noncharacter
+        || matches!(letter,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// A hint when the issuer refuses this client secret: characters at its ends that are rarely intended.

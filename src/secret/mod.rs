@@ -15,7 +15,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-pub(crate) use self::characters::{odd_character, suspicious_ends};
+pub(crate) use self::characters::{is_unfit_for_a_line, odd_character, suspicious_ends};
 pub(crate) use self::reloaded_file::{Content, Expected, FileKind, ReloadedFile};
 pub use self::source::SecretSource;
 

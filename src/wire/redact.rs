@@ -3,13 +3,16 @@
 //!
 //! There are two rules, and each redacts independently of the other:
 //!
-//! - **Echoes.** The search for a request's secrets covers them as they are, percent-encoded, JSON- or HTML-escaped, in
-//!   Base64 of either alphabet and in hex, in any letter case, with any other characters in between, and in parts:
-//!   eight characters in a row, or half of a shorter secret, are an echo.
+//! - **Echoes.** The search for a request's secrets covers them as they are, with the escapes of URLs, JSON, HTML, mail
+//!   and programming languages, in Base64 of either alphabet, in hex, and as numbers of any base, in any letter case,
+//!   with any other characters in between, and in parts: eight characters in a row, or half of a shorter secret, are an
+//!   echo.
 //! - **Form.** Other text is shown only where it reads like prose: words, numbers, short names. A longer run of mixed
-//!   letters and digits, as in tokens and keys, is redacted even if it is not in the request.
+//!   letters and digits, as in tokens and keys, is redacted even if it is not in the request, and the whole of a text
+//!   that lists characters one by one.
 
 mod echoes;
+mod numbers;
 mod prose;
 #[cfg(test)]
 mod tests;
@@ -22,7 +25,9 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::secret::is_unfit_for_a_line;
 use crate::wire::redact::echoes::{Needles, SHORTEST_WINDOW, WINDOW, mark, normal, without_labels};
+use crate::wire::redact::numbers::is_list;
 use crate::wire::redact::prose::{is_jwt_like, is_of_token, runs, token_likeness};
 
 /// The longest piece of a server's text that is shown, in characters.
@@ -70,19 +75,24 @@ impl<'a> Redactor<'a> {
     /// Redacts free text and codes for a message, by both rules; a long text is cut off.
     pub(crate) fn text(&self, text: &str) -> String {
         if text.len() > LONGEST_TEXT || self.is_unsearchable() {
-            return format!("[{} bytes]", text.len());
+            return format!("[redacted: {} bytes]", text.len());
         }
         let mut marks = self.echoes(text);
-        self.mark_token_like(text, &mut marks);
-        rendered(text, &marks, LONGEST)
+        match self.mark_token_like(text, &mut marks) {
+            true => rendered(text, &marks, LONGEST),
+            false => format!("[redacted: {} bytes that are no prose]", text.len()),
+        }
     }
 
     /// An error code. One made of words is shown unless it holds half of a secret: `InvalidAccessKeyId` may share words
     /// with a passphrase, and the hint for a refusal depends on its code.
     pub(crate) fn code(&self, code: &str) -> String {
         let is_code = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let is_wordy =
-            code.len() <= LONGEST_CODE && code.bytes().all(is_code) && token_likeness(code) == (false, 0);
+        let is_wordy = code.len() <= LONGEST_CODE
+            && code.bytes().all(is_code)
+            && code.bytes().any(|byte| byte.is_ascii_alphabetic())
+            && token_likeness(code) == (false, 0)
+            && !is_list(code, |_| true);
         if !is_wordy || self.is_unsearchable() {
             return self.text(code);
         }
@@ -143,7 +153,7 @@ impl<'a> Redactor<'a> {
             0..=LONGEST_TEXT if !self.is_unsearchable() => {
                 rendered(&message, &self.echoes(&message), usize::MAX)
             }
-            length => format!("the connection failed ([{length} bytes])"),
+            length => format!("the connection failed ([redacted: {length} bytes])"),
         };
         error.redacted(message)
     }
@@ -166,8 +176,8 @@ impl<'a> Redactor<'a> {
         self.needles.get_or_init(|| Needles::of(&self.secrets)).echoes(&self.secrets, text)
     }
 
-    /// Marks text that is not prose.
-    fn mark_token_like(&self, text: &str, marks: &mut [bool]) {
+    /// Marks what is not prose; `false` if the whole text is not.
+    fn mark_token_like(&self, text: &str, marks: &mut [bool]) -> bool {
         let mut judged = marks.to_vec();
         for public in &self.public {
             for (at, found) in text.match_indices(public) {
@@ -184,10 +194,8 @@ impl<'a> Redactor<'a> {
                 tokens.push((from, to));
             }
         }
-        match token_like_pieces > MOST_TOKEN_LIKE_PIECES {
-            true => marks.fill(true),
-            false => tokens.into_iter().for_each(|(from, to)| mark(marks, from, to)),
-        }
+        tokens.into_iter().for_each(|(from, to)| mark(marks, from, to));
+        token_like_pieces <= MOST_TOKEN_LIKE_PIECES && !is_list(text, is_open)
     }
 }
 
@@ -220,14 +228,9 @@ fn rendered(text: &str, marks: &[bool], longest: usize) -> String {
         in_mark = is_marked;
         match is_marked {
             true => clean.push_str(REDACTED),
-            false if next.is_control() || forges(next) => clean.push(' '),
+            false if is_unfit_for_a_line(next) => clean.push(' '),
             false => clean.push(next),
         }
     }
     clean
-}
-
-/// Whether the character breaks a line, is invisible, or changes the direction of the text after it.
-fn forges(character: char) -> bool {
-    matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }

@@ -128,7 +128,8 @@ fn explained(error: &clap::Error) -> ExitCode {
 /// The address is on a line of its own, so that it can be copied.
 fn invitation(consent: &ConsentRequired) -> String {
     // A server's text must not steer the terminal.
-    let address: String = consent.expose_authorization_url().chars().filter(|c| !c.is_control()).collect();
+    let is_of_address = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric();
+    let address: String = consent.expose_authorization_url().chars().filter(is_of_address).collect();
     format!(
         "error: {consent}; hand this address to that user alone, then run the command again:\n  {address}\n"
     )

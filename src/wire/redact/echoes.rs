@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
+use crate::wire::redact::numbers::decoded;
 use crate::wire::redact::prose::runs;
-use crate::wire::redact::unescape::{Seen, unescaped};
+use crate::wire::redact::unescape::{Dialect, Seen, joined, unescaped};
 
 /// This many characters of a secret in a row are an echo of it.
 pub(super) const WINDOW: usize = 8;
@@ -15,6 +16,9 @@ pub(super) const SHORTEST_WINDOW: usize = 4;
 
 /// Half of a shorter secret is no echo: ordinary words would match.
 const SHORTEST_HALF: usize = 5;
+
+/// A text with more layers of escapes, or with more ways to read them, is not searched but redacted.
+const MOST_VIEWS: usize = 48;
 
 /// What is searched for, besides the secrets as they are.
 pub(super) struct Needles(Vec<Needle>);
@@ -33,16 +37,33 @@ impl Needles {
     /// For each byte of the text, whether it belongs to an echo of these secrets.
     pub(super) fn echoes(&self, secrets: &[&str], text: &str) -> Vec<bool> {
         let mut marks = vec![false; text.len()];
-        let mut view: Vec<Seen> = text.bytes().enumerate().map(|(at, byte)| Seen::one(byte, at)).collect();
-        // A proxy may have escaped text that the server had escaped already.
-        for _ in 0..4 {
-            mark_whole(secrets, &view, &mut marks);
-            self.mark_windows(&view, &mut marks);
-            let unescaped = unescaped(&view);
-            if unescaped.len() == view.len() {
-                break;
+        let mut views =
+            vec![text.bytes().enumerate().map(|(at, byte)| Seen::one(byte, at)).collect::<Vec<_>>()];
+        let mut searched = 0;
+        // A proxy may have escaped text that the server had escaped already, each in its own way.
+        while let Some(view) = views.get(searched) {
+            if searched == MOST_VIEWS {
+                marks.fill(true);
+                return marks;
             }
-            view = unescaped;
+            mark_whole(secrets.iter().copied(), view, &mut marks);
+            self.mark_windows(view, &mut marks);
+            for decoded in decoded(view) {
+                let long = secrets.iter().copied().filter(|secret| secret.len() >= SHORTEST_WINDOW);
+                mark_whole(long, &decoded, &mut marks);
+                self.mark_windows(&decoded, &mut marks);
+            }
+            let others = Dialect::ALL.map(|dialect| unescaped(view, dialect));
+            for view in [joined(view)].into_iter().chain(others) {
+                let is_same = |other: &Vec<Seen>| {
+                    view.len() == other.len()
+                        && view.iter().zip(other).all(|(one, other)| one.byte == other.byte)
+                };
+                if !views.iter().any(is_same) {
+                    views.push(view);
+                }
+            }
+            searched += 1;
         }
         widen(text, &mut marks);
         marks
@@ -131,8 +152,8 @@ fn place_in_filter(content: u64, shift: u32) -> (usize, u64) {
 }
 
 /// Marks each occurrence of a whole secret. A blank may have become a plus.
-fn mark_whole(secrets: &[&str], view: &[Seen], marks: &mut [bool]) {
-    for secret in secrets.iter().filter(|secret| secret.len() <= view.len()) {
+fn mark_whole<'s>(secrets: impl IntoIterator<Item = &'s str>, view: &[Seen], marks: &mut [bool]) {
+    for secret in secrets.into_iter().filter(|secret| secret.len() <= view.len()) {
         let secret = secret.as_bytes();
         for place in view.windows(secret.len()) {
             let is_same =

@@ -37,8 +37,8 @@ pub(super) fn token_likeness(run: &str) -> (bool, usize) {
                     return (true, 1);
                 }
             }
-            _ if reads_like_words(piece) || reads_like_words_and_a_number(piece) => {}
-            _ if piece.len() <= LONGEST_MIXED_PIECE => short += 1,
+            _ if reads_like_words(piece) || reads_like_words_and_a_number(piece) || is_numbered(piece) => {}
+            _ if piece.len() <= LONGEST_MIXED_PIECE || is_status(piece) => short += 1,
             _ => return (true, 1),
         }
     }
@@ -76,6 +76,23 @@ fn reads_like_words_and_a_number(piece: &str) -> bool {
     number.len() <= 4
         && number.chars().all(is_digit)
         && parts.iter().all(|part| part.is_empty() || (part.len() >= 3 && reads_like_words(part)))
+}
+
+/// Whether a piece is a name in capitals with a number behind it, as algorithms and faults have: `RS256`,
+/// `AADSTS7000215`. Two hex digits are none.
+fn is_numbered(piece: &str) -> bool {
+    let letters = piece.bytes().take_while(u8::is_ascii_uppercase).count();
+    let digits = piece.get(letters..).unwrap_or_default();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_hex = piece.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let most = if letters < 3 { 3 } else { 7 };
+    is_number && !is_hex && (1..=8).contains(&letters) && (2..=most).contains(&digits.len())
+}
+
+/// Whether a piece is a number of 32 bits in hex: `0x80070005`.
+fn is_status(piece: &str) -> bool {
+    let digits = piece.strip_prefix("0x").unwrap_or_default();
+    (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether letters may be a word: not too long, and with vowels.

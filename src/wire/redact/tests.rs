@@ -1,3 +1,6 @@
+mod encodings;
+mod messages;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
@@ -179,10 +182,30 @@ fn secrets_that_overlap_leave_nothing_of_either() {
 #[test]
 fn a_text_cannot_forge_a_log_line_or_flood_it() {
     assert_eq!(shown("one\r\ntwo\u{7}", &[]), "one  two ");
-    assert_eq!(shown("one\u{2028}two\u{202e}three\u{200b}", &[]), "one two three ");
+    for unfit in [
+        "\u{2028}",
+        "\u{202e}",
+        "\u{200b}",
+        "\u{61c}",
+        "\u{fff9}",
+        "\u{fffb}",
+        "\u{180e}",
+        "\u{ad}",
+        "\u{fe0f}",
+        "\u{e0041}",
+        "\u{3164}",
+        "\u{2066}",
+        "\u{1b}",
+        "\u{9b}",
+        "\u{1d173}",
+        "\u{ffff}",
+    ] {
+        let text = format!("one{unfit}two");
+        assert_eq!((shown(&text, &[]), bounded(&text)), ("one two".into(), "one two".into()), "{text:?}");
+    }
     assert_eq!(shown(&"\u{e4}".repeat(1_000), &[]).chars().count(), LONGEST + 1);
     let long = format!("{}secret", "x".repeat(LONGEST_TEXT));
-    assert_eq!(shown(&long, &["secret"]), format!("[{} bytes]", LONGEST_TEXT + 6));
+    assert_eq!(shown(&long, &["secret"]), format!("[redacted: {} bytes]", LONGEST_TEXT + 6));
     assert_eq!(Redactor::new(["secret"]).value(&long), None);
 }
 

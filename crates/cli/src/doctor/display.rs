@@ -14,7 +14,20 @@ pub(crate) fn text(text: &str) -> String {
 
 /// On one line, whole: for messages of the crate itself, which are bounded and end with what to do.
 pub(crate) fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a character ends a line, cannot be seen, or changes the direction of what is beside it: the characters of
+/// control and format, and those that Unicode says to ignore.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || character.is_whitespace() && character != ' '
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// An error and its causes on one line, without what they repeat.
@@ -93,6 +106,15 @@ pub(crate) fn milliseconds(elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_steers_no_terminal() {
+        for steering in ['\n', '\u{1b}', '\u{61c}', '\u{202e}', '\u{fff9}', '\u{180e}', '\u{ad}', '\u{e0041}']
+        {
+            assert_eq!(text(&format!("a{steering}b")), "a b", "{steering:?}");
+        }
+        assert_eq!(text("caf\u{e9} \u{5bc6}"), "caf\u{e9} \u{5bc6}");
+    }
 
     #[test]
     fn a_time_of_any_year_is_written_and_the_nearest_one_where_rfc_3339_has_none() {

@@ -122,7 +122,7 @@ fn encoded(secret: &str, encoding: usize) -> Vec<u8> {
     let each = |write: fn(u8) -> String| bytes.iter().map(|byte| write(*byte)).collect::<String>();
     let each_char = |write: fn(char) -> String| secret.chars().map(write).collect::<String>();
     let shifted = |by: usize| STANDARD.encode([&b"a:"[..by], bytes].concat());
-    let text = match encoding % 18 {
+    let text = match encoding % 26 {
         0 => secret.to_owned(),
         1 => secret.to_ascii_uppercase(),
         2 => secret.to_ascii_lowercase(),
@@ -140,9 +140,22 @@ fn encoded(secret: &str, encoding: usize) -> Vec<u8> {
         14 => each_char(|letter| format!("{letter}\r\n")),
         15 => secret.chars().take(secret.chars().count() / 2 + 1).collect(),
         16 => secret.chars().skip(secret.chars().count() / 2 - 1).collect(),
-        _ => form_urlencoded(secret),
+        17 => form_urlencoded(secret),
+        18 => each(|byte| format!("{byte} ")),
+        19 => each(|byte| format!("{byte:#x}, ")),
+        20 => each(|byte| format!("\\{byte:03o}")),
+        21 => each_char(|letter| format!("\\u{{{:x}}}", u32::from(letter))),
+        22 => each_char(|letter| format!("&#{}", u32::from(letter))),
+        23 => each_char(full_width),
+        24 => each(|byte| format!("={byte:02X}")),
+        _ => each(|byte| format!("\\{byte:02x}")),
     };
     text.into_bytes()
+}
+
+fn full_width(letter: char) -> String {
+    let offset = if ('!'..='~').contains(&letter) { 0xfee0 } else { 0 };
+    char::from_u32(u32::from(letter) + offset).unwrap().to_string()
 }
 
 fn form_urlencoded(text: &str) -> String {
@@ -195,6 +208,15 @@ fn assert_absent(reported: &str, secret: &str, sent: &str) {
             let window = if form.len() < 8 { form.len() } else { form.len().div_ceil(2).clamp(5, 8) };
             let longest = longest_common(&normal(&lossy), form);
             assert!(longest < window, "{longest} characters of {secret} in: {lossy}\nfrom: {sent:?}");
+        }
+        // The numbers of a text in three bases, as bytes.
+        for base in [8, 10, 16] {
+            let pieces = lossy.split(|letter: char| !letter.is_ascii_alphanumeric());
+            let digits = pieces.map(|piece| piece.trim_start_matches("0x"));
+            let codes = digits.filter_map(|digits| u8::from_str_radix(digits, base).ok());
+            let decoded = String::from_utf8_lossy(&codes.collect::<Vec<_>>()).into_owned();
+            let longest = longest_common(&normal(&decoded), &forms[0]);
+            assert!(longest < half(&forms[0]), "{longest} numbers of {secret} in: {lossy}\nfrom: {sent:?}");
         }
         text = unescaped(&text);
     }
