@@ -118,7 +118,8 @@ impl Authorities {
                 Some(folder) => unreadable(FOLDERS, folder, "holds no certificate; expected files of PEM text"),
                 None => ConfigFault::new(
                     FILE,
-                    "is not set and the platform has no certificate authorities; install them or name a PEM file",
+                    "is not set, or blank, and the platform has no certificate authorities; install them, name a PEM \
+                     file, or unset a blank variable, which hides the platform's on macOS and Windows",
                 ),
             });
         }

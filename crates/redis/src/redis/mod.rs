@@ -1,6 +1,7 @@
 //! The store on Redis.
 
 mod address;
+mod authorities;
 mod builder;
 mod commands;
 mod connection;
