@@ -118,10 +118,12 @@ impl TokenCache {
         self.default.clock()
     }
 
-    /// Reports how long the tokens of all scopes still live, and whether requests are refused after failures.
+    /// Reports how long the tokens of all scopes still live, whether requests are refused after failures, and what the
+    /// source has to report.
     #[cfg(feature = "metrics")]
     pub(crate) fn record_metrics(&self) {
         self.scopes.settings().telemetry.record_circuits();
+        self.source.record_metrics();
         self.default.record_life();
         self.scopes.for_each(|TokenSlot { slot, .. }| slot.record_life());
     }

@@ -83,6 +83,11 @@ pub trait TokenSource: Debug + Send + Sync + 'static {
     fn time_limit(&self, default: Duration) -> Duration {
         default
     }
+
+    /// Sets the gauges that change by time alone to their present state: called by
+    /// [`Idaas::record_metrics`](crate::Idaas::record_metrics), for sources that have metrics of their own. A source that
+    /// wraps another one passes the call on. By default nothing happens.
+    fn record_metrics(&self) {}
 }
 
 macro_rules! delegate {
@@ -106,6 +111,10 @@ macro_rules! delegate {
 
             fn time_limit(&self, default: Duration) -> Duration {
                 (**self).time_limit(default)
+            }
+
+            fn record_metrics(&self) {
+                (**self).record_metrics();
             }
         }
     };

@@ -63,6 +63,13 @@ impl GuardedStore {
         self.call("remove", false, || self.store.remove(name, value)).await
     }
 
+    /// Sets the gauge anew: when its pause is over, the breaker refuses nothing any more, without a call that would set it.
+    pub(crate) fn record_state(&self) {
+        if let Some(is_closed) = self.breaker.is_closed(self.clock.now()) {
+            self.telemetry.breaker(is_closed);
+        }
+    }
+
     /// `forced` is for calls that are made while the circuit breaker is open: a lock that is not ended costs all other
     /// processes its lease.
     async fn call<'a, T>(
@@ -140,6 +147,15 @@ impl CircuitBreaker {
         Permit { epoch: self.state().epoch.wrapping_sub(1) }
     }
 
+    /// Whether the next call is permitted; `None` before the first has ended.
+    fn is_closed(&self, now: Timestamp) -> Option<bool> {
+        let state = self.state();
+        match state.probe_at {
+            Some(probe_at) => Some(now.monotonic >= probe_at.monotonic),
+            None => state.has_succeeded.then_some(true),
+        }
+    }
+
     /// Returns whether that is news: the first success, or one that closes the breaker.
     fn succeeded(&self) -> bool {
         let mut state = self.state();
@@ -202,6 +218,19 @@ mod tests {
         assert!(breaker.permit(later(1_000), PROBE).is_none());
         assert!(breaker.succeeded() && !breaker.succeeded());
         assert!(breaker.permit(later(1_000), PROBE).is_some());
+    }
+
+    #[test]
+    fn it_counts_as_closed_while_the_next_call_is_permitted_and_as_nothing_before_the_first() {
+        let breaker = CircuitBreaker::default();
+        assert_eq!(breaker.is_closed(NOW), None);
+        breaker.failed(breaker.permit(NOW, PROBE).unwrap(), &down(), NOW, 0.0);
+        assert_eq!([0, 999, 1_000].map(|at| breaker.is_closed(later(at))), [false, false, true].map(Some));
+        // The probe is on its way.
+        breaker.permit(later(1_000), PROBE).unwrap();
+        assert_eq!(breaker.is_closed(later(1_000)), Some(false));
+        breaker.succeeded();
+        assert_eq!(breaker.is_closed(later(1_000)), Some(true));
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl TokenSource for SharedSource {
     fn time_limit(&self, default: Duration) -> Duration {
         self.inner.time_limit(default).saturating_add(self.longest_delay)
     }
+
+    fn record_metrics(&self) {
+        self.store.record_state();
+        self.inner.record_metrics();
+    }
 }
 
 impl SharedSource {

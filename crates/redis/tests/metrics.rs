@@ -147,3 +147,24 @@ fn the_gauge_follows_the_store_and_not_its_keys() {
         assert!(says(&text, &gauge(open)), "{steps} {keys_go}: {text}");
     }
 }
+
+/// A circuit changes by time alone as well, and a quiet client asks nothing that would set the gauge.
+#[test]
+fn the_gauge_is_what_is_so_when_metrics_are_collected() {
+    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let gauge =
+        |closed: u8| format!(r#"idaas_store_circuit_closed{{client="",method="token source"}} {closed}"#);
+    for (pause, closed) in [(0, 0), (60, 1)] {
+        let text = recorded(|clock| async move {
+            let environment = ManualEnvironment::from_iter([("KEYS", key)]);
+            let shared = SharedStore::new(Switched::default(), SecretSource::variable("KEYS")).namespace("n");
+            let builder = Idaas::builder().scope("api://a|read").token_source(Source).clock(clock.clone());
+            let idaas = sharing(builder.environment(environment), shared).build()?;
+            idaas.prefetch().await?;
+            clock.advance(Duration::from_secs(pause));
+            idaas.record_metrics();
+            Ok(())
+        });
+        assert!(says(&text, &gauge(closed)), "{pause}: {text}");
+    }
+}

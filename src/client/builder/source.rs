@@ -118,6 +118,10 @@ impl IdaasBuilder {
     ///     fn time_limit(&self, default: Duration) -> Duration {
     ///         self.inner.time_limit(default)
     ///     }
+    ///
+    ///     fn record_metrics(&self) {
+    ///         self.inner.record_metrics();
+    ///     }
     /// }
     ///
     /// # fn example() -> Result<(), tower_idaas::ConfigError> {

@@ -195,3 +195,19 @@ async fn a_file_of_keys_that_is_written_anew_costs_nothing_while_it_is_empty_or_
     token(&idaas).await;
     assert_eq!(store.values().len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_responds_at_once_while_the_store_hangs_and_makes_the_client_ready_without_it() {
+    let (source, clock) = (TestSource::default(), ManualClock::new());
+    let store = Arc::new(Faulty { delayed: "get", ..Faulty::default() });
+    let idaas = instance(&source, store, &clock);
+    // Time stands still between two sleeps: a probe that waited would let it pass.
+    let began = tokio::time::Instant::now();
+    for _ in 0..100 {
+        assert!(!idaas.is_ready());
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(idaas.is_ready(), "the store's time-out is over");
+    assert_eq!(source.0.load(Ordering::SeqCst), 1);
+}
