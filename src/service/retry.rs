@@ -31,6 +31,9 @@ use crate::service::response::HttpResponse;
 /// # }
 /// ```
 ///
+/// The body of the rejection is dropped unread. Over HTTP/1 that costs the connection, unless the body is so short that
+/// it came with the headers: the second attempt opens another.
+///
 /// A request is replayed only if it was cloned before it left: bodies that are [`Clone`] are, and for others
 /// [`clone_body`](Self::clone_body) says how. Those of reqwest are, unless they are streams. Cloning copies the headers
 /// of each request. Other policies may go around it or between it and the layer.

@@ -356,3 +356,29 @@ async fn a_blank_or_a_quotation_mark_at_an_end_is_mentioned_when_the_issuer_refu
         assert!(logged.contains(part) && !logged.contains(secret), "{logged}");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_secret_file_that_all_may_write_is_warned_of_once() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let clock = ManualClock::new();
+    let issuer = issuer(&clock).await;
+    let log = Log::start();
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, may) in [(0o666, "write"), (0o644, "read")] {
+        let file = folder.path().join(format!("all-may-{may}"));
+        std::fs::write(&file, "first").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let post = ClientSecretPost::new(SecretSource::file(&file));
+        let idaas = builder_without_secret(&issuer).authenticator(post).clock(clock.clone()).build().unwrap();
+        for _ in 0..3 {
+            // At each later read there is nothing new to say, also when the file was written again.
+            idaas.token().await.unwrap();
+            clock.advance(Duration::from_secs(1200));
+            std::fs::write(&file, "first").unwrap();
+        }
+        let warning = format!("may {may} secret file {} (mode {mode:04o}); restrict it", file.display());
+        assert_eq!(log.text().matches(&warning).count(), 1, "{warning}");
+    }
+}

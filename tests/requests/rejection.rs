@@ -1,7 +1,11 @@
 //! The API answers 401.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
@@ -269,5 +273,73 @@ async fn a_rejected_token_is_not_served_while_the_issuer_is_down() -> Outcome {
     issuer.set_behaviour(Behaviour::Normal);
     clock.advance(seconds(1));
     assert_ne!(text(idaas.token().await)?, first.expose_token());
+    Ok(())
+}
+
+/// An HTTP/1.1 server that rejects `token-1` with a body of 64 MiB. It counts its connections, and the bytes of bodies
+/// that were taken.
+async fn wordy_api() -> std::io::Result<(String, Arc<[AtomicUsize; 2]>)> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let counts: Arc<[AtomicUsize; 2]> = Arc::default();
+    let shared = Arc::clone(&counts);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            shared[0].fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(serve_wordily(stream, Arc::clone(&shared)));
+        }
+    });
+    Ok((url, counts))
+}
+
+async fn serve_wordily(
+    mut stream: tokio::net::TcpStream,
+    counts: Arc<[AtomicUsize; 2]>,
+) -> std::io::Result<()> {
+    const LENGTH: usize = 64 << 20;
+    let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let length = stream.read(&mut piece).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        request.extend_from_slice(&piece[..length]);
+        let text = String::from_utf8_lossy(&request).into_owned();
+        if !text.ends_with("\r\n\r\n") {
+            continue;
+        }
+        request.clear();
+        if !text.contains("Bearer token-1") {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
+            continue;
+        }
+        let head = format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {LENGTH}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        for _ in 0..LENGTH / piece.len() {
+            stream.write_all(&piece).await?;
+            counts[1].fetch_add(piece.len(), Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_with_an_endless_body_costs_one_connection_and_no_time() -> Outcome {
+    let (url, counts) = wordy_api().await?;
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    let plain =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let client = tower::ServiceBuilder::new()
+        .layer(tower::retry::RetryLayer::new(tower_idaas::RetryUnauthorized::new()))
+        .layer(idaas.layer())
+        .service(plain);
+    for _ in 0..3 {
+        let response = client.clone().oneshot(get(&url)).await?;
+        assert_eq!(response.status(), StatusCode::OK);
+        http_body_util::BodyExt::collect(response.into_body()).await?;
+    }
+    let [connections, taken] = [0, 1].map(|count: usize| counts[count].load(Ordering::SeqCst));
+    assert_eq!((connections, source.fetches()), (2, 2));
+    assert!(taken < 16 << 20, "{taken} bytes of it were taken");
     Ok(())
 }
