@@ -44,7 +44,7 @@ fn decoded_from(view: &[Seen], base: u32, last_byte: u8) -> Vec<Seen> {
                 utf8[0] = byte;
                 utf8.get(..1)
             }
-            _ => char::from_u32(code).map(|letter| &*letter.encode_utf8(&mut utf8).as_bytes()),
+            _ => char::from_u32(code).map(|letter| letter.encode_utf8(&mut utf8).as_bytes()),
         };
         let seen = |byte: &u8| Seen { byte: *byte, from: first.from, to: last.to };
         decoded.extend(bytes.unwrap_or_default().iter().map(seen));
