@@ -153,6 +153,7 @@
 //! | a proxy stands before the servers, and refuses | [`TestProxy`] |
 //! | a file is read while it is written | [`TornFile`] |
 //! | tokens come from a source of yours | [`ScriptedSource`] |
+//! | clients are other processes | give the builder a [`port`](TestIdaasBuilder::port), and others to [`start_developer_api_on`](TestIdaas::start_developer_api_on) and its like; or run `idaas emulate` |
 //! | TLS fails | [`TestIdaasBuilder::certificate`], [`Behaviour::HangHandshake`] |
 //!
 //! All servers but the protected API have the same [`Controls`]; what holds for the token endpoint holds for them.
