@@ -201,7 +201,8 @@ fn assert_absent(reported: &str, secret: &str, sent: &str) {
     });
     let forms: Vec<Vec<u8>> =
         [secret.to_owned(), hex].into_iter().chain(base64).map(|form| normal(&form)).collect();
-    let mut text = reported.as_bytes().to_vec();
+    // The mark that takes a secret's place is no part of it, and what is on its two sides is not joined.
+    let mut text = reported.replace("[redacted", "\u{fffd}").into_bytes();
     for _ in 0..3 {
         let lossy = String::from_utf8_lossy(&text).into_owned();
         for form in &forms {
