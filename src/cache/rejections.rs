@@ -7,9 +7,10 @@
 //! after the consumer's last rejection: sooner when it has accepted a value since.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::cache::sync::{Mutex, MutexGuard};
+use crate::cache::sync::{AtomicU64, Mutex, MutexGuard};
 use crate::clock::{Clock, Timestamp};
 
 /// The longest time between two refreshes that one consumer forces.
@@ -40,6 +41,9 @@ pub(crate) struct Rejections {
     /// The interval between the first two refreshes that a consumer forces; it doubles from there.
     interval: Duration,
     state: Mutex<State>,
+    /// A bit for each consumer that has accepted no value since its last rejection, by its id: an acceptance by any
+    /// other consumer changes nothing, and takes no lock.
+    unaccepted: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +69,7 @@ struct Consumer {
 
 impl Rejections {
     pub(crate) fn new(clock: Clock, interval: Duration) -> Self {
-        Self { clock, interval, state: Mutex::default() }
+        Self { clock, interval, state: Mutex::default(), unaccepted: AtomicU64::new(0) }
     }
 
     /// A consumer rejects the value that is served. `react` is called under the lock, so that the next consumer that
@@ -77,8 +81,8 @@ impl Rejections {
         react: impl FnOnce(Reaction) -> bool,
     ) -> Reaction {
         let now = self.clock.now();
-        let mut state = self.state();
-        let state = &mut *state;
+        let mut guard = self.state();
+        let state = &mut *guard;
         state.forget(now);
         let reaction = match state.consumers.iter_mut().find(|consumer| consumer.id == id) {
             None => state.first_of(id, accepted_by_another, self.interval, now),
@@ -88,17 +92,22 @@ impl Rejections {
             state.forced = Some(now);
         }
         state.requested |= react(reaction);
+        self.unaccepted.store(state.unaccepted(), Ordering::Relaxed);
         reaction
     }
 
     /// A consumer accepts the value that is served.
     pub(crate) fn accept(&self, id: u64) {
+        if self.unaccepted.load(Ordering::Relaxed) & bit(id) == 0 {
+            return;
+        }
         let mut state = self.state();
         state
             .consumers
             .iter_mut()
             .filter(|consumer| consumer.id == id)
             .for_each(|consumer| consumer.accepted = true);
+        self.unaccepted.store(state.unaccepted(), Ordering::Relaxed);
     }
 
     /// Whether acceptances are noted: a value was rejected lately.
@@ -126,7 +135,17 @@ impl Rejections {
     }
 }
 
+/// The bit that stands for a consumer; it may stand for another one, too.
+fn bit(id: u64) -> u64 {
+    1 << (id % 64)
+}
+
 impl State {
+    fn unaccepted(&self) -> u64 {
+        let consumers = self.consumers.iter().filter(|consumer| !consumer.accepted);
+        consumers.fold(0, |bits, consumer| bits | bit(consumer.id))
+    }
+
     fn forget(&mut self, now: Timestamp) {
         self.consumers.retain(|consumer| {
             let quiet = if consumer.accepted { FORGET_ACCEPTING } else { FORGET };
@@ -198,6 +217,19 @@ mod tests {
     fn rejections() -> (Rejections, ManualClock) {
         let clock = ManualClock::new();
         (Rejections::new(Clock::Manual(clock.clone()), SECOND), clock)
+    }
+
+    #[test]
+    fn an_acceptance_by_a_consumer_that_has_rejected_nothing_takes_no_lock() {
+        let (rejections, _) = rejections();
+        rejections.reject(BAD, false, is_refresh);
+        let locked = rejections.state();
+        // With the lock it would never return.
+        rejections.accept(GOOD);
+        drop(locked);
+        rejections.accept(BAD);
+        let _locked = rejections.state();
+        rejections.accept(BAD);
     }
 
     /// Refreshes forced in each minute by rejections every `step`, with `between` after each.
