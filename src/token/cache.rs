@@ -186,6 +186,9 @@ impl TokenCache {
         if self.fixed {
             return self.default.with_servable(read);
         }
+        if subject.is_too_long() {
+            return None;
+        }
         let query = subject.query(scope);
         self.exchanges.with_servable(&query, |key| query.is(key), read)
     }
@@ -244,4 +247,36 @@ fn scope_slot(
     let (source, clock) = (Arc::clone(source), settings.clock.clone());
     let loader = ScopeLoader { source, scope: scope.clone(), clock, slots };
     Arc::new(Slot::new(Arc::new(loader), settings.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::telemetry::Telemetry;
+    use crate::token::response::TokenResponse;
+    use crate::token::source::token_source_fn;
+
+    #[test]
+    fn a_subject_token_that_is_too_long_is_refused_before_it_is_hashed() {
+        let settings = Settings {
+            clock: Clock::System,
+            wait: Duration::from_secs(20),
+            attempt_timeout: Duration::from_secs(20),
+            admission: Arc::default(),
+            party: Party::Own,
+            runtimes: Arc::default(),
+            telemetry: Telemetry::new("app", "test"),
+        };
+        let scope = Scope::parse("api://a|read").unwrap();
+        let source = token_source_fn(|_| async { TokenResponse::bearer("a-token") });
+        let cache = TokenCache::new(Arc::new(source), scope.clone(), settings, CacheLimits::default());
+        for (length, is_hashed) in [(SubjectToken::MAX_LENGTH, true), (SubjectToken::MAX_LENGTH + 1, false)] {
+            let subject = SubjectToken::access_token("x".repeat(length));
+            assert!(cache.with_servable_exchange(&subject, &scope, |_| ()).is_none());
+            assert_eq!(cache.exchange_slot(&subject, &scope).is_ok(), is_hashed);
+            assert_eq!(subject.is_hashed(), is_hashed);
+        }
+    }
 }

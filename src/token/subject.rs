@@ -156,6 +156,18 @@ impl SubjectToken {
         ExchangeQuery { digest, scope }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_hashed(&self) -> bool {
+        self.0.digest.get().is_some()
+    }
+
+    /// Whether a token is longer than those that are exchanged: then no digest of it need be computed.
+    #[inline]
+    pub(crate) fn is_too_long(&self) -> bool {
+        let Parts { token, actor, .. } = &*self.0;
+        token.is_too_long() || actor.as_ref().is_some_and(Typed::is_too_long)
+    }
+
     /// Whether there is anything to exchange.
     pub(crate) fn is_blank(&self) -> bool {
         self.0.token.is_blank()
@@ -196,9 +208,13 @@ impl Typed {
         self.token.expose_secret().trim().is_empty()
     }
 
+    fn is_too_long(&self) -> bool {
+        self.token.expose_secret().len() > SubjectToken::MAX_LENGTH
+    }
+
     fn check(&self, whose: &str) -> Result<(), Error> {
         let length = self.token.expose_secret().len();
-        let problem = if length > SubjectToken::MAX_LENGTH {
+        let problem = if self.is_too_long() {
             format!("has {length} bytes, more than the {} that are exchanged", SubjectToken::MAX_LENGTH)
         } else if self.is_blank() {
             "is blank".to_owned()
