@@ -58,37 +58,46 @@ impl Shared {
         request: &mut R,
         subject: Option<&SubjectToken>,
     ) -> Result<Authorized, Error> {
-        let Some(slot) = self.slot_for(request, subject)? else { return Ok(Authorized(None)) };
+        let Some(slot) = self.slot_for(request, subject)? else { return Ok(Authorized::without()) };
         let deadline = Deadline::of(request, slot.clock());
         let token = deadline.clone().bound(Arc::clone(&slot), Arc::clone(&slot).acquire()).await?;
         let header = token.value.header_shard().cloned().ok_or_else(|| token.value.not_for_headers())?;
         deadline.pass_on(request)?;
-        Ok(Authorized(self.attach(request, header, true)))
+        Ok(Authorized { left_with: self.attach(request, header, true), grpc: self.grpc })
     }
 }
 
 /// A request that [`IdaasLayer::authorize`] has handled, with a token or without one.
 #[must_use = "a response that rejects the token is reported to it"]
-pub struct Authorized(pub(super) Option<LeftWith>);
+pub struct Authorized {
+    pub(super) left_with: Option<LeftWith>,
+    /// Whether `grpc-status: 16` in a response's headers rejects the token.
+    pub(super) grpc: bool,
+}
 
 impl Authorized {
+    pub(super) fn without() -> Self {
+        Self { left_with: None, grpc: false }
+    }
+
     /// Whether the request has the layer's token. It has none when the caller set an `Authorization` header or
     /// [`NoToken`](crate::NoToken), or when the destination may not get one.
     pub fn has_token(&self) -> bool {
-        self.0.is_some()
+        self.left_with.is_some()
     }
 
     /// Reports the response, which the layer's [classifier](IdaasLayer::rejection_classifier) judges, else
-    /// [`rejects_token`](super::rejects_token). True when the token was rejected and the next request gets another
+    /// [`rejects_token`](super::rejects_token), and for a [gRPC](IdaasLayer::grpc) layer also `grpc-status: 16` among
+    /// the headers. True when the token was rejected and the next request gets another
     /// one, so that it makes sense to send this one again.
     pub fn report(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.0.as_ref().is_some_and(|left_with| left_with.report(false, status, headers))
+        self.left_with.as_ref().is_some_and(|left_with| left_with.report(self.grpc, status, headers))
     }
 
     /// Reports that the API rejected the token, by the caller's own judgement. Returns what
     /// [`report`](Self::report) returns.
     pub fn reject(&self) -> bool {
-        self.0.as_ref().is_some_and(LeftWith::reject)
+        self.left_with.as_ref().is_some_and(LeftWith::reject)
     }
 }
 

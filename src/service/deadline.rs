@@ -28,6 +28,17 @@ impl Deadline {
         Self { clock: clock.clone(), started: clock.now(), limit: request.time_limit() }
     }
 
+    /// The same for a request that has a limit; else no clock is read.
+    pub(super) fn if_limited<R: HttpRequest>(request: &mut R, clock: &Clock) -> Option<Self> {
+        let limit = request.time_limit()?;
+        Some(Self { clock: clock.clone(), started: clock.now(), limit: Some(limit) })
+    }
+
+    /// How much of the limit is left, if there is one.
+    pub(super) fn left(&self) -> Option<Duration> {
+        Some(self.limit?.saturating_sub(self.clock.now().since(self.started)))
+    }
+
     /// Bounds the wait for a token by the limit. While the cache has a token that can still be sent, the wait takes
     /// half of the limit at most, so that time is left for the request.
     ///
@@ -39,7 +50,9 @@ impl Deadline {
         slot: Arc<Slot<Token>>,
         acquiring: impl Future<Output = Result<Arc<CacheEntry<Token>>, Error>>,
     ) -> Result<Arc<CacheEntry<Token>>, Error> {
-        let Some(limit) = self.limit else { return acquiring.await };
+        if self.limit.is_none() {
+            return acquiring.await;
+        }
         let mut acquiring = pin!(acquiring);
         // What is there already needs no timer, and a runtime without timers has none to offer: there, the wait ends with
         // the refresh.
@@ -50,11 +63,11 @@ impl Deadline {
             return acquiring.await;
         }
         // A request may wait more than once: each wait has what the ones before have left.
-        let left = limit.saturating_sub(self.clock.now().since(self.started));
+        let left = self.left().unwrap_or_default();
         let patience = if slot.peek().is_some() { left / 2 } else { left };
         match timeout(patience, acquiring).await {
             Ok(result) => result,
-            Err(_elapsed) => slot.peek().ok_or_else(|| self.error()),
+            Err(_elapsed) => slot.peek().ok_or_else(|| self.error("no token came")),
         }
     }
 
@@ -64,20 +77,24 @@ impl Deadline {
     ///
     /// When nothing is left.
     pub(super) fn pass_on<R: HttpRequest>(&self, request: &mut R) -> Result<(), Error> {
-        let Some(limit) = self.limit else { return Ok(()) };
-        let left = limit.saturating_sub(self.clock.now().since(self.started));
+        let Some(left) = self.left() else { return Ok(()) };
         if left.is_zero() {
-            return Err(self.error());
+            return Err(self.error("the request could not be sent"));
         }
         request.set_time_limit(left);
         Ok(())
     }
 
-    fn error(&self) -> Error {
+    /// The inner service was not ready in time.
+    pub(super) fn not_ready(&self) -> Error {
+        self.error("the token came, but the inner service was not ready")
+    }
+
+    fn error(&self, what: &str) -> Error {
         let limit = self.limit.unwrap_or_default();
         let message = format!(
-            "no token came within the request's own time limit of {limit:?}, and the request was not sent; the \
-             refresh goes on, try again"
+            "{what} within the request's own time limit of {limit:?}, and the request was not sent; a refresh goes on \
+             by itself, try again"
         );
         Error::new(ErrorKind::Timeout, message)
     }

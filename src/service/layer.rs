@@ -55,7 +55,8 @@ impl IdaasLayer {
     pub(crate) fn new(cache: Arc<TokenCache>) -> Self {
         let scope = cache.default_scope().clone();
         let slot = Arc::clone(cache.default_slot());
-        let shared = Shared { cache, scope, slot, destinations: Destinations::default(), classifier: None };
+        let destinations = Destinations::default();
+        let shared = Shared { cache, scope, slot, destinations, classifier: None, grpc: false };
         Self { shared, protocol: PhantomData }
     }
 }
@@ -197,7 +198,8 @@ impl<P> IdaasLayer<P> {
     /// ```
     #[must_use]
     pub fn grpc(self) -> IdaasLayer<Grpc> {
-        IdaasLayer { shared: self.shared, protocol: PhantomData }
+        let shared = Shared { grpc: true, ..self.shared };
+        IdaasLayer { shared, protocol: PhantomData }
     }
 }
 
@@ -217,7 +219,7 @@ impl<P> Clone for IdaasLayer<P> {
 
 impl<P> fmt::Debug for IdaasLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { cache: _, scope, slot: _, destinations, classifier } = &self.shared;
+        let Shared { cache: _, scope, slot: _, destinations, classifier, grpc: _ } = &self.shared;
         f.debug_struct("IdaasLayer")
             .field("scope", scope)
             .field("destinations", destinations)

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use crate::service::protocol::is_unauthenticated;
 use crate::service::response::HttpResponse;
 use crate::telemetry;
-use crate::token::HeaderShard;
+use crate::token::{HeaderShard, shard_count, thread_number};
 
 /// Whether a response with this status and these headers rejects the token that the request left with, as RFC 6750
 /// section 3.1 has it: a 401, unless its `Bearer` challenges have error codes and none of them is `invalid_token`.
@@ -23,14 +23,28 @@ pub fn rejects_token(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 /// A rule of the program's, instead of [`rejects_token`].
+///
+/// Each request keeps it until its response, and two cores that count references in one cache line wait for each other:
+/// so it is sharded as a token's header is.
 #[derive(Clone)]
-pub(super) struct Classifier(Arc<Rule>);
+pub(super) struct Classifier(Arc<[Arc<ClassifierShard>]>);
+
+/// One shard. Aligned so that its reference count shares no pair of cache lines with another shard.
+#[repr(align(128))]
+pub(super) struct ClassifierShard(Arc<Rule>);
 
 type Rule = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
 
 impl Classifier {
     pub(super) fn new(rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(rule))
+        let rule: Arc<Rule> = Arc::new(rule);
+        Self((0..shard_count()).map(|_| Arc::new(ClassifierShard(Arc::clone(&rule)))).collect())
+    }
+
+    /// This thread's shard.
+    #[inline]
+    pub(super) fn mine(&self) -> Option<Arc<ClassifierShard>> {
+        self.0.get(thread_number() % self.0.len().max(1)).cloned()
     }
 }
 
@@ -45,7 +59,7 @@ pub(super) struct LeftWith {
     pub(super) header: Arc<HeaderShard>,
     /// Where the request went: another API may accept a token that this one rejects.
     pub(super) origin: u64,
-    pub(super) classifier: Option<Classifier>,
+    pub(super) classifier: Option<Arc<ClassifierShard>>,
 }
 
 impl LeftWith {
@@ -74,7 +88,7 @@ impl LeftWith {
     /// True when the token is rejected and the next request gets another one.
     pub(super) fn report(&self, grpc: bool, status: StatusCode, headers: &HeaderMap) -> bool {
         let rejects = match &self.classifier {
-            Some(Classifier(rule)) => rule(status, headers),
+            Some(shard) => (shard.0)(status, headers),
             None if grpc && is_unauthenticated(headers) => challenges_mean_the_token(headers),
             None => rejects_token(status, headers),
         };

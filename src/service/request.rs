@@ -47,7 +47,7 @@ pub trait HttpRequest: Sealed {
     fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T>;
     /// How many extensions the request has.
     #[doc(hidden)]
-    fn extensions(&self) -> usize;
+    fn extension_count(&self) -> usize;
     /// The request's own time limit, if it has one.
     #[doc(hidden)]
     fn time_limit(&mut self) -> Option<Duration> {
@@ -79,7 +79,7 @@ impl<B> HttpRequest for Request<B> {
     }
 
     #[inline]
-    fn extensions(&self) -> usize {
+    fn extension_count(&self) -> usize {
         self.extensions().len()
     }
 }
@@ -99,7 +99,7 @@ impl HttpRequest for Parts {
         self.extensions.get()
     }
 
-    fn extensions(&self) -> usize {
+    fn extension_count(&self) -> usize {
         self.extensions.len()
     }
 }
@@ -120,7 +120,7 @@ impl HttpRequest for (&Uri, &mut HeaderMap) {
         None
     }
 
-    fn extensions(&self) -> usize {
+    fn extension_count(&self) -> usize {
         0
     }
 }
@@ -141,7 +141,7 @@ impl HttpRequest for (&Uri, &mut HeaderMap, &Extensions) {
         self.2.get()
     }
 
-    fn extensions(&self) -> usize {
+    fn extension_count(&self) -> usize {
         self.2.len()
     }
 }

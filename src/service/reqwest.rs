@@ -4,7 +4,6 @@ use std::future::Ready;
 use std::time::Duration;
 
 use ::reqwest::{Request, Response};
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 use tower::retry::Policy;
 
@@ -34,7 +33,7 @@ impl HttpRequest for Request {
     }
 
     #[inline]
-    fn extensions(&self) -> usize {
+    fn extension_count(&self) -> usize {
         0
     }
 
@@ -79,14 +78,11 @@ impl HttpResponse for Response {
 impl<A: HttpResponse, E> Policy<Request, A, E> for RetryUnauthorized {
     type Future = Ready<()>;
 
-    fn retry(&mut self, _: &mut Request, result: &mut Result<A, E>) -> Option<Ready<()>> {
-        self.replay(result)
+    fn retry(&mut self, again: &mut Request, result: &mut Result<A, E>) -> Option<Ready<()>> {
+        self.replay(again, result)
     }
 
     fn clone_request(&mut self, request: &Request) -> Option<Request> {
-        if request.headers().contains_key(AUTHORIZATION) {
-            return None;
-        }
-        request.try_clone()
+        Some(self.cloned(request.try_clone()?))
     }
 }

@@ -93,7 +93,7 @@ impl HttpRequest for Carried<'_> {
         self.extensions.get()
     }
 
-    fn extensions(&self) -> usize {
+    fn extension_count(&self) -> usize {
         self.extensions.len()
     }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::future::{Ready, ready};
 
-use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::retry::Policy;
 
-use crate::service::request::NoToken;
+use crate::clock::Clock;
+use crate::service::deadline::Deadline;
+use crate::service::request::{HttpRequest, NoToken};
 use crate::service::response::HttpResponse;
 
 /// A policy for [`tower::retry`] that sends a request once more, with the next token, when the API has rejected
@@ -34,6 +35,9 @@ use crate::service::response::HttpResponse;
 /// The body of the rejection is dropped unread. Over HTTP/1 that costs the connection, unless the body is so short that
 /// it came with the headers: the second attempt opens another.
 ///
+/// A request with a [time limit](crate::IdaasLayer#how-long-a-request-waits) of its own is replayed within what is left
+/// of it, and not at all when nothing is left.
+///
 /// A request is replayed only if it was cloned before it left: bodies that are [`Clone`] are, and for others
 /// [`clone_body`](Self::clone_body) says how. Those of reqwest are, unless they are streams. Cloning copies the headers
 /// of each request. Other policies may go around it or between it and the layer.
@@ -42,6 +46,9 @@ pub struct RetryUnauthorized<C = Cloned> {
     clone_body: C,
     /// Whether this request was replayed: each request has its own clone of the policy.
     replayed: bool,
+    clock: Clock,
+    /// The time limit of this request, from when it was cloned.
+    deadline: Option<Deadline>,
 }
 
 /// The default of a [`RetryUnauthorized`]: bodies are cloned with `Clone`.
@@ -57,7 +64,7 @@ impl Default for RetryUnauthorized {
 impl RetryUnauthorized {
     /// A policy. It needs no handle, because the layer inside it has one.
     pub fn new() -> Self {
-        Self { clone_body: Cloned, replayed: false }
+        Self { clone_body: Cloned, replayed: false, clock: Clock::System, deadline: None }
     }
 
     /// Clones bodies with this function. When it returns `None`, for a stream for example, the request is sent as it is
@@ -79,35 +86,50 @@ impl RetryUnauthorized {
     where
         F: Fn(&B) -> Option<B>,
     {
-        RetryUnauthorized { clone_body: clone, replayed: self.replayed }
+        let Self { replayed, clock, deadline, .. } = self;
+        RetryUnauthorized { clone_body: clone, replayed, clock, deadline }
     }
 }
 
 impl<C> RetryUnauthorized<C> {
-    pub(super) fn replay<A: HttpResponse, E>(&mut self, result: &mut Result<A, E>) -> Option<Ready<()>> {
+    /// Notes the time limit of a clone that may be sent later.
+    pub(super) fn cloned<R: HttpRequest>(&mut self, mut clone: R) -> R {
+        self.deadline = Deadline::if_limited(&mut clone, &self.clock);
+        clone
+    }
+
+    pub(super) fn replay<R: HttpRequest, A: HttpResponse, E>(
+        &mut self,
+        request: &mut R,
+        result: &mut Result<A, E>,
+    ) -> Option<Ready<()>> {
         // The mark is removed, so that a second policy of this kind around the first does not multiply attempts.
         if !result.as_mut().ok()?.take_rejection() || self.replayed {
             return None;
+        }
+        if let Some(deadline) = &self.deadline {
+            deadline.pass_on(request).ok()?;
         }
         self.replayed = true;
         Some(ready(()))
     }
 }
 
-/// Whether the request will leave with the layer's token, as far as is known beforehand.
+/// Whether the request may leave with the layer's token or secret, as far as is known beforehand. A header that the
+/// caller set shows nothing: a secret may go into another one.
 fn may_be_replayed<B>(request: &Request<B>) -> bool {
-    !request.headers().contains_key(AUTHORIZATION) && request.extensions().get::<NoToken>().is_none()
+    request.extensions().get::<NoToken>().is_none()
 }
 
 impl<B: Clone, A, E> Policy<Request<B>, Response<A>, E> for RetryUnauthorized {
     type Future = Ready<()>;
 
-    fn retry(&mut self, _: &mut Request<B>, result: &mut Result<Response<A>, E>) -> Option<Ready<()>> {
-        self.replay(result)
+    fn retry(&mut self, again: &mut Request<B>, result: &mut Result<Response<A>, E>) -> Option<Ready<()>> {
+        self.replay(again, result)
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
-        may_be_replayed(request).then(|| request.clone())
+        may_be_replayed(request).then(|| self.cloned(request.clone()))
     }
 }
 
@@ -117,8 +139,8 @@ where
 {
     type Future = Ready<()>;
 
-    fn retry(&mut self, _: &mut Request<B>, result: &mut Result<Response<A>, E>) -> Option<Ready<()>> {
-        self.replay(result)
+    fn retry(&mut self, again: &mut Request<B>, result: &mut Result<Response<A>, E>) -> Option<Ready<()>> {
+        self.replay(again, result)
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
@@ -131,12 +153,58 @@ where
         *clone.version_mut() = request.version();
         *clone.headers_mut() = request.headers().clone();
         *clone.extensions_mut() = request.extensions().clone();
-        Some(clone)
+        Some(self.cloned(clone))
     }
 }
 
 impl<C> fmt::Debug for RetryUnauthorized<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryUnauthorized").field("replayed", &self.replayed).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::AUTHORIZATION;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    type Result = std::result::Result<Response<()>, ()>;
+
+    fn rejected() -> Result {
+        let mut response = Response::new(());
+        response.mark_rejection();
+        Ok(response)
+    }
+
+    fn cloned(policy: &mut RetryUnauthorized, request: &Request<()>) -> Option<Request<()>> {
+        Policy::<_, Response<()>, ()>::clone_request(policy, request)
+    }
+
+    #[test]
+    fn a_replay_has_what_is_left_of_the_requests_own_limit_and_none_is_sent_when_nothing_is() {
+        let request = Request::get("/").header("grpc-timeout", "10S").body(()).unwrap();
+        for (takes, left) in [(4, Some(6)), (10, None), (11, None)] {
+            let clock = ManualClock::new();
+            let mut policy =
+                RetryUnauthorized { clock: Clock::Manual(clock.clone()), ..RetryUnauthorized::new() };
+            let mut again = cloned(&mut policy, &request).unwrap();
+            clock.advance(Duration::from_secs(takes));
+            let replay = policy.retry(&mut again, &mut rejected());
+            let limit = replay.and_then(|_| again.time_limit());
+            assert_eq!(limit, left.map(Duration::from_secs), "after {takes} s");
+        }
+    }
+
+    #[test]
+    fn a_request_with_an_authorization_of_the_callers_is_replayed_when_what_the_layer_added_is_rejected() {
+        let mut policy = RetryUnauthorized::new();
+        let request = Request::get("/").header(AUTHORIZATION, "Bearer the-callers-own").body(()).unwrap();
+        let mut again = cloned(&mut policy, &request).unwrap();
+        assert!(policy.retry(&mut again, &mut Ok::<_, ()>(Response::new(()))).is_none());
+        assert!(policy.retry(&mut again, &mut rejected()).is_some());
     }
 }

@@ -24,7 +24,8 @@ use crate::token::Token;
 /// with a list of origins: the secret goes there, over HTTPS or to this machine, and nowhere else. By default it is
 /// sent as `Authorization: Bearer`.
 ///
-/// It works as [`IdaasLayer`](super::IdaasLayer) does: a header that the caller set stays as it is,
+/// It works as [`IdaasLayer`](super::IdaasLayer) does: a header that the caller set stays as it is (what a function
+/// given to [`with`](Self::with) does with it is up to the function),
 /// [`NoToken`](super::NoToken) sends a request without the secret, a request's own time limit bounds its wait, a
 /// waiting request holds nothing of the inner service, a response that [rejects](super::rejects_token) the secret
 /// invalidates it, and [`RetryUnauthorized`](super::RetryUnauthorized) around the layer replays that request.
@@ -78,8 +79,8 @@ impl SecretLayer {
         self
     }
 
-    /// Lets this function put the secret on each request instead, in another form. The headers that it writes the
-    /// secret into are marked as sensitive.
+    /// Lets this function put the secret on each request instead, in another form. The headers that it adds or changes
+    /// are marked as sensitive. It is called for a request with such headers of the caller's, too, and may keep them.
     ///
     /// ```
     /// # fn example(idaas: &tower_idaas::Idaas) -> Result<(), tower_idaas::ConfigError> {
@@ -154,13 +155,14 @@ impl SecretLayer {
     pub async fn authorize<R: HttpRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
         let shared = &self.shared;
         if !shared.applies_to(request)? {
-            return Ok(Authorized(None));
+            return Ok(Authorized::without());
         }
         let deadline = Deadline::of(request, shared.slot.clock());
         let slot = Arc::clone(&shared.slot);
         let secret = deadline.clone().bound(Arc::clone(&slot), slot.acquire()).await?;
         deadline.pass_on(request)?;
-        Ok(Authorized(shared.attach(request, &secret.value, true)?))
+        let left_with = shared.attach(request, &secret.value, true)?;
+        Ok(Authorized { left_with, grpc: false })
     }
 }
 

@@ -83,16 +83,17 @@ impl SecretShared {
                 headers.insert(name.clone(), value);
             }
             Placement::Function(place) => {
-                let text = Secret::new(secret.expose_token());
-                place(&text, headers).map_err(|cause| {
+                let before = headers.clone();
+                place(&Secret::new(secret.expose_token()), headers).map_err(|cause| {
                     let message =
                         "the program's function could not put the secret on the request, which was not sent";
                     Error::new(ErrorKind::Credential, message).with_source(cause)
                 })?;
-                mark_sensitive(headers, text.expose_secret().as_bytes());
+                mark_sensitive(headers, &before);
             }
         }
-        Ok(Some(LeftWith { header, origin, classifier: self.classifier.clone() }))
+        let classifier = self.classifier.as_ref().and_then(Classifier::mine);
+        Ok(Some(LeftWith { header, origin, classifier }))
     }
 }
 
@@ -117,11 +118,34 @@ impl fmt::Debug for Placement {
     }
 }
 
-/// Marks each header that holds the secret as sensitive, so that no `Debug` shows it.
-fn mark_sensitive(headers: &mut HeaderMap, secret: &[u8]) {
-    for value in headers.values_mut() {
-        if value.as_bytes().windows(secret.len().max(1)).any(|part| part == secret) {
+/// Marks each header that was not there before as sensitive, so that no `Debug` shows it. Whether it holds the secret
+/// cannot be seen: the function may have encoded it.
+fn mark_sensitive(headers: &mut HeaderMap, before: &HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        if !before.get_all(name).iter().any(|old| old == value) {
             value.set_sensitive(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_function_adds_or_changes_is_sensitive_whatever_it_made_of_the_secret() {
+        let mut before = HeaderMap::new();
+        before.insert("accept", HeaderValue::from_static("text/plain"));
+        before.insert("x-kept", HeaderValue::from_static("kept"));
+        before.insert("x-changed", HeaderValue::from_static("before"));
+        let mut headers = before.clone();
+        // Base64 of `user:not-a-real-secret`.
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic dXNlcjpub3QtYS1yZWFsLXNlY3JldA=="));
+        headers.insert("x-changed", HeaderValue::from_static("dGVyY2Vz"));
+        headers.append("x-kept", HeaderValue::from_static("c2VjcmV0"));
+        mark_sensitive(&mut headers, &before);
+        let shown = format!("{headers:?}");
+        assert!(shown.contains("text/plain") && shown.contains("kept"), "{shown}");
+        assert!(["dXNlcj", "dGVyY2Vz", "c2VjcmV0"].iter().all(|hidden| !shown.contains(hidden)), "{shown}");
     }
 }

@@ -136,7 +136,7 @@ pub(super) fn clone_for_replay(request: &Request) -> Option<Request> {
 impl Authorized {
     /// Reports the response, unless a redirect led to another origin: what that one says of the token does not count.
     pub(super) fn judges_rejected(&self, response: &Response) -> bool {
-        self.0.as_ref().is_some_and(|left_with| response.is_from(left_with.origin))
+        self.left_with.as_ref().is_some_and(|left_with| response.is_from(left_with.origin))
             && self.report(response.status(), response.headers())
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) slot: Arc<Slot<Token>>,
     pub(super) destinations: Destinations,
     pub(super) classifier: Option<Classifier>,
+    /// Whether the layer is one for gRPC. The service knows it by its type; what is no service asks here.
+    pub(super) grpc: bool,
 }
 
 /// Stands for an origin that was not read, because no token had been rejected when the request left.
@@ -75,7 +77,7 @@ impl Shared {
         attach(request.headers_mut(), &header).then(|| LeftWith {
             header,
             origin,
-            classifier: self.classifier.clone(),
+            classifier: self.classifier.as_ref().and_then(Classifier::mine),
         })
     }
 }
@@ -105,7 +107,7 @@ impl LocalCache {
         shared: &Shared,
         request: &R,
     ) -> Option<Arc<HeaderShard>> {
-        if request.extensions() == 0 {
+        if request.extension_count() == 0 {
             self.header(shared)
         } else {
             self.header_by_extensions(shared, request)
@@ -140,7 +142,7 @@ impl LocalCache {
         request: &R,
     ) -> Option<Arc<HeaderShard>> {
         // Each of the three relevant extensions is looked up only while not all extensions are accounted for.
-        let mut unknown = request.extensions();
+        let mut unknown = request.extension_count();
         let scope = request.extension::<Scope>();
         unknown -= usize::from(scope.is_some());
         if unknown > 0 {

@@ -7,6 +7,7 @@ use tower::Service;
 
 use crate::cache::entry::CacheEntry;
 use crate::cache::slot::Resolution;
+use crate::cache::sync::sleep;
 use crate::error::{BoxError, BoxFuture, Error, ErrorKind};
 use crate::service::deadline::Deadline;
 use crate::token::{RequestSlot, Token};
@@ -23,6 +24,8 @@ pub(super) struct Wait {
     /// The token, once it has arrived.
     token: Option<Arc<CacheEntry<Token>>>,
     waits: u32,
+    /// Ends with the request's time limit; made when the inner service is not ready.
+    timer: Option<BoxFuture<'static, ()>>,
 }
 
 /// Why a request that waited cannot be sent.
@@ -35,7 +38,7 @@ impl Wait {
     /// A wait for the slot's token within the request's time limit. Nothing is fetched before the wait is polled.
     pub(super) fn new(slot: RequestSlot, deadline: Deadline) -> Self {
         let acquiring = acquire(&slot, &deadline);
-        Self { slot, deadline, acquiring, token: None, waits: 1 }
+        Self { slot, deadline, acquiring, token: None, waits: 1, timer: None }
     }
 
     /// A wait for what the slot has resolved to.
@@ -44,7 +47,7 @@ impl Wait {
             let (slot, deadline) = (Arc::clone(&*slot), deadline.clone());
             Box::pin(async move { deadline.bound(Arc::clone(&slot), slot.wait_for(resolution)).await })
         };
-        Self { slot, deadline, acquiring, token: None, waits: 1 }
+        Self { slot, deadline, acquiring, token: None, waits: 1, timer: None }
     }
 
     pub(super) fn deadline(&self) -> &Deadline {
@@ -63,17 +66,23 @@ impl Wait {
     {
         loop {
             let token = match &self.token {
-                Some(token) => token,
+                Some(token) => Arc::clone(token),
                 None => {
                     let token = ready!(self.acquiring.as_mut().poll(context)).map_err(Unsent::Ours)?;
-                    self.token.insert(token)
+                    Arc::clone(self.token.insert(token))
                 }
             };
-            ready!(inner.poll_ready(context)).map_err(|error| Unsent::Inner(error.into()))?;
+            match inner.poll_ready(context) {
+                Poll::Ready(result) => result.map_err(|error| Unsent::Inner(error.into()))?,
+                Poll::Pending => {
+                    ready!(self.poll_limit(context));
+                    return Poll::Ready(Err(Unsent::Ours(self.deadline.not_ready())));
+                }
+            }
             // The token may expire while the inner service becomes ready; an expired token is never sent. One that was
             // issued with a life of zero serves the requests that waited for it: another would be like it.
             if token.has_no_life() || token.is_live(self.slot.clock().now()) {
-                return Poll::Ready(Ok(Arc::clone(token)));
+                return Poll::Ready(Ok(token));
             }
             // The clone is not ready: it reserves nothing during the next wait.
             *inner = inner.clone();
@@ -84,6 +93,14 @@ impl Wait {
             self.waits += 1;
             self.acquiring = acquire(&self.slot, &self.deadline);
         }
+    }
+
+    /// Ready when the request's time limit is over; never without one, or where no timer can be made.
+    fn poll_limit(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.timer.is_none() && self.slot.current_runtime().is_ok() {
+            self.timer = self.deadline.left().map(|left| Box::pin(sleep(left)) as _);
+        }
+        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(context))
     }
 
     fn expired(&self) -> Error {

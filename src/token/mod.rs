@@ -29,9 +29,9 @@ pub use self::refresh_guard::RefreshGuard;
 pub use self::response::TokenResponse;
 #[cfg(feature = "aliyun")]
 pub(crate) use self::retained_subject::{RetainedSubject, SubjectGuard};
-pub(crate) use self::sharded_header::HeaderShard;
 #[cfg(test)]
 pub(crate) use self::sharded_header::ShardedHeader;
+pub(crate) use self::sharded_header::{HeaderShard, shard_count, thread_number};
 pub(crate) use self::skew::Skew;
 pub use self::source::{SourceContext, TokenSource, token_source_fn};
 #[cfg(feature = "aliyun")]

@@ -81,8 +81,7 @@ impl ShardedHeader {
         recheck: &Arc<Recheck>,
         budget: Option<ShardBudget>,
     ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with_mask(authorization, recheck, cores.next_power_of_two().min(MOST) - 1, budget)
+        Self::with_mask(authorization, recheck, shard_count() - 1, budget)
     }
 
     fn with_mask(
@@ -185,9 +184,15 @@ impl HeaderShard {
     }
 }
 
+/// How many shards something that each request uses has: a power of two.
+pub(crate) fn shard_count() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.next_power_of_two().min(MOST)
+}
+
 /// The number of this thread; consecutive for threads started one after the other.
 #[inline]
-fn thread_number() -> usize {
+pub(crate) fn thread_number() -> usize {
     thread_local!(static NUMBER: usize = number_of_standard_library());
     NUMBER.try_with(|number| *number).unwrap_or_default()
 }

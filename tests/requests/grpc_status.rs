@@ -97,3 +97,17 @@ async fn an_unauthenticated_call_is_replayed_with_the_next_token() -> Outcome {
     assert_eq!(source.fetches(), 2);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_no_service_learns_of_an_unauthenticated_call_where_grpc_is_on_and_only_there() -> Outcome {
+    let source = ScriptedSource::new();
+    let (idaas, _clock) = fed_by(&source)?;
+    let mut headers = http::HeaderMap::new();
+    headers.insert("grpc-status", HeaderValue::from_static("16"));
+    let authorized = idaas.layer().authorize(&mut get(CALL)).await?;
+    assert!(!authorized.report(StatusCode::OK, &headers));
+    let authorized = idaas.layer().grpc().authorize(&mut get(CALL)).await?;
+    assert!(authorized.report(StatusCode::OK, &headers));
+    assert!(idaas.peek().is_none());
+    Ok(())
+}

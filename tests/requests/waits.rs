@@ -1,6 +1,7 @@
 //! A request that waits for a token, and then for its inner service.
 
 use http::{HeaderValue, Request};
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 use tower_idaas::{ErrorKind, TokenResponse};
 
@@ -80,5 +81,29 @@ async fn a_second_wait_has_what_the_first_has_left_of_the_requests_own_limit() -
     assert!(error.to_string().contains("the request's own time limit of 42s"), "{error}");
     let waited = began.elapsed();
     assert!(waited >= seconds(2) && waited < seconds(3), "{waited:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_requests_own_limit_bounds_the_wait_for_the_inner_service_too_and_the_error_says_which_wait_it_was()
+-> Outcome {
+    let (idaas, _clock) = fed_by(&ScriptedSource::new())?;
+    let one_at_a_time = ConcurrencyLimit::new(Api::default(), 1);
+    let mut client = idaas.layer().layer(one_at_a_time.clone());
+    ServiceExt::<Request<Body>>::ready(&mut client).await?;
+    let mut request = get(URL);
+    request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("5S"));
+    let waiting = client.call(request);
+    // It has released its place for the wait, and another request holds it for good.
+    let mut other = one_at_a_time;
+    ServiceExt::<Request<Body>>::ready(&mut other).await?;
+    let started = tokio::time::Instant::now();
+    let Err(error) = tokio::time::timeout(seconds(60), waiting).await? else {
+        return Err("the inner service is not ready".into());
+    };
+    assert_eq!(started.elapsed().as_secs(), 5);
+    let error = error.downcast::<tower_idaas::Error>()?;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("the inner service was not ready"), "{error}");
     Ok(())
 }
