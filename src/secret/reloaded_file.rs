@@ -116,7 +116,8 @@ impl Expected<'static> {
 /// A file that is read at each use, one read at a time and outside the runtime's workers.
 ///
 /// While it is missing, unreadable, empty or half written, the last content stands in: a token with an expiry until
-/// then, anything else for [`STAND_IN`] after the first failed read.
+/// then, anything else for [`STAND_IN`] after the first failed read. Another file that looks half written is believed when
+/// it has stayed the same for as long.
 pub(crate) struct ReloadedFile {
     path: PathBuf,
     kind: FileKind,
@@ -128,6 +129,8 @@ pub(crate) struct ReloadedFile {
 struct State {
     last: Option<Good>,
     failing_since: Option<Timestamp>,
+    /// A file that looks half written, and when it was first seen so.
+    torn: Option<(Stamp, Timestamp)>,
     /// Whether the present fault was logged, and the file's mode checked.
     fault_logged: bool,
     mode_checked: bool,
@@ -213,7 +216,8 @@ impl ReloadedFile {
             _ => false,
         };
         if good.is_err() || torn {
-            let stand_in = state.stand_in(now);
+            let is_settled = good.as_ref().is_ok_and(|(new, _)| state.is_settled(new.stamp, now));
+            let stand_in = state.stand_in(now).filter(|_| !is_settled);
             let news = state.is_news(now);
             drop(state);
             let torn = || fault(path, what, "is cut short; replace it by renaming a new one");
@@ -257,6 +261,15 @@ impl State {
             None => now.since(since) < STAND_IN,
         };
         is_valid.then(|| last.text.clone())
+    }
+
+    /// Whether another file has taken the place of the last one and has not changed for a while: it was renamed into
+    /// place, and is whole whatever it looks like. Nothing writes one for so long.
+    fn is_settled(&mut self, new: Stamp, now: Timestamp) -> bool {
+        let seen = self.torn.filter(|(stamp, _)| *stamp == new).unwrap_or((new, now));
+        self.torn = Some(seen);
+        let is_another = self.last.as_ref().is_some_and(|last| last.stamp.is_another_file(new));
+        is_another && now.since(seen.1) >= STAND_IN
     }
 
     /// Whether the present fault has lasted, and was not logged before.

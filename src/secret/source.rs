@@ -85,8 +85,8 @@ impl SecretSource {
     ///
     /// # Errors
     ///
-    /// When the variable is not set or blank, or the file cannot be read and its last content may not be used; the
-    /// message names it. A function's own errors.
+    /// When the secret is blank, the variable is not set, or the file cannot be read and its last content may not be
+    /// used; the message names the place. A function's own errors.
     pub async fn read(&self, environment: &Environment) -> Result<Secret, Error> {
         self.read_expected(environment, Clock::System.now(), Expected::secret()).await
     }
@@ -108,7 +108,7 @@ impl SecretSource {
         expected: Expected<'_>,
     ) -> Result<Secret, Error> {
         match &self.0 {
-            Place::Value(secret, _) => self.checked(self.not_empty(secret, expected), expected),
+            Place::Value(secret, _) => self.checked(Ok(secret.clone()), expected),
             Place::Variable(name) => self.checked(read_variable(name, environment, expected), expected),
             Place::File(file) => file.read(environment, now, expected).await,
             Place::Function(Function(function)) => self.checked(function().await, expected),
@@ -121,7 +121,7 @@ impl SecretSource {
         expected: Expected<'_>,
     ) -> Result<Option<Secret>, Error> {
         match &self.0 {
-            Place::Value(secret, _) => self.checked(self.not_empty(secret, expected), expected).map(Some),
+            Place::Value(secret, _) => self.checked(Ok(secret.clone()), expected).map(Some),
             Place::Variable(name) => {
                 self.checked(read_variable(name, environment, expected), expected).map(Some)
             }
@@ -133,18 +133,15 @@ impl SecretSource {
     fn checked(&self, read: Result<Secret, Error>, expected: Expected<'_>) -> Result<Secret, Error> {
         let secret = read?;
         let unusable = |problem| unreadable(format!("{} {problem}", self.name()));
+        if secret.expose_secret().trim().is_empty() {
+            let what = expected.content.as_str();
+            return Err(unusable(match self.0 {
+                Place::Function(_) => format!("gives an empty text; have it give {what}"),
+                _ => format!("is empty; set it to {what}"),
+            }));
+        }
         (expected.check)(secret.expose_secret()).map_err(unusable)?;
         Ok(secret)
-    }
-
-    fn not_empty(&self, secret: &Secret, expected: Expected<'_>) -> Result<Secret, Error> {
-        match secret.expose_secret().is_empty() {
-            true => {
-                let what = expected.content.as_str();
-                Err(unreadable(format!("{} is empty; set it to {what}", self.name())))
-            }
-            false => Ok(secret.clone()),
-        }
     }
 
     /// The place of the secret, for messages.
@@ -179,13 +176,7 @@ fn read_variable(name: &str, environment: &Environment, expected: Expected<'_>) 
         return Err(unreadable(format!("{place} is not set; set it to {what}")));
     };
     match value.into_string() {
-        Ok(text) => {
-            let text = Zeroizing::new(text);
-            let secret = without_line_break(&text);
-            let is_blank = secret.trim().is_empty();
-            let blank = || unreadable(format!("{place} is empty; set it to {what}"));
-            (!is_blank).then(|| Secret::new(secret)).ok_or_else(blank)
-        }
+        Ok(text) => Ok(Secret::new(without_line_break(&Zeroizing::new(text)))),
         Err(raw) => {
             drop(Zeroizing::new(raw.into_encoded_bytes()));
             Err(unreadable(format!("{place} is not valid Unicode")))
@@ -325,6 +316,20 @@ mod tests {
         }
         assert_eq!(read().unwrap_err().kind(), ErrorKind::Connect);
         assert_eq!(format!("{source:?}"), "SecretSource(the function set in code)");
+    }
+
+    #[test]
+    fn a_blank_secret_is_refused_wherever_it_is_from() {
+        for blank in ["", " ", " \t", "\n"] {
+            let value = SecretSource::value(blank);
+            let error = now(&value, &Environment::Process).unwrap_err().to_string();
+            assert_eq!(error, "the value set in code is empty; set it to the secret");
+            let function = SecretSource::from_fn(move || async move { Ok(Secret::new(blank)) });
+            let read = tokio_test::block_on(function.read(&Environment::Process));
+            let error = read.unwrap_err().to_string();
+            assert_eq!(error, "the function set in code gives an empty text; have it give the secret");
+            now(&SecretSource::variable("APP_SECRET"), &environment(blank)).unwrap_err();
+        }
     }
 
     #[test]

@@ -114,6 +114,29 @@ fn a_token_with_an_expiry_bridges_until_then_and_no_longer() {
     assert_eq!(fixture.read(600_000).unwrap(), "new");
 }
 
+#[cfg(unix)] // where files have numbers
+#[test]
+fn another_token_that_is_renamed_into_place_is_used_after_a_minute_whatever_it_looks_like() {
+    let shorter = token(2_000).replace("c2ln", "c2k");
+    for new in ["opaque-token", &shorter] {
+        let fixture = Fixture::new(FileKind::Token);
+        fixture.swap(&token(100_000));
+        fixture.read(0).unwrap();
+        fixture.swap(new);
+        for millis in [0, 59_999] {
+            assert_eq!(fixture.read(millis).unwrap(), token(100_000), "it may be half written");
+        }
+        assert_eq!(fixture.read(60_000).unwrap(), new);
+    }
+    // Written in place, it may stay half written.
+    let fixture = Fixture::new(FileKind::Token);
+    fixture.swap(&token(100_000));
+    fixture.read(0).unwrap();
+    fs::write(&fixture.file.path, "opaque-token").unwrap();
+    assert_eq!(fixture.read(0).unwrap(), token(100_000));
+    assert_eq!(fixture.read(600_000).unwrap(), token(100_000));
+}
+
 #[test]
 fn half_a_pem_block_is_bridged_and_a_whole_one_is_taken() {
     let fixture = Fixture::new(FileKind::Secret);
