@@ -11,7 +11,7 @@ use http_body_util::Full;
 use crate::authn::{AssertionSource, CheckContext, TokenRequest};
 use crate::environment::Environment;
 use crate::error::{BoxFuture, ConfigFault, Error, ErrorKind};
-use crate::host::is_loopback;
+use crate::host::{has_usable_port, is_loopback};
 use crate::secret::Secret;
 use crate::transport::metadata::{AZURE, GOOGLE_CLOUD, MetadataService, Provider};
 use crate::wire::{json, percent, time};
@@ -181,7 +181,8 @@ impl GithubActionsIdentity {
         let uri = url
             .parse::<Uri>()
             .ok()
-            .filter(|uri| uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback));
+            .filter(|uri| uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback))
+            .filter(|uri| uri.authority().is_some_and(has_usable_port));
         let uri =
             uri.ok_or_else(|| ConfigFault::new(REQUEST_URL, "is not an https URL; expected GitHub's own"))?;
         let bearer = HeaderValue::from_str(&format!("Bearer {token}"));

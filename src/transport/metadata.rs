@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxError, ConfigFault, Error, ErrorKind};
+use crate::host::has_usable_port;
 use crate::secret::Secret;
 use crate::transport::client::direct;
 use crate::transport::error::{is_unreachable, kind};
@@ -291,7 +292,9 @@ impl Session<'_> {
 fn checked(address: &str) -> Result<String, ConfigFault> {
     let is_good = |uri: &Uri| {
         uri.scheme_str() == Some("http")
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@') && has_usable_port(authority))
             && uri.path() == "/"
             && uri.query().is_none()
     };
@@ -310,7 +313,16 @@ mod tests {
     fn an_address_is_a_plain_http_host() {
         assert_eq!(checked("http://127.0.0.1:80/").unwrap(), "http://127.0.0.1:80");
         assert_eq!(checked(" http://[fd00:ec2::254] ").unwrap(), "http://[fd00:ec2::254]");
-        for address in ["", "127.0.0.1", "https://a", "http://", "http://a/b", "http://a?b", "http://u:p@a"] {
+        for address in [
+            "",
+            "127.0.0.1",
+            "https://a",
+            "http://",
+            "http://a/b",
+            "http://a?b",
+            "http://u:p@a",
+            "http://a:99999",
+        ] {
             assert!(checked(address).unwrap_err().to_string().contains("metadata_address"), "{address}");
         }
     }

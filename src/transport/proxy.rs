@@ -10,7 +10,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::environment::Environment;
 use crate::error::ConfigFault;
-use crate::host::is_loopback;
+use crate::host::{has_usable_port, is_loopback};
 use crate::transport::no_proxy::NoProxy;
 
 const NO_ADDRESS: &str =
@@ -138,10 +138,8 @@ fn check(address: &str) -> Result<String, &'static str> {
     if host.host().is_empty() {
         return Err(NO_ADDRESS);
     }
-    match place.strip_prefix(host.host()) {
-        Some("") => {}
-        _ if host.port_u16().is_some_and(|port| port != 0) => {}
-        _ => return Err(BAD_PORT),
+    if !has_usable_port(&host) {
+        return Err(BAD_PORT);
     }
     let probe = Matcher::builder().https(address.as_str()).build();
     let proxy = probe.intercept(&Uri::from_static("https://probe.invalid/")).ok_or(NO_ADDRESS)?;

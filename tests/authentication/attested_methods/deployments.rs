@@ -144,6 +144,7 @@ async fn github_gives_the_token_of_a_job_by_the_variables_of_the_job() {
     for (url, token, key) in [
         ("", "t", "ACTIONS_ID_TOKEN_REQUEST_URL"),
         ("http://actions.example.com/", "t", "ACTIONS_ID_TOKEN_REQUEST_URL"),
+        ("https://actions.example.com:99999/", "t", "ACTIONS_ID_TOKEN_REQUEST_URL"),
         ("https://actions.example.com/", "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
         ("https://actions.example.com/", "job-marker\u{1}", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
     ] {
