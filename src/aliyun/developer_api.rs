@@ -116,6 +116,10 @@ impl ApiProfile for Operation<'_> {
         matches!(code, "temporarily_unavailable" | "server_error" | "slow_down") || is_transient(code)
     }
 
+    fn hint_of_unusable(&self) -> &'static str {
+        "check this machine's clock and `developerApiEndpoint`, or ask the support of IDaaS"
+    }
+
     fn hint(&self, refusal: &Refusal<'_>) -> String {
         let (scope, subject) = (bounded(refusal.scope), &self.subject);
         if let Some(hint) = (self.hint)(refusal) {

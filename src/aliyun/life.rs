@@ -1,28 +1,51 @@
-//! The life of a value whose end a response of the DeveloperAPI states.
+//! The life of a value whose end a response states.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, RefreshAhead, Stage, Window};
+use crate::cache::window::{RefreshAhead, Stage, Window};
 use crate::wire::call::ApiResponse;
 use crate::wire::time::unix_seconds;
 
-/// The life from the request until the earliest of these ends, by the server's clock and by this machine's. One minute
-/// when the response has no end, or one too distant to be true.
-pub(super) fn life_until<const N: usize>(response: &ApiResponse<'_>, ends: [Option<&Value>; N]) -> Duration {
+/// How long a value of a response lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// From the request until the earliest of its ends.
+    Stated(Duration),
+    /// The response has no end that can be read.
+    Unknown,
+    /// The value had expired by both clocks when its response was received.
+    Ended,
+}
+
+/// The life until the earliest of these ends.
+pub(super) fn life_until<const N: usize>(
+    response: &ApiResponse<'_>,
+    ends: [Option<&Value>; N],
+    refresh_ahead: RefreshAhead,
+) -> Life {
     let ends = ends.into_iter().flatten().filter_map(|end| {
         let since_epoch = Duration::try_from_secs_f64(unix_seconds(end)?).ok()?;
         SystemTime::UNIX_EPOCH.checked_add(since_epoch)
     });
-    let Some(end) = ends.min() else { return DEFAULT_LIFE };
-    let left = |now: SystemTime| end.duration_since(now).unwrap_or_default();
-    let sent = response.sent().system_time();
-    let life = left(response.server_time().unwrap_or(sent)).min(left(sent));
-    if life > LONGEST_LIFE { DEFAULT_LIFE } else { life }
+    let Some(end) = ends.min() else { return Life::Unknown };
+    // A life that is over on arrival is as good as none.
+    let left = |now: SystemTime| {
+        let life = end.duration_since(now).unwrap_or_default();
+        let window = Window::new(response.sent(), life, refresh_ahead, 0.0);
+        if window.stage(response.received()) == Stage::Expired { Duration::ZERO } else { life }
+    };
+    let life = life_of_new(left(response.sent().system_time()), response.server_time().map(left));
+    if life.is_zero() { Life::Ended } else { Life::Stated(life) }
 }
 
-/// Whether a value with this life had expired when its response was received.
-pub(super) fn has_ended(response: &ApiResponse<'_>, life: Duration, refresh_ahead: RefreshAhead) -> bool {
-    Window::new(response.sent(), life, refresh_ahead, 0.0).stage(response.received()) == Stage::Expired
+/// The life of what was just issued, by this machine's clock and by the server's. It is live, so a clock that says
+/// otherwise is wrong, and the other one counts. Where both may be right, the earlier end counts.
+pub(super) fn life_of_new(ours: Duration, theirs: Option<Duration>) -> Duration {
+    match theirs {
+        None => ours,
+        Some(theirs) if !ours.is_zero() && !theirs.is_zero() => ours.min(theirs),
+        Some(theirs) => ours.max(theirs),
+    }
 }

@@ -25,6 +25,10 @@ impl ApiProfile for OpenApi {
         is_transient(code)
     }
 
+    fn hint_of_unusable(&self) -> &'static str {
+        "check this machine's clock and the endpoint, or ask the support of Alibaba Cloud"
+    }
+
     fn hint(&self, refusal: &Refusal<'_>) -> String {
         let Refusal { code, scope, description, .. } = *refusal;
         match code {

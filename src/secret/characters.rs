@@ -19,7 +19,18 @@ pub(crate) fn check_client_secret(secret: &str) -> Result<(), String> {
 /// It would break or forge lines of a log that shows the text.
 pub(crate) fn odd_character(text: &str) -> Option<String> {
     let (index, letter) = text.chars().enumerate().find(|(_, letter)| is_odd(*letter))?;
-    Some(format!("the character U+{:04X} at position {}", u32::from(letter), index + 1))
+    Some(named(index, letter))
+}
+
+/// The first character that is none of visible ASCII, by its code point and position.
+#[cfg(feature = "aliyun")]
+pub(crate) fn character_beyond_visible_ascii(text: &str) -> Option<String> {
+    let (index, letter) = text.chars().enumerate().find(|(_, letter)| !letter.is_ascii_graphic())?;
+    Some(named(index, letter))
+}
+
+fn named(index: usize, letter: char) -> String {
+    format!("the character U+{:04X} at position {}", u32::from(letter), index + 1)
 }
 
 fn is_odd(letter: char) -> bool {

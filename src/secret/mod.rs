@@ -15,6 +15,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "aliyun")]
+pub(crate) use self::characters::character_beyond_visible_ascii;
 pub(crate) use self::characters::{is_unfit_for_a_line, odd_character, suspicious_ends};
 pub(crate) use self::reloaded_file::{Content, Expected, FileKind, ReloadedFile};
 pub use self::source::SecretSource;

@@ -20,6 +20,11 @@ pub(crate) trait ApiProfile: Debug + Sync {
     /// The hint for a refusal that is not transient.
     fn hint(&self, refusal: &Refusal<'_>) -> String;
 
+    /// What to do about a success that cannot be used.
+    fn hint_of_unusable(&self) -> &'static str {
+        "ask the issuer's support"
+    }
+
     /// Whether a status without a readable reason is still a refusal, and the code it corresponds to. `basic` says
     /// whether the request had credentials in `Authorization: Basic`.
     fn refuses_by_status(&self, status: StatusCode, basic: bool) -> Option<Option<&'static str>> {

@@ -70,7 +70,8 @@ impl CloudCredentials {
     }
 
     /// When the credentials expire by this machine's wall clock. Where that differs from the server's, the earlier end
-    /// counts; without an end in the response, one minute after the request.
+    /// counts, unless they would have expired on arrival by that clock: then it is wrong, and the other one counts. One
+    /// minute after the request when the response has no end that can be read, or one more than 24 hours away.
     pub fn expires_at(&self) -> SystemTime {
         self.parts.expires_at
     }

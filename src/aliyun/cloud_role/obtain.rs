@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::aliyun::cloud_role::credentials::{CloudCredentials, CloudStsToken, CredentialParts, StsToken};
 use crate::aliyun::developer_api::Operation;
-use crate::aliyun::life::{has_ended, life_until};
-use crate::cache::window::RefreshAhead;
+use crate::aliyun::life::{Life, life_until};
+use crate::cache::window::{DEFAULT_LIFE, LONGEST_LIFE, RefreshAhead};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::scope::Scope;
@@ -95,10 +95,12 @@ fn role_credentials(response: &ApiResponse<'_>) -> Result<RoleCredentials, Strin
         text.ok_or_else(|| format!("its `{member}` carries no `{name}`"))
     });
     let ends = [sts.get("expiration"), credential.get("accessCredentialExpiresAt")];
-    let life = life_until(response, ends);
-    if has_ended(response, life, REFRESH_AHEAD) {
-        return Err("the credentials in it have ended already (check this machine's clock)".into());
-    }
+    let life = match life_until(response, ends, REFRESH_AHEAD) {
+        Life::Ended => return Err("the credentials in it have ended already".into()),
+        // No cloud issues credentials for longer, so it is a mistake.
+        Life::Stated(life) if life <= LONGEST_LIFE => life,
+        Life::Stated(_) | Life::Unknown => DEFAULT_LIFE,
+    };
     let expires_at = sent.after(life).system_time();
     let issued =
         Redactor::new([&access_key_secret, &security_token].map(|text| text.as_deref().unwrap_or_default()));

@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn credentials_never_outlive_the_end_by_either_clock(left in 2i64..86_400, skew in -100_000i64..100_000) {
+    fn credentials_never_outlive_the_end_by_a_clock_that_may_be_right(left in 2i64..86_400, skew in -100_000i64..100_000) {
         let now = 1_700_000_000;
         let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now + skew).unwrap());
         let body = json!({ "cloudAccountRoleAccessCredential": {
@@ -142,10 +142,18 @@ proptest! {
             "tencentCloudStsToken": { "tmpSecretId": "a", "tmpSecretKey": "b", "token": "c" },
         } });
         let obtained = read_response(200, Some(&httpdate::fmt_http_date(date)), &body);
-        let left = left.min(left - skew);
+        // Just issued, they are live: a clock by which they are not is wrong.
+        let (ours, theirs) = (left, left - skew);
+        let left = if theirs > 0 { ours.min(theirs) } else { ours };
         match obtained {
-            Ok(obtained) => prop_assert_eq!(i64::try_from(obtained.life.as_secs()).unwrap(), left),
-            Err(error) => prop_assert!(left <= 1, "{}", error),
+            // Less than a second is over on arrival, and then the other clock counts.
+            Ok(obtained) if theirs > 1 || theirs <= 0 => {
+                prop_assert_eq!(i64::try_from(obtained.life.as_secs()).unwrap(), left);
+            }
+            Ok(obtained) => {
+                prop_assert!([ours, theirs].contains(&i64::try_from(obtained.life.as_secs()).unwrap()));
+            }
+            Err(error) => prop_assert!(false, "{}", error),
         }
     }
 }

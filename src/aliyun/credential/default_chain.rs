@@ -15,6 +15,7 @@ use crate::cache::slot::Settings;
 use crate::environment::Environment;
 use crate::error::BoxFuture;
 use crate::error::{ConfigFault, Error};
+use crate::host::has_usable_port;
 use crate::token::Skew;
 use crate::transport::metadata::{ALIBABA_CLOUD_ECS, MetadataService};
 use crate::transport::{self, Transport};
@@ -145,7 +146,9 @@ fn report(credential: &Credential, failed: &FailedLookups) {
 fn checked(host: &str) -> Result<String, ConfigFault> {
     let host = host.trim();
     match host.parse::<http::uri::Authority>() {
-        Ok(authority) if !authority.as_str().contains('@') => Ok(host.to_owned()),
+        Ok(authority) if !authority.as_str().contains('@') && has_usable_port(&authority) => {
+            Ok(host.to_owned())
+        }
         _ => Err(ConfigFault::new("sts_endpoint", "is not a host; expected `sts.cn-hangzhou.aliyuncs.com`")),
     }
 }

@@ -1,7 +1,7 @@
 //! An access key in the environment, read at each use.
 
-use crate::aliyun::credential::Credential;
 use crate::aliyun::credential::lookup::{Lookup, NoCredential};
+use crate::aliyun::credential::{Credential, file};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -11,13 +11,18 @@ const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
 
 /// The access key in the variables. A blank variable counts as not set.
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
-    match (environment.text(ID), secret(environment, SECRET)) {
-        (Some(access_key_id), Some(access_key_secret)) => Ok(Lookup::Key(Credential {
-            access_key_id,
-            access_key_secret,
-            security_token: secret(environment, TOKEN),
-            provider: "env",
-        })),
+    match (file::variable(ID, environment)?, secret(environment, SECRET)?) {
+        (Some(access_key_id), Some(access_key_secret)) => {
+            let security_token = secret(environment, TOKEN)?;
+            let key = Credential { access_key_id, access_key_secret, security_token, provider: "env" };
+            match key.problem() {
+                None => Ok(Lookup::Key(key)),
+                Some(problem) => {
+                    let message = format!("the environment {problem}; set {ID}, {SECRET} and {TOKEN} anew");
+                    Err(NoCredential::failed(message))
+                }
+            }
+        }
         (None, None) => Err(NoCredential::not_configured(format!("{ID} and {SECRET} are not set"))),
         (Some(_), None) => Err(half_set(ID, SECRET)),
         (None, Some(_)) => Err(half_set(SECRET, ID)),
@@ -25,8 +30,8 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
 }
 
 /// Surrounding white space is removed: no part of an access key has any.
-fn secret(environment: &Environment, name: &str) -> Option<Secret> {
-    environment.text(name).map(Secret::new)
+fn secret(environment: &Environment, name: &str) -> Result<Option<Secret>, NoCredential> {
+    Ok(file::variable(name, environment)?.map(Secret::new))
 }
 
 fn half_set(there: &str, missing: &str) -> NoCredential {
@@ -53,6 +58,15 @@ mod tests {
             panic!()
         };
         assert_eq!(key.security_token.unwrap().expose_secret(), "t0ken");
+    }
+
+    #[test]
+    fn a_character_that_no_access_key_has_is_a_fault_that_names_the_variables() {
+        let Err(NoCredential::Failed(error)) = lookup_of([(ID, "id"), (SECRET, "hunter2\u{200b}x")]) else {
+            panic!()
+        };
+        assert!(error.to_string().contains("secret has the character U+200B at position 8"), "{error}");
+        assert!(error.to_string().contains(SECRET) && !format!("{error:?}").contains("hunter2"), "{error}");
     }
 
     #[test]

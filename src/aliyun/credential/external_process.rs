@@ -7,7 +7,7 @@
 mod tests;
 
 use std::io::{self, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +27,10 @@ const SIZE_LIMIT: u64 = 64 * 1024;
 
 /// The interval between two checks whether the program has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The variable that each started program gets. A client under it starts no program, because its own profile may be the
+/// one that started it: each would start the next one, without end.
+pub(super) const MARK: &str = "IDAAS_PROCESS_COMMAND";
 
 /// A program to start, and the profile that names it.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,7 +80,8 @@ impl Process {
         let (program, arguments) =
             self.words.split_first().ok_or_else(|| self.fault(ErrorKind::Credential, "names no program"))?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(arguments).env(MARK, "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         // The program gets its own process group, so that its children are stopped with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -85,18 +90,24 @@ impl Process {
             let problem = "cannot be started; check that the program is there and may be run";
             self.fault(ErrorKind::Credential, problem).with_transient(false).with_source(cause)
         })?;
-        let mut running = Running(child);
-        let late = || {
-            let problem = format!("was not done within {limit:?} and was stopped; check what it waits for");
+        let mut running = Running { child, is_over: false };
+        let late = |has_ended: bool| {
+            let problem = match has_ended {
+                false => format!("was not done within {limit:?} and was stopped; check what it waits for"),
+                true => format!(
+                    "has ended, and a program that it started still held its output open after {limit:?}; have that \
+                     one write elsewhere"
+                ),
+            };
             self.fault(ErrorKind::Timeout, &problem)
         };
         let is_late = || Clock::System.now().since(began) >= limit;
-        let printed = match running.0.stdout.take() {
+        let printed = match running.child.stdout.take() {
             Some(stdout) => read_bounded(stdout, is_late),
             None => Ok(Zeroizing::default()),
         };
         let printed = printed.map_err(|cause| match cause.kind() {
-            io::ErrorKind::TimedOut => late(),
+            io::ErrorKind::TimedOut => late(running.stop()),
             _ => self.fault(ErrorKind::Unavailable, "prints what cannot be read").with_source(cause),
         })?;
         if printed.len() as u64 > SIZE_LIMIT {
@@ -104,13 +115,13 @@ impl Process {
             return Err(self.fault(ErrorKind::InvalidResponse, problem));
         }
         loop {
-            match running.0.try_wait() {
+            match running.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(printed),
                 Ok(Some(status)) => {
                     let problem = format!("failed ({status}); run it by hand to see why");
                     return Err(self.fault(ErrorKind::Unavailable, &problem));
                 }
-                Ok(None) if is_late() => return Err(late()),
+                Ok(None) if is_late() => return Err(late(running.stop())),
                 Ok(None) => thread::sleep(POLL_INTERVAL),
                 Err(cause) => {
                     return Err(self
@@ -157,6 +168,9 @@ impl Process {
                 security_token: token,
                 provider,
             };
+            if let Some(problem) = credential.problem() {
+                return Err(unusable(format!("printed what {problem}")));
+            }
             let Some(expiration) = part("expiration") else { return Ok((credential, DEFAULT_LIFE)) };
             let expiration = rfc3339(expiration).ok_or_else(|| {
                 unusable("printed an `expiration` that is not a point in time in RFC 3339".to_owned())
@@ -195,19 +209,44 @@ pub(super) async fn fetch(
 }
 
 /// A running program; dropping it stops the program and its children.
-struct Running(Child);
+struct Running {
+    child: Child,
+    /// The program has ended and was waited for: its number, and that of its group, may belong to others by now.
+    is_over: bool,
+}
+
+impl Running {
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        self.is_over = status.is_some();
+        Ok(status)
+    }
+
+    /// Stops the program and its children. Whether the program had ended before.
+    fn stop(&mut self) -> bool {
+        if self.is_over {
+            return true;
+        }
+        // Before the program is waited for: until then the group is its own, even if it has ended.
+        #[cfg(unix)]
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        #[cfg(not(unix))]
+        if let Ok(Some(_)) = self.try_wait() {
+            return true;
+        }
+        let _ = self.child.kill();
+        self.is_over = true;
+        let ended = self.child.wait();
+        // One that was killed has no code on Unix.
+        cfg!(unix) && ended.is_ok_and(|status| status.code().is_some())
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(Some(_)) = self.0.try_wait() {
-            return;
-        }
-        #[cfg(unix)]
-        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.stop();
     }
 }
 

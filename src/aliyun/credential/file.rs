@@ -8,6 +8,9 @@ use crate::aliyun::credential::lookup::NoCredential;
 use crate::environment::{Environment, HomeUnknown};
 use crate::secret::text_file::read_if_there;
 
+/// The variable that chooses a profile, in either of the two files.
+pub(super) const CHOSEN: &str = "ALIBABA_CLOUD_PROFILE";
+
 /// The file's text, or `None` when there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NoCredential> {
     // A file that exists but cannot be read may be half written, or on a volume that is briefly unavailable. The
@@ -21,7 +24,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NoCredentia
 ///
 /// When it is not Unicode: it is set for an identity, and no other one takes its place.
 pub(super) fn variable(name: &str, environment: &Environment) -> Result<Option<String>, NoCredential> {
-    environment.checked_text(name).map_err(|fault| NoCredential::failed(fault.to_string()))
+    environment.checked_text(name).map_err(|fault| NoCredential::unreadable(fault.to_string()))
 }
 
 /// The path that a variable names.

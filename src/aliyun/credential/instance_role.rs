@@ -1,9 +1,10 @@
 //! The role of the ECS instance this program runs on, from the metadata service.
 
+use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{
     FetchContext, Issuer, Lookup, NoCredential, Temporary, TemporarySource, is_true,
 };
-use crate::aliyun::credential::temporary;
+use crate::aliyun::credential::temporary::{self, Clocks};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::wire::call::ApiCall;
@@ -18,7 +19,7 @@ const DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const PATH: &str = "/latest/meta-data/ram/security-credentials/";
 
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
-    let role_name = environment.text(ROLE_NAME);
+    let role_name = file::variable(ROLE_NAME, environment)?;
     let lookup = if role_name.is_some() { Lookup::Temporary } else { Lookup::IfPresent };
     source(environment, role_name, "ecs_ram_role").map(lookup)
 }
@@ -55,7 +56,7 @@ pub(super) async fn fetch(
         .with_public([role_name.as_str()]);
     let target = format!("{PATH}{}", percent::encoded(&role_name));
     let response = call.receive(session.get(&target)).await?;
-    temporary::read(&response, &response.object, provider, Some(response.received().system_time()))
+    temporary::read(&response, &response.object, provider, Clocks::Both)
 }
 
 /// The role name in the first line, which becomes part of the next request and of messages.
@@ -95,6 +96,10 @@ impl ApiProfile for Instance {
 
     fn is_transient(&self, _code: &str) -> bool {
         false
+    }
+
+    fn hint_of_unusable(&self) -> &'static str {
+        "check the instance's RAM role, and that nothing is in front of the service"
     }
 
     fn hint(&self, _refusal: &Refusal<'_>) -> String {

@@ -1,7 +1,7 @@
 //! A role assumed with the token of a Kubernetes service account: RRSA, by variables that ACK sets.
 
 use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, Role, TemporarySource};
-use crate::aliyun::credential::sts;
+use crate::aliyun::credential::{file, sts};
 use crate::environment::Environment;
 
 pub(super) const ROLE: &str = "ALIBABA_CLOUD_ROLE_ARN";
@@ -10,21 +10,22 @@ pub(super) const FILE: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
 pub(super) const SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
 
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
-    let variables = [ROLE, PROVIDER, FILE].map(|name| environment.text(name));
+    let variable = |name| file::variable(name, environment);
+    let variables = [variable(ROLE)?, variable(PROVIDER)?, variable(FILE)?];
     let [Some(arn), Some(oidc_provider), Some(token_file)] = variables else {
-        let missing = || [ROLE, PROVIDER, FILE].into_iter().filter(|name| environment.text(name).is_none());
-        let names: Vec<&str> = missing().collect();
+        let named = [ROLE, PROVIDER, FILE].into_iter().zip(&variables);
+        let names: Vec<&str> = named.filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
         let reason = format!("{} not set", enumerated(&names));
         // A role alone may be meant for another provider; with one of the other two variables it is meant for this one.
-        let is_meant = environment.text(PROVIDER).is_some() || environment.text(FILE).is_some();
-        return Err(match is_meant {
+        let [_, provider, token_file] = variables;
+        return Err(match provider.or(token_file).is_some() {
             true => NoCredential::failed(format!("{reason}; set all three or none")),
             false => NoCredential::not_configured(reason),
         });
     };
     let role = Role {
         arn,
-        session_name: environment.text(SESSION_NAME),
+        session_name: variable(SESSION_NAME)?,
         duration: sts::DURATION,
         policy: None,
         external_id: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::lookup::{Issuer, Lookup, NoCredential, Role, TemporarySource};
-use crate::aliyun::credential::{Credential, instance_role, oidc_role, sts};
+use crate::aliyun::credential::{Credential, file, instance_role, oidc_role, sts};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -60,11 +60,11 @@ impl Profile<'_> {
         } else if is(&dialect.sts_token) {
             let key = self.key(dialect.sts_token.provider)?;
             let token = Secret::new(self.required(dialect.security_token)?);
-            Ok(Lookup::Key(Credential { security_token: Some(token), ..key }))
+            self.checked(Credential { security_token: Some(token), ..key }).map(Lookup::Key)
         } else if is(&dialect.assumed_role) {
             let key = self.key(dialect.assumed_role.provider)?;
             let token = self.optional(dialect.security_token).map(Secret::new);
-            let key = Credential { security_token: token, ..key };
+            let key = self.checked(Credential { security_token: token, ..key })?;
             temporary(Issuer::AccessKey { role: self.role()?, key }, &dialect.assumed_role)
         } else if is(&dialect.oidc_role) {
             let from = Issuer::TokenFile {
@@ -74,9 +74,15 @@ impl Profile<'_> {
             };
             temporary(from, &dialect.oidc_role)
         } else if is(&dialect.instance_role) {
-            let name = self.somewhere(dialect.role_name, instance_role::ROLE_NAME);
-            instance_role::source(self.environment, name, dialect.instance_role.provider)
-                .map(Lookup::Temporary)
+            let name = self.somewhere(dialect.role_name, instance_role::ROLE_NAME)?;
+            match instance_role::source(self.environment, name, dialect.instance_role.provider) {
+                Ok(source) => Ok(Lookup::Temporary(source)),
+                Err(NoCredential::NotConfigured(reason)) => Err(NoCredential::failed(format!(
+                    "{} is the role of the instance, which is {reason}; unset it, or choose another profile",
+                    self.place
+                ))),
+                Err(failure) => Err(failure),
+            }
         } else {
             Err(self.unsupported(&kind))
         }
@@ -94,7 +100,7 @@ impl Profile<'_> {
     }
 
     fn key(&self, provider: &'static str) -> Result<Credential, NoCredential> {
-        Ok(Credential {
+        self.checked(Credential {
             access_key_id: self.required("access_key_id")?,
             access_key_secret: Secret::new(self.required("access_key_secret")?),
             security_token: None,
@@ -102,10 +108,17 @@ impl Profile<'_> {
         })
     }
 
+    fn checked(&self, key: Credential) -> Result<Credential, NoCredential> {
+        match key.problem() {
+            None => Ok(key),
+            Some(problem) => Err(NoCredential::failed(format!("{} {problem}; copy it anew", self.place))),
+        }
+    }
+
     pub(super) fn role(&self) -> Result<Role, NoCredential> {
         Ok(Role {
             arn: self.required_somewhere(self.dialect.role_arn, oidc_role::ROLE)?,
-            session_name: self.somewhere(self.dialect.session_name, oidc_role::SESSION_NAME),
+            session_name: self.somewhere(self.dialect.session_name, oidc_role::SESSION_NAME)?,
             duration: self.duration()?,
             policy: self.optional("policy"),
             external_id: self.optional("external_id"),
@@ -142,14 +155,17 @@ impl Profile<'_> {
     }
 
     /// The value from the profile, or else from the environment.
-    fn somewhere(&self, name: &str, variable: &str) -> Option<String> {
-        self.optional(name).or_else(|| self.environment.text(variable))
+    fn somewhere(&self, name: &str, variable: &str) -> Result<Option<String>, NoCredential> {
+        match self.optional(name) {
+            Some(value) => Ok(Some(value)),
+            None => file::variable(variable, self.environment),
+        }
     }
 
     fn required_somewhere(&self, name: &str, variable: &str) -> Result<String, NoCredential> {
         let problem =
             || NoCredential::failed(format!("{} has no `{name}`; add it, or set {variable}", self.place));
-        self.somewhere(name, variable).ok_or_else(problem)
+        self.somewhere(name, variable)?.ok_or_else(problem)
     }
 
     fn unsupported(&self, kind: &str) -> NoCredential {

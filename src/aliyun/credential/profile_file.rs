@@ -15,6 +15,9 @@ use crate::secret::path::redacted_path;
 
 const FILE: &str = "ALIBABA_CLOUD_CREDENTIALS_FILE";
 
+/// The section that counts when none is chosen.
+const DEFAULT: &str = "default";
+
 static DIALECT: Dialect = Dialect {
     kind: "type",
     access_key: Spelling { kind: "access_key", provider: "profile/static_ak" },
@@ -45,10 +48,17 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
             return Ok(lookup);
         }
     }
-    Err(NoCredential::Missing(format!(
-        "{} does not exist, nor does credentials.ini beside it",
-        redacted_path(&path)
-    )))
+    let missing = format!("{} does not exist, nor does credentials.ini beside it", redacted_path(&path));
+    // The lookup before this one has no such profile either, and no other identity takes the place of a chosen one.
+    Err(match file::variable(file::CHOSEN, environment)? {
+        Some(_) => {
+            let chosen = file::CHOSEN;
+            NoCredential::unreadable(format!(
+                "{missing}, although {chosen} chooses a profile; unset it, or add it"
+            ))
+        }
+        None => NoCredential::Missing(missing),
+    })
 }
 
 /// The lookup of this file, or `None` if it does not exist.
@@ -58,7 +68,7 @@ fn from_file(path: &Path, environment: &Environment) -> Result<Option<Lookup>, N
 }
 
 fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Lookup, NoCredential> {
-    let chosen = file::variable("ALIBABA_CLOUD_PROFILE", environment)?;
+    let chosen = file::variable(file::CHOSEN, environment)?;
     let mut ini = Ini::new_cs();
     // No policy contains one, and the vendor's SDKs also cut a value there.
     ini.set_inline_comment_symbols(Some(&['#']));
@@ -66,7 +76,7 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
     let parsed = ini.read(text.to_owned());
     let mut copy = parsed
         .map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", redacted_path(path))))?;
-    let section = chosen.as_deref().unwrap_or("default");
+    let section = chosen.as_deref().unwrap_or(DEFAULT);
     let lookup = match repeated(text) {
         None => from_section(&ini, section, path, environment),
         Some((what, line)) => Err(NoCredential::unreadable(format!(
@@ -110,14 +120,13 @@ fn from_section(
     environment: &Environment,
 ) -> Result<Lookup, NoCredential> {
     let place = redacted_path(path);
-    // Profiles of other names, of which none is chosen: the identity may well be elsewhere in the chain.
-    let is_for_others = !ini.get_map_ref().is_empty() && environment.text("ALIBABA_CLOUD_PROFILE").is_none();
+    // A file that is half written may not have it yet, even if it has others.
     let fields = ini.get_map_ref().get(section).ok_or_else(|| {
-        if is_for_others {
-            return NoCredential::failed(format!("{place} has no section `[{section}]`; set ALIBABA_CLOUD_PROFILE"));
-        }
-        // A file that is half written may not have it yet.
         NoCredential::unreadable(match looks_like_a_variable(section) {
+            true if section == DEFAULT => format!(
+                "{place} has no section `[{section}]`; choose another one with ALIBABA_CLOUD_PROFILE, or add it with \
+                 `enable = false` if this file is not for this program"
+            ),
             true => format!("{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"),
             false => {
                 format!("{place} has no section of the name in ALIBABA_CLOUD_PROFILE, which is not shown here; check it")
@@ -230,15 +239,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_the_default_section_ends_the_search_unless_it_has_profiles_of_other_names() {
+    fn a_file_without_the_section_ends_the_search_unless_the_section_is_there_and_switched_off() {
         let ops = "[Ops]\ntype=sts\naccess_key_id=ops\naccess_key_secret=s\nsecurity_token=t\n";
-        for (text, variables, ends) in
-            [("", &[][..], true), (ops, &[][..], false), (ops, &[("ALIBABA_CLOUD_PROFILE", "dev")][..], true)]
-        {
+        for (text, variables) in [("", &[][..]), (ops, &[]), (ops, &[("ALIBABA_CLOUD_PROFILE", "dev")])] {
             let failure = lookup_of(text, variables).unwrap_err();
             let NoCredential::Failed(error) = failure else { panic!("{failure:?}") };
-            assert_eq!(error.is_transient(), ends, "{text:?} {variables:?}: {error}");
+            assert!(error.is_transient(), "{text:?} {variables:?}: {error}");
         }
+        let off = format!("{ops}[default]\nenable = false\n");
+        assert!(matches!(lookup_of(&off, &[]), Err(NoCredential::NotConfigured(_))));
+    }
+
+    #[test]
+    fn a_chosen_profile_that_no_file_has_ends_the_search() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = ManualEnvironment::new();
+        environment.set("HOME", home.path());
+        let lookup = || lookup(&Environment::Manual(environment.clone()));
+        assert!(matches!(lookup(), Err(NoCredential::Missing(_))));
+        environment.set("ALIBABA_CLOUD_PROFILE", "dev");
+        let Err(NoCredential::Failed(error)) = lookup() else { panic!() };
+        assert!(
+            error.is_transient() && error.to_string().contains("ALIBABA_CLOUD_PROFILE chooses"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -9,11 +9,13 @@ use http_body_util::Full;
 use zeroize::Zeroizing;
 
 use crate::aliyun::credential::lookup::{FetchContext, NoCredential, Role, Temporary, is_true};
-use crate::aliyun::credential::{Credential, temporary};
+use crate::aliyun::credential::temporary::{self, Clocks};
+use crate::aliyun::credential::{Credential, file};
 use crate::aliyun::profile::{OpenApi, blames_clock, is_transient};
 use crate::aliyun::signed_call::SignedCall;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
+use crate::host::has_usable_port;
 use crate::secret::Secret;
 use crate::wire::call::{ApiCall, ApiResponse};
 use crate::wire::profile::{ApiProfile, Refusal};
@@ -32,18 +34,22 @@ pub(super) fn host(
     within_vpc: bool,
 ) -> Result<String, NoCredential> {
     const ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
-    if let Some(endpoint) = environment.text(ENDPOINT) {
+    if let Some(endpoint) = file::variable(ENDPOINT, environment)? {
         let host = endpoint.strip_prefix("https://").unwrap_or(&endpoint).trim_end_matches('/');
         return match host.parse::<http::uri::Authority>() {
-            Ok(authority) if !host.contains('@') => Ok(authority.as_str().to_owned()),
+            Ok(authority) if !host.contains('@') && has_usable_port(&authority) => {
+                Ok(authority.as_str().to_owned())
+            }
             _ => Err(NoCredential::failed(format!(
                 "{ENDPOINT} is not a host; expected one like `sts.cn-hangzhou.aliyuncs.com`"
             ))),
         };
     }
-    let Some(region) = region.or_else(|| environment.text("ALIBABA_CLOUD_STS_REGION")) else {
-        return Ok("sts.aliyuncs.com".into());
+    let region = match region {
+        Some(region) => Some(region),
+        None => file::variable("ALIBABA_CLOUD_STS_REGION", environment)?,
     };
+    let Some(region) = region else { return Ok("sts.aliyuncs.com".into()) };
     // The region becomes part of the host that receives the token.
     if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(NoCredential::failed("the STS region is malformed; expected one like `cn-hangzhou`"));
@@ -77,7 +83,7 @@ pub(super) async fn assume_role_with_oidc(
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert(CONTENT_TYPE, form);
         let response = call.send(request, |request| channel.transport.send(request, &endpoint)).await?;
-        temporary::read(&response, response.member("Credentials")?, provider, None)
+        temporary::read(&response, response.member("Credentials")?, provider, Clocks::Server)
     };
     let now = || channel.clock.now().system_time();
     channel.skew.corrected(blames_clock, |correction| attempt(correction.apply(now()))).await
@@ -124,7 +130,7 @@ pub(super) async fn assume_role(
         profile: OpenApi { permission: Some(("sts:AssumeRole".into(), role.arn.clone())), exchange: false },
     };
     let read = |response: &ApiResponse<'_>| {
-        temporary::read(response, response.member("Credentials")?, provider, None)
+        temporary::read(response, response.member("Credentials")?, provider, Clocks::Server)
     };
     call.send(key, &context.channel, read).await
 }
@@ -171,6 +177,10 @@ impl ApiProfile for Sts {
 
     fn is_transient(&self, code: &str) -> bool {
         is_transient(code)
+    }
+
+    fn hint_of_unusable(&self) -> &'static str {
+        "check this machine's clock and the STS endpoint, or ask the support of Alibaba Cloud"
     }
 
     fn hint(&self, refusal: &Refusal<'_>) -> String {
@@ -225,7 +235,7 @@ mod tests {
             assert_eq!(host_with([region, (endpoint, text)], Some("eu-1")).unwrap(), "sts.example.com");
         }
         assert_eq!(host_with([(endpoint, "localhost:8443")], None).unwrap(), "localhost:8443");
-        for text in ["http://sts.example.com", "a/b", "user@host", "a b"] {
+        for text in ["http://sts.example.com", "a/b", "user@host", "a b", "a:99999", "a:"] {
             assert!(matches!(host_with([(endpoint, text)], None), Err(NoCredential::Failed(_))), "{text}");
         }
     }

@@ -1,27 +1,36 @@
 //! Reads a temporary credential from the JSON of STS, the metadata service or a credentials URI.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
 use crate::aliyun::credential::Credential;
 use crate::aliyun::credential::lookup::Temporary;
+use crate::aliyun::life::life_of_new;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::wire::call::{ApiResponse, text};
 use crate::wire::time::{rfc3339, rfc3339_text};
 
-/// The expiry is compared with the server's clock, and with `ours` also with this machine's; the earlier end counts.
-/// For STS the server's clock alone counts, because it comes through TLS.
+/// Whose clock says how long a credential lives that has not expired by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clocks {
+    /// The server's, because it comes through TLS.
+    Server,
+    /// The server's and this machine's: the earlier end counts.
+    Both,
+}
+
+/// What was just issued is live, so a clock by which it has expired is wrong, and the other one counts.
 ///
 /// # Errors
 ///
-/// When a part is missing, and when the credential has expired already.
+/// When a part is missing, and when the credential has expired already by both clocks.
 pub(super) fn read(
     response: &ApiResponse<'_>,
     object: &Map<String, Value>,
     provider: &'static str,
-    ours: Option<SystemTime>,
+    clocks: Clocks,
 ) -> Result<Temporary, Error> {
     // Surrounding white space is removed: no part of an access key has any.
     let part = |name| match text(object, &[name]).map(str::trim) {
@@ -37,15 +46,21 @@ pub(super) fn read(
     let expiration = rfc3339(part("Expiration")?).ok_or_else(|| {
         response.unusable("the `Expiration` of its credential is not a point in time in RFC 3339")
     })?;
+    if let Some(problem) = credential.problem() {
+        return Err(response.unusable(&format!("its credential {problem}")));
+    }
     let left = |now| expiration.duration_since(now).unwrap_or_default();
-    let theirs = left(response.server_time().unwrap_or_else(|| response.sent().system_time()));
-    let life = ours.map_or(theirs, |now| theirs.min(left(now)));
-    if life == Duration::ZERO {
+    let ours = left(response.received().system_time());
+    let theirs = response.server_time().map(left);
+    let life = match (theirs, clocks) {
+        (Some(theirs), Clocks::Server) if !theirs.is_zero() => theirs,
+        _ => life_of_new(ours, theirs),
+    };
+    if life.is_zero() {
         let earlier = if expiration < SystemTime::UNIX_EPOCH { " or earlier" } else { "" };
         let expiration = rfc3339_text(expiration);
-        let hint = if theirs == life { "" } else { " by this machine's clock (check it)" };
         return Err(
-            response.unusable(&format!("its credential has expired already, at {expiration}{earlier}{hint}"))
+            response.unusable(&format!("its credential has expired already, at {expiration}{earlier}"))
         );
     }
     Ok((credential, life))
@@ -62,19 +77,17 @@ mod tests {
     use crate::wire::call::tests::{headers, read_as};
 
     fn read_from(body: &Value, date: Option<&str>) -> Result<Temporary, Error> {
-        read_by(body, date, false)
+        read_by(body, date, Clocks::Server)
     }
 
-    fn read_by(body: &Value, date: Option<&str>, both_clocks: bool) -> Result<Temporary, Error> {
+    fn read_by(body: &Value, date: Option<&str>, clocks: Clocks) -> Result<Temporary, Error> {
         let now = rfc3339("2026-11-24T12:00:00Z").unwrap();
         let wall = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
         let sent = Timestamp { monotonic: 0, wall: u64::try_from(wall).unwrap() };
         let dated: Vec<_> = date.into_iter().map(|date| ("date", date)).collect();
         let body = body.to_string();
         let response = (StatusCode::OK, headers(&dated), body.as_bytes());
-        read_as(&Sts, &[], response, (sent, sent), |response| {
-            read(response, &response.object, "p", both_clocks.then_some(now))
-        })
+        read_as(&Sts, &[], response, (sent, sent), |response| read(response, &response.object, "p", clocks))
     }
 
     fn body(expiration: &str) -> Value {
@@ -93,14 +106,33 @@ mod tests {
 
     #[test]
     fn a_life_counts_by_the_earlier_end_where_both_clocks_count() {
-        let life = |end, date| read_by(&body(end), date, true).map(|(_, life)| life.as_secs());
+        let life = |end, date| read_by(&body(end), date, Clocks::Both).map(|(_, life)| life.as_secs());
         let (early, late) = ("Tue, 24 Nov 2026 11:00:00 GMT", "Tue, 24 Nov 2026 12:30:00 GMT");
         assert_eq!(life("2026-11-24T13:00:00Z", None).unwrap(), 3600);
         assert_eq!(life("2026-11-24T13:00:00Z", Some(early)).unwrap(), 3600);
         assert_eq!(life("2026-11-24T13:00:00Z", Some(late)).unwrap(), 1800);
-        let error = life("2026-11-24T11:30:00Z", Some(early)).unwrap_err().to_string();
-        let text = "expired already, at 2026-11-24T11:30:00Z by this machine's clock (check it)";
-        assert!(error.contains(text), "{error}");
+    }
+
+    #[test]
+    fn a_credential_that_has_expired_by_one_clock_alone_lives_by_the_other() {
+        let (early, late) = ("Tue, 24 Nov 2026 11:00:00 GMT", "Tue, 24 Nov 2026 13:30:00 GMT");
+        for clocks in [Clocks::Server, Clocks::Both] {
+            let life = |end, date| read_by(&body(end), date, clocks).map(|(_, life)| life.as_secs());
+            assert_eq!(life("2026-11-24T11:30:00Z", Some(early)).unwrap(), 1800);
+            assert_eq!(life("2026-11-24T12:30:00Z", Some(late)).unwrap(), 1800);
+            for (end, date) in [("2026-11-24T10:59:00Z", early), ("2026-11-24T12:00:00Z", late)] {
+                let error = life(end, Some(date)).unwrap_err().to_string();
+                assert!(error.contains("its credential has expired already"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_character_that_no_access_key_has_is_named_and_nothing_else_is_shown() {
+        let mut body = body("2026-11-24T13:00:00Z");
+        body["AccessKeySecret"] = "s3cret\u{200b}".into();
+        let error = format!("{:?}", read_from(&body, None).unwrap_err());
+        assert!(error.contains("U+200B at position 7") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]

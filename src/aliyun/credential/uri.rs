@@ -5,12 +5,14 @@ use http::{Request, Uri};
 use http_body_util::Full;
 use zeroize::Zeroizing;
 
+use crate::aliyun::credential::file;
 use crate::aliyun::credential::lookup::{
     FetchContext, Issuer, Lookup, NoCredential, Temporary, TemporarySource, redacted_uri,
 };
-use crate::aliyun::credential::temporary;
+use crate::aliyun::credential::temporary::{self, Clocks};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::host::has_usable_port;
 use crate::wire::call::ApiCall;
 use crate::wire::percent;
 use crate::wire::profile::{ApiProfile, Refusal};
@@ -21,12 +23,13 @@ const VARIABLE: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
 const SHORTEST_SECRET: usize = 6;
 
 pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> {
-    let text = environment
-        .text(VARIABLE)
+    let text = file::variable(VARIABLE, environment)?
         .ok_or_else(|| NoCredential::not_configured(format!("{VARIABLE} is not set")))?;
     let is_good = |uri: &Uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@') && has_usable_port(authority))
     };
     match text.parse() {
         Ok(uri) if is_good(&uri) => {
@@ -54,7 +57,7 @@ pub(super) async fn fetch(
     let exposed = secrets.iter().map(|secret| secret.as_str());
     let call = ApiCall::new(&CredentialsUri, &endpoint, "", &context.channel.clock, exposed);
     let response = call.send(request, |request| transport.send(request, &endpoint)).await?;
-    temporary::read(&response, &response.object, provider, Some(response.received().system_time()))
+    temporary::read(&response, &response.object, provider, Clocks::Both)
 }
 
 /// Path and query, whole and in parts: the server may echo any of them. Each part is included in decoded form too,
@@ -85,6 +88,10 @@ impl ApiProfile for CredentialsUri {
         false
     }
 
+    fn hint_of_unusable(&self) -> &'static str {
+        "check the server there"
+    }
+
     fn hint(&self, _refusal: &Refusal<'_>) -> String {
         "check the server there".into()
     }
@@ -97,9 +104,15 @@ mod tests {
 
     #[test]
     fn what_is_not_a_uri_is_refused_and_not_shown() {
-        for text in
-            ["hunter2", "ftp://hunter2", "http://u:hunter2@h/", "http://", "/hunter2", "http://hunter2 x"]
-        {
+        for text in [
+            "hunter2",
+            "http://h:99999/hunter2",
+            "ftp://hunter2",
+            "http://u:hunter2@h/",
+            "http://",
+            "/hunter2",
+            "http://hunter2 x",
+        ] {
             let environment = Environment::Manual(ManualEnvironment::from_iter([(VARIABLE, text)]));
             let Err(NoCredential::Failed(error)) = lookup(&environment) else { panic!("{text}") };
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");

@@ -140,7 +140,7 @@ impl OauthAccessToken {
     }
 
     /// When the token expires by this machine's wall clock: `expirationTime`, or one minute after the request if the
-    /// response has no end.
+    /// response has no end that can be read. The cache keeps it for 24 hours at most.
     pub fn expires_at(&self) -> SystemTime {
         self.0.expires_at()
     }

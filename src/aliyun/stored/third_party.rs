@@ -8,9 +8,9 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::aliyun::developer_api::Operation;
-use crate::aliyun::life::{has_ended, life_until};
+use crate::aliyun::life::{Life, life_until};
 use crate::aliyun::stored::consent::ConsentRequired;
-use crate::cache::window::RefreshAhead;
+use crate::cache::window::{DEFAULT_LIFE, RefreshAhead};
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 use crate::token::TokenResponse;
@@ -81,10 +81,12 @@ impl Request {
                 response.unusable(&format!("the token type `{kind}` is not supported, only Bearer is"))
             );
         }
-        let life = life_until(response, [top.get("expirationTime")]);
-        if has_ended(response, life, RefreshAhead::TwoThirds) {
-            return Err(response.unusable("the token in it has ended already (check this machine's clock)"));
-        }
+        // A third party may issue tokens for months; the cache keeps one for a day.
+        let life = match life_until(response, [top.get("expirationTime")], RefreshAhead::TwoThirds) {
+            Life::Ended => return Err(response.unusable("the token in it has ended already")),
+            Life::Stated(life) => life,
+            Life::Unknown => DEFAULT_LIFE,
+        };
         let unusable = |_| {
             response.unusable("its `accessTokenValue` is blank or holds characters that no header may hold")
         };

@@ -216,8 +216,8 @@ impl<'a> ApiResponse<'a> {
     /// The error of an unusable success. `problem` follows "responded with 200 OK, but it", and shows no secret.
     pub(crate) fn unusable(&self, problem: &str) -> Error {
         let Head { call, status, .. } = &self.head;
-        let message =
-            format!("{} responded with {status}, but {problem}; ask the issuer's support", call.endpoint);
+        let hint = call.profile.hint_of_unusable();
+        let message = format!("{} responded with {status}, but {problem}; {hint}", call.endpoint);
         self.head.error(ErrorKind::InvalidResponse, message).with_transient(false)
     }
 }

@@ -126,8 +126,8 @@ async fn where_the_clocks_differ_the_earlier_end_counts() -> Outcome {
     assert_eq!(expiry(Duration::ZERO, Duration::ZERO).await?, SESSION);
     assert_eq!(expiry(seconds(600), Duration::ZERO).await?, SESSION - seconds(600));
     assert_eq!(expiry(Duration::ZERO, seconds(600)).await?, SESSION);
-    let error = expiry(seconds(3600), Duration::ZERO).await.unwrap_err();
-    assert!(error.to_string().contains("have ended already (check this machine's clock)"), "{error}");
+    // What was just issued is live, so this clock is wrong.
+    assert_eq!(expiry(seconds(3600), Duration::ZERO).await?, SESSION);
     Ok(())
 }
 

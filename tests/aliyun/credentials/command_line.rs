@@ -177,7 +177,11 @@ async fn a_program_that_prints_no_key_is_reported_in_time_and_no_other_identity_
     for (command, kind, part) in [
         ("sleep 60", ErrorKind::Timeout, "was not done within 300ms and was stopped"),
         // The daemon is in a session of its own, and holds the output open.
-        ("sh -c 'setsid sleep 25 & exit 0'", ErrorKind::Timeout, "was not done within 300ms and was stopped"),
+        (
+            "sh -c 'setsid sleep 25 & exit 0'",
+            ErrorKind::Timeout,
+            "has ended, and a program that it started still held its output open after 300ms",
+        ),
         (
             "sh -c 'echo hunter2 >&2; exit 1'",
             ErrorKind::Unavailable,

@@ -241,7 +241,7 @@ async fn responses_without_sense_are_distinguished() {
 #[tokio::test]
 async fn an_sts_endpoint_that_is_none_is_a_fault_of_the_configuration() {
     let fixture = Fixture::new().await;
-    for host in ["https://sts.aliyuncs.com", "a b", "", "user@host"] {
+    for host in ["https://sts.aliyuncs.com", "a b", "", "user@host", "sts:99999"] {
         let error = fixture.builder(&nothing()).sts_endpoint(host).build().unwrap_err();
         assert!(error.to_string().contains("`sts_endpoint` is not a host"), "{error}");
     }

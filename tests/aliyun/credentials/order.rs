@@ -79,6 +79,36 @@ async fn a_file_that_is_half_written_from_the_start_gives_way_to_no_other_identi
 }
 
 #[tokio::test]
+async fn a_chosen_profile_is_that_of_either_file_and_no_other_identity_takes_its_place() {
+    let fixture = Fixture::new().await;
+    fixture.metadata.attach_role("node-role", &fixture.open_api);
+    fixture.open_api.add_access_key(AccessKey::new("ini", "s3cret"));
+    let environment = with(nothing(), "ALIBABA_CLOUD_PROFILE", "Ops");
+    let section = |name: &str| {
+        format!("[{name}]\ntype = access_key\naccess_key_id = ini\naccess_key_secret = s3cret\n")
+    };
+    for (cli, ini, part) in [
+        (None, None, "although ALIBABA_CLOUD_PROFILE chooses a profile"),
+        (Some("cli"), None, "has no profile `Ops`"),
+        (Some("cli"), Some("default"), "has no section `[Ops]`"),
+    ] {
+        if let Some(id) = cli {
+            fixture.write_cli_profile(
+                json!({ "mode": "AK", "access_key_id": id, "access_key_secret": "s3cret" }),
+            );
+        }
+        if let Some(name) = ini {
+            fixture.write_profile(&section(name));
+        }
+        let error = failure(&fixture.client(&environment)).await;
+        assert!(error.is_transient() && error.to_string().contains(part), "{part} is missing in: {error}");
+    }
+    fixture.write_profile(&section("Ops"));
+    fixture.client(&environment).token().await.unwrap();
+    assert_eq!((fixture.signer().as_str(), fixture.metadata.requests().len()), ("ini", 0));
+}
+
+#[tokio::test]
 async fn a_source_that_does_not_work_is_passed_over() {
     let fixture = Fixture::new().await;
     let environment = with(fixture.uri.environment(), "ALIBABA_CLOUD_ACCESS_KEY_ID", "half");
