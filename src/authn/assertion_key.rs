@@ -224,7 +224,7 @@ impl AssertionKey {
                 }
                 let passphrase = passphrase.flatten();
                 let parse = |text: &str| SigningKey::from_text(text, passphrase.as_ref());
-                let key = source.read_blocking(context, parse)?;
+                let key = source.read_blocking(context, passphrase.as_ref(), parse)?;
                 key.map(|key| self.with_key(source, key)).transpose()
             }
             Place::Signer(signer) => self.with_signer(signer).map(Some),
@@ -240,7 +240,7 @@ impl AssertionKey {
                     None => None,
                 };
                 let parse = |text: &str| SigningKey::from_text(text, passphrase.as_ref());
-                let key = source.read(request, parse).await?;
+                let key = source.read(request, passphrase.as_ref(), parse).await?;
                 self.with_key(source, key)
             }
             Place::Signer(signer) => self.with_signer(signer),

@@ -48,6 +48,16 @@ impl Oidc {
         Self { credential_name, token: Arc::new(source), origin: "of the program's own source".to_owned() }
     }
 
+    /// Takes the token from the metadata service of Google Cloud, as the configuration may say.
+    #[cfg(feature = "transport")]
+    pub(crate) fn from_google_cloud(
+        credential_name: impl Into<String>,
+        source: crate::authn::GoogleCloudIdentity,
+    ) -> Self {
+        let origin = "of the Google Cloud metadata service".to_owned();
+        Self { origin, ..Self::from_source(credential_name, source) }
+    }
+
     /// Warns only, because the issuer's clock decides.
     fn warn_if_expired(&self, token: &Secret, now: SystemTime) {
         let seconds = id_token::expiry(token.expose_secret()).map(Duration::from_secs);

@@ -6,11 +6,11 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::authn::{CheckContext, TokenRequest};
 use crate::error::{Error, ErrorKind};
-use crate::secret::{Content, Expected, SecretSource};
+use crate::secret::{Content, Expected, Secret, SecretSource};
 
 /// A source whose text is parsed when it changes.
 pub(crate) struct ParsedSource<T> {
@@ -29,34 +29,44 @@ impl<T: Send + Sync> ParsedSource<T> {
         self.source.name()
     }
 
-    /// The value of the current text. An error of `parse` is the rest of a sentence that begins with the text's place.
+    /// The value of the current text, and of the passphrase that `parse` takes, if it takes one. An error of `parse` is
+    /// the rest of a sentence that begins with the text's place.
     pub(crate) async fn read(
         &self,
         request: &mut TokenRequest,
+        passphrase: Option<&Secret>,
         parse: impl Fn(&str) -> Result<T, String> + Send + Sync,
     ) -> Result<Arc<T>, Error> {
-        let check = |text: &str| self.parse(text, &parse).map(drop);
+        let check = |text: &str| self.parse(text, passphrase, &parse).map(drop);
         let expected = Expected { content: self.content, check: &check };
         let text = request.read_expected(&self.source, expected).await?;
-        self.parse(text.expose_secret(), &parse).map_err(|problem| self.unusable(&problem))
+        self.parse(text.expose_secret(), passphrase, &parse).map_err(|problem| self.unusable(&problem))
     }
 
     /// The same when a handle is built; `None` if only a function can return the text.
     pub(crate) fn read_blocking(
         &self,
         context: &CheckContext<'_>,
+        passphrase: Option<&Secret>,
         parse: impl Fn(&str) -> Result<T, String> + Send + Sync,
     ) -> Result<Option<Arc<T>>, Error> {
-        let check = |text: &str| self.parse(text, &parse).map(drop);
+        let check = |text: &str| self.parse(text, passphrase, &parse).map(drop);
         let expected = Expected { content: self.content, check: &check };
         let Some(text) = self.source.read_expected_blocking(context.environment(), expected)? else {
             return Ok(None);
         };
-        self.parse(text.expose_secret(), &parse).map(Some).map_err(|problem| self.unusable(&problem))
+        let parsed = self.parse(text.expose_secret(), passphrase, &parse);
+        parsed.map(Some).map_err(|problem| self.unusable(&problem))
     }
 
-    fn parse(&self, text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Arc<T>, String> {
-        self.parsed.get(&[text], || parse(text))
+    fn parse(
+        &self,
+        text: &str,
+        passphrase: Option<&Secret>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Arc<T>, String> {
+        let passphrase = passphrase.map(Secret::expose_secret).unwrap_or_default();
+        self.parsed.get(&[text, passphrase], || parse(text))
     }
 
     fn unusable(&self, problem: &str) -> Error {
@@ -76,28 +86,46 @@ impl<T> fmt::Debug for ParsedSource<T> {
     }
 }
 
-/// Stores only a keyed hash of the text, so that no second copy of a secret exists.
+/// Stores only keyed hashes of the texts, so that no second copy of a secret exists.
+///
+/// A failure is stored as well: a wrong passphrase is tried with thousands of rounds of a hash function, which no
+/// attempt of a refresh is to repeat.
 struct Cached<T> {
     hasher: RandomState,
     last: Mutex<Option<(u64, Arc<T>)>>,
+    failed: Mutex<Option<(u64, String)>>,
 }
 
 impl<T> Cached<T> {
     fn new() -> Self {
-        Self { hasher: RandomState::new(), last: Mutex::new(None) }
+        Self { hasher: RandomState::new(), last: Mutex::new(None), failed: Mutex::new(None) }
     }
 
     /// The value made from these texts; made again only when they differ from the last ones.
-    fn get<E>(&self, texts: &[&str], make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+    fn get(&self, texts: &[&str], make: impl FnOnce() -> Result<T, String>) -> Result<Arc<T>, String> {
         let hash = self.hasher.hash_one(texts);
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, made)) = last.filter(|(of, _)| *of == hash) {
+        if let Some((_, made)) = locked(&self.last).clone().filter(|(of, _)| *of == hash) {
             return Ok(made);
         }
-        let made = Arc::new(make()?);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((hash, Arc::clone(&made)));
-        Ok(made)
+        if let Some((_, problem)) = locked(&self.failed).clone().filter(|(of, _)| *of == hash) {
+            return Err(problem);
+        }
+        match make() {
+            Ok(made) => {
+                let made = Arc::new(made);
+                *locked(&self.last) = Some((hash, Arc::clone(&made)));
+                Ok(made)
+            }
+            Err(problem) => {
+                *locked(&self.failed) = Some((hash, problem.clone()));
+                Err(problem)
+            }
+        }
     }
+}
+
+fn locked<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> fmt::Debug for Cached<T> {
@@ -108,8 +136,6 @@ impl<T> fmt::Debug for Cached<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
 
     #[test]
@@ -119,7 +145,7 @@ mod tests {
         let mut get = |texts: &[&str]| {
             let length = cached.get(texts, || {
                 made += 1;
-                Ok::<_, Infallible>(texts.concat())
+                Ok(texts.concat())
             });
             length.unwrap().to_string()
         };
@@ -130,10 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_cannot_be_read_leaves_what_was_made_before() {
+    fn a_text_that_cannot_be_read_leaves_what_was_made_before_and_is_tried_once() {
         let cached = Cached::new();
-        cached.get(&["a"], || Ok::<_, ()>(1)).unwrap();
-        cached.get(&["b"], || Err(())).unwrap_err();
-        assert_eq!(cached.get(&["a"], || Err(())), Ok(Arc::new(1)));
+        let refused = || Err("cannot be decrypted".to_owned());
+        cached.get(&["a", ""], || Ok(1)).unwrap();
+        cached.get(&["b", ""], refused).unwrap_err();
+        assert_eq!(cached.get(&["a", ""], refused), Ok(Arc::new(1)));
+        assert_eq!(cached.get(&["b", ""], || Ok(2)).unwrap_err(), "cannot be decrypted");
+        assert_eq!(cached.get(&["b", "another passphrase"], || Ok(2)), Ok(Arc::new(2)));
     }
 }

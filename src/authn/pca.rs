@@ -100,9 +100,9 @@ impl Pca {
 
     /// Reads the certificates.
     async fn read(&self, request: &mut TokenRequest) -> Result<Certificates, Error> {
-        let own = self.certificates.read(request, Certificate::all).await?;
+        let own = self.certificates.read(request, None, Certificate::all).await?;
         let chain = match &self.chain {
-            Some(chain) => Some(chain.read(request, Certificate::all).await?),
+            Some(chain) => Some(chain.read(request, None, Certificate::all).await?),
             None => None,
         };
         self.join(&own, chain.as_deref())
@@ -165,8 +165,8 @@ impl Authenticator for Pca {
     fn check(&self, context: &CheckContext<'_>) -> Vec<ConfigFault> {
         let mut faults: Vec<_> = check::credential_name(&self.credential_name).into_iter().collect();
         let signing = self.key.check(context);
-        let own = self.certificates.read_blocking(context, Certificate::all);
-        let chain = self.chain.as_ref().map(|chain| chain.read_blocking(context, Certificate::all));
+        let own = self.certificates.read_blocking(context, None, Certificate::all);
+        let chain = self.chain.as_ref().map(|chain| chain.read_blocking(context, None, Certificate::all));
         let chain = chain.transpose().map(Option::flatten);
         if let (Ok(Some(signing)), Ok(Some(own)), Ok(chain)) = (&signing, &own, &chain) {
             let certificates = self.join(own, chain.as_deref());

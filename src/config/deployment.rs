@@ -53,7 +53,7 @@ pub(super) fn oidc(
             Some(address) => token.metadata_address(address),
             None => token,
         };
-        return Some(Arc::new(Oidc::from_source(credential_name?, token)));
+        return Some(Arc::new(Oidc::from_google_cloud(credential_name?, token)));
     }
     let _ = address;
     let token_file = token_file(authn, checker);
@@ -103,10 +103,10 @@ fn credential_name(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<Strin
 fn token_file(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<PathBuf> {
     let by_path = &authn.oidc_token_file_path;
     let by_variable = &authn.oidc_token_file_path_env_var_name;
-    if !by_path.is_absent() {
+    if !by_path.is_unset() {
         return checker.required_path(by_path, "the path of the token's file").map(PathBuf::from);
     }
-    if by_variable.is_absent() {
+    if by_variable.is_unset() {
         return default_file(by_path, "is missing", checker);
     }
     let expected = "the name of the environment variable that holds the path of the token's file";
