@@ -99,9 +99,11 @@ impl<'c> Checker<'c> {
         Some(word).filter(|word| values.contains(&word.as_str()))
     }
 
-    /// Any text except one of these values is a fault.
+    /// Any text except one of these values is a fault; a blank one counts as absent.
     pub(super) fn one_of(&mut self, field: &Field<String>, values: &[&str]) {
-        self.check_word(field, values, values);
+        if !field.is_unset() {
+            self.check_word(field, values, values);
+        }
     }
 
     fn check_word(&mut self, field: &Field<String>, values: &[&str], known: &[&str]) {
@@ -115,7 +117,7 @@ impl<'c> Checker<'c> {
 
     /// The endpoint, if one is set. A blank one counts as absent: templates leave unused ones blank.
     pub(super) fn endpoint(&mut self, field: &Field<String>, query: Query) -> Option<Uri> {
-        let text = field.get().filter(|text| !text.trim().is_empty())?;
+        let text = field.used()?;
         match endpoint::parse(text, query) {
             Ok(endpoint) => {
                 if endpoint.upgraded {

@@ -134,7 +134,7 @@ fn check(method: &dyn Authenticator, authn: &AuthnKeys, checker: &mut Checker<'_
 
 /// The key that a method's option is read from.
 fn key_of<'k>(option: &str, authn: &'k AuthnKeys) -> Option<&'k Field<String>> {
-    let used = |first: &'k Field<String>, second: &'k Field<String>| match second.is_absent() {
+    let used = |first: &'k Field<String>, second: &'k Field<String>| match second.is_unset() {
         true => first,
         false => second,
     };
@@ -149,8 +149,8 @@ fn key_of<'k>(option: &str, authn: &'k AuthnKeys) -> Option<&'k Field<String>> {
             Some(used(&authn.client_x509_certificate, &authn.client_x509_certificate_path))
         }
         option::CERTIFICATE_CHAIN => Some(used(&authn.x509_cert_chains, &authn.x509_cert_chains_path)),
-        option::TOKEN_FILE => match authn.oidc_token_file_path.is_absent() {
-            true => Some(&authn.oidc_token_file_path_env_var_name).filter(|field| !field.is_absent()),
+        option::TOKEN_FILE => match authn.oidc_token_file_path.is_unset() {
+            true => Some(&authn.oidc_token_file_path_env_var_name).filter(|field| !field.is_unset()),
             false => None,
         }
         .or(Some(&authn.oidc_token_file_path)),
@@ -166,7 +166,7 @@ fn private_key(authn: &AuthnKeys, checker: &mut Checker<'_>) -> AssertionKey {
     let key = place(&authn.private_key_env_var_name, &authn.private_key_file_path, PRIVATE_KEY, checker);
     let key = AssertionKey::from(key);
     let passphrase = &authn.private_key_passphrase_env_var_name;
-    if passphrase.is_absent() {
+    if passphrase.is_unset() {
         return key;
     }
     let name =
@@ -186,8 +186,8 @@ fn private_key_jwt(authn: &AuthnKeys, checker: &mut Checker<'_>) -> PrivateKeyJw
     if let Some(algorithm) = algorithm(authn, checker) {
         method = method.algorithm(algorithm);
     }
-    if let Some(id) = authn.private_key_id.get() {
-        method = method.key_id(id.trim());
+    if let Some(id) = authn.private_key_id.used() {
+        method = method.key_id(id);
     }
     method
 }
@@ -201,7 +201,7 @@ fn pca(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Pca {
     let certificates = text(certificate.0, certificate.1, "the certificate in PEM form", checker);
     let mut pca = Pca::new(name.unwrap_or_default(), certificates, key);
     // A leaf that the root itself signed has no chain.
-    if !chain.0.is_absent() || !chain.1.is_absent() {
+    if !chain.0.is_unset() || !chain.1.is_unset() {
         pca = pca.certificate_chain(text(
             chain.0,
             chain.1,
@@ -212,8 +212,8 @@ fn pca(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Pca {
     if let Some(algorithm) = algorithm(authn, checker) {
         pca = pca.algorithm(algorithm);
     }
-    if let Some(id) = authn.private_key_id.get() {
-        pca = pca.key_id(id.trim());
+    if let Some(id) = authn.private_key_id.used() {
+        pca = pca.key_id(id);
     }
     pca
 }
@@ -222,7 +222,7 @@ fn algorithm(authn: &AuthnKeys, checker: &mut Checker<'_>) -> Option<SigningAlgo
     use SigningAlgorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
     const ALGORITHMS: [SigningAlgorithm; 6] = [Rs256, Rs384, Rs512, Es256, Es384, Es512];
     checker.one_of(&authn.signing_algorithm, &ALGORITHMS.map(SigningAlgorithm::as_str));
-    let name = authn.signing_algorithm.get()?.trim();
+    let name = authn.signing_algorithm.used()?;
     ALGORITHMS.into_iter().find(|algorithm| algorithm.as_str() == name)
 }
 
@@ -268,10 +268,10 @@ fn path(
     what: &str,
     checker: &mut Checker<'_>,
 ) -> Option<String> {
-    if file.is_absent() {
+    if file.is_unset() {
         return None;
     }
-    if other.is_used() && file.is_used() {
+    if other.is_used() {
         checker.fault(file.fault(format!("is set beside `{}`; keep one of the two", other.key())));
     }
     checker

@@ -97,6 +97,16 @@ impl<T> Field<T> {
 }
 
 impl Field<String> {
+    /// Whether the key says nothing: it is absent, or blank, as templates leave keys that are not used.
+    pub(super) fn is_unset(&self) -> bool {
+        self.is_absent() || self.get().is_some_and(|text| text.trim().is_empty())
+    }
+
+    /// The text without surrounding white space, if the key says something.
+    pub(super) fn used(&self) -> Option<&str> {
+        self.get().map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
     /// The value for `Debug`, if it looks like an id or a scope: it may be a misplaced secret.
     pub(crate) fn redacted(&self) -> Option<&str> {
         let text = self.get()?;

@@ -90,12 +90,12 @@ fn the_files_algorithm_must_suit_the_files_key() {
 }
 
 #[test]
-fn a_key_id_goes_with_the_key_and_is_not_blank() {
+fn a_key_id_goes_with_the_key_and_a_blank_one_is_none() {
     let parameters = |id: &str| json!({ "privateKeyEnvVarName": "K", "privateKeyId": id });
     let (config, _) = check_with(&method("PRIVATE_KEY_JWT", parameters(" 2026-11 ")), &[("K", KEY)]).unwrap();
     assert!(debug(&config.method).contains("key_id: Some(\"2026-11\")"), "{:?}", config.method);
-    let error = check_with(&method("PRIVATE_KEY_JWT", parameters(" ")), &[("K", KEY)]).unwrap_err();
-    assert_eq!(keys(&error), ["authnConfiguration.privateKeyId"]);
+    let (config, _) = check_with(&method("PRIVATE_KEY_JWT", parameters(" ")), &[("K", KEY)]).unwrap();
+    assert!(debug(&config.method).contains("key_id: None"), "{:?}", config.method);
 }
 
 #[test]
@@ -120,6 +120,11 @@ fn certificates_that_fit_the_key_are_accepted() {
         json!({ "clientX509Certificate": LEAF.replace('\n', "\\n"), "x509CertChains": CHAIN.replace('\n', "\\n") }),
         json!({ "clientX509Certificate": LEAF.replace('\n', "\r\n") }),
         json!({ "x509CertChains": null }),
+        json!({ "x509CertChains": " " }),
+        json!({
+            "privateKeyFilePath": "", "clientX509CertificatePath": " ", "x509CertChainsPath": "",
+            "privateKeyPassphraseEnvVarName": "", "privateKeyId": "", "signingAlgorithm": " ", "identityType": "",
+        }),
         json!({ "clientX509Certificate": format!("{LEAF}{CHAIN}"), "x509CertChains": null }),
     ] {
         let (config, warnings) = check_with(&pca(changes), &[("K", KEY)]).unwrap();
@@ -139,7 +144,6 @@ fn certificates_that_cannot_be_used_are_refused() {
         (json!({ "clientX509Certificate": &LEAF[..90] }), LEAF_NAME, "is cut short"),
         (json!({ "clientX509Certificate": KEY }), LEAF_NAME, "holds a private key"),
         (json!({ "clientX509Certificate": EXPIRED }), LEAF_NAME, "environment variable K does not match"),
-        (json!({ "x509CertChains": "" }), CHAIN_NAME, "is blank"),
         (json!({ "x509CertChains": "hunter2" }), CHAIN_NAME, "holds no certificate"),
     ] {
         let error = check_with(&pca(changes), &[("K", KEY)]).unwrap_err();
@@ -235,6 +239,10 @@ fn keys_and_certificates_may_be_in_files_which_are_read_again() {
     assert!(debug(&config.method).contains(&key), "{:?}", config.method);
     let secret = write("secret", "s3cret\n");
     for name in ["CLIENT_SECRET_BASIC", "CLIENT_SECRET_POST", "CLIENT_SECRET_JWT"] {
+        let blank = json!({ "clientSecretFilePath": secret, "clientSecretEnvVarName": "" });
+        check_with(&method(name, blank), &[]).unwrap();
+        let blank = json!({ "clientSecretFilePath": " ", "clientSecretEnvVarName": "S" });
+        check_with(&method(name, blank), &[("S", "s3cret")]).unwrap();
         let (config, _) = check_with(&method(name, json!({ "clientSecretFilePath": secret })), &[]).unwrap();
         assert_eq!(config.method.name(), name);
         assert!(debug(&config.method).contains(&secret), "{:?}", config.method);
@@ -247,7 +255,16 @@ fn keys_and_certificates_may_be_in_files_which_are_read_again() {
         (method("PCA", pem(&missing)), "clientX509CertificatePath", missing.as_str()),
         (method("PCA", pem(&other)), "clientX509CertificatePath", "does not match the certificate in file"),
         (of_secret(json!({ "clientSecretFilePath": missing })), "clientSecretFilePath", &missing),
-        (of_secret(json!({ "clientSecretFilePath": " " })), "clientSecretFilePath", "is blank"),
+        (
+            of_secret(json!({ "clientSecretFilePath": " " })),
+            "clientSecretEnvVarName",
+            "is missing; expected the name of the environment variable that holds the client secret, or its path in",
+        ),
+        (
+            of_secret(json!({ "clientSecretFilePath": "", "clientSecretEnvVarName": " " })),
+            "clientSecretEnvVarName",
+            "is blank; expected",
+        ),
         (
             of_secret(json!({ "clientSecretFilePath": secret, "clientSecretEnvVarName": "S" })),
             "clientSecretFilePath",

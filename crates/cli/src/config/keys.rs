@@ -80,7 +80,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         path: "scope",
         meaning: "What tokens are for: items `audience|permission`, separated by spaces, all of one audience. \
-                  `audience|.all` stands for all permissions that are granted; cloud roles need \
+                  `audience|.all` stands for all permissions that are granted. Cloud roles and secrets stored in IDaaS \
+                  are requested with it if its audience is `urn:cloud:idaas:pam`, else with \
                   `urn:cloud:idaas:pam|.all`.",
         example: "REPLACE_ME|.all",
         default: Some("urn:cloud:idaas:pam|cloud_account:obtain_access_credential, with a warning"),

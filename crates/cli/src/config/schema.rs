@@ -1,7 +1,8 @@
 //! `idaas config schema`: the JSON Schema (2020-12) of `client-config.json`.
 //!
-//! It is stricter than the library in one way: an unknown key, which the library warns of, is a fault here, so that
-//! an editor marks it.
+//! It is stricter than the library in two ways, so that an editor marks a mistake: an unknown key, which the library
+//! warns of, is a fault here, and a word has no white space around it. As for the library, `null` and a blank text count
+//! as no key.
 
 use serde_json::{Map, Value, json};
 
@@ -9,6 +10,16 @@ use super::keys::{Key, Kind, MILLISECONDS};
 use super::methods::{METHODS, Method};
 
 const AUTHN: &str = "authnConfiguration";
+
+/// The parts of an endpoint, none of which holds a user or a password.
+const WITH_SCHEME: &str = r"[A-Za-z]+://[^\s@#\\/?]*";
+const WITHOUT_SCHEME: &str = r"([^\s@#\\/?:]*|\[[0-9A-Fa-f:.]*\])(:[0-9]+)?";
+const PATH: &str = r"[/?][^\s#\\]*";
+
+/// Further words that the vendor's format has for `clientDeployEnvironment`; they say nothing to a method that does not
+/// read the key.
+const FURTHER_PLACES: [&str; 6] =
+    ["COMMON", "COMPUTER", "ALIBABA_CLOUD_ACK", "AWS_ESK", "HUAWEI_CLOUD_ECS", "CUSTOM"];
 
 pub(crate) fn schema() -> Value {
     let mut root = object("");
@@ -29,7 +40,11 @@ pub(crate) fn schema() -> Value {
 fn object(section: &str) -> Value {
     let mut properties = Map::new();
     for key in Key::of_section(section) {
-        let value = value(key);
+        let mut value = value(key);
+        // The library takes no default in the place of a blank scope.
+        if let ("scope", Value::Object(value)) = (key.path, &mut value) {
+            value.insert("pattern".to_owned(), json!("\\S"));
+        }
         let snake = key.snake_name();
         if snake != key.name() {
             properties.insert(snake, value.clone());
@@ -45,7 +60,7 @@ fn object(section: &str) -> Value {
         all.extend(METHODS.iter().map(of_method));
     }
     let mut schema = json!({
-        "type": "object",
+        "type": if section.is_empty() { json!("object") } else { json!(["object", "null"]) },
         "properties": properties,
         "patternProperties": { "^_": true },
         "additionalProperties": false,
@@ -62,14 +77,23 @@ fn value(key: &Key) -> Value {
     let mut schema = match key.kind {
         Kind::Object => object(key.path),
         Kind::Text => json!({ "type": ["string", "null"] }),
-        Kind::Endpoint => json!({ "type": ["string", "null"], "pattern": "^\\s*[^\\s@#\\\\]*\\s*$" }),
-        Kind::Word(words) => json!({ "enum": words }),
+        // An `@` in a path is none of a password.
+        Kind::Endpoint => json!({
+            "type": ["string", "null"],
+            "pattern": format!("^\\s*({WITH_SCHEME}|{WITHOUT_SCHEME})({PATH})?\\s*$"),
+        }),
+        Kind::Word(words) => {
+            let further: &[&str] =
+                if key.name() == "clientDeployEnvironment" { &FURTHER_PLACES } else { &[] };
+            let words: Vec<&str> = words.iter().chain(further).copied().collect();
+            json!({ "anyOf": [{ "enum": words }, { "type": "null" }, { "type": "string", "pattern": "^\\s*$" }] })
+        }
         Kind::Milliseconds => json!({
-            "type": "integer",
+            "type": ["integer", "null"],
             "minimum": MILLISECONDS.start(),
             "maximum": MILLISECONDS.end(),
         }),
-        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Flag => json!({ "type": ["boolean", "null"] }),
     };
     if let Value::Object(schema) = &mut schema {
         schema.insert("description".to_owned(), key.meaning.into());

@@ -80,8 +80,12 @@ async fn the_schema_refuses_what_the_library_refuses() {
         ("/clientId", None),
         ("/clientId", Some(json!(7))),
         ("/clientId", Some(json!("  "))),
+        ("/clientId", Some(Value::Null)),
+        ("/scope", Some(json!(" "))),
         ("/issuer", None),
         ("/tokenEndpoint", Some(json!("https://user:password@host/token"))),
+        ("/tokenEndpoint", Some(json!("user:password@host.example.com/token"))),
+        ("/tokenEndpoint", Some(json!("https://host.example.com/#token"))),
         ("/clientID", Some(json!("app_x"))),
         ("/authnConfiguration", None),
         ("/authnConfiguration", Some(json!("CLIENT_SECRET_BASIC"))),
@@ -105,18 +109,88 @@ async fn the_schema_refuses_what_the_library_refuses() {
         ]
         .map(|(key, value)| (format!("{authn}/{key}"), value)),
     );
+    let loader = Loader::new();
     for (pointer, value) in faults {
         let file = changed(&pointer, value.clone());
         assert!(schemas.validate(&file, index).is_err(), "{pointer} {value:?} passes");
+        // Of an unknown key, the library warns.
+        let is_unknown = ["/clientID", "/authnConfiguration/clientSecret"].contains(&pointer.as_str());
+        assert_eq!(loader.takes(&file).await, is_unknown, "{pointer} {value:?}");
     }
-    for fine in [
-        changed("/authnConfiguration/clientSecretFilePath", Some(json!(""))),
-        changed("/_comment", Some(json!({ "of": "mine" }))),
-        changed("/$schema", Some(json!("client-config.schema.json"))),
-        changed("/jwkEndpoint", Some(json!("x"))),
-        changed("/httpConfiguration", Some(json!({ "readTimeout": 2_000 }))),
-    ] {
-        schemas.validate(&fine, index).unwrap_or_else(|fault| panic!("{fault:#}"));
+    let mut fine: Vec<(String, Value)> = [
+        ("/_comment", json!({ "of": "mine" })),
+        ("/$schema", json!("client-config.schema.json")),
+        ("/jwkEndpoint", json!("x")),
+        ("/httpConfiguration", json!({ "readTimeout": 2_000 })),
+        (
+            "/httpConfiguration",
+            json!({ "readTimeout": null, "connectTimeout": null, "unsafeIgnoreSslCert": null }),
+        ),
+        ("/httpConfiguration", Value::Null),
+        ("/scope", Value::Null),
+        ("/openApiEndpoint", json!(" ")),
+        ("/developerApiEndpoint", Value::Null),
+        ("/tokenEndpoint", json!("https://tenant.example.com/of@mine/token?a@b")),
+        ("/tokenEndpoint", json!("tenant.example.com/token")),
+        ("/tokenEndpoint", json!("tenant.example.com:8443/token")),
+        ("/tokenEndpoint", json!(" [::1]:8443/token")),
+    ]
+    .map(|(pointer, value)| (pointer.to_owned(), value))
+    .into();
+    let words = [
+        ("signingAlgorithm", json!("RS256")),
+        ("clientDeployEnvironment", json!("COMMON")),
+        ("clientDeployEnvironment", json!("COMPUTER")),
+    ];
+    let unused = [
+        "identityType",
+        "clientSecretFilePath",
+        "privateKeyEnvVarName",
+        "privateKeyFilePath",
+        "privateKeyPassphraseEnvVarName",
+        "privateKeyId",
+        "signingAlgorithm",
+        "applicationFederatedCredentialName",
+        "clientDeployEnvironment",
+        "oidcTokenFilePath",
+        "oidcTokenFilePathEnvVarName",
+        "clientX509Certificate",
+        "clientX509CertificatePath",
+        "x509CertChains",
+        "x509CertChainsPath",
+        "pluginName",
+    ];
+    let unused =
+        unused.iter().flat_map(|key| [json!(""), json!(" "), Value::Null].map(|value| (*key, value)));
+    fine.extend(words.into_iter().chain(unused).map(|(key, value)| (format!("{authn}/{key}"), value)));
+    for (pointer, value) in fine {
+        let file = changed(&pointer, Some(value.clone()));
+        schemas.validate(&file, index).unwrap_or_else(|fault| panic!("{pointer} {value:?}: {fault:#}"));
+        assert!(loader.takes(&file).await, "{pointer} {value:?}");
+    }
+}
+
+/// The library's own judgement.
+struct Loader {
+    folder: tempfile::TempDir,
+}
+
+impl Loader {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), "a-secret").unwrap();
+        Self { folder }
+    }
+
+    /// Whether the file can be used, where its variable is set and its files are there.
+    async fn takes(&self, file: &Value) -> bool {
+        let path = self.folder.path().join("client-config.json");
+        let secret = self.folder.path().join("secret");
+        let text = file.to_string().replace("REPLACE_ME", "x").replace("/both", secret.to_str().unwrap());
+        std::fs::write(&path, text).unwrap();
+        let output = run(&["config", "check", path.to_str().unwrap()], &[("IDAAS_CLIENT_SECRET", "s")]).await;
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+        output.status.success()
     }
 }
 
