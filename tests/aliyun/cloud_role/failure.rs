@@ -15,7 +15,7 @@ async fn an_unknown_role_is_refused_with_a_hint_and_the_id_of_the_request() -> O
     let error = role.credentials().await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Refused, false));
     assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
-    assert_eq!(error.code(), Some("ResourceNotFound.CloudAccountRole"));
+    assert_eq!(error.code(), Some("cloud_account_role_not_found"));
     let id = error.request_id().unwrap();
     let hint = format!("check that IDaaS knows role {arn}, and check `idaasInstanceId`");
     for part in [id, "404 Not Found", &hint, &world.api.endpoint()] {

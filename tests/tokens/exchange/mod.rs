@@ -20,6 +20,7 @@ use tower_idaas_testing::{Behaviour, ClientAuthentication, TestIdaas};
 use crate::exchange::methods::{Fixture, METHODS};
 
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 fn client(server: &TestIdaas, method: ClientAuthentication) -> Result<Idaas, BoxError> {
     built(server, method, |builder| builder)
@@ -90,8 +91,9 @@ async fn subject_scope_and_requested_type_each_have_their_own_cached_token() -> 
     idaas.exchange_for(&one, &other).await?;
     idaas.exchange_for(&one, &other).await?;
     assert_eq!(server.token_requests(), 3);
-    let as_jwt = one.clone().with_requested_type(JWT);
-    assert_eq!(idaas.exchange(&as_jwt).await?.issued_token_type(), Some(JWT));
+    // The service issues access tokens alone, so that it is refused shows that it was requested.
+    let error = idaas.exchange(&one.clone().with_requested_type(JWT)).await.unwrap_err();
+    assert!(error.to_string().contains("requested_token_type expected"), "{error}");
     assert_eq!(server.token_requests(), 4);
     // And the client's own token is another one still.
     idaas.token().await?;
@@ -211,7 +213,7 @@ async fn an_actor_token_names_who_acts() -> Result<(), BoxError> {
     let api = server.api("api://test").plain_http().start().await?;
     let idaas = client(&server, ClientAuthentication::SecretPost)?;
     let actor = server.user_token("agent_7", &inbound()?)?;
-    let subject = caller(&server, "user_1")?.with_actor(actor, JWT);
+    let subject = caller(&server, "user_1")?.with_actor(actor, ACCESS_TOKEN);
     let token = idaas.exchange(&subject).await?;
     let seen = seen_by_api(api.url(), token.expose_token()).await?;
     assert_eq!((&seen["sub"], &seen["act"]["sub"]), (&"user_1".into(), &"agent_7".into()));

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::aliyun::access_key::AccessKeys;
 use crate::aliyun::cloud_account::{CloudAccount, CloudVendor};
 use crate::aliyun::open_api_refusal::OpenApiRefusal;
-use crate::aliyun::stored_secrets::{FETCH, OBTAIN, StoredSecrets};
+use crate::aliyun::stored_secrets::{FETCH, OBTAIN, StoredSecrets, refusal};
 use crate::bearer::BearerVerifier;
 use crate::idaas::TestIdaas;
 use crate::issuer::service::IdaasService;
@@ -219,10 +219,13 @@ impl DeveloperEndpoint {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn obtain(&self, head: &request::Parts) -> Result<Map<String, Value>, OpenApiRefusal> {
+    fn obtain(&self, head: &request::Parts) -> Result<Map<String, Value>, Refused> {
         let path = format!("/v2/{INSTANCE_ID}/cloudAccountRoles/_/actions/obtainAccessCredential");
-        if head.method != Method::GET || head.uri.path() != path {
-            return Err(OpenApiRefusal::new(StatusCode::NOT_FOUND, "ResourceNotFound", "nothing is here"));
+        if head.uri.path() != path {
+            return Err(refusal(StatusCode::NOT_FOUND, "resource_not_found", "nothing is here"));
+        }
+        if head.method != Method::GET {
+            return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "GET is expected"));
         }
         let state = self.state();
         let (mut arn, mut life) = (None, state.session);
@@ -234,14 +237,14 @@ impl DeveloperEndpoint {
                 }
                 _ => {
                     let message = format!("parameter {name} is unknown, repeated or out of range");
-                    return Err(OpenApiRefusal::new(StatusCode::BAD_REQUEST, "InvalidParameter", message));
+                    return Err(refusal(StatusCode::BAD_REQUEST, "invalid_parameter", &message));
                 }
             }
         }
         let now = self.bearer.idaas.endpoint.clock.now();
         state.account.assume(&arn.unwrap_or_default(), now, life).ok_or_else(|| {
             let message = "the role does not exist, or is not granted to the client";
-            OpenApiRefusal::new(StatusCode::NOT_FOUND, "ResourceNotFound.CloudAccountRole", message)
+            refusal(StatusCode::NOT_FOUND, "cloud_account_role_not_found", message)
         })
     }
 }

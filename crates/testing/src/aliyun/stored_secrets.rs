@@ -236,7 +236,7 @@ fn invalid(message: &str) -> Refused {
 }
 
 /// A refusal in the DeveloperAPI's own form.
-fn refusal(status: StatusCode, error: &str, description: &str) -> Refused {
+pub(crate) fn refusal(status: StatusCode, error: &str, description: &str) -> Refused {
     let body = json!({
         "error": error,
         "error_description": description,

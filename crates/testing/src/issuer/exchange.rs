@@ -11,7 +11,6 @@ pub(crate) const FIELDS: [&str; 5] =
     ["subject_token", "subject_token_type", "requested_token_type", "actor_token", "actor_token_type"];
 
 pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// An exchange that may be made.
 pub(crate) struct Exchange {
@@ -34,19 +33,15 @@ impl Exchange {
             (Some(_), _) => Some(token(form, "actor_token", "actor_token_type", issuer, now)?.subject),
         };
         let requested = form.get("requested_token_type").unwrap_or(ACCESS_TOKEN);
-        let issued_token_type = own_type(requested).ok_or_else(|| {
-            Refusal::invalid_request(format!("requested_token_type expected `{ACCESS_TOKEN}` or `{JWT}`"))
-        })?;
-        Ok(Self { subject: subject.subject, actor, issued_token_type })
+        expect_access_token("requested_token_type", requested)?;
+        Ok(Self { subject: subject.subject, actor, issued_token_type: ACCESS_TOKEN })
     }
 }
 
 /// The claims of a token of this issuer's that lives.
 fn token(form: &Form, field: &str, type_field: &str, issuer: &Issuer, now: u64) -> Result<Claims, Refusal> {
     let token = form.required(field)?;
-    if own_type(form.required(type_field)?).is_none() {
-        return Err(Refusal::invalid_request(format!("{type_field} expected `{ACCESS_TOKEN}` or `{JWT}`")));
-    }
+    expect_access_token(type_field, form.required(type_field)?)?;
     let claims = issuer.verify(token).filter(|claims| claims.issuer == issuer.url());
     let claims = claims.ok_or_else(|| Refusal::invalid_request(format!("{field} is not of this issuer")))?;
     if claims.expires <= now {
@@ -55,6 +50,10 @@ fn token(form: &Form, field: &str, type_field: &str, issuer: &Issuer, now: u64) 
     Ok(claims)
 }
 
-fn own_type(name: &str) -> Option<&'static str> {
-    [ACCESS_TOKEN, JWT].into_iter().find(|known| *known == name)
+/// The service exchanges access tokens for access tokens alone.
+fn expect_access_token(field: &str, kind: &str) -> Result<(), Refusal> {
+    match kind {
+        ACCESS_TOKEN => Ok(()),
+        _ => Err(Refusal::invalid_request(format!("{field} expected `{ACCESS_TOKEN}`"))),
+    }
 }

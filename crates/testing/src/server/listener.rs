@@ -26,7 +26,7 @@ use tower_idaas::BoxFuture;
 use tower_idaas::clock::Clock;
 
 /// From a connection that could not be accepted to the next one.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a server serves.
 pub(crate) trait Handler: Send + Sync + 'static {

@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bi
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::server::listener::ACCEPT_PAUSE;
+
 /// No honest request for a tunnel is larger.
 const LARGEST_HEAD: u64 = 64 * 1024;
 
@@ -128,7 +130,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             Some(_) = tunnels.join_next() => {} // frees what is left of a finished one
             accepted = listener.accept() => {
-                let Ok((client, _)) = accepted else { continue };
+                let Ok((client, _)) = accepted else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
                 tunnels.spawn(tunnel(client, Arc::clone(&shared)));
             }
         }

@@ -208,6 +208,29 @@ async fn an_exchanged_token_speaks_of_the_user_alone_unless_set_otherwise() {
 }
 
 #[tokio::test]
+async fn access_tokens_alone_are_exchanged_for_access_tokens() {
+    const TYPE: &str = "urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3A";
+    let idaas = TestIdaas::builder().start().await.unwrap();
+    let http = client(&idaas, Version::HTTP_2);
+    let user = idaas.user_token("user_1", &"api://shop|read".parse().unwrap()).unwrap();
+    let secret = idaas.secret();
+    let (secret, user) = (secret.expose_secret(), user.expose_secret());
+    for (subject, actor, requested) in [
+        ("jwt", "access_token", "access_token"),
+        ("access_token", "jwt", "access_token"),
+        ("access_token", "access_token", "jwt"),
+    ] {
+        let form = format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&client_id=app_test&\
+             client_secret={secret}&scope=api://x|read&subject_token={user}&subject_token_type={TYPE}{subject}&\
+             actor_token={user}&actor_token_type={TYPE}{actor}&requested_token_type={TYPE}{requested}"
+        );
+        let (status, json) = send_form(&http, &idaas, &form).await;
+        assert_eq!((status, &json["error"]), (StatusCode::BAD_REQUEST, &"invalid_request".into()), "{json}");
+    }
+}
+
+#[tokio::test]
 async fn several_clients_each_have_their_own_secret() {
     let builder = TestIdaas::builder().client("app_1", "secret-1").add_client("app_2", "secret-2");
     let idaas = builder.start().await.unwrap();
