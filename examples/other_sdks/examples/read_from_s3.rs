@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A client of the AWS SDK takes the provider as it is:
-//! `aws_config::defaults(…).credentials_provider(AwsCredentials::from(role))`; it then does by itself what `signed` does
-//! here.
+//! `aws_config::defaults(…).credentials_provider(AwsCredentials::from(role))`, best without the SDK's own cache, as
+//! [`AwsCredentials`] says; it then does by itself what `signed` does here.
 
 use std::time::SystemTime;
 

@@ -5,7 +5,20 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, Result, future};
 use tower_idaas::aliyun::{CloudRole, CloudStsToken};
 
-/// A role of AWS as a credential provider of its SDK: `aws_config::defaults(…).credentials_provider(…)`.
+/// A role of AWS as a credential provider of its SDK, and in the place of the SDK's own cache:
+///
+/// ```text
+/// aws_config::defaults(BehaviorVersion::latest())
+///     .credentials_provider(AwsCredentials::from(role))
+///     .identity_cache(aws_config::identity::IdentityCache::no_cache())
+/// ```
+///
+/// The SDK's cache would ask for the next credentials ten seconds before the end of the last ones at the earliest, and
+/// with a request that waits for them, five seconds at most. [`CloudRole`] has renewed them behind a request long before,
+/// and is asked for each one without that cache, which costs a look into its own.
+///
+/// Credentials that AWS rejects before their end (`ExpiredToken`, `InvalidClientTokenId`) are reported with
+/// [`CloudRole::invalidate`]; the next request has others.
 #[derive(Clone, Debug)]
 pub struct AwsCredentials(CloudRole);
 

@@ -5,8 +5,8 @@
 //! | `oss.rs` | reqsign's `ProvideCredential` | OSS, by reqsign's signer |
 //! | `aws.rs` | `ProvideCredentials` of `aws-credential-types` | the AWS SDK |
 //!
-//! Both read the cache of [`CloudRole`](tower_idaas::aliyun::CloudRole), which renews credentials in the background, so an
-//! SDK that asks for each request costs nothing.
+//! Both read the cache of [`CloudRole`](tower_idaas::aliyun::CloudRole), which renews credentials in the background and may
+//! be asked for each request. An SDK that caches as well asks late; each file says how that is set, or what it means.
 
 pub mod aws;
 pub mod oss;
