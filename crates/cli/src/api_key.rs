@@ -9,6 +9,7 @@ use tower_idaas::aliyun::ApiKey;
 use crate::cache::{CacheArguments, Entry, Issued};
 use crate::client::{ConfigArguments, now};
 use crate::failure::{EXIT_CODES, Failure};
+use crate::input;
 use crate::output::print;
 
 /// Prints an API key stored in IDaaS. What is printed on stdout is secret.
@@ -16,6 +17,7 @@ use crate::output::print;
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct ApiKeyArguments {
     /// The identifier of the credential in IDaaS
+    #[arg(value_parser = input::name)]
     name: String,
     #[command(flatten)]
     config: ConfigArguments,

@@ -1,34 +1,71 @@
 //! `idaas cloud-role`.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tower_idaas::BoxError;
-use tower_idaas::aliyun::{CloudCredentials, CloudStsToken};
+use tower_idaas::aliyun::{CloudCredentials, CloudRole, CloudStsToken};
+use tower_idaas::{BoxError, ConfigError, Idaas, Scope};
 
 use crate::bearer::timestamp;
 use crate::cache::{CacheArguments, Entry, Issued};
 use crate::client::ConfigArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::print;
-use crate::shell;
+use crate::{input, shell};
 
 /// Prints credentials of a cloud role. What is printed on stdout is secret.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct CloudRoleArguments {
     /// The ARN of the role, `acs:ram::…:role/…` or `arn:aws:iam::…:role/…`
+    #[arg(value_parser = input::name)]
     role: String,
     #[command(flatten)]
     config: ConfigArguments,
+    #[command(flatten)]
+    session: SessionArguments,
     /// How the credentials are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
     cache: CacheArguments,
+}
+
+/// How a role is assumed.
+#[derive(Args, Debug)]
+pub(crate) struct SessionArguments {
+    /// The scope of the token that IDaaS is called with [default: the configured one if its audience is
+    /// urn:cloud:idaas:pam, else urn:cloud:idaas:pam|.all]
+    #[arg(long, value_name = "SCOPE")]
+    idaas_scope: Option<Scope>,
+    /// How long the credentials live, from 15m to 12h; the role may allow less [default: what IDaaS chooses]
+    #[arg(long, value_name = "DURATION", value_parser = session_duration)]
+    session_duration: Option<Duration>,
+}
+
+impl SessionArguments {
+    /// The handle of the role.
+    pub(crate) fn role(&self, idaas: &Idaas, arn: &str) -> Result<CloudRole, ConfigError> {
+        let mut role = idaas.cloud_role(arn)?;
+        if let Some(scope) = &self.idaas_scope {
+            role = role.with_scope(scope.clone());
+        }
+        match self.session_duration {
+            Some(duration) => role.with_session_duration(duration),
+            None => Ok(role),
+        }
+    }
+}
+
+fn session_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match duration.subsec_nanos() == 0 && (900..=43_200).contains(&duration.as_secs()) {
+        true => Ok(duration),
+        false => Err("is not from 15m to 12h, in whole seconds".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -69,13 +106,17 @@ struct Credentials {
 }
 
 pub(crate) async fn run(arguments: CloudRoleArguments) -> Result<(), Failure> {
-    let CloudRoleArguments { role, config, format, cache } = arguments;
-    let role = config.client()?.cloud_role(&*role)?;
+    let CloudRoleArguments { role, config, session, format, cache } = arguments;
+    let role = session.role(&config.client()?, &role)?;
     let fetch = async {
         let value = Credentials::of(&role.credentials().await?)?;
         Ok(Issued { expires_at: value.expires_at, value })
     };
-    let entry = Entry::new("cloud-role").with(role.arn());
+    let seconds = session.session_duration.map(|duration| duration.as_secs().to_string());
+    let entry = Entry::new("cloud-role")
+        .with(role.arn())
+        .with_optional(session.idaas_scope.as_ref().map(Scope::as_str))
+        .with_optional(seconds.as_deref());
     let credentials = cache.open(&config).await.get_or_fetch(&entry, fetch).await?;
     let text = match format {
         Format::Json => pretty(&credentials.everything()),

@@ -28,9 +28,10 @@ use tower_idaas::aliyun::{CloudCredentials, CloudRole};
 
 use crate::bearer::timestamp;
 use crate::client::ConfigArguments;
+use crate::cloud_role::SessionArguments;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::output::{note, print};
-use crate::shutdown;
+use crate::{input, shutdown};
 
 /// More connections wait to be accepted.
 const MOST_CONNECTIONS: usize = 64;
@@ -44,17 +45,20 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(120);
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct CredentialsServerArguments {
     /// The ARN of the role, `acs:ram::…:role/…`
+    #[arg(value_parser = input::name)]
     role: String,
     #[command(flatten)]
     config: ConfigArguments,
+    #[command(flatten)]
+    session: SessionArguments,
     /// The port on 127.0.0.1 [default: a free one]
     #[arg(long, default_value_t, hide_default_value = true)]
     port: u16,
 }
 
 pub(crate) async fn run(arguments: CredentialsServerArguments) -> Result<(), Failure> {
-    let CredentialsServerArguments { role, config, port } = arguments;
-    let role = config.client()?.cloud_role(&*role)?;
+    let CredentialsServerArguments { role, config, session, port } = arguments;
+    let role = session.role(&config.client()?, &role)?;
     // A role without credentials is reported now, and not to each program that requests them.
     document(&role.credentials().await?)?;
     let stop = shutdown::requested()?;

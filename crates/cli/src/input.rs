@@ -30,10 +30,25 @@ pub(crate) async fn secret(file: &Path, expected: &str) -> Result<Secret, BoxErr
         (Err(error), _) => format!("stdin cannot be read: {error}"),
         (Ok(length), _) if length as u64 > LONGEST => "stdin holds more than 1 MiB".to_owned(),
         (_, Err(_)) => "stdin is not UTF-8 text".to_owned(),
-        (_, Ok(text)) if text.trim().is_empty() => "stdin is blank".to_owned(),
-        (_, Ok(text)) => return Ok(Secret::new(text.trim())),
+        (_, Ok(text)) => match without_mark(text).trim() {
+            "" => "stdin is blank".to_owned(),
+            text => return Ok(Secret::new(text)),
+        },
     };
     Err(format!("{problem}; write {expected} to it").into())
+}
+
+/// The name of something in IDaaS or in a cloud, as an argument has it.
+///
+/// # Errors
+///
+/// When it is blank or holds a control character.
+pub(crate) fn name(argument: &str) -> Result<String, &'static str> {
+    match argument.trim() {
+        "" => Err("is blank"),
+        name if name.contains(char::is_control) => Err("holds a control character"),
+        name => Ok(name.to_owned()),
+    }
 }
 
 /// The text in a regular file of 1 MiB at most. Neither a pipe nor a file system that hangs is waited for.
@@ -78,8 +93,13 @@ fn whole_text(path: &Path) -> io::Result<String> {
     let length = file.take(LONGEST + 1).read_to_string(&mut text)?;
     match length as u64 > LONGEST {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than 1 MiB")),
-        false => Ok(text),
+        false => Ok(without_mark(&text).to_owned()),
     }
+}
+
+/// The text without a byte-order mark, which some editors and shells add.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// For messages.

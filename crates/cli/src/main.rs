@@ -67,12 +67,31 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Whether a word stands where a level may, and is neither one nor the name of a crate whose events there are: the filter
+/// takes any word for the name of a crate, and then shows nothing else.
+fn has_misspelt_level(wanted: &str) -> bool {
+    const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+    const CRATES: [&str; 8] = ["tower", "idaas", "hyper", "h2", "rustls", "tokio", "reqwest", "mio"];
+    let is_known = |word: &str| {
+        LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+            || CRATES.iter().any(|name| word.starts_with(name))
+            || word.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut words = wanted.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{', ':']));
+    words.any(|word| !word.is_empty() && !is_known(word))
+}
+
 /// `RUST_LOG=debug` shows what happens, on stderr. By default a failure is reported at the end, once.
 fn log() {
     let wanted = Environment::Process
         .variable(LOG)
         .filter(|wanted| !wanted.as_encoded_bytes().trim_ascii().is_empty());
-    let filter = wanted.map(|wanted| wanted.to_str().and_then(|wanted| EnvFilter::try_new(wanted).ok()));
+    let filter = wanted.map(|wanted| {
+        wanted
+            .to_str()
+            .filter(|wanted| !has_misspelt_level(wanted))
+            .and_then(|wanted| EnvFilter::try_new(wanted).ok())
+    });
     // The value is not repeated: what a variable holds by mistake may be secret.
     if matches!(filter, Some(None)) {
         note(&format!(

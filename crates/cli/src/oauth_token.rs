@@ -21,6 +21,7 @@ use crate::output::print;
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct OauthTokenArguments {
     /// The identifier of the credential provider in IDaaS
+    #[arg(value_parser = input::name)]
     provider: String,
     #[command(flatten)]
     config: ConfigArguments,

@@ -16,6 +16,11 @@ impl ConfigFile {
         self.get("authnMethod").unwrap_or_default()
     }
 
+    /// Whether OIDC gets its token from the metadata service of Google Cloud.
+    pub(crate) fn is_on_google_cloud(&self) -> bool {
+        self.method() == "OIDC" && self.get("clientDeployEnvironment") == Some("GOOGLE_VM")
+    }
+
     /// Where tokens are requested.
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         let (key, uri) = self.0.endpoint()?;

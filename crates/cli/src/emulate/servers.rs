@@ -101,10 +101,14 @@ impl Servers {
 }
 
 impl Ports {
+    /// What is wrong with the clients, for example, is no fault of the port.
     fn problem(&self, port: u16, error: &io::Error) -> BoxError {
-        match port {
-            0 => format!("the emulator cannot be started on {}: {error}", self.at).into(),
-            port => format!("port {port} of {} cannot be used: {error}; choose another one", self.at).into(),
+        use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+        match (port, error.kind()) {
+            (1.., AddrInUse | AddrNotAvailable | PermissionDenied) => {
+                format!("port {port} of {} cannot be used: {error}; choose another one", self.at).into()
+            }
+            _ => format!("the emulator cannot be started on {}: {error}", self.at).into(),
         }
     }
 }

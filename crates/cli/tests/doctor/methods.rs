@@ -48,6 +48,48 @@ async fn a_key_with_escaped_line_breaks_is_described_as_well() {
 }
 
 #[tokio::test]
+async fn a_chosen_algorithm_and_certificates_in_files_are_described() {
+    let mut demo = demo(ClientAuthentication::PrivateKeyJwt).await;
+    let key = include_str!("../../../../tests/golden/keys/rsa3072.pkcs1.pem");
+    demo.surroundings.set(TestIdaas::PRIVATE_KEY_VARIABLE, key);
+    demo.server.set_public_key(include_str!("../../../../tests/golden/keys/rsa3072.pub.pem")).unwrap();
+    demo.change("signingAlgorithm", &"RS512".into()).unwrap();
+    let report = demo.examine(Report::default()).await;
+    assert_eq!(fact(&report, Step::Credential, "algorithm"), "RSA of 3072 bits, RS512");
+
+    let demo = self::demo(ClientAuthentication::Pca).await;
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(&demo.config).unwrap()).unwrap();
+    for (key, path_key) in
+        [("clientX509Certificate", "clientX509CertificatePath"), ("x509CertChains", "x509CertChainsPath")]
+    {
+        let text = config.pointer(&format!("/authnConfiguration/{key}")).and_then(|text| text.as_str());
+        let path = demo.config.with_file_name(key);
+        std::fs::write(&path, text.unwrap_or_default()).unwrap();
+        demo.change(key, &"".into()).unwrap();
+        let is_there = text.is_some_and(|text| !text.is_empty());
+        demo.change(path_key, &if is_there { path.to_str().unwrap() } else { "" }.into()).unwrap();
+    }
+    let report = demo.examine(Report::default()).await;
+    assert!(report.is_healthy(), "{report:#?}");
+    assert!(fact(&report, Step::Credential, "subject").contains("CN=tower-idaas test client"));
+}
+
+#[tokio::test]
+async fn on_google_cloud_the_token_is_that_of_the_metadata_service() {
+    let mut demo = demo(ClientAuthentication::Oidc).await;
+    demo.change("clientDeployEnvironment", &"GOOGLE_VM".into()).unwrap();
+    let metadata = demo.server.start_metadata_service().await.unwrap();
+    demo.surroundings.metadata_address = Some(metadata.address());
+    let report = demo.examine(Report::default()).await;
+    let credential = finding(&report, Step::Credential);
+    assert!(credential.summary.contains("the metadata service"), "{credential:?}");
+    assert!(fact(&report, Step::Credential, "request").contains("/computeMetadata/v1/"), "{credential:?}");
+    assert!(!format!("{credential:?}").contains("service-account-token"), "{credential:?}");
+    let variables = finding(&report, Step::Variables);
+    assert_eq!(variables.summary, "the configuration names none");
+}
+
+#[tokio::test]
 async fn a_service_account_token_that_has_expired_or_is_gone_is_the_credentials_fault() {
     let demo = demo(ClientAuthentication::Oidc).await;
     let file = demo.config.with_file_name("service-account-token");
@@ -101,6 +143,8 @@ async fn plugin_names_the_source_of_its_access_key_and_probes_the_openapi() {
     assert!(report.is_healthy(), "{report:#?}");
     assert!(finding(&report, Step::Tcp).summary.ends_with(api.endpoint().trim_start_matches("localhost")));
     assert_eq!(fact(&report, Step::Credential, "environment"), "its variables are set");
+    let sources: Vec<&str> = finding(&report, Step::Credential).facts.iter().map(|(name, _)| *name).collect();
+    assert_eq!(sources[sources.len() - 2..], ["ECS RAM role", "credentials URI"]);
     assert!(!super::printed(&report).contains("not-a-real-access-key-secret"));
     assert_holds_no_secret(&report, &demo);
 }

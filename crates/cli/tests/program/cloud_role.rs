@@ -47,6 +47,48 @@ async fn each_format_is_what_its_reader_takes() {
 }
 
 #[tokio::test]
+async fn a_session_is_as_long_and_its_token_for_the_scope_as_the_arguments_say() {
+    let (fixture, api) = fixture().await;
+    let scope = "urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential";
+    let arguments = ["cloud-role", ALIBABA, "--session-duration", "15m", "--idaas-scope", scope];
+    done(&fixture.run(&arguments).await);
+    let request = api.requests().pop().unwrap();
+    assert!(request.uri.query().unwrap().contains("durationSeconds=900"), "{:?}", request.uri);
+    let token = fixture.server.requests().pop().unwrap();
+    assert_eq!(token.scope.as_deref(), Some(scope));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_client_that_would_sign_with_a_profile_that_starts_it_does_not_start_itself_without_end() {
+    let fixture = Fixture::new().await;
+    let open_api = fixture.server.start_open_api().await.unwrap();
+    std::fs::write(&fixture.config, open_api.client_config()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let count = home.path().join("count");
+    let command = format!(
+        "sh -c \"echo x >> '{}'; exec '{}' cloud-role {ALIBABA} --format aliyun\"",
+        count.display(),
+        env!("CARGO_BIN_EXE_idaas")
+    );
+    let profile = serde_json::json!({ "name": "p", "mode": "External", "process_command": command });
+    let profiles = serde_json::json!({ "current": "p", "profiles": [profile] });
+    std::fs::create_dir(home.path().join(".aliyun")).unwrap();
+    std::fs::write(home.path().join(".aliyun/config.json"), profiles.to_string()).unwrap();
+    let mut variables = fixture.variables("").to_vec();
+    variables.extend([
+        ("HOME", home.path().to_str().unwrap()),
+        ("PATH", "/usr/bin:/bin"),
+        ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"),
+    ]);
+    let output = super::run(&["token"], &variables).await;
+    assert_fails(&output, 1, &["the `process_command` of profile `p`"]);
+    // Once for each attempt of the first client.
+    let started = std::fs::read_to_string(&count).unwrap().lines().count();
+    assert!((1..=3).contains(&started), "{started}");
+}
+
+#[tokio::test]
 async fn variables_are_lines_that_a_shell_evaluates() {
     let (fixture, _api) = fixture().await;
     for (role, name) in [(ALIBABA, "ALIBABA_CLOUD_SECURITY_TOKEN"), (AWS, "AWS_SESSION_TOKEN")] {
@@ -72,10 +114,10 @@ async fn a_format_of_another_cloud_and_a_role_that_is_not_there_fail() {
 #[tokio::test]
 async fn what_is_no_arn_is_refused_before_anything_is_sent() {
     let (fixture, _api) = fixture().await;
-    for (role, expected) in
-        [(" ", "is blank"), ("a\nb", "control character"), (&*"a".repeat(2049), "longer than 2048")]
+    for (role, code, expected) in
+        [(" ", 2, "is blank"), ("a\nb", 2, "control character"), (&*"a".repeat(2049), 3, "longer than 2048")]
     {
-        assert_fails(&fixture.run(&["cloud-role", role]).await, 3, &[expected]);
+        assert_fails(&fixture.run(&["cloud-role", role]).await, code, &[expected]);
     }
     assert_eq!(fixture.server.token_requests(), 0);
 }

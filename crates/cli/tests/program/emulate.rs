@@ -67,6 +67,18 @@ async fn a_client_with_the_printed_configuration_gets_tokens_by_each_method() {
 }
 
 #[tokio::test]
+async fn clients_that_cannot_be_registered_are_no_fault_of_the_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clients.json");
+    let twice = r#"[{"id": "app_a", "secret": "a-secret"}, {"id": "app_a", "secret": "b-secret"}]"#;
+    std::fs::write(&file, twice).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let arguments = ["emulate", "--clients", file.to_str().unwrap(), "--port", &port];
+    let output = run(&arguments, &[]).await;
+    assert_fails(&output, 1, &["the emulator cannot be started", "two clients have the same id"]);
+}
+
+#[tokio::test]
 async fn clients_are_those_of_the_file_and_ports_are_those_that_are_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clients.json");

@@ -94,7 +94,7 @@ async fn a_name_that_idaas_does_not_know_or_that_is_none_is_reported() {
     let (fixture, api) = fixture().await;
     assert_fails(&fixture.run(&["api-key", "nothing"]).await, 1, &["nothing", "credential_not_found"]);
     assert_fails(&fixture.run(&["oauth-token", "nothing"]).await, 1, &["nothing", "provider_not_found"]);
-    assert_fails(&fixture.run(&["api-key", " "]).await, 3, &["is blank"]);
+    assert_fails(&fixture.run(&["api-key", " "]).await, 2, &["is blank"]);
     api.set_credential_enabled("model", false);
     assert_fails(&fixture.run(&["api-key", "model"]).await, 1, &["model", "not enabled"]);
     let without = Fixture::new().await;

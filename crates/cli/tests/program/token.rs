@@ -40,6 +40,10 @@ async fn a_filter_of_events_that_is_not_understood_is_reported_and_not_shown() {
     for (filter, is_understood) in [
         (&b"marker=loud"[..], false),
         (b"marker\xff", false),
+        (b"debgumarker", false),
+        (b"Warn,markerinfo", false),
+        (b"error,tower_idaas=error", true),
+        (b"off,tower_test", true),
         (b"tower_idaas=error", true),
         (b"", true),
         (b" ", true),
@@ -152,7 +156,8 @@ async fn a_subject_token_is_exchanged_from_a_file_and_from_stdin() {
     #[cfg(unix)]
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let from_file = fixture.run(&["token", "--exchange", file.to_str().unwrap()]).await;
-    let from_stdin = run_with(&["token", "--exchange", "-"], &variables, &format!("{subject}\n")).await;
+    let from_stdin =
+        run_with(&["token", "--exchange", "-"], &variables, &format!("\u{feff}{subject}\n")).await;
     for output in [from_file, from_stdin] {
         let token = done(&output).trim_end();
         assert!(token.split('.').count() == 3 && token != subject);

@@ -27,6 +27,7 @@ pub(crate) async fn examine(config: &ConfigFile, faults: &Faults, surroundings: 
         }
         "PRIVATE_KEY_JWT" => private_key::examine(config, faults, surroundings),
         "PCA" => pca::examine(config, faults, surroundings),
+        "OIDC" if config.is_on_google_cloud() => metadata::examine(config, faults, surroundings).await,
         "OIDC" => service_account::examine(config, faults, surroundings),
         "PKCS7" => metadata::examine(config, faults, surroundings).await,
         "PLUGIN" => plugin::examine(surroundings).await,

@@ -1,4 +1,4 @@
-//! PKCS7: the requests to the cloud's metadata service, and whether it is within reach.
+//! PKCS7, and OIDC on Google Cloud: the requests to the cloud's metadata service, and whether it is within reach.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -17,22 +17,30 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) const ALIBABA_CLOUD: &str = "http://100.100.100.200";
 const AWS: &str = "http://169.254.169.254";
+const GOOGLE_CLOUD: &str = "http://metadata.google.internal";
+/// Where the clouds that want a metadata token issue one.
+const TOKEN: &str = "/latest/api/token";
 
 pub(crate) async fn examine(
     config: &ConfigFile,
     faults: Vec<String>,
     surroundings: &Surroundings,
 ) -> Finding {
-    let (address, document) = match config.get("clientDeployEnvironment") {
-        Some("AWS_EC2") => (AWS, "/latest/dynamic/instance-identity/rsa2048"),
-        _ => (ALIBABA_CLOUD, "/latest/dynamic/instance-identity/pkcs7?audience=…"),
+    let (address, first, document) = match config.get("clientDeployEnvironment") {
+        Some("AWS_EC2") => (AWS, Some(TOKEN), "/latest/dynamic/instance-identity/rsa2048"),
+        Some("GOOGLE_VM") => (
+            GOOGLE_CLOUD,
+            None,
+            "/computeMetadata/v1/instance/service-accounts/default/identity?audience=…&format=full",
+        ),
+        _ => (ALIBABA_CLOUD, Some(TOKEN), "/latest/dynamic/instance-identity/pkcs7?audience=…"),
     };
     let address = surroundings.metadata_address.as_deref().unwrap_or(address);
-    let requests = [
-        ("first", format!("PUT {address}/latest/api/token")),
-        ("then", format!("GET {address}{document}")),
-        ("never", "through a proxy".to_owned()),
-    ];
+    let first = first.map(|path| ("first", format!("PUT {address}{path}")));
+    let then = if first.is_some() { "then" } else { "request" };
+    let requests = first
+        .into_iter()
+        .chain([(then, format!("GET {address}{document}")), ("never", "through a proxy".to_owned())]);
     let finding = match is_in_reach(address).await {
         true => Finding::ok(Step::Credential, "a document of the metadata service, which is within reach"),
         false => Finding::failed(Step::Credential, format!("no metadata service within {LIMIT:?}")).advise(

@@ -11,6 +11,7 @@ use super::super::finding::{Finding, Step};
 use super::super::surroundings::Surroundings;
 use super::certificate::Described;
 use super::private_key;
+use crate::input;
 
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -19,11 +20,12 @@ pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &S
         return private_key::unusable(faults);
     }
     let now = SystemTime::now();
-    let own = certificates(config, "clientX509Certificate");
+    let certificates = |key, path_key| certificates(config, key, path_key, surroundings);
+    let own = certificates("clientX509Certificate", "clientX509CertificatePath");
     let Some(leaf) = own.first() else {
         return Finding::ok(Step::Credential, "a certificate in a form that only the crate can read");
     };
-    let chain = certificates(config, "x509CertChains");
+    let chain = certificates("x509CertChains", "x509CertChainsPath");
     let finding = judge(leaf, &chain, now).facts(private_key::describe(config, surroundings));
     finding.facts(leaf.facts(now)).fact("intermediates", chain.len())
 }
@@ -36,8 +38,8 @@ fn judge(leaf: &Described, chain: &[Described], now: SystemTime) -> Finding {
             let when = display::time(certificate.not_after);
             return Finding::failed(Step::Credential, format!("{what} expired at {when}")).advise(
                 "IDaaS refuses an expired client certificate; or this machine's clock is ahead: see `clock`",
-                "have the authority issue a new certificate, and put it into `clientX509Certificate` (its \
-                 intermediates into `x509CertChains`) with its key in the variable",
+                "have the authority issue a new certificate, and put it, its intermediates and its key where the \
+                 configuration says",
             );
         }
         if certificate.not_before > now {
@@ -55,9 +57,18 @@ fn judge(leaf: &Described, chain: &[Described], now: SystemTime) -> Finding {
     }
 }
 
-/// All that can be read; line breaks may be written as `\n`.
-fn certificates(config: &ConfigFile, key: &str) -> Vec<Described> {
-    let text = config.get(key).unwrap_or_default().replace("\\n", "\n");
+/// All that can be read, in the file or in the configuration; line breaks may be written as `\n`.
+fn certificates(
+    config: &ConfigFile,
+    key: &str,
+    path_key: &str,
+    surroundings: &Surroundings,
+) -> Vec<Described> {
+    let text = match config.get(path_key) {
+        Some(path) => input::text(&surroundings.expand(path.as_ref())).unwrap_or_default(),
+        None => config.get(key).unwrap_or_default().to_owned(),
+    };
+    let text = text.replace("\\n", "\n");
     let read = CertificateDer::pem_slice_iter(text.as_bytes());
     read.filter_map(|der| Described::from_der(&der.ok()?)).collect()
 }

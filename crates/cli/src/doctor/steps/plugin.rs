@@ -5,7 +5,7 @@ use super::super::surroundings::Surroundings;
 use super::metadata;
 use crate::input;
 
-/// What each source of the vendor's chain needs, in its order.
+/// What each source of the vendor's chain needs, in its order; before the last one, there is the role of the instance.
 const SOURCES: [(&str, &[&str]); 5] = [
     ("environment", &["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"]),
     (
@@ -42,7 +42,8 @@ pub(crate) async fn examine(surroundings: &Surroundings) -> Finding {
         }
         (false, false) => format!("no metadata service at {address} within 1 s"),
     };
-    facts.push(("ECS RAM role", instance));
+    // In its place: the credentials URI comes last.
+    facts.insert(facts.len().saturating_sub(1), ("ECS RAM role", instance));
     let finding = match has_source {
         true => Finding::ok(Step::Credential, "an Alibaba Cloud credential, from the vendor's chain"),
         false => Finding::failed(Step::Credential, "no Alibaba Cloud credential was found").advise(

@@ -10,6 +10,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::super::config_file::ConfigFile;
 use super::super::finding::{Finding, Step};
 use super::super::surroundings::Surroundings;
+use crate::input;
 
 pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &Surroundings) -> Finding {
     if !faults.is_empty() {
@@ -22,8 +23,8 @@ pub(crate) fn examine(config: &ConfigFile, faults: Vec<String>, surroundings: &S
 pub(super) fn unusable(faults: Vec<String>) -> Finding {
     Finding::failed(Step::Credential, "key or certificate cannot be used").notes(faults).advise(
         "the client cannot sign, so it cannot authenticate",
-        "put the whole PEM text, with its BEGIN and END lines, where the configuration says; unencrypted, RSA of \
-         2048 bits at least or EC on P-256, P-384 or P-521",
+        "put the whole PEM text, with its BEGIN and END lines, where the configuration says; RSA of 2048 bits at \
+         least or EC on P-256, P-384 or P-521; an encrypted one needs `privateKeyPassphraseEnvVarName`",
     )
 }
 
@@ -33,16 +34,19 @@ fn reminder() -> &'static str {
 
 /// What kind of key it is. Nothing, when it came in a form that only the crate can read.
 pub(super) fn describe(config: &ConfigFile, surroundings: &Surroundings) -> Option<(&'static str, String)> {
-    let name = config.get("privateKeyEnvVarName")?;
-    let text = surroundings.variable(name)?.into_string().ok()?.replace("\\n", "\n");
+    let text = match config.get("privateKeyFilePath") {
+        Some(path) => input::text(&surroundings.expand(path.as_ref())).ok()?,
+        None => surroundings.variable(config.get("privateKeyEnvVarName")?)?.into_string().ok()?,
+    };
+    let text = text.replace("\\n", "\n");
     let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok()?;
     let public = any_supported_type(&key).ok()?.public_key()?.to_vec();
     let (_, public) = SubjectPublicKeyInfo::from_der(&public).ok()?;
-    Some(("algorithm", kind(&public)?))
+    Some(("algorithm", kind(&public, config.get("signingAlgorithm"))?))
 }
 
-/// The key's kind and what assertions are signed with by it.
-pub(super) fn kind(public: &SubjectPublicKeyInfo<'_>) -> Option<String> {
+/// The key's kind, and what assertions are signed with by it: what the configuration says, or what suits the key.
+fn kind(public: &SubjectPublicKeyInfo<'_>, chosen: Option<&str>) -> Option<String> {
     Some(match public.parsed().ok()? {
         PublicKey::RSA(key) => {
             let bits = key.key_size();
@@ -51,7 +55,7 @@ pub(super) fn kind(public: &SubjectPublicKeyInfo<'_>) -> Option<String> {
                 2049..=3072 => "RS384",
                 _ => "RS512",
             };
-            format!("RSA of {bits} bits, {algorithm}")
+            format!("RSA of {bits} bits, {}", chosen.unwrap_or(algorithm))
         }
         PublicKey::EC(point) => {
             let (curve, algorithm) = match point.data().len() {
@@ -60,7 +64,7 @@ pub(super) fn kind(public: &SubjectPublicKeyInfo<'_>) -> Option<String> {
                 133 => ("P-521", "ES512"),
                 _ => return None,
             };
-            format!("EC on {curve}, {algorithm}")
+            format!("EC on {curve}, {}", chosen.unwrap_or(algorithm))
         }
         _ => return None,
     })

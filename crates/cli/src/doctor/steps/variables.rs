@@ -25,6 +25,7 @@ pub(crate) fn examine(config: &ConfigFile, faults: &Faults, surroundings: &Surro
     let named: Vec<&str> = KEYS
         .iter()
         .filter(|(_, methods)| methods.contains(&config.method()))
+        .filter(|(key, _)| *key != "oidcTokenFilePathEnvVarName" || !config.is_on_google_cloud())
         .filter_map(|(key, _)| config.get(key))
         .collect();
     if named.is_empty() {
