@@ -30,6 +30,8 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn reject(&mut self, digest: Digest) {
+        // One that is rejected again and again must not push the others out.
+        self.rejected.retain(|known| *known != digest);
         self.rejected.truncate(REJECTED - 1);
         self.rejected.push_front(digest);
     }
@@ -111,5 +113,14 @@ mod tests {
         assert_eq!(history.owner(|| "third".to_owned()), "first");
         history.ended("first");
         assert_eq!(history.owner(|| "fourth".to_owned()), "fourth");
+    }
+
+    #[test]
+    fn a_token_that_is_rejected_again_and_again_pushes_no_other_one_out() {
+        let mut history = History::default();
+        let [one, another] = ["one", "another"].map(crate::record::digest_of);
+        history.reject(one);
+        (0..2 * REJECTED).for_each(|_| history.reject(another));
+        assert!(history.is_rejected(&one) && history.is_rejected(&another));
     }
 }

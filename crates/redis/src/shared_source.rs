@@ -37,6 +37,8 @@ pub(crate) struct SharedSource {
     pub(crate) identity: Identity,
     pub(crate) keys: SecretSource,
     pub(crate) last_keys: LastGood<Keys>,
+    /// How long reading the keys may take.
+    pub(crate) keys_timeout: Duration,
     pub(crate) environment: Environment,
     /// Whether the keys could not be read the last time.
     pub(crate) keyless: AtomicBool,
@@ -98,7 +100,9 @@ impl TokenSource for SharedSource {
 
 impl SharedSource {
     async fn load_keys(&self) -> Result<Arc<Keys>, Error> {
-        let keys = self.keys.read(&self.environment).await.and_then(|text| self.parse_keys(&text));
+        let read = tokio::time::timeout(self.keys_timeout, self.keys.read(&self.environment)).await;
+        let text = read.unwrap_or_else(|_elapsed| Err(self.keys_hang()));
+        let keys = text.and_then(|text| self.parse_keys(&text));
         self.last_keys.or_stand_in(keys, self.clock().now())
     }
 
@@ -109,6 +113,11 @@ impl SharedSource {
             self.last_keys.keep(Arc::new(self.parse_keys(&text)?));
         }
         Ok(())
+    }
+
+    fn keys_hang(&self) -> Error {
+        let (keys, limit) = (&self.keys, self.keys_timeout);
+        Error::new(ErrorKind::Timeout, format!("{keys} brought no keys of the token store within {limit:?}"))
     }
 
     fn parse_keys(&self, text: &Secret) -> Result<Keys, Error> {

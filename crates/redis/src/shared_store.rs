@@ -23,8 +23,11 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 /// How long the others wait for a process that died; a living one renews its lease three times in that time.
 const LEASE: Duration = Duration::from_secs(5);
 
-/// What calls of the store can add to a fetch besides the wait.
-const CALLS_PER_FETCH: u32 = 8;
+/// How many times as long as a call of the store reading the keys may take: a function may bring them from afar.
+const CALLS_PER_READING: u32 = 4;
+
+/// What the keys and calls of the store can add to a fetch besides the wait.
+const CALLS_PER_FETCH: u32 = 8 + CALLS_PER_READING;
 
 /// A [`TokenStore`] and how it is used. [`in_front_of`](Self::in_front_of) puts it in front of a client's token source:
 ///
@@ -75,7 +78,8 @@ impl SharedStore {
         self
     }
 
-    /// Sets how long one call of the store may take, a new connection included. 250 ms by default.
+    /// Sets how long one call of the store may take, a new connection included. 250 ms by default. Reading the keys may
+    /// take four times as long; then those that were last read are used for a moment, and after that no store.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -137,6 +141,7 @@ impl SharedStore {
                 },
                 keys,
                 last_keys: LastGood::default(),
+                keys_timeout: timeout.saturating_mul(CALLS_PER_READING),
                 environment: context.environment().clone(),
                 keyless: AtomicBool::new(false),
                 store: GuardedStore {

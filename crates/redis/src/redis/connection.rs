@@ -182,7 +182,25 @@ async fn sockets(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
     }
-    Ok(lookup_host((host, port)).await?.take(MOST_ADDRESSES).collect())
+    Ok(alternate(lookup_host((host, port)).await?.collect()))
+}
+
+/// The families take turns, the one that the resolver prefers first (RFC 8305 section 4): where one of them leads
+/// nowhere, its addresses must not take the time of the other's.
+fn alternate(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let preferred = found.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|address| address.is_ipv6() == preferred);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let pair = [first.next(), second.next()];
+        if pair.iter().all(Option::is_none) {
+            ordered.truncate(MOST_ADDRESSES);
+            return ordered;
+        }
+        ordered.extend(pair.into_iter().flatten());
+    }
 }
 
 #[cfg(test)]
@@ -225,6 +243,19 @@ mod tests {
             let opened = tokio::time::timeout(Duration::from_millis(250), opened).await.unwrap();
             assert!(opened.unwrap().is_usable());
         }
+    }
+
+    #[test]
+    fn addresses_of_both_families_take_turns() {
+        let [four, six]: [fn(u8) -> SocketAddr; 2] = [
+            |number| (Ipv4Addr::new(10, 0, 0, number), 1).into(),
+            |number| (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()), 1).into(),
+        ];
+        let found = vec![six(1), six(2), six(3), four(1), four(2)];
+        assert_eq!(alternate(found), [six(1), four(1), six(2), four(2), six(3)]);
+        assert_eq!(alternate(vec![four(1), six(1)]), [four(1), six(1)]);
+        assert_eq!(alternate((0..99).map(six).collect()).len(), MOST_ADDRESSES);
+        assert!(alternate(Vec::new()).is_empty());
     }
 
     #[tokio::test]

@@ -18,6 +18,14 @@ pub(super) fn no_tls(place: &Place) -> Error {
     Error::new(ErrorKind::Connect, message)
 }
 
+/// The name is configuration, and no secret.
+pub(super) fn no_master(sentinel: &Place, name: &str) -> Error {
+    let name = name.escape_debug();
+    let message =
+        format!("the sentinel at {sentinel} knows no master `{name}`; check the name of the master");
+    Error::new(ErrorKind::Unavailable, message)
+}
+
 pub(super) fn failed(place: &Place, error: &RedisError) -> Error {
     if error.kind() == redis::ErrorKind::AuthenticationFailed {
         let message = format!("Redis at {place} refused user or password; check them in its address");

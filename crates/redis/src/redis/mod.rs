@@ -189,17 +189,25 @@ impl RedisStore {
     async fn query_sentinel(&self, sentinel: &Address, master: &str) -> Result<Place, Error> {
         let connection = Connection::open(sentinel, self.tls.as_ref()).await?;
         let response = connection.query(&commands::master_address(master)).await;
+        if matches!(response, Ok(Value::Nil)) {
+            return Err(fault::no_master(&sentinel.place, master));
+        }
         let response = response.and_then(|response| Ok(<(String, u16)>::from_redis_value(response)?));
         let (host, port) = response.map_err(|error| fault::failed(&sentinel.place, &error))?;
         Ok(Place::Host(host, port))
     }
 
     async fn open_node(&self, place: &Place) -> Result<Connection, Error> {
-        let endpoints = self.load_endpoints().await.map(Arc::new);
+        let loaded = self.load_endpoints().await.map(Arc::new);
+        let is_new = loaded.is_ok();
         let last = || self.last_endpoints.stand_in_if(|_| true, self.clock.now());
-        let endpoints = endpoints.or_else(|error| last().ok_or(error))?;
+        let endpoints = loaded.or_else(|error| last().ok_or(error))?;
         let server = endpoints.servers.first().ok_or_else(no_server)?.at(place.clone());
-        Connection::open(&server, self.tls.as_ref()).await
+        let connection = Connection::open(&server, self.tls.as_ref()).await?;
+        if is_new {
+            self.last_endpoints.keep(endpoints);
+        }
+        Ok(connection)
     }
 
     async fn done(&self, name: &str, command: Cmd) -> Result<bool, Error> {
@@ -274,5 +282,67 @@ impl TokenStore for RedisStore {
 
     fn remove<'a>(&'a self, name: &'a str, value: &'a [u8]) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(self.done(name, commands::remove(name, value)))
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tower_idaas::clock::ManualClock;
+    use tower_idaas::environment::ManualEnvironment;
+
+    use super::*;
+    use crate::last_good::GRACE;
+
+    const VARIABLE: &str = "REDIS_URL";
+
+    /// The address of a server that says `OK` to each command, and as a sentinel that it knows no master.
+    async fn server() -> (String, Place) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut command = [0; 1024];
+                    while let Ok(length @ 1..) = stream.read(&mut command).await {
+                        let is_query =
+                            String::from_utf8_lossy(command.get(..length).unwrap()).contains("SENTINEL");
+                        let response: &[u8] = if is_query { b"*-1\r\n" } else { b"+OK\r\n" };
+                        stream.write_all(response).await.unwrap();
+                    }
+                });
+            }
+        });
+        (format!("redis://:password@{address}"), Place::Host("127.0.0.1".to_owned(), address.port()))
+    }
+
+    #[tokio::test]
+    async fn a_sentinel_that_does_not_know_the_masters_name_is_reported_as_such() {
+        let (url, _) = server().await;
+        let store = RedisStore::builder(SecretSource::value(url.clone()));
+        let store = store.sentinels("mymastre", SecretSource::value(url)).build().unwrap();
+        let error = store.open_home().await.unwrap_err();
+        assert!(error.to_string().contains("knows no master `mymastre`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn addresses_that_led_to_a_node_of_a_cluster_stand_in_for_a_moment_each_time_they_cannot_be_read() {
+        let ((url, node), environment, clock) =
+            (server().await, ManualEnvironment::new(), ManualClock::new());
+        environment.set(VARIABLE, &url);
+        let store = RedisStore::builder(SecretSource::variable(VARIABLE));
+        let mut store = store.environment(environment.clone()).build().unwrap();
+        store.clock = Clock::Manual(clock.clone());
+        for _ in 0..3 {
+            environment.set(VARIABLE, &url);
+            store.open_node(&node).await.unwrap();
+            environment.set(VARIABLE, "");
+            store.open_node(&node).await.unwrap();
+            clock.advance(GRACE * 2);
+        }
+        assert!(store.open_node(&node).await.is_err());
     }
 }

@@ -11,19 +11,24 @@ use tower_idaas::BoxFuture;
 /// people who browse: a call of the store has a quarter of a second, and a store is close by.
 const STAGGER: Duration = Duration::from_millis(50);
 
+/// With many attempts they follow each other sooner: the last one begins within this time.
+const ALL_BEGUN: Duration = Duration::from_millis(150);
+
 /// The first success. The other attempts are dropped with it.
 ///
 /// # Errors
 ///
 /// The last failure, when all attempts fail; `None` when there is no attempt.
 pub(super) async fn first_success<T, E>(attempts: Vec<BoxFuture<'_, Result<T, E>>>) -> Result<T, Option<E>> {
+    let pauses = u32::try_from(attempts.len()).unwrap_or(u32::MAX).saturating_sub(1).max(1);
+    let stagger = STAGGER.min(ALL_BEGUN / pauses);
     let mut waiting = attempts.into_iter();
     let mut running = FuturesUnordered::new();
     let mut failure = None;
     loop {
         let started = waiting.next().map(|attempt| running.push(attempt)).is_some();
         let ended = match started {
-            true => timeout(STAGGER, running.next()).await,
+            true => timeout(stagger, running.next()).await,
             false => Ok(running.next().await),
         };
         match ended {
@@ -61,6 +66,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_attempt_does_not_take_the_time_of_the_next_one() {
         assert_eq!(race(vec![never(), never(), after(10, Ok(3))]).await, (Ok(3), 110));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_of_sixteen_attempts_has_a_part_of_a_quarter_of_a_second_too() {
+        let silent = (0..15).map(|_| never());
+        let (result, took) = race(silent.chain([after(50, Ok(16))]).collect()).await;
+        assert_eq!(result, Ok(16));
+        assert!(took < 250, "{took}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -211,3 +211,15 @@ async fn a_probe_responds_at_once_while_the_store_hangs_and_makes_the_client_rea
     assert!(idaas.is_ready(), "the store's time-out is over");
     assert_eq!(source.0.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_never_brought_delay_a_fetch_by_a_second_and_no_more() {
+    let source = TestSource::default();
+    let keys = SecretSource::from_fn(std::future::pending);
+    let store = SharedStore::new(MemoryStore::new(), keys).namespace("test");
+    let builder = Idaas::builder().scope("api://a|read").token_source(source);
+    let idaas = sharing(builder, store).build().unwrap();
+    let started = tokio::time::Instant::now();
+    assert_eq!(token(&idaas).await, "token-1");
+    assert_eq!(started.elapsed().as_millis(), 1_000);
+}
