@@ -101,8 +101,8 @@ impl Unfit {
     #[cold]
     pub(super) fn error<'a>(self, target: impl Into<Target<'a>>) -> Error {
         let target = target.into();
-        // Without user information, path and query: they may hold secrets.
-        let host = target.host().unwrap_or_default();
+        // Without user information, path and query: they may hold secrets. No name that resolves is longer.
+        let host: String = target.host().unwrap_or_default().chars().take(255).collect();
         let message = match (self, target.scheme()) {
             (Self::Plaintext, _) => format!(
                 "the token was not sent to {host} over plain text; use https, or allow the host with `allow_plaintext`"
@@ -241,6 +241,10 @@ mod tests {
         ] {
             let error = unfit.error(&Uri::from_static(uri)).to_string();
             assert!(!error.contains("marker"), "{error}");
+        }
+        let long = format!("https://{}/", "h".repeat(4000)).parse::<Uri>().unwrap();
+        for unfit in [Unfit::NotListed, Unfit::Plaintext] {
+            assert!(unfit.error(&long).to_string().len() < 500);
         }
         let hostless = Unfit::NotListed.error(&Uri::from_static("https://:8443/")).to_string();
         assert!(hostless.contains("no scheme and host"), "{hostless}");
