@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn addresses_that_led_to_a_node_of_a_cluster_stand_in_for_a_moment_each_time_they_cannot_be_read() {
+    async fn addresses_that_led_to_a_node_of_a_cluster_stand_in_for_a_while_each_time_they_cannot_be_read() {
         let ((url, node), environment, clock) =
             (server().await, ManualEnvironment::new(), ManualClock::new());
         environment.set(VARIABLE, &url);
