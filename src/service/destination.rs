@@ -220,12 +220,13 @@ mod tests {
     #[test]
     fn all_bad_entries_are_reported_at_once_and_change_nothing() {
         let mut destinations = Destinations::default();
-        let error = destinations.allow_origins(["a", "https://a.example", "https://b.example/"]).unwrap_err();
+        let error =
+            destinations.allow_origins(["a", "https://a.example", "https://b.example/x"]).unwrap_err();
         assert_eq!(error.faults().len(), 2);
         assert_eq!(
             error.to_string(),
             "configuration has 2 faults: `allow_origins` entry `a` has no scheme; expected `https://` and a host; \
-             `allow_origins` entry `https://b.example/` has a path; expected scheme, host and port alone"
+             `allow_origins` entry `https://b.example/x` has a path; expected scheme, host and port alone"
         );
         assert_eq!(destinations.check(&Uri::from_static("https://c.example/")), Ok(()));
         let error = destinations.allow_origins(["https://u:marker@b.example"]).unwrap_err();

@@ -102,9 +102,10 @@ impl<P> IdaasLayer<P> {
     /// again, it adds to the list. An empty list lets them go nowhere.
     ///
     /// An entry is a scheme, a host and an optional port, and matches them exactly (RFC 6454): letter case and the
-    /// scheme's own port make no difference, while a trailing dot makes another host. `https://*.example.com` stands
-    /// for every sub-domain of `example.com`, however deep, and not for `example.com` itself. A host that is not ASCII
-    /// is written in Punycode. A wildcard over a public suffix, such as `https://*.com`, `https://*.co.uk` or
+    /// scheme's own port make no difference, nor does a slash at the end, as a `Uri` or a `Url` without a path has it; a
+    /// trailing dot makes another host. `https://*.example.com` stands for every sub-domain of `example.com`, however
+    /// deep, and not for `example.com` itself. A host that is not ASCII is written in Punycode. A wildcard over a public
+    /// suffix, such as `https://*.com`, `https://*.co.uk` or
     /// `https://*.aliyuncs.com`, is refused.
     ///
     /// An entry with `http://` alone does not allow plain HTTP: for a host other than this machine, call

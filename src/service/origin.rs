@@ -40,6 +40,8 @@ impl Origin {
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::HTTP,
             _ => return Err(OTHER_SCHEME),
         };
+        // The text of a `Uri` or a `Url` without a path ends with a slash.
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
             return Err("has a path; expected scheme, host and port alone");
         }

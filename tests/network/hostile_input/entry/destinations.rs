@@ -45,7 +45,9 @@ pub fn destination(input: &[u8]) {
         let entry = entry.to_ascii_lowercase();
         match is_plaintext {
             true => names(&entry, &uri, None),
-            false => entry.split_once("://").is_some_and(|(scheme, rest)| names(rest, &uri, Some(scheme))),
+            false => entry.split_once("://").is_some_and(|(scheme, rest)| {
+                names(rest.strip_suffix('/').unwrap_or(rest), &uri, Some(scheme))
+            }),
         }
     };
     assert!(
