@@ -34,7 +34,7 @@ impl ApiProfile for OpenApi {
         match code {
             _ if blames_clock(code) => "check this machine's clock".into(),
             _ if blames_security_token(code) => {
-                "the STS credential has expired or does not belong together; get a new one".into()
+                "the STS credential has expired, or its id, secret and token are not of one credential; get a new one".into()
             }
             _ if blames_credential(code) => "check the Alibaba Cloud access key id and secret".into(),
             _ if blames_permission(code) => match &self.permission {

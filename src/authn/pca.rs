@@ -122,7 +122,8 @@ impl Pca {
         }
         let (key, certificate) = (self.key.name(), self.certificates.name());
         let message = format!(
-            "the private key in {key} does not match the certificate in {certificate}; replace one of them"
+            "the private key in {key} does not match the certificate in {certificate}; put the client's own \
+             certificate there, before any other, or replace the key"
         );
         Err(Error::new(ErrorKind::Credential, message))
     }

@@ -76,7 +76,10 @@ impl PrivateKey {
     fn from_der(der: Zeroizing<Vec<u8>>, passphrase: Option<&Secret>) -> Result<Self, String> {
         if is_encrypted(&der) {
             let passphrase = passphrase.ok_or_else(|| {
-                format!("holds {ENCRYPTED}; give its passphrase, or decrypt it with `openssl pkey`")
+                format!(
+                    "holds {ENCRYPTED}; give its passphrase (`privateKeyPassphraseEnvVarName`, or \
+                     `AssertionKey::passphrase`), or decrypt it with `openssl pkey`"
+                )
             })?;
             return Self::from_der(encrypted_key::decrypt(&der, passphrase)?, None);
         }

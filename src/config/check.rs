@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::Uri;
+
 use crate::authn::CheckContext;
 use crate::config::checker::Checker;
 use crate::config::endpoint::Query;
@@ -61,6 +63,8 @@ fn config(keys: &ClientConfig, origin: Option<&str>, checker: &mut Checker<'_>) 
     let scope = scope(keys, checker);
     let open_api_endpoint = checker.endpoint(&client.open_api_endpoint, Query::Refused);
     let developer_api_endpoint = checker.endpoint(&client.developer_api_endpoint, Query::Refused);
+    warn_of_another_api(&client.open_api_endpoint, open_api_endpoint.as_ref(), checker);
+    warn_of_another_api(&client.developer_api_endpoint, developer_api_endpoint.as_ref(), checker);
     let device_authorization_endpoint =
         checker.endpoint(&client.device_authorization_endpoint, Query::Allowed);
     let method = method::method(keys, token_endpoint.as_ref(), checker);
@@ -98,8 +102,8 @@ fn scope(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Scope> {
     }
     if field.is_absent() {
         checker.warn(field.fault(format!(
-            "is missing; the default of the vendor's clients is used, `{DEFAULT_SCOPE}`, whose permission no document \
-             of the vendor knows; give the scope that is meant: {MEANT_SCOPES}"
+            "is missing; the default of the vendor's clients is used, `{DEFAULT_SCOPE}`, whose permission is in no \
+             document of the vendor; write the scope that is meant: {MEANT_SCOPES}"
         )));
         return Scope::parse(DEFAULT_SCOPE).ok();
     }
@@ -110,6 +114,25 @@ fn scope(keys: &ClientConfig, checker: &mut Checker<'_>) -> Option<Scope> {
             None
         }
     }
+}
+
+/// The two APIs have hosts that are easily taken for one another.
+fn warn_of_another_api(field: &Field<String>, endpoint: Option<&Uri>, checker: &mut Checker<'_>) {
+    let Some(host) = endpoint.and_then(Uri::host).filter(|host| host.ends_with(".aliyuncs.com")) else {
+        return;
+    };
+    let [is_developer_api, is_open_api] =
+        ["eiam-developerapi.", "eiam."].map(|service| host.starts_with(service));
+    let problem = match field.key() {
+        "openApiEndpoint" if is_developer_api => {
+            "is the host of the DeveloperAPI; expected the EIAM OpenAPI's, `eiam.{region}.aliyuncs.com`"
+        }
+        "developerApiEndpoint" if is_open_api => {
+            "is the host of the EIAM OpenAPI; expected the DeveloperAPI's, `eiam-developerapi.{region}.aliyuncs.com`"
+        }
+        _ => return,
+    };
+    checker.warn(field.fault(problem));
 }
 
 /// A time-out from the file is in range already; one from code must only not be zero.

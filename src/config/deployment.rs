@@ -129,7 +129,7 @@ fn default_file(field: &Field<String>, why: &str, checker: &mut Checker<'_>) -> 
     match token_file::read(&path) {
         Ok(_) => Some(path),
         Err(error) => {
-            let problem = format!("{why}, and the default does not do either: {error}");
+            let problem = format!("{why}, and the default cannot be used either: {error}");
             checker.fault(field.fault(problem).with_source(error));
             None
         }

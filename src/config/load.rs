@@ -75,8 +75,7 @@ fn unreadable(path: &Path, cause: io::Error, environment: &Environment) -> Confi
     }
     let problem = match cause.kind() {
         io::ErrorKind::NotFound if is_default(path, environment) => format!(
-            "does not exist; put the file there, or set environment variable {PATH_VARIABLE} to its path, \
-             or give the path of another"
+            "does not exist; put the file there, or set environment variable {PATH_VARIABLE} to its path"
         ),
         io::ErrorKind::NotFound => "does not exist; check the path".to_owned(),
         _ => text_file::problem(&cause).0.to_owned(),
@@ -209,11 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_missing_default_file_names_the_three_ways_to_set_one() {
+    fn the_error_of_a_missing_default_file_names_the_two_ways_to_set_one() {
         let folder = tempfile::tempdir().unwrap();
         let environment = environment([("HOME", folder.path().to_str().unwrap())]);
         let error = read(&locate(None, &environment).unwrap(), &environment).unwrap_err().to_string();
-        for way in [".cloud_idaas", PATH_VARIABLE, "give the path of another"] {
+        for way in [".cloud_idaas", PATH_VARIABLE] {
             assert!(error.contains(way), "{error}");
         }
     }

@@ -242,7 +242,7 @@ fn place(
     if !looks_like_a_variable(&name) && checker.context.environment().variable(&name).is_none() {
         checker.fault(variable.fault(format!(
             "does not look like the name of an environment variable, and none of that name has a value; expected the \
-             name of the variable, never the {} itself",
+             name of the variable, without `$`, and never the {} itself",
             what.rsplit(' ').next().unwrap_or(what)
         )));
     }

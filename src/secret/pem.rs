@@ -34,7 +34,7 @@ impl Block<'_> {
 
     /// The decoded bytes, or the problem with them.
     pub(crate) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, String> {
-        decode(self.body).ok_or_else(|| "is damaged: its base64 cannot be decoded".to_owned())
+        decode(self.body).ok_or_else(|| "is damaged: its base64 cannot be decoded; copy it anew".to_owned())
     }
 }
 

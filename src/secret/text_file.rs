@@ -38,8 +38,7 @@ pub(super) fn text_of(bytes: &[u8], path: &Path, what: &str) -> Result<Zeroizing
     if is_utf16(bytes) {
         return Err(fault(path, what, IS_UTF16));
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| fault(path, what, "is not UTF-8 text; give the path of the right file"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| fault(path, what, no_text(bytes)))?;
     Ok(Zeroizing::new(without_mark(text).to_owned()))
 }
 
@@ -51,7 +50,10 @@ pub(crate) fn fault(path: &Path, what: &str, problem: &str) -> Error {
 
 /// The error of a file that cannot be read.
 pub(super) fn unreadable(path: &Path, what: &str, cause: io::Error) -> Error {
-    let (problem, may_pass) = problem(&cause);
+    let (problem, may_pass) = match cause.kind() {
+        io::ErrorKind::NotFound if path.is_relative() => (NO_RELATIVE, true),
+        _ => problem(&cause),
+    };
     fault(path, what, problem).with_source(cause).with_transient(may_pass)
 }
 
@@ -84,6 +86,18 @@ pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
 }
 
+/// The problem with a file that is not there, where its path depends on where the process was started.
+const NO_RELATIVE: &str =
+    "does not exist; check the path, which begins at the working directory of the process";
+
+/// The problem with bytes that are no text. DER begins with a sequence and its length in more than one byte.
+fn no_text(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0x30, 0x80..=0x84, ..] => "is not text but DER or PKCS#12; convert it to PEM with `openssl`",
+        _ => "is not UTF-8 text; give the path of the right file",
+    }
+}
+
 /// The text without a byte-order mark, which some editors add.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
@@ -96,7 +110,9 @@ pub(crate) fn problem(cause: &io::Error) -> (&'static str, bool) {
         io::ErrorKind::Unsupported => ("is not a regular file; give the path of one", false),
         io::ErrorKind::FileTooLarge => ("is larger than 1 MiB; give the path of the right file", false),
         io::ErrorKind::NotFound => ("does not exist; check the path, and that the file is mounted", true),
-        io::ErrorKind::PermissionDenied => ("cannot be read for lack of permission", true),
+        io::ErrorKind::PermissionDenied => {
+            ("cannot be read for lack of permission; let the user of this process read it", true)
+        }
         io::ErrorKind::TimedOut => ("does not respond; check the file system that it is on", true),
         io::ErrorKind::ResourceBusy => ("changes while it is read; replace it by renaming a new one", true),
         _ => ("cannot be read", true),
@@ -116,6 +132,31 @@ mod tests {
         for (path, problem) in cases {
             let error = read(path, "file").unwrap_err();
             assert!(!error.is_transient() && error.to_string().contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_that_leads_nowhere_says_where_it_begins() {
+        let error = read(Path::new("none.pem"), "private key file").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "private key file none.pem does not exist; check the path, which begins at the working directory of the \
+             process"
+        );
+        assert!(error.is_transient());
+    }
+
+    #[test]
+    fn a_certificate_in_der_is_called_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("certificate.der");
+        for (bytes, expected) in [
+            (&b"\x30\x82\x01\x23\xff"[..], "is not text but DER or PKCS#12"),
+            (b"a\xff", "is not UTF-8 text;"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = read(&path, "certificate file").unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -41,7 +41,6 @@ pub(crate) trait ApiProfile: Debug + Sync {
 /// A server's refusal. `description` is the server's own text, only compared and never shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal<'a> {
-    #[cfg_attr(not(feature = "aliyun"), allow(dead_code, reason = "used by the Alibaba Cloud side"))]
     pub(crate) status: StatusCode,
     pub(crate) code: &'a str,
     pub(crate) description: &'a str,
@@ -76,8 +75,8 @@ impl ApiProfile for OAuth {
             description.to_ascii_lowercase().contains("not been authorized by resource server");
         match code {
             "invalid_client" | "invalid_client_credential" => {
-                "check the client id and its credentials, that the secret has not expired, and that authnMethod is the \
-                 one that the application uses"
+                "check the client id and its credentials, that the secret or certificate has not expired, that \
+                 authnMethod is the one that the application uses, and its federated credential if there is one"
                     .into()
             }
             "expired_token" | "invalid_grant" | "invalid_request" if self.exchange => {
@@ -103,6 +102,9 @@ impl ApiProfile for OAuth {
             }
             "invalid_scope" | "unauthorized_client" | "access_denied" => {
                 format!("check that the application is granted `{scope}`")
+            }
+            _ if refusal.status == StatusCode::NOT_FOUND => {
+                "check the address of the token endpoint".into()
             }
             _ => "check the configuration".into(),
         }

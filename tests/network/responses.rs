@@ -98,7 +98,7 @@ async fn the_vendors_own_codes_say_what_to_do() {
         (
             401,
             "invalid_client_credential",
-            "check the client id and its credentials, that the secret has not expired",
+            "check the client id and its credentials, that the secret or certificate has not expired",
         ),
         (400, "invalid_audience", "check the audience in `api://test|read`"),
         (401, "expired_token", "check this machine's clock, and the credential"),

@@ -105,6 +105,7 @@ fn the_name_of_the_keys_variable_is_required_and_is_not_the_key() {
         (json!({ "privateKeyEnvVarName": null }), "is missing"),
         (json!({ "privateKeyEnvVarName": "  " }), "is blank"),
         (json!({ "privateKeyEnvVarName": KEY }), "never the key itself"),
+        (json!({ "privateKeyEnvVarName": "$K" }), "without `$`"),
     ] {
         let error = check_with(&method("PRIVATE_KEY_JWT", parameters), &[("K", KEY)]).unwrap_err();
         assert_eq!(keys(&error), [KEY_NAME]);

@@ -93,12 +93,35 @@ fn an_absent_scope_is_the_vendors_default_with_a_warning() {
         assert!(warnings.len() == 1 && warnings[0].starts_with("`scope` is missing"), "{warnings:?}");
         for part in [
             "`urn:cloud:idaas:pam|cloud_account:obtain_access_credential`",
-            "permission no document of the vendor knows",
+            "permission is in no document of the vendor",
             "`urn:cloud:idaas:pam|cloud_account_role:obtain_access_credential`",
             "`urn:cloud:idaas:pam|.all`",
         ] {
             assert!(warnings[0].contains(part), "{part} is missing in: {warnings:?}");
         }
+    }
+}
+
+#[test]
+fn the_host_of_another_api_is_warned_of() {
+    for (key, host, warned) in [
+        (
+            "openApiEndpoint",
+            "eiam-developerapi.cn-hangzhou.aliyuncs.com",
+            Some("is the host of the DeveloperAPI"),
+        ),
+        ("openApiEndpoint", "eiam.cn-hangzhou.aliyuncs.com", None),
+        (
+            "developerApiEndpoint",
+            "https://eiam.cn-hangzhou.aliyuncs.com",
+            Some("is the host of the EIAM OpenAPI"),
+        ),
+        ("developerApiEndpoint", "eiam-developerapi.cn-hangzhou.aliyuncs.com", None),
+        ("developerApiEndpoint", "eiam.example.com", None),
+    ] {
+        let (_, warnings) = check_text(&with(&[(key, json!(host))])).unwrap();
+        assert_eq!(warnings.len(), usize::from(warned.is_some()), "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains(warned.unwrap_or_default())), "{warnings:?}");
     }
 }
 

@@ -97,7 +97,7 @@ async fn each_refusal_of_a_credential_names_what_to_check() -> Outcome {
     let mine = fixture.open_api.access_key();
     let temporary = fixture.temporary_key();
     let key = "check the Alibaba Cloud access key id and secret";
-    let sts = "the STS credential has expired or does not belong together";
+    let sts = "the STS credential has expired, or its id, secret and token are not of one credential";
     for (given, code, hint) in [
         (AccessKey::new("LTAI_unknown", "x"), "InvalidAccessKeyId.NotFound", key),
         (AccessKey::new(mine.id(), "wrong"), "SignatureDoesNotMatch", key),

@@ -12,6 +12,7 @@ fn each_refusal_is_one_line_that_says_what_to_do_and_whether_it_may_pass() {
         (403, "access_denied", false, "is granted `api://orders|read`"),
         (400, "invalid_request", false, "check the configuration"),
         (400, "something_new", false, "check the configuration"),
+        (404, "not_found", false, "check the address of the token endpoint"),
         (200, "invalid_client", false, "check the client id and its credentials"),
         (200, "temporarily_unavailable", true, "try again later"),
         (400, "slow_down", true, "try again later"),
