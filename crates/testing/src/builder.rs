@@ -145,7 +145,7 @@ impl TestIdaasBuilder {
     }
 
     /// Names the acting client in exchanged tokens, by the claim `act` (RFC 8693 section 4.1). Default: an exchanged token
-    /// speaks of the user alone, as those of the real service do.
+    /// names the user alone, as those of the real service do.
     #[must_use]
     pub fn with_actor_claim(mut self) -> Self {
         self.names_actor = true;

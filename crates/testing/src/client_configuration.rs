@@ -43,8 +43,9 @@ impl TestIdaas {
     }
 
     /// The builder of a handle whose tokens are from here: with what [`client_config`](Self::client_config) says,
-    /// CLIENT_SECRET_POST, this server's certificate and, if that is turned by hand, its clock. It sees none of
-    /// the process's environment, but [`environment`](Self::environment) as it is now. All of it can be set anew.
+    /// CLIENT_SECRET_POST, this server's certificate and, if that is a `ManualClock`, its clock. Of variables it sees
+    /// those of [`environment`](Self::environment) as they are now, and none of the process. The builder's methods replace
+    /// each of these.
     ///
     /// ```
     /// # use tower_idaas_testing::TestIdaas;
@@ -125,8 +126,8 @@ impl TestIdaas {
         self.service.endpoint.client.keys().private_key_pem()
     }
 
-    /// Registers another public key in place of all others, as PEM: assertions that are signed with their
-    /// private halves are refused at once.
+    /// Registers this public key, as PEM, in place of all earlier ones: an assertion signed with the private half of an
+    /// earlier one is refused at once.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ use tower_idaas::Secret;
 /// its connections close, when it is dropped.
 ///
 /// Its access tokens are what the real service's are: JWTs signed with RS256, with a `kid` that leads to the key at
-/// [`jwks_url`](Self::jwks_url); `aud` is the audience and `scope` the permissions without it; an exchanged token speaks of
+/// [`jwks_url`](Self::jwks_url); `aud` is the audience and `scope` the permissions without it; an exchanged token names
 /// the user alone.
 ///
 /// Its [`Controls`] script the token endpoint, and have the log of the requests to it.
@@ -116,7 +116,7 @@ impl TestIdaas {
 
     /// An access token of a user's, as one would arrive at a service: to be accepted by a
     /// [`ProtectedApi`](crate::ProtectedApi) of that audience, and to be exchanged. It lives as long as any other
-    /// token of this server; the counts do not know of it.
+    /// token of this server; no count includes it.
     ///
     /// # Errors
     ///

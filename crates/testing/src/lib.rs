@@ -130,22 +130,22 @@
 //! | the secret is rotated | [`set_secret`](TestIdaas::set_secret) |
 //! | the private key is rotated | [`set_public_key`](TestIdaas::set_public_key), [`certify`](TestIdaas::certify) |
 //! | a Kubernetes token is rotated, expired, for another audience | [`service_account_token`](TestIdaas::service_account_token) |
-//! | the machine has no metadata service, or a mute one | give a [`MetadataService`] a [`Behaviour`] |
-//! | a program runs on Azure or Google Cloud | a [`MetadataService`] is theirs as well |
+//! | the machine has no metadata service, or one that does not respond | give a [`MetadataService`] a [`Behaviour`] |
+//! | a metadata service's document is damaged or missing | [`MetadataService::set_document`] |
+//! | a program runs on Azure or Google Cloud | start a [`MetadataService`], which has their interfaces as well |
 //! | a program runs in a job of GitHub Actions | [`start_github_actions`](TestIdaas::start_github_actions) |
-//! | its document is no good | [`MetadataService::set_document`] |
-//! | a kept API key is exchanged, disabled, of another kind; a user must consent | start a `DeveloperApi`, and have it keep what you need |
-//! | a cloud role's credentials end, or the DeveloperAPI fails | start a `DeveloperApi`, and make it behave likewise |
+//! | a stored API key is replaced, is disabled, or is of another type; a user must consent | start a [`DeveloperApi`], and store in it what the test needs |
+//! | a cloud role's credentials end, or the DeveloperAPI fails | start a [`DeveloperApi`]; [`set_session_duration`](DeveloperApi::set_session_duration), or give it a [`Behaviour`] |
 //! | a role's credentials sign requests of another SDK | start an [`ObjectStorage`], which verifies them |
 //! | tokens come from the OpenAPI (PLUGIN) | [`start_open_api`](TestIdaas::start_open_api) |
 //! | an Alibaba Cloud access key is rotated, expires, is gone | [`OpenApiService::add_access_key`], [`OpenApiService::remove_access_key`] |
 //! | a RAM role's credential ends, STS or the metadata service fails | [`StsService`], [`MetadataService::attach_role`], [`CredentialsUriService`] |
-//! | the endpoint fails, throttles, redirects, talks nonsense | [`set_behaviour`](Controls::set_behaviour), [`behave_once`](Controls::behave_once) |
+//! | the endpoint fails, throttles, redirects, or sends an invalid response | [`set_behaviour`](Controls::set_behaviour), [`behave_once`](Controls::behave_once) |
 //! | many callers meet one request in flight | [`Behaviour::Hold`], [`wait_for_held`](Controls::wait_for_held), [`release`](Controls::release): no sleeping |
 //! | the endpoint is gone, and comes back | [`down`](Controls::down), [`up`](Controls::up) |
 //! | a proxy's clock is wrong, a cache responds | [`Behaviour::date`], [`Behaviour::aged`] |
 //! | the body is compressed, or starts with a mark | [`Behaviour::gzip`], [`Behaviour::byte_order_mark`] |
-//! | the head is odd | [`Behaviour::many_headers`], [`Behaviour::FoldedHeaders`], [`Behaviour::Interim`], [`Behaviour::Raw`] |
+//! | a response has many or folded header fields, a malformed head, or interim responses before it | [`Behaviour::many_headers`], [`Behaviour::FoldedHeaders`], [`Behaviour::Interim`], [`Behaviour::Raw`] |
 //! | a gateway refuses without JSON | [`Behaviour::status`], [`Behaviour::response`] |
 //! | `Retry-After` is no integer | [`Behaviour::unavailable`] |
 //! | the OpenAPI's gateway throttles | [`Behaviour::throttled`], [`Behaviour::throttled_by_rate_limit`] |
@@ -153,10 +153,12 @@
 //! | a proxy stands before the servers, and refuses | [`TestProxy`] |
 //! | a file is read while it is written | [`TornFile`] |
 //! | tokens come from a source of yours | [`ScriptedSource`] |
-//! | clients are other processes | give the builder a [`port`](TestIdaasBuilder::port), and others to [`start_developer_api_on`](TestIdaas::start_developer_api_on) and its like; or run `idaas emulate` |
+//! | clients are other processes | give each server a port: [`TestIdaasBuilder::port`], [`TestIdaas::start_developer_api_on`] and the like; or run `idaas emulate` |
 //! | TLS fails | [`TestIdaasBuilder::certificate`], [`Behaviour::HangHandshake`] |
 //!
-//! All servers but the protected API have the same [`Controls`]; what holds for the token endpoint holds for them.
+//! All servers but the protected API have the same [`Controls`], so that each of them can be given a behaviour as the
+//! token endpoint can. The protected API speaks HTTP and no gRPC: the test of a gRPC client starts a tonic server that
+//! verifies the header with [`TestIdaas::jwks`], as the example `grpc` of `tower-idaas` does.
 //!
 //! The servers run on the Tokio runtime that starts them, which needs its I/O and time drivers, and stop
 //! when they are dropped, be it inside or outside of that runtime.

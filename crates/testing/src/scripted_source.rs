@@ -87,7 +87,7 @@ impl ScriptedSource {
         self.0.send_modify(|script| script.holds = false);
     }
 
-    /// The tokens that are made up live so long from now on.
+    /// The tokens that the source makes up (`token-1` and so on) live for this long from now on.
     pub fn set_life(&self, life: Duration) {
         self.0.send_modify(|script| script.life = life);
     }

@@ -24,14 +24,14 @@ impl AccessKey {
         Self { id: id.into(), secret: Secret::new(secret), security_token: None, expires_at: None }
     }
 
-    /// Makes it one of STS, which is good with this security token only.
+    /// Makes it a temporary one of STS, which is valid together with this security token alone.
     #[must_use]
     pub fn with_security_token(mut self, token: impl Into<String>) -> Self {
         self.security_token = Some(Secret::new(token));
         self
     }
 
-    /// Lets it end, by the clock of the test IDaaS. Default: it does not.
+    /// When it ends, by the clock of the test IDaaS. Default: never.
     #[must_use]
     pub fn with_expiry(mut self, expires_at: SystemTime) -> Self {
         self.expires_at = Some(expires_at);

@@ -66,8 +66,8 @@ impl CredentialsUriService {
         format!("http://127.0.0.1:{}{PATH}?{}", self.controls.port(), self.endpoint.query)
     }
 
-    /// New environment variables that tell clients where it is, and nothing else but that there is no
-    /// metadata service.
+    /// New environment variables that tell clients where it is and that there is no metadata service, and nothing
+    /// else.
     pub fn environment(&self) -> ManualEnvironment {
         ManualEnvironment::from_iter([
             ("ALIBABA_CLOUD_CREDENTIALS_URI", self.uri().as_str()),

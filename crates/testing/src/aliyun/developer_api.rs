@@ -71,7 +71,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If the port is taken, or no certificate is to be had.
+    /// If the port is taken, or no certificate can be made.
     pub async fn start_developer_api_on(&self, port: u16) -> io::Result<DeveloperApi> {
         DeveloperApi::start(Arc::clone(&self.service), port, self.tls()?)
     }
@@ -130,8 +130,9 @@ impl DeveloperApi {
         self.endpoint.state().stored.set_enabled(name, enabled);
     }
 
-    /// Gets tokens of this third party from now on, which live this long. They may have these scopes, separated by
-    /// spaces, or any if there are none, and take these custom parameters.
+    /// Gets tokens of this third party from now on, which live for `token_life`. `scopes`, separated by spaces, are those
+    /// that a token may have; without any, it may have all. `parameters` are the names of the custom parameters that a
+    /// request may have.
     pub fn add_credential_provider(
         &self,
         name: impl Into<String>,
@@ -142,7 +143,7 @@ impl DeveloperApi {
         self.endpoint.state().stored.add_provider(name.into(), token_life, scopes, parameters);
     }
 
-    /// Whether this is an access token of this third party that was handed out here: what its API would find out.
+    /// Whether this is an access token of this third party that was handed out here, as its API would check.
     pub fn has_issued(&self, provider: &str, token: &str) -> bool {
         self.endpoint.state().stored.has_issued(provider, token)
     }

@@ -7,7 +7,7 @@ pub enum MetadataDocument {
     /// The document, signed.
     #[default]
     Good,
-    /// Its base64 is broken into lines and ends with a line break.
+    /// The document, with its base64 broken into lines and a line break at its end.
     Wrapped,
     /// A byte of it is changed after it was signed.
     Tampered,

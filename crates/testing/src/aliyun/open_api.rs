@@ -51,7 +51,7 @@ impl TestIdaas {
     ///
     /// # Errors
     ///
-    /// If the port is taken, or no certificate is to be had.
+    /// If the port is taken, or no certificate can be made.
     pub async fn start_open_api_on(&self, port: u16) -> io::Result<OpenApiService> {
         let keys = Arc::new(AccessKeys::default());
         let access_key = AccessKey::new("LTAI_test", "not-a-real-access-key-secret");

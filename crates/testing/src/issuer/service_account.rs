@@ -144,13 +144,13 @@ pub struct ServiceAccountToken<'a> {
 }
 
 impl ServiceAccountToken<'_> {
-    /// For another audience than the token endpoint accepts.
+    /// The token's audience. Default: the one that the token endpoint accepts.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = audience.into();
         self
     }
 
-    /// Of another service account than the one that is registered, `system:serviceaccount:default:test`.
+    /// The service account that the token is of. Default: the one that is registered, `system:serviceaccount:default:test`.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into();
         self

@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Behaviour {
-    /// Verifies the request and responds with what it deserves.
+    /// Verifies the request and responds as the real service does.
     #[default]
     Normal,
     /// As normal, after a pause.
@@ -58,7 +58,7 @@ pub enum Behaviour {
     /// As normal, but the body starts with this many blanks, so that its size is all that is wrong with it.
     /// It has no `Content-Length`.
     HugeBody(u64),
-    /// Accepts the connection and never says a word, so that a TLS handshake does not end.
+    /// Accepts the connection and sends no byte, so that a TLS handshake does not end.
     ///
     /// Open connections are closed when this is set, so that clients need a new one. A request that still
     /// comes on an open one gets no response.
@@ -144,7 +144,7 @@ impl Behaviour {
         Self::json(status, &json!({ "Code": code, "Message": message, "RequestId": "req_test" }))
     }
 
-    /// 503 with this `Retry-After`, as it is: `"7"`, an HTTP date, or what is met beside them, such as `"1.5"`.
+    /// 503 with this `Retry-After`, as it is: `"7"`, an HTTP date, or what some servers send in their place, such as `"1.5"`.
     ///
     /// # Panics
     ///
@@ -188,7 +188,7 @@ impl Behaviour {
     }
 
     /// Adds a change of the whole response to [`Normal`](Self::Normal), [`Respond`](Self::Respond) and
-    /// [`Change`](Self::Change). Every other behaviour stays as it is.
+    /// [`Change`](Self::Change). No other behaviour is changed by it.
     #[must_use]
     pub fn and(mut self, change: impl Fn(&mut Response<Bytes>) + Send + Sync + 'static) -> Self {
         match &mut self {
@@ -256,7 +256,7 @@ impl Behaviour {
         })
     }
 
-    /// As normal, but what was issued is called no access token: `token_type` is `N_A`, as RFC 8693 section 2.2.1 has
+    /// As normal, but the response says that what was issued is no access token: `token_type` is `N_A`, as RFC 8693 section 2.2.1 has
     /// it, and `issued_token_type` is this.
     pub fn not_an_access_token(issued_token_type: &str) -> Self {
         let kind = issued_token_type.to_owned();
