@@ -138,8 +138,9 @@ impl Admission {
             let position = || InQueue { admission: self, priority: request.priority, queued: None };
             // The recorder of metrics is the user's code and may panic: the guard exists before it is called.
             in_queue.get_or_insert_with(position).queued.get_or_insert_with(|| telemetry.queued());
-            // The registration lasts, so that the request keeps its position in the queue. A place that is free all the
-            // same went to a queued request whose runtime is not driven: this one takes it.
+            // The same registration is waited for again and again: a new one would go to the end of the queue. A place
+            // that is free although this request was not woken is one for which another was, on a runtime that is not
+            // driven: this request takes it.
             while timeout(CHECK_INTERVAL, freed.as_mut()).await.is_err() {
                 self.remove_stalled(clock.now());
                 if self.state().limiter.has_room(request.priority) {

@@ -26,13 +26,13 @@ pub(super) struct State<V> {
     /// Until this timestamp requests get this error, and nothing is fetched.
     pub(super) failure: Option<(Timestamp, Error)>,
     pub(super) has_had_value: bool,
-    /// No request is sent before this reading of the monotonic clock.
+    /// The next request is sent at this reading of the monotonic clock at the earliest.
     pub(super) not_before: u64,
-    /// No request that an invalidated value forces is sent before this one.
+    /// The same for the next request that an invalidated value forces: it becomes `not_before` when that happens.
     pub(super) next_forced: u64,
-    /// Whether a rejected or invalidated value forces a refresh; until one brings a value.
+    /// Whether the next refresh is one that a rejected or invalidated value forces. True until a refresh brings a value.
     pub(super) forced: bool,
-    /// That value, for the loader.
+    /// The rejected or invalidated value, for the loader.
     pub(super) rejected: Option<Arc<CacheEntry<V>>>,
 }
 

@@ -44,6 +44,9 @@ impl IdaasBuilder {
     ///
     /// A `reqwest::Client` is not such a service: give it to `transport_reqwest`, with the feature `reqwest`.
     ///
+    /// The service is `Clone`, `Send` and `Sync`: a stack that is not, or whose type cannot be named, becomes so in a
+    /// `tower::util::BoxCloneSyncService`.
+    ///
     /// The service may be the one that the layer wraps, with its limits and buffers: a request that waits for a token
     /// holds nothing of the service that the token request needs. It must not contain the layer: a token request would
     /// wait for the token that it fetches.
