@@ -102,7 +102,7 @@ impl MetadataService {
         Ok(Self { controls, endpoint })
     }
 
-    /// Where it is: what [`IdaasBuilder::metadata_address`](tower_idaas::IdaasBuilder::metadata_address) takes.
+    /// Where it is: what `IdaasBuilder::metadata_address` (feature `aliyun`) takes.
     pub fn address(&self) -> String {
         let (place, port) = (&self.endpoint.idaas.place, self.controls.port());
         match place.address.is_unspecified() {

@@ -72,7 +72,7 @@ impl StsService {
     /// The audience that tokens have to be for.
     pub const TOKEN_AUDIENCE: &str = "sts.aliyuncs.com";
 
-    /// Where it is: what [`IdaasBuilder::sts_endpoint`](tower_idaas::IdaasBuilder::sts_endpoint) takes.
+    /// Where it is: what `IdaasBuilder::sts_endpoint` (feature `aliyun`) takes.
     pub fn endpoint(&self) -> String {
         format!("localhost:{}", self.controls.port())
     }
