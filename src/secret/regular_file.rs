@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::secret::bounded_read::bounded;
+use crate::secret::bounded_read::{bounded, off_worker};
 
 /// A secret, a token or settings take a few kilobytes. The limit bounds memory when the path is wrong.
 pub(crate) const SIZE_LIMIT: usize = 1 << 20;
@@ -83,13 +83,7 @@ pub(crate) fn read(path: &Path, last: Option<Stamp>) -> io::Result<FileContent> 
 
 /// The same, outside the runtime's workers. Without a runtime, it blocks the calling thread.
 pub(crate) async fn read_off_worker(path: PathBuf, last: Option<Stamp>) -> io::Result<FileContent> {
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => match runtime.spawn_blocking(move || read(&path, last)).await {
-            Ok(content) => content,
-            Err(cause) => Err(io::Error::other(cause)),
-        },
-        Err(_) => read(&path, last),
-    }
+    off_worker(move || read(&path, last)).await?
 }
 
 /// Reads a file that is being written until two reads agree.

@@ -65,10 +65,15 @@ impl Deadline {
         // A request may wait more than once: each wait has what the ones before have left.
         let left = self.left().unwrap_or_default();
         let patience = if slot.peek().is_some() { left / 2 } else { left };
-        match timeout(patience, acquiring).await {
-            Ok(result) => result,
-            Err(_elapsed) => slot.peek().ok_or_else(|| self.error("no token came")),
+        if let Ok(result) = timeout(patience, acquiring.as_mut()).await {
+            return result;
         }
+        if let Some(token) = slot.peek() {
+            return Ok(token);
+        }
+        // The token may have expired during its half.
+        let rest = timeout(left.saturating_sub(patience), acquiring).await;
+        rest.unwrap_or_else(|_elapsed| slot.peek().ok_or_else(|| self.error("no token came")))
     }
 
     /// Sets the request's limit to what is left of it.

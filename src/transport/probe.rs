@@ -19,6 +19,7 @@ use crate::cache::sync::Runtimes;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxError, BoxFuture, ConfigError};
+use crate::secret::bounded_read::off_worker;
 use crate::transport::client::USER_AGENT_VALUE;
 use crate::transport::connector::{Connector, handshake, port};
 use crate::transport::failure::{ConnectTimeout, ReadTimeout, TcpFailure};
@@ -125,7 +126,7 @@ impl Prober<'_> {
                             Tls::load(environment, own)
                                 .map_err(|faults| ConfigError::all(None, faults).into())
                         };
-                        let tls = self.off_worker(load).await?;
+                        let tls = self.with_authorities(load).await?;
                         Connector::new(tls, Arc::new(proxies), limit, self.read_timeout)
                     }
                     _ => Connector::direct(limit, self.read_timeout),
@@ -137,7 +138,8 @@ impl Prober<'_> {
         if endpoint.scheme_str() != Some("https") {
             return Some(io);
         }
-        let (config, verifier, authorities) = match self.off_worker(RecordingVerifier::configured).await {
+        let (config, verifier, authorities) = match self.with_authorities(RecordingVerifier::configured).await
+        {
             Ok(configured) => configured,
             Err(error) => return note(&mut probe.handshake, (Err(error), Duration::ZERO)),
         };
@@ -155,12 +157,12 @@ impl Prober<'_> {
     }
 
     /// Reads the authorities, on a thread that may wait for a disk.
-    async fn off_worker<T: Send + 'static>(
+    async fn with_authorities<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Environment, &[Vec<u8>]) -> Result<T, BoxError> + Send + 'static,
     ) -> Result<T, BoxError> {
         let (environment, own) = (self.environment.clone(), self.root_certificates.to_vec());
-        tokio::task::spawn_blocking(move || read(&environment, &own)).await?
+        off_worker(move || read(&environment, &own)).await?
     }
 }
 

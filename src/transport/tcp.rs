@@ -7,15 +7,16 @@ mod tests;
 use std::error::Error as StdError;
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::error::{BoxError, BoxFuture};
+use crate::secret::bounded_read::off_worker;
 use crate::transport::error::may_differ_by_address;
 use crate::transport::failure::{NoIoDriver, ResolveFailure, TcpFailure};
 
@@ -62,9 +63,11 @@ pub(super) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, 
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
     }
-    match lookup_host((host, port)).await {
-        Ok(addresses) => Ok(addresses.collect()),
-        Err(cause) => Err(ResolveFailure(cause.into())),
+    // A resolver that does not respond takes its time, which must not delay the shutdown of the runtime.
+    let name = host.to_owned();
+    match off_worker(move || (&*name, port).to_socket_addrs()).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(cause)) | Err(cause) => Err(ResolveFailure(cause.into())),
     }
 }
 

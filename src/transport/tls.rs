@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use crate::clock::{Clock, nanos};
 use crate::environment::Environment;
 use crate::error::ConfigFault;
-use crate::secret::bounded_read::bounded;
+use crate::secret::bounded_read::{bounded, off_worker};
 use crate::transport::roots::{Authorities, Stamped};
 
 /// The shortest time between two checks of the authorities' files when connections are opened.
@@ -96,7 +96,7 @@ impl Tls {
         if self.is_due(CHECK_INTERVAL) && !self.is_checking.swap(true, Ordering::AcqRel) {
             let tls = Arc::clone(self);
             let check = Check(tls);
-            let checking = tokio::task::spawn_blocking(move || {
+            let checking = off_worker(move || {
                 // The last usable authorities stay in use, and `check` has already warned.
                 let _ = check.0.check();
             });

@@ -17,6 +17,8 @@ mod support;
 mod verifier;
 
 #[cfg(feature = "transport")]
+mod deadlines;
+#[cfg(feature = "transport")]
 mod grpc;
 #[cfg(feature = "transport")]
 mod grpc_status;

@@ -8,6 +8,7 @@ mod tests;
 
 use std::io::{self, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -74,9 +75,9 @@ impl Process {
         Error::new(kind, message).with_transient(true)
     }
 
-    /// Starts the program and reads its stdout. Blocks for `limit` at most once the program has started, which takes as
-    /// long as the file system that it is on.
-    fn run(&self, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
+    /// Starts the program and reads its stdout, as long as the result is wanted. Blocks for `limit` at most once the
+    /// program has started, which takes as long as the file system that it is on.
+    fn run(&self, limit: Duration, wanted: &Weak<()>) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (program, arguments) =
             self.words.split_first().ok_or_else(|| self.fault(ErrorKind::Credential, "names no program"))?;
         let mut command = Command::new(program);
@@ -101,7 +102,7 @@ impl Process {
             };
             self.fault(ErrorKind::Timeout, &problem)
         };
-        let is_late = || Clock::System.now().since(began) >= limit;
+        let is_late = || Clock::System.now().since(began) >= limit || wanted.strong_count() == 0;
         let printed = match running.child.stdout.take() {
             Some(stdout) => read_bounded(stdout, is_late),
             None => Ok(Zeroizing::default()),
@@ -201,7 +202,11 @@ pub(super) async fn fetch(
     now: impl FnOnce() -> SystemTime,
 ) -> Result<(Credential, Duration), Error> {
     let started = process.clone();
-    let printed = tokio::task::spawn_blocking(move || started.run(limit)).await;
+    // Held by this future. When the runtime shuts down, the future is dropped, and the program must not delay that.
+    let wanted = Arc::new(());
+    let is_wanted = Arc::downgrade(&wanted);
+    let printed = tokio::task::spawn_blocking(move || started.run(limit, &is_wanted)).await;
+    drop(wanted);
     let printed = printed.map_err(|cause| {
         process.fault(ErrorKind::Runtime, "was not run: the runtime is shutting down").with_source(cause)
     })??;

@@ -12,6 +12,7 @@ use crate::cache::slot::{Settings, Slot};
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
+use crate::secret::bounded_read::off_worker;
 
 /// How long the last content of a file stands in while the file cannot be read, as for other secret files.
 const STAND_IN: Duration = Duration::from_secs(60);
@@ -112,10 +113,11 @@ impl CachedProvider {
             return lookup(&context.environment);
         }
         let environment = context.environment.clone();
-        let looked = tokio::task::spawn_blocking(move || lookup(&environment)).await;
+        let looked = off_worker(move || lookup(&environment)).await;
         let looked = looked.unwrap_or_else(|cause| {
-            let error =
-                Error::new(ErrorKind::Runtime, "a profile's file was not read: the runtime is shutting down");
+            let message =
+                "a profile's file was not read: no thread could be started, or the runtime is shutting down";
+            let error = Error::new(ErrorKind::Runtime, message);
             Err(NoCredential::Failed(error.with_source(cause)))
         });
         let now = context.channel.clock.now();

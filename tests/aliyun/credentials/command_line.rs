@@ -313,3 +313,32 @@ async fn a_profile_that_is_briefly_gone_is_not_replaced_by_the_role_of_the_node(
     idaas.token_for(&scope(10)).await.unwrap();
     assert_eq!((fixture.signer().as_str(), fixture.metadata.requests().len()), ("LTAI_test", 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_shuts_down_stops_the_program_and_does_not_wait_for_it() {
+    let fixture = Fixture::new().await;
+    let noted = fixture.folder.path().join("pid");
+    let command = format!("sh -c 'echo $$ > {}; exec sleep 60'", noted.display());
+    write_profiles(&fixture, "external", &json!([external(&command)]));
+    let idaas = fixture.client(&nothing());
+    let (delay, pid) = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.spawn(async move { idaas.token().await.map(drop) });
+        let pid = runtime.block_on(async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let text = std::fs::read_to_string(&noted).unwrap_or_default();
+                if text.ends_with('\n') {
+                    return text.trim().to_owned();
+                }
+            }
+        });
+        let began = std::time::Instant::now();
+        drop(runtime);
+        (began.elapsed(), pid)
+    })
+    .await
+    .unwrap();
+    assert!(delay < Duration::from_secs(2), "{delay:?}");
+    assert!(!Path::new("/proc").join(pid).exists());
+}

@@ -2,6 +2,11 @@
 
 use super::*;
 
+fn run(process: &Process, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let wanted = Arc::new(());
+    process.run(limit, &Arc::downgrade(&wanted))
+}
+
 fn words(command: &str) -> Result<Vec<String>, &'static str> {
     Process::parse(command, "profile `p`").map(|process| process.words)
 }
@@ -71,7 +76,7 @@ fn a_daemon_that_holds_the_output_open_keeps_no_thread_once_the_time_is_over() {
         let command = format!("sh -c '{pipe}; setsid sleep 3 & {then}'");
         let process = Process::parse(&command, "profile `p`").unwrap();
         let began = Clock::System.now();
-        let error = process.run(Duration::from_secs(1)).unwrap_err();
+        let error = run(&process, Duration::from_secs(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
         assert!(Clock::System.now().since(began) < Duration::from_millis(2_500));
         let pipe = std::fs::read_to_string(&noted).unwrap();
@@ -89,7 +94,7 @@ fn children_are_stopped_when_the_program_itself_has_ended_before_them() {
     let folder = tempfile::tempdir().unwrap();
     let noted = folder.path().join("pid");
     let command = format!("sh -c 'sleep 60 & echo $! > {}; exit 0'", noted.display());
-    Process::parse(&command, "profile `p`").unwrap().run(Duration::from_millis(300)).unwrap_err();
+    run(&Process::parse(&command, "profile `p`").unwrap(), Duration::from_millis(300)).unwrap_err();
     let child = std::fs::read_to_string(&noted).unwrap();
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     // Its new parent may not have waited for it yet.
@@ -107,14 +112,14 @@ fn children_are_stopped_when_the_program_itself_has_ended_before_them() {
 #[test]
 fn a_program_knows_that_a_client_has_started_it() {
     let process = Process::parse(&format!("sh -c 'printf %s ${MARK}'"), "profile `p`").unwrap();
-    assert_eq!(process.run(Duration::from_secs(5)).unwrap().as_slice(), b"1");
+    assert_eq!(run(&process, Duration::from_secs(5)).unwrap().as_slice(), b"1");
 }
 
 #[cfg(unix)]
 #[test]
 fn a_program_has_no_input_no_shell_and_a_bound_on_time_and_output() {
     let run = |command: &str, millis| {
-        Process::parse(command, "profile `p`").unwrap().run(Duration::from_millis(millis))
+        run(&Process::parse(command, "profile `p`").unwrap(), Duration::from_millis(millis))
     };
     assert_eq!(run("printf %s {}", 5_000).unwrap().as_slice(), b"{}");
     // `cat` would wait for ever if there were any input.
