@@ -57,7 +57,7 @@ async fn main() -> Result<ExitCode, BoxError> {
         humantime::format_rfc3339_seconds(token.expires_at())
     );
 
-    // Further calls are served from the cache, which renews them a quarter of an hour before their end, behind a call.
+    // Further calls are served from the cache, which refreshes them in the background, 15 minutes before they end.
     role.credentials().await?;
     println!("A second call was served from the cache: still {} set of credentials.", developer_api.issued());
 

@@ -46,8 +46,8 @@ pub(super) fn parse(text: &str, query: Query) -> Result<Endpoint, &'static str> 
         Some("http") if is_loopback(host) => "http",
         Some("http") => "https",
         Some(_) => return Err("has a scheme other than https; expected `https://host/path`"),
-        // A single word is more likely a mistake than a host name.
-        None if host.contains(['.', ':']) || is_loopback(host) => "https",
+        // A single word is more likely a mistake than a host name, unless it has a port.
+        None if host.contains(['.', ':']) || host.len() < authority.len() || is_loopback(host) => "https",
         None => return Err("is not a URL; expected `https://host/path`"),
     };
     let upgraded =
@@ -98,6 +98,7 @@ mod tests {
             ("eiam.cn-hangzhou.aliyuncs.com", "https://eiam.cn-hangzhou.aliyuncs.com/", false),
             ("t.example.com:8443/token", "https://t.example.com:8443/token", false),
             ("localhost:8443/token", "https://localhost:8443/token", false),
+            ("idaas:8443/token", "https://idaas:8443/token", false),
             ("http://t.example.com/token", "https://t.example.com/token", true),
             ("Http://t.example.com/token", "https://t.example.com/token", true),
             ("http://localhost.example.com/", "https://localhost.example.com/", true),

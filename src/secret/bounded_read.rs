@@ -70,13 +70,19 @@ pub(crate) async fn off_worker<T: Send + 'static>(
 ) -> io::Result<T> {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return Ok(work()) };
     let (sender, receiver) = mpsc::channel();
-    let (future, thread) = (NothingAtEnd(sender.clone()), NothingAtEnd(sender));
-    thread::Builder::new().name("idaas-waiting".to_owned()).spawn(move || {
-        let _ = thread.0.send(Some(work()));
-    })?;
-    let result = runtime.spawn_blocking(move || receiver.recv().ok().flatten()).await;
+    let future = NothingAtEnd(sender.clone());
+    let waiting = runtime.spawn_blocking(move || {
+        // Not before this runs: a runtime that is shutting down drops it, and the work with it.
+        let thread = NothingAtEnd(sender);
+        let work = move || {
+            let _ = thread.0.send(Some(work()));
+        };
+        thread::Builder::new().name("idaas-waiting".to_owned()).spawn(work)?;
+        Ok(receiver.recv().ok().flatten())
+    });
+    let result: io::Result<Option<T>> = waiting.await.map_err(io::Error::other)?;
     drop(future);
-    result.map_err(io::Error::other)?.ok_or_else(|| io::Error::other("the thread ended early"))
+    result?.ok_or_else(|| io::Error::other("the thread ended early"))
 }
 
 /// Sends that nothing more comes.

@@ -9,7 +9,7 @@ use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -95,8 +95,8 @@ pub(super) fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// The first connection that is made. Attempts run side by side; the others are dropped with it.
 ///
-/// The rest takes several round trips, and a server should get no connection in vain: once an address has accepted, the
-/// next one is tried after a quarter of the time.
+/// The rest takes several round trips, and a server should get no connection in vain: while an address that has accepted
+/// is at it, the next one is tried after a quarter of the time.
 pub(super) async fn race<T: Send + 'static>(
     addresses: &[SocketAddr],
     within: Duration,
@@ -106,18 +106,21 @@ pub(super) async fn race<T: Send + 'static>(
     let share = within / u32::try_from(2 * addresses.len()).unwrap_or(u32::MAX).max(1);
     let delay = ATTEMPT_DELAY.min(share);
     let rest = Arc::new(rest);
-    let has_accepted = Arc::new(AtomicBool::new(false));
+    // How many have accepted and have not ended.
+    let accepted = Arc::new(AtomicUsize::new(0));
     let mut attempts = JoinSet::new();
     let mut failure: Option<BoxError> = None;
     let mut left = addresses.iter().copied();
     loop {
         if let Some(address) = left.next() {
-            let (rest, has_accepted) = (Arc::clone(&rest), Arc::clone(&has_accepted));
+            let (rest, accepted) = (Arc::clone(&rest), Arc::clone(&accepted));
             attempts.spawn(async move {
                 let stream = TcpStream::connect(address).await.map_err(TcpFailure)?;
                 stream.set_nodelay(true).map_err(TcpFailure)?;
-                has_accepted.store(true, Ordering::Relaxed);
-                rest(stream).await
+                accepted.fetch_add(1, Ordering::Relaxed);
+                let result = rest(stream).await;
+                accepted.fetch_sub(1, Ordering::Relaxed);
+                result
             });
         }
         let next_attempt = async {
@@ -125,7 +128,7 @@ pub(super) async fn race<T: Send + 'static>(
                 return pending().await;
             }
             tokio::time::sleep(delay).await;
-            if has_accepted.load(Ordering::Relaxed) {
+            if accepted.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep((within / 4).saturating_sub(delay)).await;
             }
         };
@@ -138,7 +141,11 @@ pub(super) async fn race<T: Send + 'static>(
                     failure = Some(cause);
                 }
             }
-            // With an I/O driver, no attempt panics. Tokio offers no query for it.
+            // What follows TCP holds code of the program, such as its provider of cryptography.
+            Some(Some(Err(cause))) if cause.is_panic() && accepted.load(Ordering::Relaxed) > 0 => {
+                std::panic::resume_unwind(cause.into_panic());
+            }
+            // With an I/O driver, TCP does not panic. Tokio offers no query for it.
             Some(Some(Err(cause))) if cause.is_panic() => {
                 return Err(TcpFailure(io::Error::other(NoIoDriver)).into());
             }

@@ -194,7 +194,11 @@ impl<'a> Redactor<'a> {
                 tokens.push((from, to));
             }
         }
-        tokens.into_iter().for_each(|(from, to)| mark(marks, from, to));
+        for (from, to) in tokens {
+            mark(marks, from, to);
+            mark(&mut judged, from, to);
+        }
+        let is_open = |at: usize| !judged.get(at).copied().unwrap_or_default();
         token_like_pieces <= MOST_TOKEN_LIKE_PIECES && !is_list(text, is_open)
     }
 }

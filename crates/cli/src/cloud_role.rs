@@ -20,7 +20,7 @@ use crate::{input, shell};
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct CloudRoleArguments {
-    /// The ARN of the role, `acs:ram::…:role/…` or `arn:aws:iam::…:role/…`
+    /// The ARN of the role, `acs:ram::…`, `arn:aws:iam::…` or `qcs::cam::…`
     #[arg(value_parser = input::name)]
     role: String,
     #[command(flatten)]

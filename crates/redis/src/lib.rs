@@ -108,7 +108,7 @@
 //! |---|---|---|
 //! | `idaas_store_lookups_total` | `client`, `method`, `scope`, `outcome` | `hit`; `stale` for half of a life or more; `miss`; `unusable` for what does not open, parse or live; `rejected`; `unreachable` |
 //! | `idaas_store_faults_total` | `client`, `method`, `operation` | `get`, `put`, `lock`, `unlock`, `remove`; `key` when the keys cannot be read |
-//! | `idaas_store_circuit_closed` | `client`, `method` | 1 from the first response on, 0 while the store is not used after failures; `Idaas::record_metrics` brings it up to date |
+//! | `idaas_store_circuit_closed` | `client`, `method` | 1, or 0 while the store is not used after failures, 32 seconds at most before a call tries it again; `Idaas::record_metrics` brings it up to date |
 //! | `idaas_refreshes_total` | as in `tower-idaas` | `outcome` is `shared` for a token that another instance has fetched |
 //!
 //! `tracing` events with the same fields have the target `tower_idaas::store`.

@@ -153,7 +153,7 @@
 //! | a proxy stands before the servers, and refuses | [`TestProxy`] |
 //! | a file is read while it is written | [`TornFile`] |
 //! | tokens come from a source of yours | [`ScriptedSource`] |
-//! | clients are other processes | give each server a port: [`TestIdaasBuilder::port`], [`TestIdaas::start_developer_api_on`] and the like; or run `idaas emulate` |
+//! | clients are other processes | give the servers ports: [`TestIdaasBuilder::port`], [`TestIdaas::start_open_api_on`], [`TestIdaas::start_developer_api_on`], [`TestIdaas::start_metadata_service_on`]; or run `idaas emulate` |
 //! | TLS fails | [`TestIdaasBuilder::certificate`], [`Behaviour::HangHandshake`] |
 //!
 //! All servers but the protected API have the same [`Controls`], so that each of them can be given a behaviour as the

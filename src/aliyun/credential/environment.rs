@@ -19,7 +19,8 @@ pub(super) fn lookup(environment: &Environment) -> Result<Lookup, NoCredential> 
                 None => Ok(Lookup::Key(key)),
                 Some(problem) => {
                     let message = format!("the environment {problem}; set {ID}, {SECRET} and {TOKEN} anew");
-                    Err(NoCredential::failed(message))
+                    // The identity is chosen, so no other one takes its place.
+                    Err(NoCredential::unreadable(message))
                 }
             }
         }

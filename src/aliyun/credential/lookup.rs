@@ -49,8 +49,8 @@ impl NoCredential {
         Self::Failed(Error::new(ErrorKind::Credential, message))
     }
 
-    /// A file that does not say who signs, perhaps because it is half written. The failure is transient: the configured
-    /// identity belongs in that file, and no other one takes its place.
+    /// A file or variable that is to say who signs and cannot be read, perhaps because it is half written. The failure
+    /// is transient: no other identity takes the place of the one that is meant.
     pub(super) fn unreadable(message: impl Into<String>) -> Self {
         Self::Failed(Error::new(ErrorKind::Credential, message).with_transient(true))
     }

@@ -111,7 +111,8 @@ impl Profile<'_> {
     fn checked(&self, key: Credential) -> Result<Credential, NoCredential> {
         match key.problem() {
             None => Ok(key),
-            Some(problem) => Err(NoCredential::failed(format!("{} {problem}; copy it anew", self.place))),
+            // The identity is chosen, so no other one takes its place.
+            Some(problem) => Err(NoCredential::unreadable(format!("{} {problem}; copy it anew", self.place))),
         }
     }
 

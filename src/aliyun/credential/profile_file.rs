@@ -76,9 +76,9 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
     let parsed = ini.read(text.to_owned());
     let mut copy = parsed
         .map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", redacted_path(path))))?;
-    let section = chosen.as_deref().unwrap_or(DEFAULT);
+    let (section, is_chosen) = (chosen.as_deref().unwrap_or(DEFAULT), chosen.is_some());
     let lookup = match repeated(text) {
-        None => from_section(&ini, section, path, environment),
+        None => from_section(&ini, (section, is_chosen), path, environment),
         Some((what, line)) => Err(NoCredential::unreadable(format!(
             "{} has the {what} of line {line} twice; remove one",
             redacted_path(path)
@@ -115,23 +115,25 @@ fn repeated(text: &str) -> Option<(&'static str, usize)> {
 
 fn from_section(
     ini: &Ini,
-    section: &str,
+    (section, is_chosen): (&str, bool),
     path: &Path,
     environment: &Environment,
 ) -> Result<Lookup, NoCredential> {
     let place = redacted_path(path);
-    // A file that is half written may not have it yet, even if it has others.
-    let fields = ini.get_map_ref().get(section).ok_or_else(|| {
-        NoCredential::unreadable(match looks_like_a_variable(section) {
-            true if section == DEFAULT => format!(
-                "{place} has no section `[{section}]`; choose another one with ALIBABA_CLOUD_PROFILE, or add it with \
-                 `enable = false` if this file is not for this program"
-            ),
-            true => format!("{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"),
-            false => {
-                format!("{place} has no section of the name in ALIBABA_CLOUD_PROFILE, which is not shown here; check it")
-            }
-        })
+    let sections = ini.get_map_ref();
+    let fields = sections.get(section).ok_or_else(|| match (is_chosen, looks_like_a_variable(section)) {
+        // Sections for others, and nothing that chooses one.
+        (false, _) if !sections.is_empty() => NoCredential::failed(format!(
+            "{place} has no section `[{section}]`; choose another one with ALIBABA_CLOUD_PROFILE"
+        )),
+        // The file may be half written.
+        (false, _) => NoCredential::unreadable(format!("{place} has no section `[{section}]`; add it")),
+        (true, true) => NoCredential::unreadable(format!(
+            "{place} has no section `[{section}]`; check ALIBABA_CLOUD_PROFILE"
+        )),
+        (true, false) => NoCredential::unreadable(format!(
+            "{place} has no section of the name in ALIBABA_CLOUD_PROFILE, which is not shown here; check it"
+        )),
     })?;
     let field = |name: &str| fields.get(name)?.clone();
     if field("enable").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
@@ -239,12 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_the_section_ends_the_search_unless_the_section_is_there_and_switched_off() {
+    fn a_chosen_section_that_is_missing_ends_the_search_and_sections_of_which_none_is_chosen_are_passed_over()
+    {
         let ops = "[Ops]\ntype=sts\naccess_key_id=ops\naccess_key_secret=s\nsecurity_token=t\n";
-        for (text, variables) in [("", &[][..]), (ops, &[]), (ops, &[("ALIBABA_CLOUD_PROFILE", "dev")])] {
+        let chosen = &[("ALIBABA_CLOUD_PROFILE", "dev")][..];
+        for (text, variables, ends) in [("", &[][..], true), (ops, &[], false), (ops, chosen, true)] {
             let failure = lookup_of(text, variables).unwrap_err();
             let NoCredential::Failed(error) = failure else { panic!("{failure:?}") };
-            assert!(error.is_transient(), "{text:?} {variables:?}: {error}");
+            assert_eq!(error.is_transient(), ends, "{text:?} {variables:?}: {error}");
         }
         let off = format!("{ops}[default]\nenable = false\n");
         assert!(matches!(lookup_of(&off, &[]), Err(NoCredential::NotConfigured(_))));

@@ -170,6 +170,16 @@ async fn a_short_time_is_shared_among_many_addresses() {
 }
 
 #[tokio::test]
+async fn an_address_that_has_broken_off_makes_the_next_ones_wait_no_longer() {
+    let (hole, broken, good) = (Blackhole::dig().await, server(Some(b"")).await, server(Some(b"!")).await);
+    let addresses = [broken, hole.address, good];
+    // A quarter of it is longer than the test waits.
+    let within = Duration::from_secs(60);
+    let greeted = tokio::time::timeout(WITHIN, race(&addresses, within, greeted)).await.unwrap();
+    assert_eq!(greeted.unwrap(), good);
+}
+
+#[tokio::test]
 async fn a_refused_address_hands_over_at_once_and_is_reported_when_there_is_no_other() {
     let (_taken, refused) = refusing().await;
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

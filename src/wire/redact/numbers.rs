@@ -108,13 +108,23 @@ fn weights(cluster: &str) -> Vec<usize> {
     let host = cluster.split_once('/').map_or(cluster, |(host, _)| host);
     let address = host.parse().ok().or_else(|| Some(host.parse::<SocketAddr>().ok()?.ip()));
     match address {
-        Some(IpAddr::V4(_)) => return vec![2],
+        Some(IpAddr::V4(_)) => return Vec::new(),
         // Pieces of two digits would be bytes.
         Some(IpAddr::V6(_)) if host.split(':').any(|piece| piece.len() > 2) => return vec![4],
         _ => {}
     }
+    if is_version(cluster) {
+        return vec![1];
+    }
     let pieces = cluster.split(['.', ':', '-', '/']).filter(|piece| !piece.is_empty());
     pieces.map(|piece| usize::from(is_code(piece))).collect()
+}
+
+/// Whether it is two or three short decimal numbers with dots between them.
+fn is_version(cluster: &str) -> bool {
+    let is_number =
+        |piece: &str| matches!(piece.len(), 1 | 2) && piece.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(cluster.matches('.').count(), 1 | 2) && cluster.split('.').all(is_number)
 }
 
 /// Whether a piece may stand for a character: itself, or a number in some base.

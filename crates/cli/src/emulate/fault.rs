@@ -11,7 +11,7 @@ use tower_idaas_testing::{Behaviour, ServerCertificate};
 pub(super) enum Fault {
     /// 503 to each token request
     Unavailable,
-    /// 429 to each token request, with Retry-After: 2
+    /// 429 to each token request, with Retry-After: 2; for method plugin, Throttling.User with x-acs-retry-after: 2000
     Throttled,
     /// `invalid_client` to each token request; for method plugin, an access key that is not known
     InvalidClient,

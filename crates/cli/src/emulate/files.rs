@@ -109,6 +109,8 @@ fn credential(servers: &Servers, method: Method) -> Vec<(&'static str, String)> 
             vec![
                 ("ALIBABA_CLOUD_ACCESS_KEY_ID", key.id().to_owned()),
                 ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.secret().expose_secret().to_owned()),
+                // A token that is set already belongs to another key.
+                ("ALIBABA_CLOUD_SECURITY_TOKEN", String::new()),
             ]
         }),
     }

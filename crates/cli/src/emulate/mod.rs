@@ -72,8 +72,8 @@ pub(crate) struct EmulateArguments {
     /// What goes wrong where tokens are requested
     #[arg(long, value_enum)]
     fault: Option<Fault>,
-    /// Where client-config.json, root-certificate.pem and idaas.env (variables, for `env_file` and shells) are written
-    /// [default: a temporary directory, which goes with the emulator]
+    /// Where client-config.json, root-certificate.pem, idaas.env (variables, for `env_file` and shells), and for oidc
+    /// service-account-token are written [default: a temporary directory, which goes with the emulator]
     #[arg(long)]
     dir: Option<PathBuf>,
 }

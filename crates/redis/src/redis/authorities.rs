@@ -105,10 +105,15 @@ fn of_file(path: &Path) -> io::Result<Certificates> {
     Ok(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect())
 }
 
-/// The certificates of a folder's files. Other files may be among them, and a link may be broken.
+/// The certificates of a folder's files. Other files may be among them, and a link may be broken, but when none can be
+/// read, the first failure is returned.
 fn of_folder(folder: &Path) -> io::Result<Certificates> {
     let paths = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
-    Ok(paths.filter_map(|path| of_file(&path).ok()).flatten().collect())
+    let (read, failed): (Vec<_>, Vec<_>) = paths.map(|path| of_file(&path)).partition(Result::is_ok);
+    match failed.into_iter().find_map(Result::err) {
+        Some(cause) if read.is_empty() => Err(cause),
+        _ => Ok(read.into_iter().flatten().flatten().collect()),
+    }
 }
 
 /// The certificates of the platform's store. A store with some unreadable entries is still a store.
@@ -179,7 +184,9 @@ mod tests {
         let path = folder.path().join("large.pem");
         std::fs::File::create(&path).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
         assert!(fault_of(FILE, &path).contains("is larger than 16 MiB"), "{}", fault_of(FILE, &path));
-        // In a folder it is skipped.
+        // In a folder it is skipped, unless no other file can be read.
+        assert!(fault_of(FOLDERS, folder.path()).contains("is larger than 16 MiB"));
+        std::fs::write(folder.path().join("other"), "").unwrap();
         let environment = Environment::Manual(ManualEnvironment::from_iter([(FOLDERS, folder.path())]));
         assert_eq!(read(&environment).unwrap().len(), 0);
         for other in [Path::new("/dev/zero"), folder.path()] {

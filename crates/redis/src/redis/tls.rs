@@ -39,8 +39,8 @@ pub(super) fn client_config(
         }
     }
     if roots.is_empty() && faults.is_empty() {
-        let problem = "is not set, or blank, and the platform has no certificate authorities; install them, name a PEM \
-                       file, or unset a blank variable, which hides the platform's on macOS and Windows";
+        let problem = "and SSL_CERT_DIR lead to no certificate authority, and the platform has none; install them, name a \
+                       PEM file, or unset a blank variable, which hides the platform's on macOS and Windows";
         faults.push(ConfigFault::new(FILE, problem));
     }
     let provider = provider().map_err(|fault| faults.push(fault)).ok();

@@ -3,7 +3,9 @@
 use super::*;
 
 /// As token endpoints, API gateways, proxies and libraries phrase them, in English and in Chinese.
-const MESSAGES: [&str; 62] = [
+const MESSAGES: [&str; 64] = [
+    "The source IP 203.0.113.7 is not in the allowed networks 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10",
+    "supported versions: 1.0, 1.1, 1.2, 1.3",
     "Client authentication failed (e.g., unknown client, no client authentication included).",
     "The provided authorization grant is invalid, expired, revoked or does not match the redirection URI.",
     "invalid_scope: the requested scope is invalid, unknown, malformed, or exceeds the scope granted",
@@ -79,4 +81,15 @@ fn what_servers_say_stays_whole() {
         .map(|(shown, message)| format!("{message}\n    {shown}"))
         .collect();
     assert!(cut.is_empty(), "{}", cut.join("\n"));
+}
+
+#[test]
+fn ids_are_redacted_and_the_words_around_them_are_shown() {
+    let text = "Application 0b6c1f3e-9d0a-4b6b-8a55-1a2b3c4d5e6f is not granted resource server \
+                7f3c2a10-58d4-4e9b-a1c6-92b4d7e8f013";
+    let shown = Redactor::new([]).text(text);
+    assert!(
+        shown.starts_with("Application ") && shown.contains(" is not granted resource server "),
+        "{shown}"
+    );
 }
