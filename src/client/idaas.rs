@@ -334,8 +334,8 @@ impl Idaas {
 
     /// Sets the gauge `idaas_expires_in_seconds` to what is left of the life of each scope's token, exchanged ones
     /// aside, and `idaas_circuit_closed` to whether requests are refused after failures; describes all metrics of this
-    /// crate; and calls [`TokenSource::record_metrics`] of the source. Call it where metrics are collected, before they
-    /// are written.
+    /// crate; and calls [`TokenSource::record_metrics`](crate::TokenSource::record_metrics) of the source. Call it where
+    /// metrics are collected, before they are written.
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn record_metrics(&self) {
