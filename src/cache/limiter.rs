@@ -26,7 +26,7 @@ const QUEUED_PER_PLACE: usize = 16;
 pub(crate) const STALLED: Duration = Duration::from_millis(1_500);
 
 /// What a request is for. What comes first here leaves the queue first, and has places that the others may not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
     /// A value of the handle itself.
     Own,
@@ -94,11 +94,13 @@ impl Limiter {
         self.room_beside(self.held, priority) > 0
     }
 
-    /// Whether there is room for a new request as well as for each queued one. Those have been woken then, and take
-    /// their places when they run.
+    /// Whether there is room for a new request as well as for each queued one that leaves the queue before it. Those have
+    /// been woken then, and take their places when they run.
     pub(crate) fn has_room_beside_queue(&self, priority: Priority) -> bool {
         let mut queued = self.queued;
-        self.room_beside(self.held, priority) > *queued.of(priority)
+        let ahead = Priority::ALL.into_iter().filter(|ahead| *ahead <= priority);
+        let ahead: usize = ahead.map(|ahead| *queued.of(ahead)).sum();
+        self.room_beside(self.held, priority) > ahead
     }
 
     /// How many more requests of a priority may be in flight beside these.
@@ -282,6 +284,20 @@ mod tests {
     }
 
     #[test]
+    fn a_new_request_takes_no_place_for_which_one_that_comes_first_was_woken() {
+        let mut limiter = Limiter::new(256);
+        limiter.acquire(0, Priority::First, &Heartbeat::default());
+        filled(&mut limiter, Priority::Own);
+        assert!(limiter.enqueue(Priority::Own));
+        limiter.release(0);
+        let may_go =
+            |limiter: &Limiter| Priority::ALL.map(|priority| limiter.has_room_beside_queue(priority));
+        assert_eq!(may_go(&limiter), [false; 3]);
+        limiter.dequeue(Priority::Own);
+        assert_eq!(may_go(&limiter), [true; 3]);
+    }
+
+    #[test]
     fn a_free_place_that_is_reserved_wakes_no_request_that_may_not_take_it() {
         for responses in 0..3 {
             let mut limiter = Limiter::new(256);
@@ -302,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_of_requests_without_priority_is_bounded() {
+    fn the_queue_for_first_values_is_bounded() {
         let mut limiter = Limiter::new(2);
         let joined = (0..100).filter(|_| limiter.enqueue(Priority::First)).count();
         assert_eq!(joined, 2 * QUEUED_PER_PLACE);

@@ -25,6 +25,7 @@ mod token;
 
 use std::io::stderr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tower_idaas::environment::Environment;
@@ -38,8 +39,21 @@ use self::output::note;
 /// The events that are shown.
 const LOG: &str = "RUST_LOG";
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+/// What still runs when the command is done gets this long: time to stop a credential process, and no more for a
+/// resolver or a file system that hangs.
+const LONGEST_END: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::from(error).report(),
+    };
+    let code = runtime.block_on(run());
+    runtime.shutdown_timeout(LONGEST_END);
+    code
+}
+
+async fn run() -> ExitCode {
     let Arguments { command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return Failure::Usage(error).report(),

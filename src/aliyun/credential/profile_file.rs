@@ -76,9 +76,8 @@ fn from_text(text: &str, path: &Path, environment: &Environment) -> Result<Looku
     let parsed = ini.read(text.to_owned());
     let mut copy = parsed
         .map_err(|_| NoCredential::unreadable(format!("{} is not an INI file", redacted_path(path))))?;
-    let (section, is_chosen) = (chosen.as_deref().unwrap_or(DEFAULT), chosen.is_some());
     let lookup = match repeated(text) {
-        None => from_section(&ini, (section, is_chosen), path, environment),
+        None => from_section(&ini, chosen.as_deref(), path, environment),
         Some((what, line)) => Err(NoCredential::unreadable(format!(
             "{} has the {what} of line {line} twice; remove one",
             redacted_path(path)
@@ -115,13 +114,13 @@ fn repeated(text: &str) -> Option<(&'static str, usize)> {
 
 fn from_section(
     ini: &Ini,
-    (section, is_chosen): (&str, bool),
+    chosen: Option<&str>,
     path: &Path,
     environment: &Environment,
 ) -> Result<Lookup, NoCredential> {
     let place = redacted_path(path);
-    let sections = ini.get_map_ref();
-    let fields = sections.get(section).ok_or_else(|| match (is_chosen, looks_like_a_variable(section)) {
+    let (section, sections) = (chosen.unwrap_or(DEFAULT), ini.get_map_ref());
+    let fields = sections.get(section).ok_or_else(|| match (chosen.is_some(), looks_like_a_variable(section)) {
         // Sections for others, and nothing that chooses one.
         (false, _) if !sections.is_empty() => NoCredential::failed(format!(
             "{place} has no section `[{section}]`; choose another one with ALIBABA_CLOUD_PROFILE"

@@ -1,4 +1,4 @@
-//! `--clients`: who may ask for tokens, beside or instead of the one client that is there by default.
+//! `--clients`: the clients that get tokens, in place of the one that is there by default.
 
 use std::path::Path;
 

@@ -91,7 +91,7 @@ fn config_of(servers: &Servers, scope: &Scope, method: Method) -> io::Result<Val
     Ok(config)
 }
 
-/// The variables that hold what the client proves itself by, if variables do.
+/// The variables that hold the client's credential, if variables do.
 fn credential(servers: &Servers, method: Method) -> Vec<(&'static str, String)> {
     let Servers { idaas, open_api, .. } = servers;
     match method {

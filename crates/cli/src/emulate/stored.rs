@@ -11,8 +11,8 @@ use tower_idaas_testing::{CloudVendor, DeveloperApi};
 use crate::input;
 
 const EXPECTED: &str = "expected a JSON object with `api_keys` (texts by name), `oauth_clients` (`id` and `secret` by \
-                        name), `providers` (`scope`, `parameters`, `token_life`, `consent` by name) and `roles` (ARNs that begin with \
-                        `acs:ram:`, `arn:aws` or `qcs:`)";
+                        name), `providers` (`scope`, `parameters`, `token_life`, `consent` by name) and `roles` \
+                        (ARNs that begin with `acs:ram:`, `arn:aws` or `qcs:`)";
 
 /// It has no `Debug`, because it holds secrets.
 #[derive(Deserialize)]
