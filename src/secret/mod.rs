@@ -3,6 +3,7 @@
 pub(crate) mod bounded_read;
 mod characters;
 pub(crate) mod id_token;
+pub(crate) mod off_worker;
 pub(crate) mod path;
 pub(crate) mod pem;
 pub(crate) mod regular_file;

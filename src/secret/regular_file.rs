@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::secret::bounded_read::{bounded, off_worker};
+use crate::secret::bounded_read::bounded;
+use crate::secret::off_worker::off_worker;
 
 /// A secret, a token or settings take a few kilobytes. The limit bounds memory when the path is wrong.
 pub(crate) const SIZE_LIMIT: usize = 1 << 20;

@@ -19,7 +19,7 @@ use crate::cache::sync::Runtimes;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::error::{BoxError, BoxFuture, ConfigError};
-use crate::secret::bounded_read::off_worker;
+use crate::secret::off_worker::off_worker;
 use crate::transport::client::USER_AGENT_VALUE;
 use crate::transport::connector::{Connector, handshake, port};
 use crate::transport::failure::{ConnectTimeout, ReadTimeout, TcpFailure};

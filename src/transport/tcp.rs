@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::error::{BoxError, BoxFuture};
-use crate::secret::bounded_read::off_worker;
+use crate::secret::off_worker::off_worker;
 use crate::transport::error::may_differ_by_address;
 use crate::transport::failure::{NoIoDriver, ResolveFailure, TcpFailure};
 

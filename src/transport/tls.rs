@@ -11,7 +11,8 @@ use rustls::crypto::CryptoProvider;
 use crate::clock::{Clock, nanos};
 use crate::environment::Environment;
 use crate::error::ConfigFault;
-use crate::secret::bounded_read::{bounded, off_worker};
+use crate::secret::bounded_read::bounded;
+use crate::secret::off_worker::off_worker;
 use crate::transport::roots::{Authorities, Stamped};
 
 /// The shortest time between two checks of the authorities' files when connections are opened.

@@ -12,7 +12,7 @@ use crate::cache::slot::{Settings, Slot};
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::secret::bounded_read::off_worker;
+use crate::secret::off_worker::off_worker;
 
 /// How long the last content of a file stands in while the file cannot be read, as for other secret files.
 const STAND_IN: Duration = Duration::from_secs(60);
